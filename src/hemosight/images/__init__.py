@@ -1,0 +1,1 @@
+"""From files to pixels: what lies on disk, how it is split, and the one road that every pixel takes."""
