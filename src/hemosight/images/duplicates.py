@@ -1,0 +1,312 @@
+"""What is wrong with a catalog: files that cannot be read, copies, copies with two labels, odd sizes.
+
+Copies are found in two steps. Byte-identical files share their content id. Near copies (re-encoded, resized,
+turned by quarters, mirrored, or one cell photographed twice) are looked for among all pairs by a perceptual hash:
+the signs of the 63 lowest frequencies of a 32 x 32 grey thumbnail's cosine transform. Turning or mirroring a
+picture only permutes and flips these signs, so that all eight positions cost no more than eight comparisons of
+64-bit numbers. White cells are all dark discs on a pale ground and their hashes lie close together, so every
+candidate is then compared by the pixels of its thumbnail, in the position that fits best.
+
+The two bounds were measured on 8,000 crops of two laboratories: copies re-encoded at quality 40, halved, turned,
+brightened or cut by 3 pixels differ by at most 8 signs and 7 grey levels; one cell photographed twice with another
+focus by 4 signs and 9.3 levels; the closest pair of different cells by 15.7 levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.fft import dctn
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hemosight.errors import UnreadableImage
+from hemosight.images.catalog import Catalog, Progress, over_files
+from hemosight.images.preprocess import Pixels, decode, read_bytes
+
+NEAR_SIGNS = 12
+"""Signs of 63 that may differ between near copies."""
+NEAR_LEVELS = 12.0
+"""Root mean square difference of the thumbnails, in grey levels of 255, up to which a candidate is a copy."""
+NEAR_CONTRAST = 0.3
+"""The same as a share of the thumbnails' own contrast: pale pictures differ little whatever they show."""
+TINY = 64
+"""Pixels on the shorter side below which a cell's chromatin cannot be judged."""
+ODD = 1.25
+"""Factor from its source's median size beyond which a picture is odd."""
+_SIDE, _LOW = 32, 8
+_BLOCK = 1024
+_ROWS = 128
+"""Rows compared with all others at once: their distances should fit the processor's cache."""
+
+Thumbnails = NDArray[np.uint8]
+"""n x 32 x 32 x 3."""
+
+POSITIONS = (
+    "as it is",
+    "mirrored",
+    "upside down",
+    "turned by 180",
+    "transposed",
+    "turned by 90 clockwise",
+    "turned by 90 anticlockwise",
+    "transposed along the other diagonal",
+)
+"""How the second picture of a near pair must be moved to lie on the first."""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What :func:`check` found; tables have one row per finding.
+
+    Parameters
+    ----------
+    cells
+        Rows looked at.
+    unreadable
+        ``path``, ``reason``.
+    identical
+        Byte-identical pairs: ``path``, ``copy``, ``label``, ``copy_label``; of k copies, k - 1 pairs with the first.
+    near
+        Near-identical pairs of different bytes: the same columns, ``position`` (how the copy must be moved) and
+        ``difference`` (grey levels).
+    conflicts
+        Copies whose labels differ: ``path``, ``copy``, ``label``, ``copy_label``, ``kind`` (identical or near). Each
+        is set against the first labelled copy; a copy without label contradicts none.
+    sizes
+        ``path``, ``width``, ``height``, ``reason``: tiny pictures, and those unlike the rest of their source.
+    groups
+        One number per row of the catalog, int64, shape (cells,), shared by copies of either kind, for splits.
+    """
+
+    cells: int
+    unreadable: pl.DataFrame
+    identical: pl.DataFrame
+    near: pl.DataFrame
+    conflicts: pl.DataFrame
+    sizes: pl.DataFrame
+    groups: NDArray[np.int64]
+
+    @property
+    def distinct_files(self) -> int:
+        """Files that are no byte-identical copy of another."""
+        return self.cells - self.identical.height
+
+    @property
+    def distinct_cells(self) -> int:
+        """Files that are no copy of either kind."""
+        return int(np.unique(self.groups).size)
+
+    @property
+    def must_be_mended(self) -> bool:
+        """Whether a file cannot be read, or one cell carries two labels."""
+        return bool(self.unreadable.height or self.conflicts.height)
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts and tables as plain values."""
+        tables = {
+            "unreadable": self.unreadable,
+            "identical": self.identical,
+            "near": self.near,
+            "conflicts": self.conflicts,
+            "sizes": self.sizes,
+        }
+        return {
+            "cells": self.cells,
+            "distinct_files": self.distinct_files,
+            "distinct_cells": self.distinct_cells,
+            **{name: table.to_dicts() for name, table in tables.items()},
+        }
+
+
+def check(catalog: Catalog, progress: Progress | None = None, comparing: Progress | None = None) -> CheckReport:
+    """Decode every file once (``progress``) and compare every pair of pictures (``comparing``)."""
+    table = catalog.table
+    seen = over_files(_look, [str(path) for path in table["path"]], progress)
+    readable = np.array([not isinstance(look, str) for look in seen], dtype=bool)
+    reasons = [look for look in seen if isinstance(look, str)]
+    unreadable = pl.DataFrame(
+        {"path": table["path"].filter(~pl.Series(readable)), "reason": reasons},
+        schema={"path": pl.String, "reason": pl.String},
+    )
+    ids = np.unique(table["id"].to_numpy().astype(str), return_inverse=True)[1].astype(np.int64)
+    first = _first_of_each(ids, readable)
+    rows = np.nonzero(readable)[0]
+    copies = rows[first[ids[rows]] != rows]
+    originals = first[ids[copies]]
+    leaders = rows[first[ids[rows]] == rows]
+    looks = [look for look in (seen[row] for row in leaders) if not isinstance(look, str)]
+    thumbnails = np.stack(looks) if looks else np.empty((0, _SIDE, _SIDE, 3), np.uint8)
+    one, other, position, difference = near_pairs(thumbnails, comparing)
+    identical = _pairs(table, originals, copies)
+    near = _pairs(table, leaders[one], leaders[other]).with_columns(
+        pl.Series("position", [POSITIONS[p] for p in position], dtype=pl.String),
+        pl.Series("difference", difference.astype(np.float64), dtype=pl.Float64),
+    )
+    ends = (np.concatenate([originals, leaders[one]]), np.concatenate([copies, leaders[other]]))
+    graph = coo_array((np.ones(ends[0].size, bool), ends), shape=(len(catalog),) * 2)
+    groups = connected_components(graph, directed=False)[1].astype(np.int64)
+    conflicts = _conflicts(table.with_columns(pl.Series("group", groups)).filter(pl.Series(readable)))
+    return CheckReport(len(catalog), unreadable, identical, near, conflicts, odd_sizes(catalog), groups)
+
+
+def near_pairs(
+    thumbnails: Thumbnails, progress: Progress | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Near copies among all pairs.
+
+    Parameters
+    ----------
+    thumbnails
+        uint8, n x 32 x 32 x 3.
+
+    Returns
+    -------
+    one, other
+        Row numbers with ``one < other``, shape (pairs,), sorted.
+    position
+        Which of :data:`POSITIONS` brings ``other`` onto ``one``.
+    difference
+        Root mean square difference in that position, grey levels.
+    """
+    hashes = perceptual_hashes(thumbnails)
+    found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
+    for start in range(0, len(hashes), _ROWS):
+        block, rest = hashes[start : start + _ROWS, 0, None], hashes[start:]
+        nearest = np.bitwise_count(block ^ rest[:, 0])
+        for position in range(1, len(POSITIONS)):
+            np.minimum(nearest, np.bitwise_count(block ^ rest[:, position]), out=nearest)
+        i, j = np.nonzero(nearest <= NEAR_SIGNS)
+        i, j = i[j > i], j[j > i]
+        position = np.bitwise_count(block[i] ^ rest[j]).argmin(axis=1)
+        one, other = i + start, j + start
+        difference = differences(thumbnails, one, other, position)
+        contrast = np.minimum(_contrast(thumbnails[one]), _contrast(thumbnails[other]))
+        near = difference <= np.minimum(NEAR_LEVELS, NEAR_CONTRAST * contrast)
+        found.append((one[near], other[near], position[near], difference[near]))
+        if progress is not None:
+            progress(min(start + _ROWS, len(hashes)), len(hashes))
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+    one, other, position, difference = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((other, one))
+    return one[order], other[order], position[order], difference[order]
+
+
+def perceptual_hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
+    """The hash of each picture in each of its eight positions; uint64, n x 8.
+
+    Bit 8r + c is the sign of the cosine transform's coefficient (r, c); the mean, (0, 0), is left out.
+    """
+    powers = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
+    flips = np.where(np.arange(_LOW) % 2, -1.0, 1.0).astype(np.float32)
+    hashes = np.empty((len(thumbnails), len(POSITIONS)), np.uint64)
+    for start in range(0, len(thumbnails), _BLOCK):
+        grey = thumbnails[start : start + _BLOCK].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+        low = np.asarray(dctn(grey, axes=(1, 2), norm="ortho"))[:, :_LOW, :_LOW]
+        for position in range(len(POSITIONS)):
+            moved = low.transpose(0, 2, 1) if position & 4 else low
+            moved = moved * (flips[:, None] if position & 2 else 1.0) * (flips if position & 1 else 1.0)
+            signs = moved > 0
+            signs[:, 0, 0] = False
+            hashes[start : start + _BLOCK, position] = (signs.reshape(-1, 64) * powers).sum(axis=1, dtype=np.uint64)
+    return hashes
+
+
+def moved(pictures: NDArray[Any], position: int) -> NDArray[Any]:
+    """Pictures (n x side x side x channels) in one of the eight :data:`POSITIONS`."""
+    if position & 4:
+        pictures = pictures.transpose(0, 2, 1, 3)
+    return pictures[:, :: -1 if position & 2 else 1, :: -1 if position & 1 else 1]
+
+
+def differences(
+    thumbnails: Thumbnails, one: NDArray[np.int64], other: NDArray[np.int64], position: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Root mean square difference of pairs, each channel's mean brought to the same level; shape (pairs,)."""
+    result = np.empty(len(one), np.float32)
+    for which in range(len(POSITIONS)):
+        pairs = np.nonzero(position == which)[0]
+        for part in np.array_split(pairs, len(pairs) // _BLOCK + 1):
+            gap = thumbnails[one[part]].astype(np.float32) - moved(thumbnails[other[part]], which)
+            gap -= gap.mean(axis=(1, 2), keepdims=True)
+            result[part] = np.sqrt(np.square(gap).mean(axis=(1, 2, 3)))
+    return result
+
+
+def odd_sizes(catalog: Catalog) -> pl.DataFrame:
+    """Readable pictures that are tiny, or unlike their source's usual (median) size: path, width, height, reason."""
+    usual_width, usual_height = (pl.col(name).median().over("source") for name in ("width", "height"))
+    wider, higher = pl.col("width") / usual_width, pl.col("height") / usual_height
+    factor = pl.max_horizontal(wider, 1 / wider, higher, 1 / higher)
+    tiny = pl.min_horizontal("width", "height") < TINY
+    usual = pl.format(
+        "usual size of {} is {} x {}",
+        pl.col("source").fill_null("unknown"),
+        usual_width.round().cast(pl.Int64),
+        usual_height.round().cast(pl.Int64),
+    )
+    reason = pl.when(tiny).then(pl.lit(f"shorter side below {TINY} pixels")).when(factor > ODD).then(usual)
+    return (
+        catalog.readable()
+        .table.with_columns(reason.alias("reason"))
+        .filter(pl.col("reason").is_not_null())
+        .select("path", "width", "height", "reason")
+    )
+
+
+def thumbnail(pixels: Pixels) -> Thumbnails:
+    """The whole picture as 32 x 32 x 3 pixels, whatever its shape; each is the mean of what it covers."""
+    return np.asarray(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX))
+
+
+def _look(path: str) -> Thumbnails | str:
+    """A thumbnail, or why there is none."""
+    try:
+        return thumbnail(decode(read_bytes(path)))
+    except UnreadableImage as error:
+        return str(error)
+
+
+def _contrast(thumbnails: Thumbnails) -> NDArray[np.float32]:
+    return thumbnails.astype(np.float32).std(axis=(1, 2)).mean(axis=1)
+
+
+def _first_of_each(ids: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each id the first readable row that has it, or -1."""
+    first = np.full(int(ids.max(initial=-1)) + 1, -1, np.int64)
+    rows = np.nonzero(readable)[0][::-1]
+    first[ids[rows]] = rows  # the last assignment wins, and that is the first row
+    return first
+
+
+def _conflicts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Copies whose label is not that of the first labelled one: of one id, then of one group."""
+    labelled = rows.filter(pl.col("label").is_not_null())
+    identical, near = (
+        labelled.select(
+            pl.col("path").first().over(by),
+            pl.col("path").alias("copy"),
+            pl.col("label").first().over(by),
+            pl.col("label").alias("copy_label"),
+            pl.lit(kind).alias("kind"),
+        ).filter(pl.col("label") != pl.col("copy_label"))
+        for by, kind in (("id", "identical"), ("group", "near"))
+    )
+    return pl.concat([identical, near.join(identical, on=["path", "copy"], how="anti", maintain_order="left")])
+
+
+def _pairs(table: pl.DataFrame, one: NDArray[np.int64], other: NDArray[np.int64]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "path": table["path"][one],
+            "copy": table["path"][other],
+            "label": table["label"][one],
+            "copy_label": table["label"][other],
+        }
+    )

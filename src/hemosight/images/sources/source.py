@@ -1,0 +1,79 @@
+"""What a public data set is, and what a reader does: the two records that every module of this folder fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+Record = dict[str, Any]
+"""One row of a catalog before its file has been read: ``path`` and whatever the layout tells."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file that a publisher offers by a plain link.
+
+    ``sha256`` is None where the publisher states none: the first download then records what it got, and every
+    later one must agree with it.
+    """
+
+    url: str
+    name: str
+    sha256: str | None = None
+    archive: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A public data set: what it is, under which terms, where it comes from, and how much of it there is.
+
+    Parameters
+    ----------
+    name
+        The short name used by the command line and in the catalog's ``source`` column.
+    folder
+        Where it lies in a folder of data sets.
+    counts
+        Files of the full set, by label.
+    distinct
+        Distinct files of the full set, where copies are known.
+    scale
+        Factor that brings its pixels to the reference scale, when none is asked for.
+    files
+        What to download; empty where the publisher offers no plain link (``by_hand`` then says why).
+    """
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    page: str
+    folder: str
+    counts: Mapping[str, int]
+    distinct: int | None = None
+    scale: float = 1.0
+    files: tuple[RemoteFile, ...] = ()
+    by_hand: str = ""
+    note: str = ""
+
+    @property
+    def total(self) -> int:
+        """Files of the full set."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one layout of folders becomes rows.
+
+    ``recognises`` judges paths relative to a folder, without touching the disk; ``records`` turns the folder and
+    the absolute paths of its images into rows.
+    """
+
+    kind: str
+    layout: str
+    recognises: Callable[[Sequence[PurePath]], bool]
+    records: Callable[[Path, Sequence[Path]], list[Record]]
+    source: Source | None = field(default=None)
