@@ -1,0 +1,48 @@
+"""A fitted classifier of the landscape: one affine map and a temperature, whatever it was fitted by.
+
+Being nothing but arrays, a reader is stored without pickles and read without the library that fitted it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from hemosight.space.embeddings import Vectors
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Turns vectors into calibrated probabilities: softmax of ``slope * (vectors @ weight + bias)``.
+
+    Parameters
+    ----------
+    classes
+        Names, in the order of the columns.
+    weight
+        dimensions x classes.
+    bias
+        One value a class.
+    slope
+        Inverse temperature of the calibration; it changes how sure the reader is, never what it says.
+    """
+
+    classes: tuple[str, ...]
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    slope: float
+
+    def scores(self, vectors: Vectors) -> NDArray[np.float64]:
+        """Uncalibrated scores, cells x classes."""
+        return vectors.astype(np.float64) @ self.weight + self.bias
+
+    def probabilities(self, vectors: Vectors) -> NDArray[np.float64]:
+        """Calibrated probabilities, cells x classes; rows sum to one."""
+        return softmax(self.slope * self.scores(vectors), axis=1)
+
+    def predict(self, vectors: Vectors) -> NDArray[np.str_]:
+        """The most probable class of each cell."""
+        return np.array(self.classes, np.str_)[self.scores(vectors).argmax(axis=1)]

@@ -1,0 +1,1 @@
+"""Experiments: functions of embeddings, labels and a generator that return tidy tables and figures."""

@@ -1,0 +1,41 @@
+"""Exact neighbours equal the slow obvious loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hemosight.space import neighbours
+from hemosight.space.neighbours import nearest
+
+
+def _slow(queries: np.ndarray, reference: np.ndarray, k: int, skip_self: bool) -> list[list[int]]:
+    found = []
+    for i, query in enumerate(queries):
+        gaps = [(float(np.linalg.norm(query - other)), j) for j, other in enumerate(reference)]
+        found.append([j for _, j in sorted(gaps) if not (skip_self and i == j)][:k])
+    return found
+
+
+@pytest.mark.parametrize("skip_self", [False, True])
+def test_equal_to_the_obvious_loop(skip_self: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_BLOCK", 4 * 40 * 7)  # seven queries a block: borders are crossed
+    points = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    rows, distances = nearest(points, points, 6, exclude_self=skip_self)
+    assert rows.tolist() == _slow(points, points, 6, skip_self)
+    expected = np.linalg.norm(points[:, None] - points[rows], axis=2)
+    assert np.allclose(distances, expected, atol=1e-3)
+    assert (np.diff(distances, axis=1) >= -1e-6).all()
+
+
+def test_a_point_is_its_own_nearest_unless_excluded() -> None:
+    points = np.random.default_rng(1).normal(size=(9, 4)).astype(np.float32)
+    assert nearest(points, points, 1)[0][:, 0].tolist() == list(range(9))
+    assert (nearest(points, points, 1, exclude_self=True)[0][:, 0] != np.arange(9)).all()
+
+
+def test_fewer_references_than_asked_for() -> None:
+    points = np.eye(3, dtype=np.float32)
+    rows, distances = nearest(points, points, 10)
+    assert rows.shape == distances.shape == (3, 3)
+    assert nearest(points[:1], points[:1], 5, exclude_self=True)[0].shape == (1, 0)
