@@ -1,0 +1,33 @@
+"""The command line. Each module holds the commands of one errand and imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from hemosight.cli import classify, data, demo, encode, pretrain
+from hemosight.errors import HemoSightError
+
+app = typer.Typer(
+    name="hemosight",
+    help="Reads white blood cell crops. Research use only: not for primary diagnosis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(classify.classify)
+app.command()(demo.demo)
+app.command()(pretrain.pretrain)
+app.command()(encode.embed)
+app.command()(encode.pack)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; a fault HemoSight can explain is one message and exit code 2."""
+    try:
+        app()
+    except HemoSightError as error:
+        sys.stderr.write(f"hemosight: {error}\n")
+        raise SystemExit(2) from None

@@ -1,0 +1,116 @@
+"""``hemosight embed`` and ``hemosight pack``: from crops to points, from points to a bundle."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hemosight.cli.progress import bars
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of crops or of data sets, or a catalog.")]
+
+
+def embed(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Embeddings to write (.safetensors).")],
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle whose encoder is used.")] = None,
+) -> None:
+    """Turn crops into points of the landscape; unreadable ones are named and left out."""
+    import numpy as np
+
+    from hemosight import engine as engines
+    from hemosight.images import sources
+    from hemosight.space.embeddings import Embeddings
+
+    engine = engines.load(bundle)
+    with bars("reading", "embedding") as (say, (reading, embedding)):
+        catalog = sources.read(data, progress=reading)
+        points = engine.network.points_of(catalog, embedding)
+        for path, point in zip(catalog.paths, points, strict=True):
+            if point.fault is not None:
+                say(f"left out: {path}: {point.fault}")
+    read = {str(point.id): point.vector for point in points if point.vector is not None}
+    vectors = np.stack(list(read.values())) if read else np.empty((0, engine.network.dim), np.float32)
+    Embeddings(tuple(read), vectors, engine.network.space).save(out)
+    typer.echo(f"{len(read):,} cells -> {out}")
+
+
+def pack(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Bundle to write: a folder, or one file ending in .hemosight.")],
+    encoder: Annotated[
+        Path | None, typer.Option("--encoder", help="Run folder of `hemosight pretrain`; else a backbone as it comes.")
+    ] = None,
+    backbone: Annotated[str, typer.Option("--backbone", help="timm network, where no --encoder is given.")] = (
+        "tf_efficientnet_lite0"
+    ),
+    weights: Annotated[str, typer.Option("--weights", help="imagenet, none, or a .safetensors file.")] = "imagenet",
+    size: Annotated[int, typer.Option("--size", min=32, max=512, help="Side of the network's input.")] = 224,
+    name: Annotated[str, typer.Option("--name", help="What the bundle is called.")] = "unnamed",
+    version: Annotated[str, typer.Option("--version", help="Its version.")] = "1",
+    classifier: Annotated[str, typer.Option("--classifier", help="discriminant, svm (the paper's) or logistic.")] = (
+        "discriminant"
+    ),
+    hold_out: Annotated[float, typer.Option("--hold-out", help="Share of the cells kept for measuring.")] = 0.1,
+    seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
+) -> None:
+    """Export an encoder, embed labelled crops, and pack both with the figures measured on the held-out part."""
+    from hemosight import packing
+    from hemosight.errors import TrainingExtraMissing
+    from hemosight.images import sources
+    from hemosight.network import Network
+
+    try:
+        from hemosight.encoder.export import exported
+    except ImportError as error:
+        raise TrainingExtraMissing(package=error.name) from error
+
+    with bars("reading", "embedding") as (say, (reading, embedding)):
+        say("exporting the encoder")
+        made = exported(encoder, backbone=backbone, weights=weights, size=size)
+        network = Network(made.network, made.preprocessing)
+        catalog = sources.read(data, progress=reading)
+        embedded = packing.embed(catalog, network, fraction=hold_out, seed=seed, progress=embedding)
+        say(f"fitting {classifier} on {len(embedded.split.rest):,} cells")
+        bundle = packing.pack(
+            embedded,
+            name=name,
+            version=version,
+            network=made.network,
+            backbone=made.backbone,
+            preprocessing=made.preprocessing,
+            provenance=made.provenance,
+            classifier=classifier,
+            commands=[shlex.join(["hemosight", *sys.argv[1:]])],
+        )
+    bundle.save(out)
+    _report(bundle.manifest.figures, out)
+
+
+def _report(figures: dict[str, dict[str, object]], out: Path) -> None:
+    from rich.console import Console
+
+    console = Console(soft_wrap=True, highlight=False)
+    held = figures["held_out"]
+    macro = held["macro_f1"]
+    assert isinstance(macro, dict)  # noqa: S101 -- written by packing.measure; narrows the type
+    console.print(
+        f"held out: {held['cells']} cells, macro-F1 {macro['value']:.4f} "
+        f"(95% interval {macro['low']:.4f} to {macro['high']:.4f}), calibration error {held['calibration_error']}"
+    )
+    for label, facts in figures["scanner_control"].items():
+        assert isinstance(facts, dict)  # noqa: S101
+        console.print(
+            f"control: {facts['read_as_it']} of {facts['other_cells']} other cells of {facts['source']} read as {label}"
+        )
+    if figures["attributes"]:
+        console.print(f"attributes: mean macro-F1 {figures['attributes']['mean_macro_f1']}")
+    console.print(f"-> {out} ({sum(f.stat().st_size for f in _parts(out)) / 1e6:.1f} MB)")
+
+
+def _parts(out: Path) -> list[Path]:
+    return [out] if out.is_file() else [file for file in out.iterdir() if file.is_file()]

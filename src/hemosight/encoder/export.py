@@ -1,0 +1,146 @@
+"""A torch encoder -> one ONNX file that reads crops anywhere, without torch.
+
+The exported network takes ``pixels`` (uint8, ``[N, size, size, 3]``, as the one road for pixels leaves them) and
+returns ``features`` (the last feature map, ``[N, dim, h, w]``) and ``embedding`` (unit vectors, ``[N, dim]``).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from hemosight.encoder.backbones import DEFAULT_BACKBONE, Encoder, create, load
+from hemosight.errors import ParityFailed
+from hemosight.images.preprocess import Preprocessing
+
+PARITY = 1e-4
+"""Largest difference allowed between torch and the exported network in single precision."""
+
+
+class _Exported(nn.Module):
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.encoder.features(pixels.permute(0, 3, 1, 2))
+        return features, self.encoder.pool(features)
+
+
+def export(encoder: Encoder, size: int, file: str | Path | None = None, *, half_weights: bool = False) -> bytes:
+    """Export, prove parity with torch, and return the ONNX bytes (written to ``file`` if given).
+
+    Parameters
+    ----------
+    size
+        Side of the square input in pixels.
+    half_weights
+        Store weights in half precision (half the file); they are widened once when the network is loaded, so
+        arithmetic stays in single precision. Parity is proven before the rounding.
+
+    Raises :class:`~hemosight.errors.ParityFailed` when any output differs by more than 1e-4 (of the map's own
+    largest value for the feature map, absolutely for the embedding).
+    """
+    module = _Exported(encoder).eval()
+    example = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own dependencies
+        program = torch.onnx.export(
+            module,
+            (example,),
+            input_names=["pixels"],
+            output_names=["features", "embedding"],
+            dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None  # noqa: S101 -- narrows the type; the exporter returns None only when given a file
+    data = _clean(program.model_proto.SerializeToString())
+    difference = parity(module.encoder, data, size)
+    if difference > PARITY:
+        raise ParityFailed(bound=PARITY, difference=difference)
+    if half_weights:
+        data = store_half(data)
+    if file is not None:
+        Path(file).write_bytes(data)
+    return data
+
+
+def parity(encoder: Encoder, data: bytes, size: int, batch: int = 3, seed: int = 1) -> float:
+    """Largest difference between torch and the exported network on random pixels (a batch of another size)."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    features, embedding = (np.asarray(array) for array in session.run(["features", "embedding"], {"pixels": pixels}))
+    with torch.no_grad():
+        expected_features, expected = (t.numpy() for t in _Exported(encoder).eval()(torch.from_numpy(pixels)))
+    scale = max(1.0, float(np.abs(expected_features).max()))
+    return max(float(np.abs(features - expected_features).max()) / scale, float(np.abs(embedding - expected).max()))
+
+
+def store_half(data: bytes) -> bytes:
+    """Rewrite large single-precision weights as half precision followed by a cast; the cast folds away at load."""
+    model = onnx.load_from_string(data)
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or int(np.prod(tensor.dims)) < 1024:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], name=f"{name}.widen", to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _clean(data: bytes) -> bytes:
+    """Drop what the exporter notes about the machine it ran on: paths and stack traces change the hash."""
+    model = onnx.load_from_string(data)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    for tensor in model.graph.initializer:
+        del tensor.metadata_props[:]
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    return model.SerializeToString(deterministic=True)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported encoder and what must be known to use it."""
+
+    network: bytes
+    """The ONNX file."""
+    preprocessing: Preprocessing
+    backbone: str
+    provenance: dict[str, object]
+
+
+def exported(
+    run: str | Path | None = None, *, backbone: str = DEFAULT_BACKBONE, weights: str = "imagenet", size: int = 224
+) -> Exported:
+    """Export a trained encoder's run folder, or a backbone with the weights it starts from.
+
+    ``backbone``, ``weights`` and ``size`` (side of the input in pixels) count only where no ``run`` is given.
+    """
+    if run is not None:
+        encoder, facts = load(run)
+        network = export(encoder, facts.preprocessing.size, half_weights=True)
+        return Exported(network, facts.preprocessing, facts.backbone, facts.provenance)
+    encoder = create(backbone, weights).eval()
+    preprocessing = Preprocessing(size=size)
+    provenance: dict[str, object] = {"weights": weights, "trained": "not on blood cells"}
+    return Exported(export(encoder, size, half_weights=True), preprocessing, backbone, provenance)

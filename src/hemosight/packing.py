@@ -1,0 +1,199 @@
+"""From an exported encoder and labelled crops to a bundle, with figures measured on cells it never saw.
+
+A tenth of the cells is held out (seeded, stratified, copies and patients together) and never becomes support, so
+that whoever has the data can measure the shipped bundle again on the same tenth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hemosight.bundle import Bundle
+from hemosight.engine import Engine
+from hemosight.errors import TooFewLabels
+from hemosight.images.catalog import Catalog, Progress
+from hemosight.images.preprocess import Preprocessing
+from hemosight.images.sources import sources_of
+from hemosight.images.splits import Split, hold_out
+from hemosight.network import Network
+from hemosight.space import classifiers
+from hemosight.space.embeddings import Embeddings
+from hemosight.space.labels import CELL_TYPE, SupportSet
+from hemosight.study import metrics
+
+HELD_OUT = 0.1
+SEED = 0
+OFFICIAL_TEST = "test"
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A catalog's readable, undisputed cells, row by row with their embeddings."""
+
+    catalog: Catalog
+    embeddings: Embeddings
+    split: Split
+
+
+def embed(
+    catalog: Catalog,
+    network: Network,
+    *,
+    fraction: float = HELD_OUT,
+    seed: int = SEED,
+    progress: Progress | None = None,
+) -> Embedded:
+    """Embed a catalog's labelled cells and hold a fraction of them out.
+
+    The split is that of the whole catalog, the same that ``hemosight pretrain`` holds out of its training. Unreadable
+    files and cells whose copies carry different labels are left out; of equal copies one stays.
+    """
+    held_ids = set(catalog.take(hold_out(catalog, fraction, seed).held).ids)
+    catalog = undisputed(catalog.readable())
+    points = network.points_of(catalog, progress)
+    catalog = catalog.take([row for row, point in enumerate(points) if point.vector is not None])
+    if not len(catalog):
+        raise TooFewLabels(came="no readable labelled cell")
+    vectors = np.stack([point.vector for point in points if point.vector is not None])
+    held = np.array([cell in held_ids for cell in catalog.ids])
+    split = Split(rest=np.flatnonzero(~held), held=np.flatnonzero(held))
+    return Embedded(catalog, Embeddings(tuple(catalog.ids), vectors, network.space), split)
+
+
+def undisputed(catalog: Catalog) -> Catalog:
+    """One row of each labelled cell whose copies agree on its label."""
+    labelled = catalog.where(pl.col("label").is_not_null())
+    agreeing = labelled.where(pl.col("label").n_unique().over("id") == 1)
+    return Catalog(agreeing.table.unique("id", keep="first", maintain_order=True))
+
+
+def pack(
+    embedded: Embedded,
+    *,
+    name: str,
+    version: str,
+    network: bytes,
+    backbone: str,
+    preprocessing: Preprocessing,
+    provenance: dict[str, Any],
+    classifier: str = classifiers.DEFAULT,
+    commands: Sequence[str] = (),
+) -> Bundle:
+    """Make a bundle whose support is everything that was not held out, and measure it on what was."""
+    support = support_of(embedded.catalog.take(embedded.split.rest), embedded.embeddings.take(embedded.split.rest))
+    bundle = Bundle.pack(
+        name=name,
+        version=version,
+        encoder=network,
+        backbone=backbone,
+        encoder_provenance=provenance,
+        preprocessing=preprocessing,
+        support=support,
+        classifier=classifier,
+        sources=_provenance(embedded.catalog),
+        commands=list(commands),
+    )
+    held = embedded.catalog.take(embedded.split.held)
+    figures = measure(bundle, held, embedded.embeddings.take(embedded.split.held))
+    figures["attributes"] = measure_attributes(bundle, embedded)
+    return bundle.with_figures(figures)
+
+
+def support_of(catalog: Catalog, embeddings: Embeddings) -> SupportSet:
+    """Cell types and attributes as a support set; attributes of a source's official test rows stay unknown to it."""
+    labels: dict[str, tuple[str | None, ...]] = {CELL_TYPE: tuple(catalog.labels(CELL_TYPE))}
+    official = catalog.table["official_split"].to_list()
+    for attribute in catalog.attributes:
+        column = catalog.labels(attribute)
+        labels[attribute] = tuple(
+            None if split == OFFICIAL_TEST else label for split, label in zip(official, column, strict=True)
+        )
+    return SupportSet(embeddings, labels, tuple(catalog.table["source"]))
+
+
+def measure(bundle: Bundle, catalog: Catalog, embeddings: Embeddings) -> dict[str, Any]:
+    """Figures on cells that are not in the bundle's support: rows of ``catalog`` and ``embeddings`` agree."""
+    truth = [str(label) for label in catalog.labels()]
+    readings = Engine(bundle).read(embeddings)
+    read = [str(reading.label) for reading in readings]
+    scores = metrics.scores(truth, read)
+    sure = np.array([reading.probability for reading in readings], np.float64)
+    right = np.array([t == r for t, r in zip(truth, read, strict=True)])
+    return {
+        "held_out": {
+            "cells": scores.cells,
+            "split": "by image: no file of these sets names a patient",
+            "macro_f1": scores.macro_f1.to_json(),
+            "accuracy": scores.accuracy.to_json(),
+            "calibration_error": round(metrics.calibration_error(sure, right), 5),
+            "classes": list(scores.classes),
+            "f1": [round(float(value), 5) for value in scores.f1],
+            "precision": [round(float(value), 5) for value in scores.precision],
+            "recall": [round(float(value), 5) for value in scores.recall],
+            "confusion": scores.confusion.tolist(),
+        },
+        "scanner_control": scanner_control(truth, read, catalog.table["source"].to_list()),
+    }
+
+
+def measure_attributes(bundle: Bundle, embedded: Embedded) -> dict[str, Any]:
+    """Macro-F1 of each attribute on the official test rows that have an image; the mean over attributes.
+
+    Those rows' cell types may be in the support, their attributes are not.
+    """
+    official = np.array([split == OFFICIAL_TEST for split in embedded.catalog.table["official_split"]])
+    by_name: dict[str, Any] = {}
+    for attribute in embedded.catalog.attributes:
+        labels = embedded.catalog.labels(attribute)
+        rows = np.flatnonzero(official & np.array([label is not None for label in labels]))
+        if attribute in bundle.readers and len(rows):
+            read = bundle.readers[attribute].predict(embedded.embeddings.vectors[rows])
+            scores = metrics.scores([str(labels[row]) for row in rows], read)
+            by_name[attribute] = {"cells": len(rows), "macro_f1": scores.macro_f1.to_json()}
+    if not by_name:
+        return {}
+    mean = float(np.mean([facts["macro_f1"]["value"] for facts in by_name.values()]))
+    return {"rows": "the authors' test split, as far as images are present", "mean_macro_f1": round(mean, 5), **by_name}
+
+
+def scanner_control(truth: Sequence[str], read: Sequence[str], sources: Sequence[str | None]) -> dict[str, Any]:
+    """Whether a class that only one source supplies is read from the cell or from that source's scanner.
+
+    For each such class: of the same source's other cells, how many were read as that class.
+    """
+    supplied = {label: {s for t, s in zip(truth, sources, strict=True) if t == label} for label in sorted(set(truth))}
+    shared = {source for suppliers in supplied.values() if len(suppliers) > 1 for source in suppliers}
+    control: dict[str, Any] = {}
+    for label, suppliers in supplied.items():
+        # Only a source that also shows cells others show can tell the scanner from the cell.
+        if len(suppliers) != 1 or not suppliers <= shared or _main(sources) in suppliers:
+            continue
+        (source,) = suppliers
+        others = [r for t, r, s in zip(truth, read, sources, strict=True) if s == source and t != label]
+        control[label] = {"source": source, "other_cells": len(others), "read_as_it": others.count(label)}
+    return control
+
+
+def _main(sources: Sequence[str | None]) -> str | None:
+    """The source that most cells come from."""
+    return max(sorted(set(sources), key=str), key=list(sources).count)
+
+
+def _provenance(catalog: Catalog) -> list[dict[str, Any]]:
+    counts = dict(catalog.table.group_by("source").len().iter_rows())
+    return [
+        {
+            "name": known.name,
+            "title": known.title,
+            "licence": known.licence,
+            "citation": known.citation,
+            "page": known.page,
+            "cells": counts.get(known.name, 0),
+        }
+        for known in sources_of(catalog)
+    ]

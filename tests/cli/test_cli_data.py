@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from hemosight.cli import app
+from hemosight.images import sources
+from hemosight.images.catalog import Catalog
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["data", *map(str, arguments)])
+
+
+def failed(*arguments: str | Path, **environment: str) -> tuple[int, str]:
+    """Exit code and stderr of the installed program, which says faults in its own words."""
+    code = "from hemosight.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "data", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def draw(root: Path, *names: str) -> Path:
+    for k, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        # A frame whose thickness differs: alike in size, unlike in content.
+        image = Image.new("RGB", (80, 80), (250, 230, 220))
+        image.paste((90, 20 * k, 120), (4 + 9 * k, 10, 50 + 3 * k, 30 + 6 * k))
+        image.save(root / name, format="PNG")
+    return root
+
+
+def test_the_list_names_every_set_its_licence_and_what_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEMOSIGHT_DATA", str(tmp_path))
+    draw(tmp_path / "PBC_dataset_normal_DIB", "ig/MY_1.jpg", "ig/MY_2.jpg")
+    draw(tmp_path / "our lab", "band/1.png")
+    result = run("list")
+    assert result.exit_code == 0
+    for source in sources.SOURCES.values():
+        assert f"{source.name}: {source.title}" in result.stdout
+        assert source.licence in result.stdout
+        assert source.citation in result.stdout
+    assert "17,092 files (17,075 distinct), 8 classes; 2 on disk" in result.stdout
+    assert "18,365 files, 9 classes; not on disk" in result.stdout
+    assert "our lab: 1 images of your own" in result.stdout
+    assert all(kind in result.stdout for kind in sources.KINDS)
+
+
+def test_the_list_works_before_there_is_any_folder(tmp_path: Path):
+    result = run("list", "--at", tmp_path / "none")
+    assert result.exit_code == 0
+    assert "no such folder yet" in result.stdout
+
+
+def test_add_writes_a_catalog_and_tells_what_is_in_it(tmp_path: Path):
+    root = draw(tmp_path / "export", "24-1/Segmented neutrophils/1.png", "24-2/Monocytes/2.png", "24-2/Monocytes/3.png")
+    (root / "24-2/Monocytes/4.png").write_bytes(b"broken")
+    out = tmp_path / "c.parquet"
+    result = run("add", root, "--scale", "0.8", "--out", out)
+    assert result.exit_code == 0
+    assert "export (scale 0.8)" in result.stdout
+    assert "monocyte                       3" in result.stdout
+    assert "patients: 2" in result.stdout
+    assert f"4 cells -> {out}" in result.stdout
+    assert "1 of them cannot be read" in result.stdout
+    catalog = Catalog.read(out)
+    assert catalog.labels() == ["neutrophil", "monocyte", "monocyte", "monocyte"]
+    assert catalog.table["patient"].to_list() == ["24-1", "24-2", "24-2", "24-2"]
+    assert set(catalog.table["scale"]) == {0.8}
+
+
+def test_add_takes_a_layout_and_a_scale_for_each_source(tmp_path: Path):
+    draw(tmp_path / "in" / "PBC_dataset_normal_DIB", "ig/MY_1.jpg")
+    draw(tmp_path / "in" / "LMU_AML", "blast/MYO_0001.jpg")
+    out = tmp_path / "c.csv"
+    assert run("add", tmp_path / "in", "--scale", "lmu_aml=0.73", "--scale", "pbc=1", "--out", out).exit_code == 0
+    assert dict(pl.read_csv(out).select("source", "scale").rows()) == {"pbc": 1.0, "lmu_aml": 0.73}
+    assert run("add", tmp_path / "in", "--as", "folder", "--out", out).exit_code == 0
+    assert set(Catalog.read(out).labels()) == {"PBC_dataset_normal_DIB", "LMU_AML"}
+
+
+@pytest.mark.parametrize("scale", ["big", "lmu_aml=", "0", "-1", "nan", "1e9"])
+def test_a_scale_that_is_none_is_refused(tmp_path: Path, scale: str):
+    root = draw(tmp_path / "in", "a/1.png")
+    result = run("add", root, f"--scale={scale}", "--out", tmp_path / "c.csv")
+    assert result.exit_code == 2
+    assert "SOURCE=X" in result.stderr
+
+
+def test_add_never_overwrites_what_it_reads(tmp_path: Path):
+    draw(tmp_path, "1.png")
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label,remark\n1.png,ig,mine\n")
+    result = run("add", table, "--out", table)
+    assert result.exit_code == 2
+    assert "would overwrite" in result.stderr
+    assert table.read_text() == "path,label,remark\n1.png,ig,mine\n"
+    assert run("add", table, "--out", tmp_path / "c.txt").exit_code == 2
+
+
+def test_check_is_clean_with_code_0(tmp_path: Path):
+    result = run("check", draw(tmp_path, "a/1.png", "b/2.png"))
+    assert result.exit_code == 0
+    assert "2 cells: 2 distinct files, 2 distinct cells" in result.stdout
+
+
+def test_copies_alone_need_no_mending(tmp_path: Path):
+    draw(tmp_path, "a/1.png")
+    (tmp_path / "a/2.png").write_bytes((tmp_path / "a/1.png").read_bytes())
+    result = run("check", tmp_path)
+    assert result.exit_code == 0
+    assert f"  {tmp_path}/a/1.png\n    = {tmp_path}/a/2.png" in result.stdout
+
+
+def test_conflicts_and_unreadable_files_give_code_1_from_folder_and_catalog(tmp_path: Path):
+    root = draw(tmp_path / "in", "neutrophil/1.png")
+    (root / "eosinophil").mkdir()
+    (root / "eosinophil/2.png").write_bytes((root / "neutrophil/1.png").read_bytes())
+    conflict = run("check", root)
+    assert conflict.exit_code == 1
+    assert f"  {root}/eosinophil/2.png: eosinophil\n    {root}/neutrophil/1.png: neutrophil" in conflict.stdout
+    (root / "eosinophil/2.png").write_bytes(b"<html>")
+    run("add", root, "--out", tmp_path / "c.parquet")
+    unreadable = run("check", tmp_path / "c.parquet", "--json", tmp_path / "new" / "report.json")
+    assert unreadable.exit_code == 1
+    assert "text or another kind of document" in unreadable.stdout
+    report = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert [Path(row["path"]).name for row in report["unreadable"]] == ["2.png"]
+
+
+def test_the_report_can_go_to_stdout_alone(tmp_path: Path):
+    result = run("check", draw(tmp_path, "a/1.png"), "--json", "-")
+    assert json.loads(result.stdout)["cells"] == 1
+
+
+def test_long_lists_are_cut_and_say_so(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    for k in range(25):
+        (tmp_path / "a" / f"{k}.png").write_bytes(b"x%d" % k)
+    result = run("check", tmp_path)
+    assert "and 5 more: --json FILE lists all" in result.stdout
+
+
+def test_faults_are_one_message_and_code_2(tmp_path: Path):
+    code, says = failed("check", tmp_path / "nowhere")
+    assert (code, "no such path" in says, "Traceback" in says) == (2, True, False)
+    code, says = failed("get", "raabin")
+    assert (code, "pbc, lmu_aml, wbcatt" in says) == (2, True)
+    code, says = failed("get", "lmu_aml", HEMOSIGHT_DATA=str(tmp_path))
+    assert (code, "--as lmu_aml" in says) == (2, True)
+
+
+def test_get_leaves_what_is_there_and_tells_how_to_cite_it(tmp_path: Path):
+    draw(tmp_path / "PBC_dataset_normal_DIB", "ig/MY_1.jpg")
+    result = run("get", "pbc", "--to", tmp_path)
+    assert result.exit_code == 0
+    assert f"pbc is in {tmp_path}/PBC_dataset_normal_DIB" in result.stdout
+    assert "licence: CC BY 4.0" in result.stdout
+    assert "Acevedo" in result.stdout
+    assert "note: 1 images of 17,092 published ones are there" in result.stdout
+    assert "already" in result.stderr
+
+
+@pytest.mark.data
+@pytest.mark.skipif("HEMOSIGHT_DATA" not in os.environ, reason="HEMOSIGHT_DATA names no folder of crops")
+def test_the_real_sets_through_the_command_line(tmp_path: Path):
+    home = os.environ["HEMOSIGHT_DATA"]
+    assert run("add", home, "--scale", "lmu_aml=0.73", "--out", tmp_path / "c.parquet").exit_code == 0
+    catalog = Catalog.read(tmp_path / "c.parquet")
+    assert len(catalog.attributes) == 11
+    assert set(catalog.where(pl.col("source") == "lmu_aml").table["scale"]) == {0.73}

@@ -1,0 +1,129 @@
+"""A small but honest encoder, bundle and engine that every test may use: real ONNX, real crops (drawn), no training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from hemosight.bundle import Bundle
+from hemosight.engine import Engine
+from hemosight.images.catalog import Catalog
+from hemosight.images.preprocess import Preprocessing
+from hemosight.images.synthetic import draw_smear
+from hemosight.network import Network
+from hemosight.space.labels import CELL_TYPE, SupportSet
+
+SIDE = 64
+"""Side of the square the tiny encoder sees; its preprocessing cuts 224 pixels and resizes them to this."""
+DIM = 96
+PER_TYPE = 8
+
+
+def tiny_encoder(dim: int = DIM, side: int = SIDE, seed: int = 1) -> bytes:
+    """One strided convolution, ReLU, global average pooling, unit length; the exported encoder's inputs and outputs.
+
+    The first half of the filters respond to a colour (a soft histogram of stain, which tells granules, plasma and
+    chromatin apart), the second half to edges and spots of a colour (their texture).
+    """
+    rng = np.random.default_rng(seed)
+    kernel, stride = 5, 3
+    colours = dim // 2
+    weight = np.zeros((dim, 3, kernel, kernel), np.float32)
+    bias = np.zeros(dim, np.float32)
+    directions = rng.normal(size=(dim, 3))
+    directions -= 0.6 * directions.mean(axis=1, keepdims=True)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    weight[:colours] = directions[:colours, :, None, None] / kernel**2
+    bias[:colours] = rng.uniform(-0.4, 0.4, colours)
+    patches = rng.normal(size=(dim - colours, kernel, kernel))
+    patches -= patches.mean(axis=(1, 2), keepdims=True)
+    patches /= np.abs(patches).sum(axis=(1, 2), keepdims=True)
+    weight[colours:] = directions[colours:, :, None, None] * patches[:, None]
+
+    def constant(name: str, array: NDArray[np.float32]) -> onnx.TensorProto:
+        return numpy_helper.from_array(array, name)
+
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["pixels"], ["cast"], to=TensorProto.FLOAT),
+            helper.make_node("Transpose", ["cast"], ["planes"], perm=[0, 3, 1, 2]),
+            helper.make_node("Sub", ["planes", "middle"], ["centred"]),
+            helper.make_node("Div", ["centred", "span"], ["scaled"]),
+            helper.make_node("Conv", ["scaled", "weight", "bias"], ["response"], strides=[stride, stride]),
+            helper.make_node("Relu", ["response"], ["features"]),
+            helper.make_node("GlobalAveragePool", ["features"], ["pooled"]),
+            helper.make_node("Flatten", ["pooled"], ["flat"], axis=1),
+            helper.make_node("LpNormalization", ["flat"], ["embedding"], axis=1, p=2),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", side, side, 3])],
+        [
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", dim, None, None]),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", dim]),
+        ],
+        [
+            constant("middle", np.array(127.0, np.float32)),
+            constant("span", np.array(128.0, np.float32)),
+            constant("weight", weight),
+            constant("bias", bias),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_preprocessing() -> Preprocessing:
+    """The road of the tiny encoder's pixels."""
+    return Preprocessing(crop=224, size=SIDE)
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx() -> bytes:
+    """ONNX bytes: ``pixels`` uint8 [N, 64, 64, 3] -> ``features`` [N, 96, 20, 20], ``embedding`` [N, 96]."""
+    return tiny_encoder()
+
+
+@pytest.fixture(scope="session")
+def drawn_smear(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of drawn crops, eight of each of the nine types, with ``labels.csv``; read only."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_smear(folder, PER_TYPE, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn_catalog(drawn_smear: Path) -> Catalog:
+    """The catalog of :func:`drawn_smear`, attributes included."""
+    return Catalog.read(drawn_smear / "labels.csv")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_onnx: bytes, tiny_preprocessing: Preprocessing, drawn_catalog: Catalog) -> Bundle:
+    """A bundle whose support is the drawn smear: cell types, and nucleus shapes where a cell has a nucleus."""
+    network = Network(tiny_onnx, tiny_preprocessing, threads=1)
+    labels = {name: tuple(drawn_catalog.labels(name)) for name in (CELL_TYPE, "nucleus_shape")}
+    support = SupportSet(network.embed(drawn_catalog.paths), labels, tuple(drawn_catalog.table["source"]))
+    return Bundle.pack(
+        name="tiny",
+        version="0.0.1",
+        encoder=tiny_onnx,
+        backbone="one convolution",
+        encoder_provenance={"weights": "fixed random filters, seed 1"},
+        preprocessing=tiny_preprocessing,
+        support=support,
+        sources=[{"name": "drawn", "title": "Drawn cells", "licence": "Apache-2.0", "cells": len(support)}],
+        commands=["pytest"],
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(tiny_bundle: Bundle) -> Engine:
+    """An engine on the tiny bundle."""
+    return Engine(tiny_bundle, threads=1)
