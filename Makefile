@@ -1,0 +1,45 @@
+# Two commands do everything: `make demo` and `make test`. Both work as root and as an ordinary user.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit check setup dev lock clean
+SHELL := /bin/bash
+BIN := .venv/bin
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: setup ## install, sort cell crops into types, show the result
+	$(BIN)/hemosight demo
+
+test: dev check ## everything: style, types, units, real data, the page in a browser
+	$(BIN)/pytest
+
+unit: dev ## the quick tests alone
+	$(BIN)/pytest -m "not acceptance and not browser and not data"
+
+check: dev ## style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --warnings
+
+setup: .venv/.runtime ## .venv with what classifies: no torch
+dev: .venv/.dev ## .venv with what trains and tests as well
+
+.venv/.runtime: requirements/runtime.txt pyproject.toml scripts/setup
+	scripts/setup requirements/runtime.txt
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml scripts/setup
+	scripts/setup requirements/dev.txt --with-browser
+	@touch $@ .venv/.runtime
+
+lock: dev ## pin the requirements anew
+	$(BIN)/uv pip compile -q pyproject.toml --group build $(LOCK) -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q pyproject.toml --group build --extra train --extra dev $(LOCK) -o requirements/dev.txt
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock"
+
+clean: ## remove what was made, the environment included
+	rm -rf .venv build dist demo-output .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
