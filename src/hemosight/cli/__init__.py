@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hemosight.cli import classify, data, demo, encode, pretrain
+from hemosight.cli import benchmark, classify, data, demo, encode, pretrain
 from hemosight.errors import HemoSightError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command()(demo.demo)
 app.command()(pretrain.pretrain)
 app.command()(encode.embed)
 app.command()(encode.pack)
+app.command()(benchmark.benchmark)
 app.add_typer(data.app, name="data")
 
 

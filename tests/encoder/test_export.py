@@ -1,0 +1,78 @@
+"""Export: the network that ships computes what the network that was trained does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from hemosight.encoder import export as exporting
+from hemosight.encoder.backbones import Encoder, create, save
+from hemosight.encoder.export import PARITY, export, exported, parity, store_half
+from hemosight.errors import ParityFailed
+from hemosight.images.preprocess import Preprocessing
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    torch.manual_seed(0)
+    return create("test_efficientnet", weights="none").eval()
+
+
+@pytest.fixture(scope="module")
+def data(encoder: Encoder) -> bytes:
+    return export(encoder, SIDE)
+
+
+def test_parity_with_torch(encoder: Encoder, data: bytes) -> None:
+    for batch in (1, 2, 5):
+        assert parity(encoder, data, SIDE, batch=batch, seed=batch) <= PARITY
+
+
+def test_the_map_pools_to_the_embedding(data: bytes) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
+    features, embedding = map(np.asarray, onnxruntime.InferenceSession(data).run(None, {"pixels": pixels}))
+    pooled = features.mean(axis=(2, 3))
+    assert np.allclose(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), embedding, atol=1e-5)
+
+
+def test_a_network_that_computes_something_else_is_refused(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "parity", lambda *_: 1e-3)
+    with pytest.raises(ParityFailed, match=r"0\.001"):
+        export(encoder, SIDE)
+
+
+def test_parity_notices_another_network(encoder: Encoder, data: bytes) -> None:
+    torch.manual_seed(1)
+    assert parity(create("test_efficientnet", weights="none"), data, SIDE) > 100 * PARITY
+
+
+def test_half_weights_halve_the_file_and_keep_the_direction(data: bytes) -> None:
+    half = store_half(data)
+    assert len(half) < 0.62 * len(data)
+    pixels = np.random.default_rng(2).integers(0, 256, (4, SIDE, SIDE, 3), dtype=np.uint8)
+    full, rounded = (
+        np.asarray(onnxruntime.InferenceSession(model).run(["embedding"], {"pixels": pixels})[0])
+        for model in (data, half)
+    )
+    assert (full * rounded).sum(axis=1).min() > 0.999
+
+
+def test_the_same_encoder_exports_to_the_same_bytes(encoder: Encoder, data: bytes) -> None:
+    assert export(encoder, SIDE) == data
+    assert b"/src/hemosight" not in data, "no path of the machine that exported it"
+
+
+def test_a_run_folder_exports_with_its_own_road(encoder: Encoder, tmp_path: Path) -> None:
+    road = Preprocessing(crop=200, size=SIDE)
+    save(encoder, tmp_path, road, {"recipe": "test"})
+    made = exported(tmp_path)
+    assert made.preprocessing == road
+    assert made.provenance == {"recipe": "test"}
+    assert made.backbone == "test_efficientnet"
+    assert parity(encoder, made.network, SIDE) < 0.05
