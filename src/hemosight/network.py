@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,7 +94,7 @@ class Network:
         features, vectors = self._session.run(["features", "embedding"], {"pixels": pixels})
         return np.asarray(features), np.asarray(vectors)
 
-    def points(self, crops: Iterable[Crop], scale: float = 1.0) -> Iterator[Point]:
+    def points(self, crops: Iterable[Crop], scale: float = 1.0) -> Generator[Point]:
         """One point a crop, in order, as they are ready.
 
         ``scale`` resizes the source's pixels to the reference scale before anything else.

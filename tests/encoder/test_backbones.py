@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_a_trained_encoder_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_weights_of_the_bare_network_load_too(tmp_path: Path) -> None:
     """As hubs publish them: no prefix, and a classifier nobody asked for."""
-    network = timm.create_model(SMALL, pretrained=False)
+    network: Any = timm.create_model(SMALL, pretrained=False)
     save_file(
         {name: tensor.contiguous() for name, tensor in network.state_dict().items()}, tmp_path / "hub.safetensors"
     )

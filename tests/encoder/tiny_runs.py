@@ -33,6 +33,7 @@ class TinyNetwork(nn.Sequential):
             nn.BatchNorm2d(16) if norm else nn.Identity(),
             nn.ReLU(),
             nn.Conv2d(16, self.num_features, 3, stride=2),
+            nn.BatchNorm2d(self.num_features) if norm else nn.Identity(),
             nn.ReLU(),
         )
 

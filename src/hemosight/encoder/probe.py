@@ -39,7 +39,7 @@ def knn_accuracy(embeddings: Tensor, labels: Sequence[str], k: int = 20) -> floa
     embeddings
         ``[n, C]`` unit vectors.
     labels
-        ``n`` of them. Of labels with as many neighbours the one with the nearest neighbour wins.
+        ``n`` of them. Of labels with as many neighbours, the one whose neighbours rank nearer wins.
     k
         At most ``n - 1`` are used.
     """

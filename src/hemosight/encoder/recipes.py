@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -196,7 +196,7 @@ def resolve(recipe: str = "default", settings: Mapping[str, Any] | None = None) 
         A name in :data:`RECIPES`.
     settings
         New values, or their text as on a command line: ``{"lr": "1e-3", "views": "paper", "views.blur": "0"}``;
-        ``none`` is null, and lists are JSON.
+        ``none`` is null where a setting may be null, and lists are JSON.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def resolve(recipe: str = "default", settings: Mapping[str, Any] | None = None) 
         elif inner:
             values["views"] = {**values["views"], inner: _parse(value)}
         else:
-            values[outer] = _parse(value)
+            values[outer] = _parse(value, PretrainConfig.model_fields[outer].annotation)
     try:
         return PretrainConfig.model_validate(values)
     except ValidationError as error:
@@ -237,11 +237,11 @@ def _views(value: Any) -> ViewRecipe:
     return VIEWS[value]
 
 
-def _parse(value: Any) -> Any:
+def _parse(value: Any, kind: Any = None) -> Any:
     """Text of the command line as a value; anything else is one already."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or kind is str:
         return value
-    if value.lower() in ("none", "null"):
+    if value.lower() == "none" and type(None) in get_args(kind):
         return None
     try:
         return json.loads(value)

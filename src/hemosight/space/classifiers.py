@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 
 from hemosight.errors import TooFewLabels, UnknownName
 from hemosight.space import discriminant
 from hemosight.space.embeddings import Vectors
 from hemosight.space.readers import Reader
 
+if TYPE_CHECKING:
+    # At run time it is imported by the two fits that need it: reading with a fitted bundle should not wait for it.
+    from sklearn.preprocessing import StandardScaler
+
 DEFAULT = "discriminant"
-RIDGE_PENALTY = 1e2
 SVM_FOLDS = 3
 
 
 def fit_svm(vectors: Vectors, labels: NDArray[np.str_]) -> Reader:
     """The paper's classifier: standardised features, linear SVM one-vs-rest, calibrated by cross-validation."""
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
     scaler = StandardScaler().fit(vectors)
     standard = scaler.transform(vectors)
     names, counts = np.unique(labels, return_counts=True)
@@ -47,6 +50,9 @@ def fit_svm(vectors: Vectors, labels: NDArray[np.str_]) -> Reader:
 
 def fit_logistic(vectors: Vectors, labels: NDArray[np.str_]) -> Reader:
     """Multinomial logistic regression on standardised features; calibrated by its own likelihood."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(vectors)
     model = LogisticRegression(C=1e-2, max_iter=1000).fit(scaler.transform(vectors), labels)
     weight, bias = model.coef_.T, model.intercept_
