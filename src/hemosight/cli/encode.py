@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hemosight.cli.progress import bars
+from hemosight.cli.typed import typed
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of crops or of data sets, or a catalog.")]
 
@@ -50,6 +50,9 @@ def pack(
     ),
     weights: Annotated[str, typer.Option("--weights", help="imagenet, none, or a .safetensors file.")] = "imagenet",
     size: Annotated[int, typer.Option("--size", min=32, max=512, help="Side of the network's input.")] = 224,
+    turns: Annotated[
+        int, typer.Option("--turns", help="Quarter turns of each crop that its embedding averages: 1, 2 or 4.")
+    ] = 1,
     name: Annotated[str, typer.Option("--name", help="What the bundle is called.")] = "unnamed",
     version: Annotated[str, typer.Option("--version", help="Its version.")] = "1",
     classifier: Annotated[str, typer.Option("--classifier", help="discriminant, svm (the paper's) or logistic.")] = (
@@ -61,6 +64,9 @@ def pack(
     """Export an encoder, embed labelled crops, and pack both with the figures measured on the held-out part."""
     from hemosight import packing
     from hemosight.errors import TrainingExtraMissing
+
+    if turns not in (1, 2, 4):
+        raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
     from hemosight.images import sources
     from hemosight.network import Network
 
@@ -71,8 +77,12 @@ def pack(
 
     with bars("reading", "embedding") as (say, (reading, embedding)):
         say("exporting the encoder")
-        made = exported(encoder, backbone=backbone, weights=weights, size=size)
+        made = exported(encoder, backbone=backbone, weights=weights, size=size, turns=turns)
         network = Network(made.network, made.preprocessing)
+        provenance, commands = dict(made.provenance), [" ".join(typed(["hemosight", *sys.argv[1:]]))]
+        if isinstance(trained := provenance.get("command"), list):
+            provenance["command"] = typed(trained)
+            commands.insert(0, " ".join(provenance["command"]))
         catalog = sources.read(data, progress=reading)
         embedded = packing.embed(catalog, network, fraction=hold_out, seed=seed, progress=embedding)
         say(f"fitting {classifier} on {len(embedded.split.rest):,} cells")
@@ -83,9 +93,9 @@ def pack(
             network=made.network,
             backbone=made.backbone,
             preprocessing=made.preprocessing,
-            provenance=made.provenance,
+            provenance=provenance,
             classifier=classifier,
-            commands=[shlex.join(["hemosight", *sys.argv[1:]])],
+            commands=commands,
         )
     bundle.save(out)
     _report(bundle.manifest.figures, out)

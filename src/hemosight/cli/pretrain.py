@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hemosight.cli.typed import typed
+
 INTERRUPTED = 130
 """Exit code of a run that a signal stopped and ``--resume`` goes on with."""
 
@@ -62,7 +64,7 @@ def pretrain(
         device=device,
         cache=cache,
         display=Display(quiet),
-        command=["hemosight", *sys.argv[1:]],
+        command=typed(["hemosight", *sys.argv[1:]]),
     )
     if not outcome.finished:
         raise typer.Exit(INTERRUPTED)

@@ -26,16 +26,28 @@ PARITY = 1e-4
 
 
 class _Exported(nn.Module):
-    def __init__(self, encoder: Encoder) -> None:
+    """What the exported network computes; see the module's docstring for its input and outputs."""
+
+    def __init__(self, encoder: Encoder, turns: int = 1) -> None:
         super().__init__()
         self.encoder = encoder
+        self.turns = turns
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.encoder.features(pixels.permute(0, 3, 1, 2))
-        return features, self.encoder.pool(features)
+        upright = pixels.permute(0, 3, 1, 2)
+        features = self.encoder.features(upright)
+        # A slide has no upright: the mean over quarter turns is nearer to the cell than any one of them. The mean of
+        # pooled maps is the pooled mean, so the turned maps need not be turned back.
+        turned = [
+            self.encoder.features(torch.rot90(upright, 4 // self.turns * k, (2, 3))) for k in range(1, self.turns)
+        ]
+        pooled = torch.stack([part.mean(dim=(2, 3)) for part in (features, *turned)]).mean(dim=0)
+        return features, nn.functional.normalize(pooled, dim=1)
 
 
-def export(encoder: Encoder, size: int, file: str | Path | None = None, *, half_weights: bool = False) -> bytes:
+def export(
+    encoder: Encoder, size: int, file: str | Path | None = None, *, half_weights: bool = False, turns: int = 1
+) -> bytes:
     """Export, prove parity with torch, and return the ONNX bytes (written to ``file`` if given).
 
     Parameters
@@ -45,11 +57,14 @@ def export(encoder: Encoder, size: int, file: str | Path | None = None, *, half_
     half_weights
         Store weights in half precision (half the file); they are widened once when the network is loaded, so
         arithmetic stays in single precision. Parity is proven before the rounding.
+    turns
+        1, 2 or 4 quarter turns of the crop whose pooled features are averaged into the embedding; as many times the
+        work. The feature map is that of the crop as it came.
 
     Raises :class:`~hemosight.errors.ParityFailed` when any output differs by more than 1e-4 (of the map's own
     largest value for the feature map, absolutely for the embedding).
     """
-    module = _Exported(encoder).eval()
+    module = _Exported(encoder, turns).eval()
     example = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own dependencies
@@ -64,7 +79,7 @@ def export(encoder: Encoder, size: int, file: str | Path | None = None, *, half_
         )
         assert program is not None  # noqa: S101 -- narrows the type; the exporter returns None only when given a file
     data = _clean(program.model_proto.SerializeToString())
-    difference = parity(module.encoder, data, size)
+    difference = parity(encoder, data, size, turns=turns)
     if difference > PARITY:
         raise ParityFailed(bound=PARITY, difference=difference)
     if half_weights:
@@ -74,13 +89,13 @@ def export(encoder: Encoder, size: int, file: str | Path | None = None, *, half_
     return data
 
 
-def parity(encoder: Encoder, data: bytes, size: int, batch: int = 3, seed: int = 1) -> float:
+def parity(encoder: Encoder, data: bytes, size: int, batch: int = 3, seed: int = 1, turns: int = 1) -> float:
     """Largest difference between torch and the exported network on random pixels (a batch of another size)."""
     pixels = np.random.default_rng(seed).integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     features, embedding = (np.asarray(array) for array in session.run(["features", "embedding"], {"pixels": pixels}))
     with torch.no_grad():
-        expected_features, expected = (t.numpy() for t in _Exported(encoder).eval()(torch.from_numpy(pixels)))
+        expected_features, expected = (t.numpy() for t in _Exported(encoder, turns).eval()(torch.from_numpy(pixels)))
     scale = max(1.0, float(np.abs(expected_features).max()))
     return max(float(np.abs(features - expected_features).max()) / scale, float(np.abs(embedding - expected).max()))
 
@@ -130,17 +145,23 @@ class Exported:
 
 
 def exported(
-    run: str | Path | None = None, *, backbone: str = DEFAULT_BACKBONE, weights: str = "imagenet", size: int = 224
+    run: str | Path | None = None,
+    *,
+    backbone: str = DEFAULT_BACKBONE,
+    weights: str = "imagenet",
+    size: int = 224,
+    turns: int = 1,
 ) -> Exported:
     """Export a trained encoder's run folder, or a backbone with the weights it starts from.
 
-    ``backbone``, ``weights`` and ``size`` (side of the input in pixels) count only where no ``run`` is given.
+    ``backbone``, ``weights`` and ``size`` (side of the input in pixels) count only where no ``run`` is given;
+    ``turns`` is as for :func:`export`.
     """
     if run is not None:
         encoder, facts = load(run)
-        network = export(encoder, facts.preprocessing.size, half_weights=True)
-        return Exported(network, facts.preprocessing, facts.backbone, facts.provenance)
+        network = export(encoder, facts.preprocessing.size, half_weights=True, turns=turns)
+        return Exported(network, facts.preprocessing, facts.backbone, {**facts.provenance, "turns": turns})
     encoder = create(backbone, weights).eval()
     preprocessing = Preprocessing(size=size)
-    provenance: dict[str, object] = {"weights": weights, "trained": "not on blood cells"}
-    return Exported(export(encoder, size, half_weights=True), preprocessing, backbone, provenance)
+    provenance: dict[str, object] = {"weights": weights, "trained": "not on blood cells", "turns": turns}
+    return Exported(export(encoder, size, half_weights=True, turns=turns), preprocessing, backbone, provenance)

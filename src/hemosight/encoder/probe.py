@@ -47,10 +47,11 @@ def knn_accuracy(embeddings: Tensor, labels: Sequence[str], k: int = 20) -> floa
     similarities = embeddings @ embeddings.T
     similarities.fill_diagonal_(-torch.inf)
     nearest = similarities.topk(min(k, len(labels) - 1), dim=1).indices.numpy()
-    votes = np.eye(len(classes))[codes[nearest]]
-    # Less than a vote, more for a nearer neighbour: breaks ties and nothing else.
-    ranks = np.arange(nearest.shape[1], 0, -1)[:, None] / (nearest.shape[1] + 1) ** 2
-    return float(((votes * (1 + ranks)).sum(axis=1).argmax(axis=1) == codes).mean())
+    k = nearest.shape[1]
+    # In whole numbers: a vote counts more than all ranks together, and ranks break ties between votes.
+    weights = (k + 1) ** 2 + np.arange(k, 0, -1)
+    scores = (np.eye(len(classes), dtype=np.int64)[codes[nearest]] * weights[:, None]).sum(axis=1)
+    return float((scores.argmax(axis=1) == codes).mean())
 
 
 def probe_cells(labels: Sequence[str | None], cells: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
