@@ -14,8 +14,11 @@ demo: setup ## install, sort cell crops into types, show the result
 test: dev check ## everything: style, types, units, real data, the page in a browser
 	$(BIN)/pytest
 
+# Deselected tests are still imported, and importing torch takes seconds.
+TORCH_TESTS := tests/encoder tests/images/test_augment.py tests/cli/test_cli_pretrain.py
+
 unit: dev ## the quick tests alone: half a minute
-	$(BIN)/pytest -m "not acceptance and not browser and not data and not train"
+	$(BIN)/pytest -m "not acceptance and not browser and not data and not train" $(TORCH_TESTS:%=--ignore=%)
 
 check: dev ## style and types
 	$(BIN)/ruff format --check .

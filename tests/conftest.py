@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from hemosight.bundle import Bundle
 from hemosight.engine import Engine
@@ -88,6 +90,14 @@ def tiny_preprocessing() -> Preprocessing:
 def tiny_onnx() -> bytes:
     """ONNX bytes: ``pixels`` uint8 [N, 64, 64, 3] -> ``features`` [N, 96, 20, 20], ``embedding`` [N, 96]."""
     return tiny_encoder()
+
+
+@pytest.fixture(scope="session")
+def slide() -> bytes:
+    """A PNG of 20,000 x 20,000 pixels: no crop of a cell, and a threat to whoever decodes it."""
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,7 @@ def gone(_: httpx.Request) -> httpx.Response:
     return httpx.Response(404)
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize(
     ("answer", "words"),
     [(no_network, "no route to host"), (interrupted, "Interrupted"), (gone, "404")],

@@ -211,7 +211,12 @@ def stages(path: Path | None, bundle: Bundle, crops: Sequence[Path], *, slow: bo
             "crops",
             {_threads(n): partial(_prepare, e.network, crops, n) for n, e in engines.items()},
         ),
-        Stage("network", "crops", {f"batches of {n}": partial(_embed, engine.network, pixels, n) for n in BATCHES}),
+        # No more than the largest batch: short rounds in turn say more on a noisy machine than few long ones.
+        Stage(
+            "network",
+            "crops",
+            {f"batches of {n}": partial(_embed, engine.network, pixels[: max(BATCHES)], n) for n in BATCHES},
+        ),
         Stage("classify", "crops", {_threads(n): partial(_classify, e, crops) for n, e in engines.items()}),
         Stage(
             "classify one crop",

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def benchmark(
     images: Annotated[Path | None, typer.Option("--images", help="Folder of crops; else drawn ones.")] = None,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle to read with; the built-in one.")] = None,
-    crops: Annotated[int, typer.Option("--crops", min=1, help="How many crops one round reads.")] = 200,
+    crops: Annotated[
+        int, typer.Option("--crops", min=1, help="How many crops one round reads; the network alone at most 64.")
+    ] = 200,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Rounds of each stage.")] = 5,
     seconds: Annotated[
         float, typer.Option("--seconds", min=0, help="Time after which a stage begins no further round.")

@@ -121,7 +121,8 @@ def _show(table: pl.DataFrame, out: Path | None) -> None:
                 )
         console.print(shown)
         if table.height > _SHOWN:
-            console.print(f"... and {table.height - _SHOWN:,} more (--out FILE.csv writes all)\n")
+            console.print(f"... and {table.height - _SHOWN:,} more (--out FILE.csv writes all)")
+        console.print()
     counts = (
         table.filter(pl.col("label").is_not_null())
         .group_by("label")
