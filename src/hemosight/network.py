@@ -29,7 +29,7 @@ Crop = str | Path | bytes | Pixels
 """A cell crop: a path, a file's bytes, or decoded RGB (uint8, height x width x 3)."""
 
 BATCH = 16
-"""Crops the network takes at once; larger batches leave the processor's cache (docs/reference/benchmarks.md)."""
+"""Crops the network takes at once; more of them gain nothing (`hemosight benchmark`)."""
 
 
 @dataclass(frozen=True)
