@@ -38,7 +38,7 @@ dev: .venv/.dev ## .venv with what trains and tests as well
 
 lock: dev ## pin the requirements anew
 	$(BIN)/uv pip compile -q pyproject.toml --group build $(LOCK) -o requirements/runtime.txt
-	$(BIN)/uv pip compile -q pyproject.toml --group build --extra train --extra dev $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile -q pyproject.toml --group build --extra train --extra study --extra dev $(LOCK) -o requirements/dev.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
