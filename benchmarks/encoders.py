@@ -10,26 +10,25 @@ classifier, which takes minutes with all labels.
 from __future__ import annotations
 
 import argparse
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 from rich.progress import Progress
 
 from hemosight.bundle import load
 from hemosight.images import sources
-from hemosight.images.preprocess import Pixels, decode, resize
+from hemosight.images.preprocess import decode
+from hemosight.images.shifts import SHIFTS
 from hemosight.images.splits import few_shot, support_sample
 from hemosight.network import Network
-from hemosight.packing import OFFICIAL_TEST, Embedded, embed
 from hemosight.space import classifiers
 from hemosight.space.neighbours import nearest
 from hemosight.study import metrics
+from hemosight.study.material import OFFICIAL_TEST, Material, embed
 
 DRAWS = 5
 NEIGHBOURS = 20
@@ -80,7 +79,7 @@ def main() -> None:
 Measured = tuple[str, str, str, float, str]
 
 
-def figures(cells: Embedded, network: Network, names: list[str]) -> Iterator[Measured]:
+def figures(cells: Material, network: Network, names: list[str]) -> Iterator[Measured]:
     """Every figure of one encoder: what, classifier, labels, value, spread."""
     labels = np.array(cells.catalog.labels(), np.str_)
     vectors = cells.embeddings.vectors
@@ -111,10 +110,10 @@ def figures(cells: Embedded, network: Network, names: list[str]) -> Iterator[Mea
     for what, change in SHIFTS.items():
         shifted = network.embed(change(decode(path.read_bytes())) for path in cells.catalog.take(held).paths)
         values = [macro_f1(rest, "discriminant", shifted.vectors)]
-        yield f"macro-F1, {what}", "discriminant", f"all {len(rest):,}", *_over(values)
+        yield f"macro-F1, held-out tenth {what}", "discriminant", f"all {len(rest):,}", *_over(values)
 
 
-def _attributes(cells: Embedded) -> Iterator[Measured]:
+def _attributes(cells: Material) -> Iterator[Measured]:
     official = cells.catalog.table["official_split"]
     test, train = (official == OFFICIAL_TEST).fill_null(False).to_numpy(), (official == "train").fill_null(False)
     train = (train | (official == "val").fill_null(False)).to_numpy()
@@ -132,7 +131,7 @@ def _attributes(cells: Embedded) -> Iterator[Measured]:
         yield "attributes, mean macro-F1", "discriminant", "official train and val", float(np.mean(values)), ""
 
 
-def _scanner(cells: Embedded, labels: NDArray[np.str_]) -> Iterator[Measured]:
+def _scanner(cells: Material, labels: NDArray[np.str_]) -> Iterator[Measured]:
     """Munich's neutrophils: how they are read when only Barcelona's were shown, and after five labels a class."""
     source = np.array(cells.catalog.table["source"].to_list(), np.str_)
     vectors = cells.embeddings.vectors
@@ -180,38 +179,6 @@ def _ten_a_class(labels: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
 
 def _over(values: list[float]) -> tuple[float, str]:
     return float(np.mean(values)), f"sd {np.std(values):.3f}" if len(values) > 1 else ""
-
-
-# --- shifts: what another laboratory does to the same cells ---------------------------------------------------
-
-
-def _bluer(pixels: Pixels) -> Pixels:
-    """Another stain and lamp: optical density of red up, of blue down; grey world undoes only its mean."""
-    density = -np.log((pixels.astype(np.float64) + 1) / 256) * np.array([1.3, 1.1, 0.8])
-    return np.clip(256 * np.exp(-density) - 1, 0, 255).astype(np.uint8)
-
-
-def _blurred(pixels: Pixels) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(1.5)))
-
-
-def _larger(pixels: Pixels) -> Pixels:
-    height, width, _ = pixels.shape
-    return resize(pixels, round(width * 1.3), round(height * 1.3))
-
-
-def _compressed(pixels: Pixels) -> Pixels:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=30)
-    return decode(buffer.getvalue())
-
-
-SHIFTS: dict[str, Callable[[Pixels], Pixels]] = {
-    "held-out tenth in another stain": _bluer,
-    "held-out tenth out of focus (sigma 1.5 px)": _blurred,
-    "held-out tenth 1.3 times as large": _larger,
-    "held-out tenth as JPEG of quality 30": _compressed,
-}
 
 
 def markdown(table: pl.DataFrame) -> str:

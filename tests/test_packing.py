@@ -14,7 +14,7 @@ from hemosight.images.catalog import Catalog
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.splits import hold_out
 from hemosight.network import Network
-from hemosight.packing import Embedded, scanner_control, undisputed
+from hemosight.study.material import Material, embed
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,12 @@ def network(tiny_onnx: bytes, tiny_preprocessing: Preprocessing) -> Network:
 
 
 @pytest.fixture(scope="module")
-def embedded(drawn_catalog: Catalog, network: Network) -> Embedded:
-    return packing.embed(drawn_catalog, network, fraction=0.25, seed=3)
+def embedded(drawn_catalog: Catalog, network: Network) -> Material:
+    return embed(drawn_catalog, network, fraction=0.25, seed=3)
 
 
 @pytest.fixture(scope="module")
-def packed(embedded: Embedded, tiny_onnx: bytes, tiny_preprocessing: Preprocessing) -> Bundle:
+def packed(embedded: Material, tiny_onnx: bytes, tiny_preprocessing: Preprocessing) -> Bundle:
     return packing.pack(
         embedded,
         name="drawn",
@@ -41,21 +41,21 @@ def packed(embedded: Embedded, tiny_onnx: bytes, tiny_preprocessing: Preprocessi
     )
 
 
-def test_the_split_is_that_of_the_whole_catalog(drawn_catalog: Catalog, embedded: Embedded) -> None:
+def test_the_split_is_that_of_the_whole_catalog(drawn_catalog: Catalog, embedded: Material) -> None:
     """Whoever trains an encoder holds out of the same catalog with the same seed, and must hold out the same cells."""
     held = set(drawn_catalog.take(hold_out(drawn_catalog, 0.25, 3).held).ids)
     assert {embedded.catalog.ids[row] for row in embedded.split.held} == held
     assert set(embedded.split.rest) | set(embedded.split.held) == set(range(len(embedded.catalog)))
 
 
-def test_no_held_out_cell_becomes_support(packed: Bundle, embedded: Embedded) -> None:
+def test_no_held_out_cell_becomes_support(packed: Bundle, embedded: Material) -> None:
     held = {embedded.catalog.ids[row] for row in embedded.split.held}
     assert held
     assert held.isdisjoint(packed.support.embeddings.ids)
     assert len(packed.support) == len(embedded.split.rest)
 
 
-def test_the_figures_can_be_measured_again(packed: Bundle, embedded: Embedded, drawn_catalog: Catalog) -> None:
+def test_the_figures_can_be_measured_again(packed: Bundle, embedded: Material, drawn_catalog: Catalog) -> None:
     """From the pictures, through the engine, as a stranger would."""
     held = embedded.catalog.take(embedded.split.held)
     readings = Engine(packed).classify(held.paths)
@@ -67,16 +67,7 @@ def test_the_figures_can_be_measured_again(packed: Bundle, embedded: Embedded, d
     assert confusion.trace() / confusion.sum() == pytest.approx(right)
 
 
-def test_conflicting_and_equal_copies(drawn_catalog: Catalog) -> None:
-    table = drawn_catalog.take([0, 1, 2, 30]).table
-    copies = table.head(2).with_columns(
-        path=pl.col("path") + ".copy", label=pl.Series(["blast", table["label"][1]], dtype=pl.String)
-    )
-    kept = undisputed(Catalog(pl.concat([table, copies])))
-    assert kept.ids == [table["id"][row] for row in (1, 2, 3)], "row 0 is disputed, row 1 stands once"
-
-
-def test_official_test_rows_lend_no_attributes(embedded: Embedded, packed: Bundle) -> None:
+def test_official_test_rows_lend_no_attributes(embedded: Material, packed: Bundle) -> None:
     nucleus = packed.support.labels["nucleus_shape"]
     assert any(nucleus), "a drawn smear has no official split: its attributes are used"
     official = embedded.catalog.table.with_columns(official_split=pl.lit("test"))
@@ -88,14 +79,4 @@ def test_official_test_rows_lend_no_attributes(embedded: Embedded, packed: Bundl
 def test_nothing_labelled_is_a_clear_error(drawn_catalog: Catalog, network: Network) -> None:
     unlabelled = Catalog(drawn_catalog.table.with_columns(label=pl.lit(None, pl.String)))
     with pytest.raises(TooFewLabels):
-        packing.embed(unlabelled, network)
-
-
-def test_the_scanner_control_counts_the_other_cells_of_that_scanner() -> None:
-    truth = ["neutrophil"] * 6 + ["blast"] * 3 + ["neutrophil"] * 4
-    read = ["neutrophil"] * 6 + ["blast"] * 3 + ["blast", "blast", "neutrophil", "neutrophil"]
-    sources = ["barcelona"] * 6 + ["munich"] * 7
-    assert scanner_control(truth, read, ["barcelona"] * 8 + sources[8:]) == {}, "both scanners show blasts"
-    sources = ["barcelona"] * 6 + ["munich"] * 7
-    control = scanner_control(truth + ["neutrophil"] * 4, read + ["neutrophil"] * 4, sources + ["barcelona"] * 4)
-    assert control == {"blast": {"source": "munich", "other_cells": 4, "read_as_it": 2}}
+        embed(unlabelled, network)

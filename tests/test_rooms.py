@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "encoder": {"images"},
     "bundle": {"images", "space"},
     "engine": {"bundle", "images", "network", "readings", "space"},
-    "study": {"images", "encoder", "space"},
+    "study": {"bundle", "encoder", "images", "network", "space"},
     "packing": {"bundle", "engine", "images", "network", "space", "study"},
     "sheet": {"bundle", "engine", "images", "network", "readings", "space", "study"},
     "benchmark": {"bundle", "engine", "images", "network", "space"},

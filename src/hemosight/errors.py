@@ -297,3 +297,14 @@ class RunDiffers(HemoSightError):
     expected = "the {what} the run began with ({expected})"
     came = "{came}"
     mend = "Resume with what it began with, or start a new run in another folder."
+
+
+# --- studies ----------------------------------------------------------------------------------------------
+
+
+class NoAttributes(HemoSightError):
+    """A study of attributes on cells that have none."""
+
+    expected = "cells with morphological attributes, of two values or more"
+    came = "none among {cells} cells"
+    mend = "Put WBCAtt's tables beside the Barcelona set (hemosight data get wbcatt), or give a table with attributes."

@@ -67,7 +67,7 @@ class Network:
     def __init__(self, data: bytes, preprocessing: Preprocessing, threads: int | None = None) -> None:
         self.data = data
         self.preprocessing = preprocessing
-        self.threads = threads or _cores()
+        self.threads = threads or cores()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
@@ -163,6 +163,6 @@ def _checked(pixels: Pixels) -> Pixels:
     return pixels
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use, which in a container is fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,73 +7,25 @@ that whoever has the data can measure the shipped bundle again on the same tenth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from hemosight.bundle import Bundle
 from hemosight.engine import Engine
-from hemosight.errors import TooFewLabels
-from hemosight.images.catalog import Catalog, Progress
+from hemosight.images.catalog import Catalog
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.sources import sources_of
-from hemosight.images.splits import Split, hold_out
-from hemosight.network import Network
 from hemosight.space import classifiers
 from hemosight.space.embeddings import Embeddings
 from hemosight.space.labels import CELL_TYPE, SupportSet
 from hemosight.study import metrics
-
-HELD_OUT = 0.1
-SEED = 0
-OFFICIAL_TEST = "test"
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """A catalog's readable, undisputed cells, row by row with their embeddings."""
-
-    catalog: Catalog
-    embeddings: Embeddings
-    split: Split
-
-
-def embed(
-    catalog: Catalog,
-    network: Network,
-    *,
-    fraction: float = HELD_OUT,
-    seed: int = SEED,
-    progress: Progress | None = None,
-) -> Embedded:
-    """Embed a catalog's labelled cells and hold a fraction of them out.
-
-    The split is that of the whole catalog, the same that ``hemosight pretrain`` holds out of its training. Unreadable
-    files and cells whose copies carry different labels are left out; of equal copies one stays.
-    """
-    held_ids = set(catalog.take(hold_out(catalog, fraction, seed).held).ids)
-    catalog = undisputed(catalog.readable())
-    points = network.points_of(catalog, progress)
-    catalog = catalog.take([row for row, point in enumerate(points) if point.vector is not None])
-    if not len(catalog):
-        raise TooFewLabels(came="no readable labelled cell")
-    vectors = np.stack([point.vector for point in points if point.vector is not None])
-    held = np.array([cell in held_ids for cell in catalog.ids])
-    split = Split(rest=np.flatnonzero(~held), held=np.flatnonzero(held))
-    return Embedded(catalog, Embeddings(tuple(catalog.ids), vectors, network.space), split)
-
-
-def undisputed(catalog: Catalog) -> Catalog:
-    """One row of each labelled cell whose copies agree on its label."""
-    labelled = catalog.where(pl.col("label").is_not_null())
-    agreeing = labelled.where(pl.col("label").n_unique().over("id") == 1)
-    return Catalog(agreeing.table.unique("id", keep="first", maintain_order=True))
+from hemosight.study.material import OFFICIAL_TEST, Material
+from hemosight.study.scanner import scanner_control
 
 
 def pack(
-    embedded: Embedded,
+    embedded: Material,
     *,
     name: str,
     version: str,
@@ -141,7 +93,7 @@ def measure(bundle: Bundle, catalog: Catalog, embeddings: Embeddings) -> dict[st
     }
 
 
-def measure_attributes(bundle: Bundle, embedded: Embedded) -> dict[str, Any]:
+def measure_attributes(bundle: Bundle, embedded: Material) -> dict[str, Any]:
     """Macro-F1 of each attribute on the official test rows that have an image; the mean over attributes.
 
     Those rows' cell types may be in the support, their attributes are not.
@@ -159,29 +111,6 @@ def measure_attributes(bundle: Bundle, embedded: Embedded) -> dict[str, Any]:
         return {}
     mean = float(np.mean([facts["macro_f1"]["value"] for facts in by_name.values()]))
     return {"rows": "the authors' test split, as far as images are present", "mean_macro_f1": round(mean, 5), **by_name}
-
-
-def scanner_control(truth: Sequence[str], read: Sequence[str], sources: Sequence[str | None]) -> dict[str, Any]:
-    """Whether a class that only one source supplies is read from the cell or from that source's scanner.
-
-    For each such class: of the same source's other cells, how many were read as that class.
-    """
-    supplied = {label: {s for t, s in zip(truth, sources, strict=True) if t == label} for label in sorted(set(truth))}
-    shared = {source for suppliers in supplied.values() if len(suppliers) > 1 for source in suppliers}
-    control: dict[str, Any] = {}
-    for label, suppliers in supplied.items():
-        # Only a source that also shows cells others show can tell the scanner from the cell.
-        if len(suppliers) != 1 or not suppliers <= shared or _main(sources) in suppliers:
-            continue
-        (source,) = suppliers
-        others = [r for t, r, s in zip(truth, read, sources, strict=True) if s == source and t != label]
-        control[label] = {"source": source, "other_cells": len(others), "read_as_it": others.count(label)}
-    return control
-
-
-def _main(sources: Sequence[str | None]) -> str | None:
-    """The source that most cells come from."""
-    return max(sorted(set(sources), key=str), key=list(sources).count)
 
 
 def _provenance(catalog: Catalog) -> list[dict[str, Any]]:

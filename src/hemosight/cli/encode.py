@@ -69,6 +69,7 @@ def pack(
         raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
     from hemosight.images import sources
     from hemosight.network import Network
+    from hemosight.study.material import embed as embed_cells
 
     try:
         from hemosight.encoder.export import exported
@@ -84,7 +85,7 @@ def pack(
             provenance["command"] = typed(trained)
             commands.insert(0, " ".join(provenance["command"]))
         catalog = sources.read(data, progress=reading)
-        embedded = packing.embed(catalog, network, fraction=hold_out, seed=seed, progress=embedding)
+        embedded = embed_cells(catalog, network, fraction=hold_out, seed=seed, progress=embedding)
         say(f"fitting {classifier} on {len(embedded.split.rest):,} cells")
         bundle = packing.pack(
             embedded,

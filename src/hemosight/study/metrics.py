@@ -70,20 +70,20 @@ def scores(
     truth, read = np.asarray(truth, np.str_), np.asarray(read, np.str_)
     names = np.unique(np.concatenate([truth, read]))
     t, r, k = np.searchsorted(names, truth), np.searchsorted(names, read), len(names)
-    confusion = _confusions(t, r, k)
+    confusion = confusions(t, r, k)
     present = confusion.sum(axis=1) > 0
     rng = np.random.default_rng(seed)
     # Resampling cells with replacement is drawing the confusion matrix from a multinomial.
     resampled = rng.multinomial(len(t), (confusion / max(len(t), 1)).ravel(), size=bootstraps).reshape(-1, k, k)
-    precision, recall, f1 = _per_class(confusion[None])
+    precision, recall, f1 = per_class(confusion[None])
     return Scores(
         classes=tuple(str(name) for name in names),
         confusion=confusion,
         precision=precision[0],
         recall=recall[0],
         f1=f1[0],
-        accuracy=_interval(_accuracy(confusion[None])[0], _accuracy(resampled)),
-        macro_f1=_interval(f1[0][present].mean(), _per_class(resampled)[2][:, present].mean(axis=1)),
+        accuracy=_interval(accuracies(confusion[None])[0], accuracies(resampled)),
+        macro_f1=_interval(f1[0][present].mean(), per_class(resampled)[2][:, present].mean(axis=1)),
     )
 
 
@@ -97,16 +97,17 @@ def calibration_error(probabilities: NDArray[np.float64], correct: NDArray[np.bo
     return float(np.abs(gaps).sum() / max(len(bins), 1))
 
 
-def _confusions(t: NDArray[np.int64], r: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+def confusions(t: NDArray[np.int64], r: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """Cells by true class (rows) and read class (columns), from class numbers below ``k``."""
     return np.bincount(t * k + r, minlength=k * k).reshape(k, k)
 
 
-def _per_class(
-    confusions: NDArray[np.int64],
+def per_class(
+    matrices: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Precision, recall and F1 of stacked confusion matrices, each matrices x classes."""
-    hits = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
-    true, read = confusions.sum(axis=2), confusions.sum(axis=1)
+    hits = np.diagonal(matrices, axis1=1, axis2=2).astype(np.float64)
+    true, read = matrices.sum(axis=2), matrices.sum(axis=1)
     zero = np.zeros_like(hits)
     precision = np.divide(hits, read, out=zero.copy(), where=read > 0)
     recall = np.divide(hits, true, out=zero.copy(), where=true > 0)
@@ -114,8 +115,9 @@ def _per_class(
     return precision, recall, f1
 
 
-def _accuracy(confusions: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.trace(confusions, axis1=1, axis2=2) / np.maximum(confusions.sum(axis=(1, 2)), 1)
+def accuracies(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of cells read right in each of stacked confusion matrices."""
+    return np.trace(matrices, axis1=1, axis2=2) / np.maximum(matrices.sum(axis=(1, 2)), 1)
 
 
 def _interval(value: float, resampled: NDArray[np.float64]) -> Interval:

@@ -1,0 +1,104 @@
+"""Pieces of a study, run in threads and kept: what an interruption left is not done twice.
+
+A piece is a function without arguments that returns a table. Its table is stored as Parquet under a name made from
+everything that decides it: the study, its settings, the material's hash, the piece's own name, and the code of the
+rooms that compute it. Threads are enough, and share the vectors: the time goes into linear algebra, which
+releases the interpreter's lock. Each runs its linear algebra on one core.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from hemosight.images.catalog import Progress
+from hemosight.network import cores
+
+Piece = Callable[[], pl.DataFrame]
+_ROOMS = ("study", "space")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How the pieces of a study are run.
+
+    Parameters
+    ----------
+    folder
+        Where finished pieces are kept; None keeps nothing.
+    workers
+        Pieces at a time; as many as there are cores where None.
+    progress
+        Told how many pieces of how many are done.
+    """
+
+    folder: Path | None = None
+    workers: int | None = None
+    progress: Progress | None = None
+
+    def run(self, study: str, facts: Mapping[str, Any], pieces: Mapping[str, Piece]) -> pl.DataFrame:
+        """The pieces' tables, one below the other in the order of ``pieces``.
+
+        ``facts`` are what decides a piece besides its name; values that JSON can write.
+        """
+        files = {name: self._file(study, facts, name) for name in pieces}
+        tables: dict[str, pl.DataFrame] = {}
+        for name, file in files.items():
+            if file is not None and file.exists():
+                tables[name] = pl.read_parquet(file)
+        self._tell(len(tables), len(pieces))
+        left = [name for name in pieces if name not in tables]
+        workers = min(self.workers or cores(), max(len(left), 1))
+        # One core each where several run at a time; a single piece may use them all.
+        with threadpool_limits(1 if workers > 1 else None), ThreadPoolExecutor(workers) as pool:
+            running = {pool.submit(pieces[name]): name for name in left}
+            try:
+                while running:
+                    for done in wait(running, return_when=FIRST_COMPLETED).done:
+                        name = running.pop(done)
+                        tables[name] = done.result()
+                        _keep(tables[name], files[name])
+                        self._tell(len(tables), len(pieces))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+        return pl.concat([tables[name] for name in pieces]) if pieces else pl.DataFrame()
+
+    def _tell(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(done, total)
+
+    def _file(self, study: str, facts: Mapping[str, Any], piece: str) -> Path | None:
+        if self.folder is None:
+            return None
+        decided_by = json.dumps([study, dict(facts), piece, code()], sort_keys=True, default=str)
+        return self.folder / study / f"{hashlib.sha256(decided_by.encode()).hexdigest()[:32]}.parquet"
+
+
+@cache
+def code() -> str:
+    """Hash of the source of the rooms that compute studies: a table made by other code is made anew."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for room in _ROOMS:
+        for file in sorted((package / room).rglob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _keep(table: pl.DataFrame, file: Path | None) -> None:
+    if file is None:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.part")
+    table.write_parquet(part)
+    part.replace(file)
