@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both work as root and as an ordinary user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check setup dev lock clean
+.PHONY: help demo test unit check page setup dev lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -12,6 +12,7 @@ demo: setup ## install, sort cell crops into types, show the result
 	$(BIN)/hemosight demo
 
 test: dev check ## everything: style, types, units, real data, the page in a browser
+	cd web && npx vitest run --reporter=dot
 	$(BIN)/pytest
 
 # Deselected tests are still imported, and importing torch takes seconds.
@@ -24,9 +25,21 @@ check: dev ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --warnings
+	cd web && npm run -s check
 
-setup: .venv/.runtime ## .venv with what classifies: no torch
-dev: .venv/.dev ## .venv with what trains and tests as well
+setup: .venv/.runtime page ## .venv with what classifies: no torch; and the page
+dev: .venv/.dev page ## .venv with what trains and tests as well; and the page
+
+PAGE := src/hemosight/service/static/index.html
+page: $(PAGE) ## the review desk's page, built from web/ into the package
+
+$(PAGE): web/node_modules/.package-lock.json $(shell find web -name node_modules -prune -o -type f -print)
+	cd web && npm run -s build
+	@touch $@
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --silent
+	@touch $@
 
 .venv/.runtime: requirements/runtime.txt pyproject.toml scripts/setup
 	scripts/setup requirements/runtime.txt
@@ -44,5 +57,5 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-e
 	--no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## remove what was made, the environment included
-	rm -rf .venv build dist demo-output .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist demo-output web/node_modules src/hemosight/service/static .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,92 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { Dropdown } from "react-bootstrap";
+import { Link, Navigate, NavLink, Outlet, useLocation, useNavigate } from "react-router";
+import { send } from "../api/client";
+import { names, useSession } from "../api/queries";
+import type { Session } from "../api/types";
+import { Failure, Loading } from "../ui/states";
+import { setTheme, useTheme } from "./theme";
+
+/** Screens that a person without a session may see. */
+const OPEN = ["/sign-in", "/first-run"];
+
+/** The frame of every screen: who is here, where to go, and whether the service answers. */
+export function Shell() {
+  const session = useSession();
+  const { pathname, search } = useLocation();
+
+  if (session.isPending) return <Loading what="Opening HemoSight" />;
+  if (session.isError) return <Failure fault={session.error} retry={() => session.refetch()} />;
+
+  const open = OPEN.includes(pathname);
+  if (!session.data.user && !open) {
+    if (session.data.first_run) return <Navigate to={`/first-run${search}`} replace />;
+    return <Navigate to={`/sign-in?to=${encodeURIComponent(pathname + search)}`} replace />;
+  }
+  return (
+    <div className="shell">
+      <a className="shell-skip" href="#main">
+        Skip to the table
+      </a>
+      {session.data.user && <Bar session={session.data} />}
+      <main id="main" className="shell-main" tabIndex={-1}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}
+
+function Bar({ session }: { session: Session }) {
+  const theme = useTheme();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const user = session.user!;
+
+  const signOut = async () => {
+    await send("DELETE", "/session");
+    queries.clear();
+    navigate("/sign-in");
+    await queries.invalidateQueries({ queryKey: names.session });
+  };
+
+  return (
+    <header className="shell-bar">
+      <Link className="brand" to="/projects">
+        <img src="/mark.svg" alt="" />
+        HemoSight
+      </Link>
+      {/* A project's screens put their tabs and counts here. */}
+      <div id="shell-slot" className="shell-slot" />
+      <nav className="push" aria-label="HemoSight">
+        <NavLink to="/model">Model</NavLink>
+        <NavLink to="/help">Help</NavLink>
+      </nav>
+      <Dropdown align="end">
+        <Dropdown.Toggle variant="link" size="sm" id="account-menu">
+          {user.display || user.name}
+        </Dropdown.Toggle>
+        <Dropdown.Menu>
+          {session.login && (
+            <Dropdown.Item as={Link} to="/account">
+              Account
+            </Dropdown.Item>
+          )}
+          {user.is_admin && (
+            <Dropdown.Item as={Link} to="/admin/users">
+              Administration
+            </Dropdown.Item>
+          )}
+          <Dropdown.Item onClick={() => setTheme(theme === "dark" ? "light" : "dark")}>
+            {theme === "dark" ? "Light page" : "Dark page"}
+          </Dropdown.Item>
+          {session.login && (
+            <>
+              <Dropdown.Divider />
+              <Dropdown.Item onClick={signOut}>Sign out</Dropdown.Item>
+            </>
+          )}
+        </Dropdown.Menu>
+      </Dropdown>
+    </header>
+  );
+}

@@ -1,0 +1,29 @@
+import type { RouteObject } from "react-router";
+import { Navigate, useRouteError } from "react-router";
+import { Failure, Loading } from "../ui/states";
+import { Shell } from "./Shell";
+
+/** Screens are folders; each is loaded when it is first opened. */
+const screen = (load: () => Promise<{ default: React.ComponentType }>) => async () => ({
+  Component: (await load()).default,
+});
+
+function Broken() {
+  return <Failure fault={useRouteError()} retry={() => window.location.reload()} />;
+}
+
+export const routes: RouteObject[] = [
+  {
+    path: "/",
+    element: <Shell />,
+    errorElement: <Broken />,
+    hydrateFallbackElement: <Loading what="Opening HemoSight" />,
+    children: [
+      { index: true, element: <Navigate to="/projects" replace /> },
+      { path: "sign-in", lazy: screen(() => import("../session/SignIn")) },
+      { path: "first-run", lazy: screen(() => import("../session/FirstRun")) },
+      { path: "projects", lazy: screen(() => import("../projects/Projects")) },
+      { path: "*", lazy: screen(() => import("./Missing")) },
+    ],
+  },
+];

@@ -1,0 +1,34 @@
+import { useSyncExternalStore } from "react";
+
+export type Theme = "light" | "dark";
+
+const NAME = "hemosight.theme";
+const system = window.matchMedia("(prefers-color-scheme: dark)");
+const listeners = new Set<() => void>();
+
+function current(): Theme {
+  const chosen = localStorage.getItem(NAME);
+  if (chosen === "light" || chosen === "dark") return chosen;
+  return system.matches ? "dark" : "light";
+}
+
+function apply(): void {
+  document.documentElement.dataset.bsTheme = current();
+  for (const listener of listeners) listener();
+}
+
+system.addEventListener("change", apply);
+apply();
+
+export function setTheme(theme: Theme): void {
+  localStorage.setItem(NAME, theme);
+  apply();
+}
+
+/** The theme in force: what was chosen here, else what the system asks for. */
+export function useTheme(): Theme {
+  return useSyncExternalStore((listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }, current);
+}

@@ -1,0 +1,103 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { Button, Form } from "react-bootstrap";
+import { Link, useNavigate } from "react-router";
+import { send } from "../api/client";
+import { names, useProjects } from "../api/queries";
+import type { Project } from "../api/types";
+import { Failure, FaultLine, Loading } from "../ui/states";
+import { ago } from "../ui/time";
+
+export default function Projects() {
+  const projects = useProjects();
+  const [archived, setArchived] = useState(false);
+  if (projects.isPending) return <Loading what="Looking up your projects" />;
+  if (projects.isError) return <Failure fault={projects.error} retry={() => projects.refetch()} />;
+  const all = projects.data.items;
+  const shown = all.filter((project) => archived || !project.archived);
+  return (
+    <div className="sheet">
+      <h1>Projects</h1>
+      <ul className="project-list">
+        {shown.map((project) => (
+          <ProjectRow key={project.id} project={project} />
+        ))}
+      </ul>
+      {all.some((project) => project.archived) && (
+        <Form.Check
+          id="archived"
+          label="Show archived projects"
+          checked={archived}
+          onChange={(e) => setArchived(e.target.checked)}
+        />
+      )}
+      <NewProject first={all.length === 0} />
+    </div>
+  );
+}
+
+function ProjectRow({ project }: { project: Project }) {
+  const done = project.images ? Math.round((100 * project.labelled) / project.images) : 0;
+  return (
+    <li>
+      <Link to={`/projects/${project.id}`}>
+        <span className="name">
+          {project.name}
+          {project.archived && <em> archived</em>}
+        </span>
+        <span className="quiet">{project.description}</span>
+      </Link>
+      <div className="project-progress">
+        <progress value={project.labelled} max={project.images || 1} aria-label={`${done}% labelled by a person`} />
+        <span className="small quiet">
+          {project.images.toLocaleString()} cells · {project.read.toLocaleString()} read ·{" "}
+          {project.labelled.toLocaleString()} labelled
+          {project.unsure > 0 && ` · ${project.unsure} unsure`}
+        </span>
+      </div>
+      <span className="small quiet">
+        {project.last_review ? `reviewed ${ago(project.last_review)}` : "not reviewed yet"}
+        <br />
+        {project.members === 1 ? "1 member" : `${project.members} members`}
+      </span>
+    </li>
+  );
+}
+
+function NewProject({ first }: { first: boolean }) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const [name, setName] = useState("");
+  const create = useMutation({
+    mutationFn: () => send<Project>("POST", "/projects", { name }),
+    onSuccess: async (project) => {
+      await queries.invalidateQueries({ queryKey: names.projects });
+      navigate(`/projects/${project.id}`);
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    create.mutate();
+  };
+  return (
+    <Form className="project-new" onSubmit={submit}>
+      <Form.Label htmlFor="new-project">
+        {first ? "A project holds the cells of one patient or one study. Name the first:" : "New project"}
+      </Form.Label>
+      <div className="d-flex gap-2">
+        <Form.Control
+          id="new-project"
+          required
+          maxLength={120}
+          placeholder="Case 24-1187"
+          value={name}
+          onChange={(e) => setName(e.target.value)}
+        />
+        <Button type="submit" disabled={create.isPending}>
+          Create
+        </Button>
+      </div>
+      <FaultLine fault={create.error} />
+    </Form>
+  );
+}

@@ -1,0 +1,25 @@
+import type { CSSProperties } from "react";
+import type { Mark } from "../api/types";
+
+/** The two colours of a type for anything with the class `typed`; the theme picks one as `--type`. */
+export function inks(mark: Pick<Mark, "light" | "dark"> | null | undefined): CSSProperties {
+  return mark ? ({ "--light": mark.light, "--dark": mark.dark } as CSSProperties) : {};
+}
+
+/** The letter of a type in its colour. A colour never stands alone. */
+export function Letter({ mark }: { mark: Mark | null | undefined }) {
+  return (
+    <span className="letter typed" style={inks(mark)} aria-hidden="true">
+      {mark?.key ?? "?"}
+    </span>
+  );
+}
+
+/** Bar and title of a type. */
+export function TypeName({ mark, fallback = "Unsure" }: { mark: Mark | null | undefined; fallback?: string }) {
+  return (
+    <span className="typed" style={inks(mark)}>
+      <i className="swatch" aria-hidden="true" /> {mark?.title ?? fallback}
+    </span>
+  );
+}

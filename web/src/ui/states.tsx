@@ -1,0 +1,54 @@
+import type { ReactNode } from "react";
+import { Button } from "react-bootstrap";
+import { ServiceFault } from "../api/client";
+
+/** Something is on its way. Says nothing for a moment, so that what is quick does not flicker. */
+export function Loading({ what }: { what: string }) {
+  return (
+    <div className="state" role="status">
+      <span className="state-dots" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+      </span>
+      <span className="small">{what}</span>
+    </div>
+  );
+}
+
+/** Nothing is here yet, and what to do about it. */
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className="state">
+      <strong>{title}</strong>
+      {children}
+    </div>
+  );
+}
+
+/** What went wrong, what was expected and how to mend it. */
+export function Failure({ fault, retry }: { fault: unknown; retry?: () => void }) {
+  const told = fault instanceof ServiceFault ? fault.fault : null;
+  return (
+    <div className="state" role="alert">
+      <strong>{told?.message ?? (fault instanceof Error ? fault.message : "Something went wrong.")}</strong>
+      {told?.mend && <span>{told.mend}</span>}
+      {retry && (
+        <Button variant="outline-primary" size="sm" onClick={retry}>
+          Try again
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** A fault within a form or a panel, in one line. */
+export function FaultLine({ fault }: { fault: unknown }) {
+  if (!fault) return null;
+  const told = fault instanceof ServiceFault ? fault.fault : null;
+  return (
+    <p className="fault-line" role="alert">
+      {told ? [told.message, told.mend].filter(Boolean).join(" ") : String(fault)}
+    </p>
+  );
+}
