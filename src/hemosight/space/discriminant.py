@@ -83,6 +83,10 @@ class Statistics:
             self.counts + other.counts, self.sums + other.sums, self.products + other.products, self.origin
         )
 
+    def __mul__(self, weight: float) -> Statistics:
+        """The same cells, each with so many times its weight."""
+        return Statistics(self.counts * weight, self.sums * weight, self.products * weight, self.origin)
+
     def __sub__(self, other: Statistics) -> Statistics:
         return Statistics(
             self.counts - other.counts, self.sums - other.sums, self.products - other.products, self.origin
@@ -126,17 +130,23 @@ def shrinkage(
     return float(np.clip(noise / distance, 0.0, 1.0))
 
 
-def solve(statistics: Statistics, amount: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Discriminant weights (dimensions x classes) and biases (classes) at a given shrinkage."""
+def shrunk(statistics: Statistics, amount: float) -> NDArray[np.float64]:
+    """The common covariance shrunk by an amount towards a multiple of the identity, dimensions x dimensions."""
     covariance = statistics.covariance()
     level = np.trace(covariance) / len(covariance)
     covariance *= 1.0 - amount
-    means = statistics.means()
     if level <= 1e-12:
         # One cell a class: no spread within any. The spread between them sets the scale, alike in every direction.
-        level, amount = max(float(means[statistics.present].var(axis=0).mean()), 1e-12), 1.0
+        level, amount = max(float(statistics.means()[statistics.present].var(axis=0).mean()), 1e-12), 1.0
     covariance[np.diag_indices_from(covariance)] += amount * level
-    weight = cho_solve(cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False), means.T)
+    return covariance
+
+
+def solve(statistics: Statistics, amount: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Discriminant weights (dimensions x classes) and biases (classes) at a given shrinkage."""
+    means = statistics.means()
+    factor = cho_factor(shrunk(statistics, amount), lower=True, overwrite_a=True, check_finite=False)
+    weight = cho_solve(factor, means.T)
     bias = -0.5 * np.einsum("ij,ji->i", means, weight)
     bias = np.where(statistics.present, bias, -np.inf)
     return weight, bias - np.where(statistics.present, statistics.origin @ weight, 0.0)
@@ -161,13 +171,14 @@ def fit(vectors: Vectors, labels: NDArray[np.str_], weights: Weights = None) -> 
     total = parts[0]
     for part in parts[1:]:
         total = total + part
-    amount = _amount(total, vectors, codes, weight)
+    amount = estimate(total, vectors, codes, weight)
     slopes, bias = solve(total, amount)
     temperature = _temperature(parts, total, amount, vectors, codes, fold)
     return Reader(tuple(str(name) for name in names), slopes, bias, 1.0 / temperature)
 
 
-def _amount(total: Statistics, vectors: Vectors, codes: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
+def estimate(total: Statistics, vectors: Vectors, codes: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
+    """Ledoit and Wolf's amount for these cells, whose sums are ``total``."""
     means = total.means() + total.origin
     norms = np.empty(len(vectors))
     for start in range(0, len(vectors), _BLOCK):
@@ -207,10 +218,19 @@ def _temperature(
         slopes, bias = solve(others, amount)
         scores.append(vectors[rows].astype(np.float64) @ slopes + bias)
         truth.append(codes[rows])
-    expected = float(np.log(1.0 + _OVERCONFIDENCE * vectors.shape[1] / len(vectors)))
     if not scores:
+        return calibrate(np.zeros((0, len(total.counts))), np.zeros(0, np.int64), vectors.shape[1], len(vectors))
+    return calibrate(np.concatenate(scores), np.concatenate(truth), vectors.shape[1], len(vectors))
+
+
+def calibrate(held: NDArray[np.float64], true: NDArray[np.int64], dimensions: int, cells: int) -> float:
+    """The most likely temperature for scores of cells that were held out (cells x classes; ``true`` are columns).
+
+    With few of them it stays near what ``dimensions`` and ``cells``, the number fitted on, let expect.
+    """
+    expected = float(np.log(1.0 + _OVERCONFIDENCE * dimensions / cells))
+    if not len(held):
         return float(np.exp(expected))
-    held, true = np.concatenate(scores), np.concatenate(truth)
 
     def surprise(log_temperature: float) -> float:
         scaled = held / np.exp(log_temperature)
