@@ -3,10 +3,11 @@
     python benchmarks/teaching.py --out teaching-output
 
 The data are the labelled cells inside a bundle. For every source of cells in turn, the other sources are the
-reference and this one is the project, so that a project is another laboratory's slides; ``random halves`` are a
-project like its reference. A laboratory may show types that the reference lacks. Project cells are labelled at random or as the reviewer would (the least sure first), and
-every way to learn gets the same labels: the model alone, the paper's SVM on reference and labels together (one
-random draw: it takes a minute), and teaching at several weights. Read are the project's cells nobody labelled.
+reference and this one is the project, so that a project is another laboratory's slides, with types that the
+reference may lack; ``random halves`` are a project like its reference. Project cells are labelled at random or as the
+reviewer would (the least sure first), and every way to learn gets the same labels: the model alone, the paper's SVM
+on reference and labels together (one random draw: it takes a minute), and teaching at several weights. Read are the
+project's cells nobody labelled.
 """
 
 from __future__ import annotations
