@@ -19,7 +19,7 @@ test: dev check ## everything: style, types, units, real data, the page in a bro
 TORCH_TESTS := tests/encoder tests/images/test_augment.py tests/cli/test_cli_pretrain.py
 
 unit: dev ## the quick tests alone: half a minute
-	$(BIN)/pytest -m "not acceptance and not browser and not data and not train" $(TORCH_TESTS:%=--ignore=%)
+	$(BIN)/pytest -m "not acceptance and not browser and not data and not train and not service" $(TORCH_TESTS:%=--ignore=%)
 
 check: dev ## style and types
 	$(BIN)/ruff format --check .

@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "study": {"bundle", "encoder", "images", "network", "space"},
     "packing": {"bundle", "engine", "images", "network", "space", "study"},
     "sheet": {"bundle", "engine", "images", "network", "readings", "space", "study"},
+    "service": {"bundle", "engine", "images", "network", "readings", "sheet", "space", "study"},
     "benchmark": {"bundle", "engine", "images", "network", "space"},
     "demo": {"bundle", "engine", "images", "network", "readings", "sheet", "space", "study"},
 }

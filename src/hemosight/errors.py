@@ -308,3 +308,30 @@ class NoAttributes(HemoSightError):
     expected = "cells with morphological attributes, of two values or more"
     came = "none among {cells} cells"
     mend = "Put WBCAtt's tables beside the Barcelona set (hemosight data get wbcatt), or give a table with attributes."
+
+
+# --- the review service: storage --------------------------------------------------------------------------
+
+
+class DatabaseUnreachable(HemoSightError):
+    """PostgreSQL does not answer."""
+
+    expected = "a PostgreSQL that answers at {where}"
+    came = "{reason}"
+    mend = "Start it, or give another --database; without one, HemoSight brings its own."
+
+
+class DatabaseBehind(HemoSightError):
+    """Tables of another version of the program."""
+
+    expected = "tables at revision {expected}"
+    came = "revision {came}"
+    mend = "Start `hemosight serve` of this version once: it migrates; or run the program that fits the tables."
+
+
+class DatabaseWillNotStart(HemoSightError):
+    """The PostgreSQL that comes with HemoSight did not start."""
+
+    expected = "the embedded PostgreSQL to start in {path}"
+    came = "{reason}"
+    mend = "See {path}/log; a full disk or a folder of another PostgreSQL version are the usual causes."

@@ -1,0 +1,131 @@
+"""The way to PostgreSQL: an engine with a pool, sessions, migrations, notifications; and a server of its own.
+
+Nothing here happens at import; a process may hold several databases (tests do).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import psycopg
+import psycopg.conninfo
+import psycopg.sql
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session
+
+from hemosight.errors import DatabaseBehind, DatabaseUnreachable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATING = 0x48534D47
+"""The advisory lock that makes several processes migrate one after another."""
+
+
+class Database:
+    """One PostgreSQL database.
+
+    Parameters
+    ----------
+    dsn
+        ``postgresql://user:password@host:port/name``, or the keywords libpq understands.
+    pool
+        Connections kept open by this process; twice as many under load.
+    """
+
+    def __init__(self, dsn: str, pool: int = 10) -> None:
+        self.dsn = dsn
+        self._pool = pool
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, made at first use. Connections that died are replaced unnoticed."""
+        return create_engine(
+            "postgresql+psycopg://",
+            creator=self.connect,
+            pool_size=self._pool,
+            max_overflow=self._pool,
+            pool_pre_ping=True,
+            pool_timeout=30,
+        )
+
+    def connect(self, *, autocommit: bool = False) -> psycopg.Connection:
+        """One connection of its own, outside the pool.
+
+        Raises :class:`~hemosight.errors.DatabaseUnreachable`.
+        """
+        try:
+            return psycopg.connect(self.dsn, autocommit=autocommit, connect_timeout=10, application_name="hemosight")
+        except psycopg.OperationalError as error:
+            raise DatabaseUnreachable(where=self.where, reason=" ".join(str(error).split())) from error
+
+    @property
+    def where(self) -> str:
+        """The address without user and password, for messages."""
+        facts = psycopg.conninfo.conninfo_to_dict(self.dsn)
+        return f"{facts.get('host', 'localhost')}:{facts.get('port', 5432)}/{facts.get('dbname', '')}"
+
+    @contextmanager
+    def session(self) -> Generator[Session]:
+        """A transaction: committed where the block ends, rolled back where it raises."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables to a revision; safe to call from several processes at once."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (_MIGRATING,))
+            try:
+                config = _config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, revision)
+                connection.commit()
+            finally:
+                connection.rollback()
+                connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (_MIGRATING,))
+                connection.commit()
+
+    def revision(self) -> str | None:
+        """The revision the tables are at; None in an empty database."""
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def require_current(self) -> None:
+        """Raise :class:`~hemosight.errors.DatabaseBehind` unless the tables are those of this program."""
+        came, head = self.revision(), newest_revision()
+        if came != head:
+            raise DatabaseBehind(expected=head, came=came)
+
+    def listen(self, channel: str, stop: float | None = None) -> Generator[str | None]:
+        """Payloads notified on a channel, on a connection of its own; None after each ``stop`` seconds of silence."""
+        with self.connect(autocommit=True) as connection:
+            connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+            yield None
+            while True:
+                heard = False
+                for notice in connection.notifies(timeout=stop, stop_after=1):
+                    heard = True
+                    yield notice.payload
+                if not heard:
+                    yield None
+
+    def close(self) -> None:
+        """Close the pool."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+
+def newest_revision() -> str:
+    """The revision this program's tables are at."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config

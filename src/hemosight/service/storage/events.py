@@ -1,0 +1,59 @@
+"""Events: what browsers are told, written in the transaction that makes it true."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.orm import Session
+
+from hemosight.service.storage.tables import Event
+
+CHANNEL = "hemosight_events"
+"""PostgreSQL notifies ``<project> <event id>`` here when an event commits."""
+KEPT = datetime.timedelta(days=1)
+"""How long a browser may have been away and still miss nothing."""
+_TURN = 0x48534F54
+"""First key of the advisory lock that orders a project's facts and events; the migration's triggers take the same."""
+
+
+def take_turn(session: Session, project_id: int) -> None:
+    """Wait until no other transaction writes facts or events of the project, and keep others waiting until the end.
+
+    Ids are given out in this order, so they are in the order of commits. The triggers of ``labels`` and ``events`` do
+    the same at the first row; a transaction that locks other rows first must take its turn before those, or two
+    such transactions can wait for each other.
+    """
+    session.execute(text("SELECT pg_advisory_xact_lock(:turn, :project)"), {"turn": _TURN, "project": project_id})
+
+
+def tell(session: Session, project_id: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
+    """Tell a project's browsers something, as soon as the caller's transaction commits.
+
+    Call it last: from here to the commit other writers of the project wait.
+    """
+    session.execute(insert(Event).values(project_id=project_id, kind=kind, data=dict(data or {})))
+
+
+def since(session: Session, project_id: int, after: int, limit: int = 1000) -> Sequence[Event]:
+    """The events of a project after an id, in order."""
+    query = select(Event).where(Event.project_id == project_id, Event.id > after).order_by(Event.id).limit(limit)
+    return session.scalars(query).all()
+
+
+def newest(session: Session, project_id: int) -> int:
+    """Id of a project's last event; 0 where there is none."""
+    return session.scalar(select(func.max(Event.id)).where(Event.project_id == project_id)) or 0
+
+
+def oldest(session: Session, project_id: int) -> int:
+    """Id of the first event of a project that is still kept; 0 where there is none."""
+    return session.scalar(select(func.min(Event.id)).where(Event.project_id == project_id)) or 0
+
+
+def prune(session: Session) -> int:
+    """Forget events older than :data:`KEPT`; gives how many."""
+    gone = session.execute(delete(Event).where(Event.at < func.now() - KEPT).returning(Event.id))
+    return len(gone.all())

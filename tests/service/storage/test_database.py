@@ -1,0 +1,171 @@
+"""Migrations make the tables the program believes in, and the tables keep their promises."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from hemosight.errors import DatabaseBehind, DatabaseUnreachable
+from hemosight.service.storage import events
+from hemosight.service.storage.audit import note
+from hemosight.service.storage.database import MIGRATIONS, Database, newest_revision
+from hemosight.service.storage.tables import APPEND_ONLY, AuditRow, Event, KnownBundle, Project, Table
+
+NewDatabase = Callable[..., AbstractContextManager[Database]]
+REVISIONS = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
+
+
+def a_project(database: Database) -> int:
+    with database.session() as session:
+        bundle = KnownBundle(name="b", version="1", sha256="0" * 64, space="s", manifest={})
+        session.add(bundle)
+        session.flush()
+        project = Project(name="p", bundle_id=bundle.id)
+        session.add(project)
+        session.flush()
+        return project.id
+
+
+@pytest.mark.parametrize("start", ["empty", *REVISIONS])
+def test_migrates_up_from_every_revision(new_database: NewDatabase, start: str) -> None:
+    with new_database(empty=True) as database:
+        if start != "empty":
+            database.migrate(start)
+            assert database.revision() == start
+        database.migrate()
+        database.require_current()
+        with database.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"include_name": _ours, "compare_type": True})
+            assert compare_metadata(context, Table.metadata) == []
+
+
+def _ours(name: str | None, kind: str, parents: object) -> bool:
+    return kind != "table" or not str(name).startswith(("procrastinate_", "alembic_"))
+
+
+def test_processes_that_migrate_at_once_take_turns(new_database: NewDatabase) -> None:
+    with new_database(empty=True) as database:
+        faults: list[BaseException] = []
+
+        def migrate() -> None:
+            mine = Database(database.dsn)
+            try:
+                mine.migrate()
+            except BaseException as fault:
+                faults.append(fault)
+            finally:
+                mine.close()
+
+        threads = [threading.Thread(target=migrate) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not faults
+        assert database.revision() == newest_revision()
+
+
+def test_tables_of_another_version_are_refused(new_database: NewDatabase) -> None:
+    with new_database(empty=True) as database, pytest.raises(DatabaseBehind, match="revision None"):
+        database.require_current()
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
+    with pytest.raises(DatabaseUnreachable) as caught:
+        Database("postgresql://me:secret@127.0.0.1:1/x").connect()
+    assert "127.0.0.1:1/x" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET action = 'x'", "DELETE FROM audit", "TRUNCATE audit"])
+def test_facts_are_never_changed(database: Database, statement: str) -> None:
+    with database.session() as session:
+        note(session, None, "test.begin", {"a": 1})
+    with pytest.raises(DBAPIError, match="appended, never changed"), database.session() as session:
+        session.execute(text(statement))
+    with database.session() as session:
+        assert [(row.action, row.subject) for row in session.scalars(select(AuditRow))] == [("test.begin", {"a": 1})]
+
+
+def test_every_table_of_facts_is_protected(database: Database) -> None:
+    query = text("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only'")
+    with database.session() as session:
+        assert set(session.scalars(query)) == set(APPEND_ONLY)
+
+
+def test_a_rolled_back_change_leaves_no_trail(database: Database) -> None:
+    def change() -> None:
+        with database.session() as session:
+            note(session, None, "test.begin")
+            raise RuntimeError("something else failed")
+
+    with pytest.raises(RuntimeError, match="something else"):
+        change()
+    with database.session() as session:
+        assert session.scalars(select(AuditRow)).all() == []
+
+
+def test_an_event_notifies_when_it_commits(database: Database) -> None:
+    project = a_project(database)
+    heard = database.listen(events.CHANNEL, stop=10)
+    assert next(heard) is None  # listening
+    with database.session() as session:
+        events.tell(session, project, "images", {"added": 3})
+    with database.session() as session:
+        (event,) = events.since(session, project, 0)
+    assert next(heard) == f"{project} {event.id}"
+    assert (event.kind, event.data) == ("images", {"added": 3})
+    heard.close()
+
+
+def test_ids_of_events_are_in_the_order_of_commits(database: Database) -> None:
+    """A second writer gets its id only after the first has committed, so nobody resumes past an unseen event."""
+    project = a_project(database)
+    other = threading.Event()
+
+    def second() -> None:
+        with database.session() as session:
+            other.set()
+            events.tell(session, project, "second")
+
+    with database.session() as session:
+        session.execute(text("SELECT nextval(pg_get_serial_sequence('events', 'id'))"))
+        events.tell(session, project, "first")
+        thread = threading.Thread(target=second)
+        thread.start()
+        other.wait()
+        with database.session() as third:
+            assert events.since(third, project, 0) == []
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join()
+    with database.session() as session:
+        assert [event.kind for event in events.since(session, project, 0)] == ["first", "second"]
+
+
+def test_old_events_are_forgotten(database: Database) -> None:
+    project = a_project(database)
+    with database.session() as session:
+        events.tell(session, project, "old")
+        session.execute(text("UPDATE events SET at = now() - interval '25 hours'"))
+        events.tell(session, project, "new")
+        assert events.prune(session) == 1
+        assert session.scalars(select(Event.kind)).all() == ["new"]
+
+
+def test_names_of_users_differ_in_more_than_case(database: Database) -> None:
+    users = Table.metadata.tables["users"]
+    with database.session() as session:
+        session.execute(insert(users).values(name="Ada", display="Ada"))
+    with pytest.raises(DBAPIError) as caught, database.session() as session:
+        session.execute(insert(users).values(name="ADA", display="Ada"))
+    assert isinstance(caught.value.orig, psycopg.errors.UniqueViolation)
