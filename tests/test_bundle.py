@@ -11,11 +11,12 @@ import pytest
 
 from hemosight.bundle import FORMAT, Bundle, default_path, load
 from hemosight.engine import Engine
-from hemosight.errors import BadBundle, ChecksumMismatch, EncoderMismatch, PathMissing
+from hemosight.errors import BadBundle, BadTable, ChecksumMismatch, EncoderMismatch, PathMissing
 from hemosight.images.catalog import Catalog
 from hemosight.images.preprocess import Preprocessing
 from hemosight.space.embeddings import Embeddings, Space
 from hemosight.space.labels import SupportSet
+from hemosight.space.landscape import Landscape
 
 
 @pytest.mark.parametrize("name", ["folder", "file.hemosight"])
@@ -64,6 +65,34 @@ def test_a_missing_part_is_named(part: str, tiny_bundle: Bundle, tmp_path: Path)
     (folder / part).unlink()
     with pytest.raises(BadBundle, match=part):
         load(folder)
+
+
+def test_a_map_travels_and_a_bundle_may_come_without(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    assert load(tiny_bundle.save(tmp_path / "without")).landscape is None
+    positions = np.random.default_rng(0).normal(size=(len(tiny_bundle.support), 2)).astype(np.float32)
+    facts = {"perplexity": 30}
+    mapped = tiny_bundle.with_landscape(Landscape(tiny_bundle.support.embeddings.vectors, positions, facts))
+    loaded = load(mapped.save(tmp_path / "with.hemosight"))
+    assert loaded.landscape is not None
+    assert np.array_equal(loaded.landscape.positions, positions)
+    assert loaded.landscape.facts == loaded.manifest.landscape == facts
+    queries = tiny_bundle.support.embeddings.vectors[:4]
+    assert mapped.landscape is not None
+    assert np.array_equal(loaded.landscape.place(queries), mapped.landscape.place(queries))
+
+
+def test_a_manifest_from_before_there_were_maps_is_read(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    folder = tiny_bundle.save(tmp_path / "bundle")
+    facts = json.loads((folder / "manifest.json").read_text())
+    del facts["landscape"]
+    (folder / "manifest.json").write_text(json.dumps(facts))
+    assert load(folder).landscape is None
+
+
+def test_a_map_of_other_cells_is_refused(tiny_bundle: Bundle) -> None:
+    vectors = tiny_bundle.support.embeddings.vectors[:5]
+    with pytest.raises(BadTable):
+        tiny_bundle.with_landscape(Landscape(vectors, np.zeros((5, 2), np.float32)))
 
 
 def test_another_format_is_refused(tiny_bundle: Bundle, tmp_path: Path) -> None:
@@ -121,7 +150,7 @@ def test_the_default_bundle_says_what_it_is() -> None:
 
 
 def test_the_default_bundle_is_small_enough_for_git() -> None:
-    assert default_path().stat().st_size < 25e6
+    assert default_path().stat().st_size < 14e6
 
 
 def test_the_default_bundles_known_cells_are_read_as_labelled() -> None:

@@ -80,3 +80,25 @@ def test_nothing_labelled_is_a_clear_error(drawn_catalog: Catalog, network: Netw
     unlabelled = Catalog(drawn_catalog.table.with_columns(label=pl.lit(None, pl.String)))
     with pytest.raises(TooFewLabels):
         embed(unlabelled, network)
+
+
+def test_a_map_is_added_and_measured_on_cells_it_never_saw(packed: Bundle, embedded: Material) -> None:
+    assert packed.landscape is None
+    assert packed.manifest.landscape == {}
+    held = embedded.split.held
+    mapped = packing.with_landscape(packed, embedded.embeddings.take(held), embedded.catalog.take(held).labels())
+    assert mapped.landscape is not None
+    assert len(mapped.landscape) == len(packed.support)
+    assert mapped.manifest.landscape["placed"]["cells"] == len(held)
+    assert 0 < mapped.manifest.landscape["placed"]["purity"] <= 1
+    assert mapped.manifest.figures == packed.manifest.figures, "nothing else changes"
+    assert mapped.manifest.created == packed.manifest.created
+
+
+def test_what_the_bundle_has_not_seen(packed: Bundle, drawn_catalog: Catalog, embedded: Material) -> None:
+    held = embedded.catalog.take(embedded.split.held)
+    cells, labels = packing.unseen(packed, drawn_catalog)
+    assert dict(zip(cells.ids, labels, strict=True)) == dict(zip(held.ids, held.labels(), strict=True))
+    assert cells.vectors[cells.rows(held.ids)] == pytest.approx(
+        embedded.embeddings.take(embedded.split.held).vectors, abs=1e-5
+    )

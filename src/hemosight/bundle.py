@@ -1,12 +1,13 @@
 """The bundle: everything that reading cells needs, in one checksummed folder or file.
 
-========================  ==================================================================================
+========================= ==================================================================================
 ``manifest.json``         what it is: format, preprocessing, label sets, sources, licences, figures, commands
 ``encoder.onnx``          the exported network
 ``support.safetensors``   the labelled cells' vectors, one byte a value
 ``support.parquet``       their ids, sources and labels
 ``readers.safetensors``   a fitted classifier for each label set
-========================  ==================================================================================
+``landscape.safetensors`` where the labelled cells lie on the map; a bundle may come without
+========================= ==================================================================================
 
 It holds no pickle and no picture. Every file's sha256 stands in the manifest and is checked at loading.
 """
@@ -37,12 +38,14 @@ from hemosight.images.preprocess import Preprocessing
 from hemosight.space import classifiers
 from hemosight.space.embeddings import Embeddings, Space, quantise, widen
 from hemosight.space.labels import SupportSet
+from hemosight.space.landscape import Landscape
 from hemosight.space.novelty import Novelty
 from hemosight.space.readers import Reader
 
 FORMAT = 1
 SUFFIX = ".hemosight"
 NOTICE = "Research use only. Not for primary diagnosis."
+LANDSCAPE = "landscape.safetensors"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -73,6 +76,8 @@ class Manifest(BaseModel):
     """Data sets the labels come from: name, title, licence, citation, number of cells."""
     figures: dict[str, Any]
     """Measured figures, each with the data it was measured on."""
+    landscape: dict[str, Any] = {}
+    """How the map was fitted and how true it is; empty where the bundle has none."""
     commands: list[str]
     """What was typed to make it."""
     files: dict[str, str]
@@ -87,6 +92,8 @@ class Bundle:
     encoder: bytes
     support: SupportSet
     readers: Mapping[str, Reader]
+    landscape: Landscape | None = None
+    """The map of its labelled cells, where it has one."""
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -160,6 +167,16 @@ class Bundle:
         """The same bundle with these measured figures in its manifest."""
         return replace(self, manifest=self.manifest.model_copy(update={"figures": figures}))
 
+    def with_landscape(self, landscape: Landscape) -> Bundle:
+        """The same bundle with this map of its labelled cells.
+
+        Raises :class:`~hemosight.errors.BadTable` when the map is not one of as many cells.
+        """
+        vectors = self.support.embeddings.vectors
+        laid = Landscape(vectors, landscape.positions, landscape.facts)
+        manifest = self.manifest.model_copy(update={"landscape": landscape.facts})
+        return replace(self, manifest=manifest, landscape=laid)
+
     def save(self, path: str | Path) -> Path:
         """Write a folder, or one file where the path ends in ``.hemosight``."""
         path = Path(path)
@@ -169,6 +186,8 @@ class Bundle:
             "support.parquet": _support_table(self.support),
             "readers.safetensors": _reader_tensors(self.readers),
         }
+        if self.landscape is not None:
+            files[LANDSCAPE] = save_tensors({"positions": np.ascontiguousarray(self.landscape.positions)})
         sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         manifest = self.manifest.model_copy(update={"files": sums})
         files = {"manifest.json": (manifest.model_dump_json(indent=2) + "\n").encode(), **files}
@@ -212,13 +231,17 @@ def load(path: str | Path | None = None) -> Bundle:
         space = Space(hashlib.sha256(encoder).hexdigest(), preprocessing.hash)
         support = _support(files["support.safetensors"], files["support.parquet"], space)
         readers = _readers(files["readers.safetensors"], manifest)
+        landscape = None
+        if LANDSCAPE in manifest.files:
+            positions = load_tensors(files[LANDSCAPE])["positions"]
+            landscape = Landscape(support.embeddings.vectors, positions, manifest.landscape)
     except KeyError as error:
         raise BadBundle(format=FORMAT, reason=f"no {error.args[0]}", path=path) from error
     except (ValueError, ValidationError, TypeError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise BadBundle(
             format=FORMAT, reason=f"an unreadable part ({str(error).splitlines()[0]})", path=path
         ) from error
-    return Bundle(manifest, encoder, support, readers)
+    return Bundle(manifest, encoder, support, readers, landscape)
 
 
 # --- parts ------------------------------------------------------------------------------------------------

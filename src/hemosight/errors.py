@@ -200,6 +200,22 @@ class TrainingExtraMissing(HemoSightError):
     mend = "Install it: pip install 'hemosight[train]'."
 
 
+class StudyExtraMissing(HemoSightError):
+    """A library of experiments is needed, and is not installed."""
+
+    expected = "the [study] extra ({package})"
+    came = "an installation that only reads"
+    mend = "Install it: pip install 'hemosight[study]'."
+
+
+class TooFewCells(HemoSightError):
+    """Fewer cells than something can be made of."""
+
+    expected = "at least {least} cells for {purpose}"
+    came = "{came}"
+    mend = "Add cells."
+
+
 class WeightsMissing(HemoSightError):
     """Pretrained weights could not be had."""
 

@@ -13,14 +13,17 @@ import numpy as np
 
 from hemosight.bundle import Bundle
 from hemosight.engine import Engine
-from hemosight.images.catalog import Catalog
+from hemosight.errors import TooFewLabels
+from hemosight.images.catalog import Catalog, Progress
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.sources import sources_of
+from hemosight.network import Network
 from hemosight.space import classifiers
+from hemosight.space import landscape as maps
 from hemosight.space.embeddings import Embeddings
 from hemosight.space.labels import CELL_TYPE, SupportSet
 from hemosight.study import metrics
-from hemosight.study.material import OFFICIAL_TEST, Material
+from hemosight.study.material import OFFICIAL_TEST, Material, undisputed
 from hemosight.study.scanner import scanner_control
 
 
@@ -54,6 +57,39 @@ def pack(
     figures = measure(bundle, held, embedded.embeddings.take(embedded.split.held))
     figures["attributes"] = measure_attributes(bundle, embedded)
     return bundle.with_figures(figures)
+
+
+def with_landscape(
+    bundle: Bundle, held: Embeddings | None = None, labels: Sequence[str | None] = (), *, seed: int = 0
+) -> Bundle:
+    """Lay the bundle's labelled cells out on a map that travels with it.
+
+    With ``held``, cells that are not among them, and their cell types, the map's facts say how pure the places of
+    cells it never saw are. Raises :class:`~hemosight.errors.StudyExtraMissing` where openTSNE is not installed.
+    """
+    known = bundle.support.labels.get(CELL_TYPE)
+    landscape = maps.fit(bundle.support.embeddings.vectors, known, seed=seed)
+    if held is not None and len(held) and known is not None:
+        bundle.space.require(held.space)
+        placed = landscape.place(held.vectors)
+        purity = maps.purity(placed, labels, among=landscape.positions, among_labels=known)
+        landscape.facts["placed"] = {"cells": len(held), "purity": round(purity, 5)}
+    return bundle.with_landscape(landscape)
+
+
+def unseen(bundle: Bundle, catalog: Catalog, progress: Progress | None = None) -> tuple[Embeddings, list[str | None]]:
+    """A catalog's undisputed labelled cells that are not among the bundle's, embedded, and their cell types.
+
+    Raises :class:`~hemosight.errors.TooFewLabels` where there is none that can be read.
+    """
+    cells = undisputed(catalog.readable())
+    cells = cells.take([row for row, cell in enumerate(cells.ids) if cell not in bundle.support])
+    points = Network(bundle.encoder, bundle.preprocessing).points_of(cells, progress)
+    read = {cell: point.vector for cell, point in zip(cells.ids, points, strict=True) if point.vector is not None}
+    if not read:
+        raise TooFewLabels(came="no readable labelled cell that the bundle does not know")
+    labels = [label for cell, label in zip(cells.ids, cells.labels(), strict=True) if cell in read]
+    return Embeddings(tuple(read), np.stack(list(read.values())), bundle.space), labels
 
 
 def support_of(catalog: Catalog, embeddings: Embeddings) -> SupportSet:

@@ -21,6 +21,7 @@ app.command()(demo.demo)
 app.command()(pretrain.pretrain)
 app.command()(encode.embed)
 app.command()(encode.pack)
+app.command()(encode.landscape)
 app.command()(benchmark.benchmark)
 app.add_typer(data.app, name="data")
 

@@ -60,10 +60,13 @@ def pack(
     ),
     hold_out: Annotated[float, typer.Option("--hold-out", help="Share of the cells kept for measuring.")] = 0.1,
     seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
+    with_map: Annotated[
+        bool, typer.Option("--landscape/--no-landscape", help="Lay the labelled cells out on a map, some minutes.")
+    ] = True,
 ) -> None:
     """Export an encoder, embed labelled crops, and pack both with the figures measured on the held-out part."""
     from hemosight import packing
-    from hemosight.errors import TrainingExtraMissing
+    from hemosight.errors import StudyExtraMissing, TrainingExtraMissing
 
     if turns not in (1, 2, 4):
         raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
@@ -98,8 +101,51 @@ def pack(
             classifier=classifier,
             commands=commands,
         )
+        if with_map:
+            say("laying out the landscape")
+            held = embedded.split.held
+            labels = embedded.catalog.take(held).labels()
+            try:
+                bundle = packing.with_landscape(bundle, embedded.embeddings.take(held), labels)
+            except StudyExtraMissing as fault:
+                say(f"packed without a landscape: {fault}")
     bundle.save(out)
     _report(bundle.manifest.figures, out)
+
+
+def landscape(
+    bundle: Annotated[Path, typer.Argument(help="Bundle whose labelled cells are laid out.")],
+    out: Annotated[Path, typer.Option("--out", help="Bundle to write; may be the same.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Labelled crops: those the bundle does not know measure how pure places are."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the layout.")] = 0,
+) -> None:
+    """Give a bundle a map of its labelled cells, or a new one; nothing else in it changes.
+
+    The map is openTSNE's with the paper's settings: perplexity 30, PCA initialisation, 1000 iterations.
+    """
+    from hemosight import packing
+    from hemosight.bundle import load
+    from hemosight.images import sources
+
+    packed = load(bundle)
+    with bars("reading", "embedding") as (say, (reading, embedding)):
+        held, labels = None, []
+        if data is not None:
+            held, labels = packing.unseen(packed, sources.read(data, progress=reading), embedding)
+        say(f"laying out {len(packed.support):,} cells")
+        made = packing.with_landscape(packed, held, labels, seed=seed)
+    made.manifest.landscape["command"] = " ".join(typed(["hemosight", *sys.argv[1:]]))
+    made.save(out)
+    facts = made.manifest.landscape
+    known = f"{facts['cells']:,} cells: trustworthiness {facts['trustworthiness']:.4f}, purity {facts['purity']:.4f}"
+    unknown = facts.get("placed")
+    typer.echo(known)
+    if unknown:
+        typer.echo(f"{unknown['cells']:,} cells it did not know, placed on it: purity {unknown['purity']:.4f}")
+    typer.echo(f"-> {out}")
 
 
 def _report(figures: dict[str, dict[str, object]], out: Path) -> None:
