@@ -1,0 +1,111 @@
+import { expect, test } from "vitest";
+import { NONE, UNREADABLE, UNSURE, WAITING } from "../columns/columns";
+import { columnsOf } from "../columns/made";
+import {
+  binned,
+  counted,
+  EVERYTHING,
+  fewUnusual,
+  kept,
+  placed,
+  sorted,
+  UNREADABLE_BIN,
+  UNUSUAL_BIN,
+  WAITING_BIN,
+} from "./bins";
+
+const columns = columnsOf([
+  { id: 1, predicted: 0, margin: 0.9, probability: 0.95, case: 4 },
+  { id: 2, predicted: 0, margin: 0.1, probability: 0.5 },
+  { id: 3, predicted: 0, label: 1, margin: 0.05 },
+  { id: 4, predicted: 1, label: UNSURE },
+  { id: 5, status: WAITING },
+  { id: 6, status: UNREADABLE },
+  { id: 7, predicted: 2, novelty: 1.4 },
+  { id: 8, predicted: 2, novelty: 1.4, label: 2 },
+  { id: 9, predicted: 0, margin: 0.5, probability: 0.7 },
+]);
+const apart = { unusual: true };
+const rowsOf = (bins: Map<number, Int32Array>, bin: number) => [...(bins.get(bin) ?? [])];
+
+test("a person's word decides the bin, then the model's reading", () => {
+  expect([...placed(columns, apart)]).toEqual([0, 0, 1, UNSURE, WAITING_BIN, UNREADABLE_BIN, UNUSUAL_BIN, 2, 0]);
+  expect(placed(columns, { unusual: false })[6]).toBe(2);
+});
+
+test("unusual cells have a bin only while they are few", () => {
+  expect(fewUnusual(columns)).toBe(false);
+  expect(
+    fewUnusual(columnsOf([{ id: 1, novelty: 2 }, ...Array.from({ length: 9 }, (_, at) => ({ id: at + 2 }))])),
+  ).toBe(true);
+  expect(fewUnusual(columnsOf([{ id: 1 }]))).toBe(false);
+});
+
+test("the least certain lie first, what people labelled last", () => {
+  const place = placed(columns, apart);
+  expect(rowsOf(binned(columns, sorted(columns, place, "uncertain"), EVERYTHING), 0)).toEqual([1, 8, 0]);
+  expect(rowsOf(binned(columns, sorted(columns, place, "confident"), EVERYTHING), 0)).toEqual([0, 8, 1]);
+  expect(rowsOf(binned(columns, sorted(columns, place, "arrival"), EVERYTHING), 0)).toEqual([0, 1, 8]);
+  const near = (id: number) => Math.abs(id - 2);
+  expect(rowsOf(binned(columns, sorted(columns, place, "similar", near), EVERYTHING), 0)).toEqual([1, 0, 8]);
+});
+
+test("a refit shuffles nothing: who stays keeps its place, who comes lies first", () => {
+  const before = sorted(columns, placed(columns, apart), "uncertain");
+  const after = {
+    ...columns,
+    predicted: Uint8Array.from(columns.predicted, (code, row) => (row === 6 ? 2 : code)),
+    margin: columns.margin.map((margin) => 1 - margin),
+    label: Uint8Array.from(columns.label, (code, row) => (row === 2 ? 0 : code)),
+  };
+  const now = kept(before, after, placed(after, apart), "uncertain");
+  expect(rowsOf(binned(after, now, EVERYTHING), 0)).toEqual([2, 1, 8, 0]);
+});
+
+test("new cells are sorted in, not put first", () => {
+  const before = sorted(columns, placed(columns, apart), "uncertain");
+  const more = columnsOf([
+    ...[...columns.id].map((id, row) => ({
+      id,
+      predicted: columns.predicted[row],
+      label: columns.label[row],
+      margin: columns.margin[row],
+      status: columns.status[row],
+    })),
+    { id: 20, predicted: 0, margin: 0.3 },
+  ]);
+  const now = kept(before, more, placed(more, { unusual: false }), "uncertain");
+  expect(rowsOf(binned(more, now, EVERYTHING), 0)).toEqual([1, 9, 8, 0]);
+});
+
+test("filters", () => {
+  const standing = sorted(columns, placed(columns, apart), "arrival");
+  const shown = (filter: Partial<typeof EVERYTHING>) =>
+    [...binned(columns, standing, { ...EVERYTHING, ...filter }).values()].flatMap((rows) => [...rows]).sort();
+  expect(shown({})).toHaveLength(9);
+  expect(shown({ case: 4 })).toEqual([0]);
+  expect(shown({ who: "people" })).toEqual([2, 3, 7]);
+  expect(shown({ who: "model", certainty: 0.7 })).toEqual([1, 8]);
+  expect(shown({ unusual: true })).toEqual([6, 7]);
+  expect(shown({ among: new Set([1, 9]) })).toEqual([0, 8]);
+});
+
+test("counts add up to the cells there are", () => {
+  const counts = counted(placed(columns, apart));
+  expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(columns.count);
+  expect(counts.get(NONE)).toBeUndefined();
+});
+
+test("sorting equals the slow way, ties in the order of arrival", () => {
+  const cells = Array.from({ length: 500 }, (_, id) => ({
+    id,
+    predicted: id % 3,
+    margin: ((id * 37) % 50) / 50 - 0.4,
+  }));
+  const many = columnsOf(cells);
+  const bins = binned(many, sorted(many, placed(many, apart), "uncertain"), EVERYTHING);
+  for (const bin of [0, 1, 2]) {
+    const slow = cells.filter((cell) => cell.predicted === bin).sort((a, b) => a.margin - b.margin || a.id - b.id);
+    expect(rowsOf(bins, bin)).toEqual(slow.map((cell) => cell.id));
+  }
+});
