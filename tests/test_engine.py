@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hemosight.engine import OK, Engine, load
-from hemosight.errors import EncoderMismatch, TooFewLabels, UnknownName
+from hemosight.errors import EncoderMismatch, TooFewLabels, UnknownName, UnreadableImage
 from hemosight.images.catalog import Catalog
 from hemosight.images.synthetic import draw_smear
 from hemosight.space.embeddings import Embeddings, Space
@@ -122,3 +122,22 @@ def test_the_default_engine_reads_a_drawn_cell(tmp_path: Path) -> None:
     assert reading.readable
     assert reading.novelty is not None
     assert reading.novelty > 1, "a blank picture is like no cell"
+
+
+def test_heat_explains_a_reading_in_the_crops_own_pixels(tiny_engine: Engine, drawn_catalog: Catalog) -> None:
+    crop = drawn_catalog.paths[0]
+    pixels = tiny_engine.network.open(crop)
+    (reading,) = tiny_engine.classify([crop])
+    heat = tiny_engine.heat(crop)
+    assert heat.shape == pixels.shape[:2]
+    assert heat.max() > 0.9
+    assert np.array_equal(heat, tiny_engine.heat(crop, reading.label)), "the class that was read is asked about"
+    assert np.array_equal(heat, tiny_engine.heat(pixels)), "a path and its pixels are one"
+    others = [label for label in reading.probabilities if label != reading.label]
+    assert any(np.abs(heat - tiny_engine.heat(crop, label)).max() > 0.1 for label in others)
+    neighbour = tiny_engine.bundle.support.embeddings.vectors[1]
+    assert tiny_engine.heat(crop, like=neighbour).shape == heat.shape
+    with pytest.raises(UnreadableImage):
+        tiny_engine.heat(b"no picture")
+    with pytest.raises(UnknownName):
+        tiny_engine.heat(crop, "no such type")

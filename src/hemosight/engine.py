@@ -14,8 +14,9 @@ from hemosight.errors import TooFewLabels, UnknownName
 from hemosight.images.catalog import Catalog, Progress, content_id
 from hemosight.network import BATCH, Crop, Network, Point
 from hemosight.readings import OK, Reading
-from hemosight.space import classifiers
+from hemosight.space import classifiers, explain
 from hemosight.space.embeddings import Embeddings
+from hemosight.space.explain import Heat, Vector
 from hemosight.space.labels import CELL_TYPE, SupportSet
 from hemosight.space.novelty import Novelty
 from hemosight.space.readers import Reader
@@ -129,6 +130,40 @@ class Engine:
             self.bundle.space.require(support.embeddings.space)
             return classifiers.fit(*support.labelled(label_set)), Novelty.fit(support.embeddings.vectors)
         return self._bundled(label_set), self.bundle.novelty
+
+    # --- why ---
+
+    def heat(
+        self,
+        crop: Crop,
+        label: str | None = None,
+        *,
+        like: Vector | None = None,
+        label_set: str = CELL_TYPE,
+        support: SupportSet | None = None,
+        scale: float = 1.0,
+    ) -> Heat:
+        """Where in a crop its reading comes from (Grad-CAM++), in the crop's own pixels: height x width, 0 to 1.
+
+        Parameters
+        ----------
+        label
+            The class that is asked about; what the crop is read as where None.
+        like
+            Another cell's vector: where the crop resembles it, instead of where a class comes from.
+
+        The other parameters are as for :meth:`stream`. Raises :class:`~hemosight.errors.UnreadableImage` and
+        :class:`~hemosight.errors.UnknownName`. ``explain.png(explain.overlay(heat))`` is a layer for a page.
+        """
+        pixels = self.network.open(crop)
+        features, vectors = self.network.maps(self.network.preprocessing(pixels, scale)[None])
+        if like is not None:
+            heat = explain.likeness_heat(features[0], like)
+        else:
+            reader, _ = self._reader(label_set, support)
+            heat = explain.class_heat(features[0], reader, label or str(reader.predict(vectors)[0]), vectors[0])
+        height, width, _ = pixels.shape
+        return explain.onto_crop(heat, height, width, crop=self.network.preprocessing.crop, scale=scale)
 
     # --- labels on the spot ---
 

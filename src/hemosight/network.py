@@ -135,6 +135,13 @@ class Network:
         stacked = np.stack(vectors) if vectors else np.empty((0, self.dim), np.float32)
         return Embeddings(tuple(str(point.id) for point in points), stacked, self.space)
 
+    @staticmethod
+    def open(crop: Crop) -> Pixels:
+        """A crop's own pixels; raises :class:`~hemosight.errors.UnreadableImage`."""
+        if isinstance(crop, np.ndarray):
+            return _checked(crop)
+        return decode(crop if isinstance(crop, bytes) else read_bytes(crop))
+
     def _prepare(self, crop: Crop, scale: float) -> tuple[str | None, Pixels | UnreadableImage]:
         identity = None
         try:
