@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hemosight.cli import benchmark, classify, data, demo, encode, pretrain
+from hemosight.cli import benchmark, classify, data, demo, encode, pretrain, serve
 from hemosight.errors import HemoSightError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app.command()(encode.embed)
 app.command()(encode.pack)
 app.command()(encode.landscape)
 app.command()(benchmark.benchmark)
+app.command()(serve.serve)
+app.add_typer(serve.app, name="service")
 app.add_typer(data.app, name="data")
 
 

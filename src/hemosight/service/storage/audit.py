@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hemosight.service.storage.tables import AuditRow
+from hemosight.service.storage.tables import AuditRow, User
 
 
 class Person(Protocol):
@@ -60,3 +61,23 @@ def note(
             address=actor.address if actor is not None else None,
         )
     )
+
+
+def listed(
+    session: Session,
+    *,
+    project: int | None = None,
+    user: int | None = None,
+    action: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[tuple[AuditRow, str | None]]:
+    """Rows with the name of whoever acted, the newest first, those older than number ``before``."""
+    query = select(AuditRow, User.name).outerjoin(User, User.id == AuditRow.user_id)
+    wanted = {AuditRow.project_id: project, AuditRow.user_id: user, AuditRow.action: action}
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(AuditRow.id < before)
+    return [(row, name) for row, name in session.execute(query.order_by(AuditRow.id.desc()).limit(limit))]

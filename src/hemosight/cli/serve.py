@@ -1,0 +1,116 @@
+"""``hemosight serve`` and ``hemosight service``: the review service, and looking after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hemosight.service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Look after the review service: first account, backup, restore.")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder of the embedded PostgreSQL [default: hemosight in the XDG data folder]."),
+]
+Dsn = Annotated[str | None, typer.Option("--database", help="DSN of another PostgreSQL instead of the embedded one.")]
+File = Annotated[Path | None, typer.Option("--settings", help="File of settings: TOML, or KEY=value in a .env.")]
+
+
+def serve(
+    data_dir: DataDir = None,
+    database: Dsn = None,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle to read with; the built-in one.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one [default: 8321].")
+    ] = None,
+    no_login: Annotated[
+        bool, typer.Option("--no-login", help="One local person, without signing in; on loopback only.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, max=64, help="Worker processes to start [default: 1].")
+    ] = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Start no worker; `hemosight worker` runs elsewhere.")
+    ] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    settings: File = None,
+) -> None:
+    """Serve the review page and its API: one command, a database included.
+
+    Listens on this machine only. The first run prints a link that makes the first administrator. Ctrl-C stops it in
+    good order. Every setting: docs/reference/settings.md.
+    """
+    from hemosight.service import serving
+    from hemosight.service.settings import load
+
+    told = load(
+        settings,
+        data_dir=data_dir,
+        database=database,
+        bundle=bundle,
+        host=host,
+        port=port,
+        login=False if no_login else None,
+        workers=0 if no_worker else workers,
+    )
+    serving.serve(told, typer.echo, open_page=open_page)
+
+
+@app.command("first-link")
+def first_link(data_dir: DataDir = None, database: Dsn = None, settings: File = None) -> None:
+    """Print a new one-time link that makes the first administrator; older ones cease to work."""
+    from hemosight.service import serving
+
+    told = _settings(settings, data_dir, database)
+    with serving.open_database(told) as opened:
+        link = serving.first_link(told, opened, serving.url(told))
+    typer.echo(link or "There is an administrator already: `hemosight service admin NAME` makes another.")
+
+
+@app.command("admin")
+def admin(
+    name: Annotated[str, typer.Argument(help="Name to sign in with; an account of this name becomes administrator.")],
+    display: Annotated[str | None, typer.Option("--display", help="Name that others read [default: NAME].")] = None,
+    password: Annotated[
+        str | None,
+        typer.Option("--password-file", help="File whose first line is the password; asked for where not given."),
+    ] = None,
+    data_dir: DataDir = None,
+    database: Dsn = None,
+    settings: File = None,
+) -> None:
+    """Make an administrator, or give one a new password."""
+    from hemosight.service import accounts, serving
+
+    if password is None:
+        secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        secret = Path(password).read_text(encoding="utf-8").splitlines()[0]
+    told = _settings(settings, data_dir, database)
+    with serving.open_database(told) as opened:
+        made = accounts.make_administrator(opened, name, display, secret, told.password_length)
+    typer.echo(f"{name} {'is a new administrator' if made else 'is an administrator, with the new password'}.")
+
+
+@app.command("openapi")
+def openapi() -> None:
+    """Print the API's description (OpenAPI, JSON), the same on every machine."""
+    import json
+
+    from hemosight.service.app import create_app
+    from hemosight.service.settings import defaults
+    from hemosight.service.storage.database import Database
+
+    described = create_app(defaults(), Database("")).openapi()
+    typer.echo(json.dumps(described, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def _settings(file: Path | None, data_dir: Path | None, database: str | None) -> Settings:
+    from hemosight.service.settings import load
+
+    return load(file, data_dir=data_dir, database=database)

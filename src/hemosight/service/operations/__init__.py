@@ -1,0 +1,1 @@
+"""Keeping the service running: logs without patient data, metrics, backup and restore."""

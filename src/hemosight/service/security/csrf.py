@@ -1,0 +1,49 @@
+"""Requests that another page sent in a person's name: told by their origin, and by the lack of a token.
+
+A browser adds the session's cookie to every request, whoever made it. Only our own page can read the token, and only
+it may set a header.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from hemosight.errors import ForeignRequest
+from hemosight.service.security.headers import host_name
+from hemosight.service.security.secrets import same
+
+HEADER = "X-CSRF-Token"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def check_origin(request: Request) -> None:
+    """Refuse an unsafe request whose browser says that it comes from elsewhere; programs say nothing.
+
+    Raises :class:`~hemosight.errors.ForeignRequest`.
+    """
+    if request.method in SAFE:
+        return
+    origin = request.headers.get("origin")
+    if origin is not None and _authority(origin) != _authority(f"//{request.headers.get('host', '')}"):
+        raise ForeignRequest(part="its Origin header", came="one from another page")
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise ForeignRequest(part="its Sec-Fetch-Site header", came="one from another page")
+
+
+def check_token(request: Request, expected: str) -> None:
+    """Refuse an unsafe request without the token of its session.
+
+    Raises :class:`~hemosight.errors.ForeignRequest`.
+    """
+    if request.method in SAFE:
+        return
+    came = request.headers.get(HEADER)
+    if came is None or not same(came, expected):
+        raise ForeignRequest(part=f"its {HEADER} header", came="no token" if came is None else "another token")
+
+
+def _authority(origin: str) -> tuple[str, str]:
+    """Host and port as written; a port left away stays away on both sides."""
+    _, _, rest = origin.partition("//")
+    _, colon, port = rest.rpartition(":")
+    return host_name(origin), port if colon and port.isdigit() else ""

@@ -1,0 +1,173 @@
+"""``hemosight serve``: a database, workers and the application, started in this order and stopped in the other."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import webbrowser
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvicorn
+
+from hemosight.errors import OpenToAll, PortTaken
+from hemosight.service.app import create_app
+from hemosight.service.crew import Crew
+from hemosight.service.operations import logs
+from hemosight.service.security.secrets import kept, new_secret
+from hemosight.service.settings import Settings
+from hemosight.service.storage import sign_ins, users
+from hemosight.service.storage.database import Database
+from hemosight.service.storage.embedded import embedded
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+log = structlog.get_logger()
+Say = Callable[[str], None]
+
+
+def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    settings
+        What to serve, and to whom.
+    say
+        Told the address, and on a first run the link that makes the first administrator.
+    open_page
+        Whether to open the page in a browser.
+
+    Raises :class:`~hemosight.errors.OpenToAll` where others could reach a service without accounts, and
+    :class:`~hemosight.errors.PortTaken`.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    with _signals(), _listening(settings) as listener, open_database(settings) as database:
+        _require_accounts(settings, database)
+        app = create_app(settings, database)
+        with Crew(settings, database.dsn):
+            address = url(settings, listener)
+
+            def ready() -> None:
+                say(f"HemoSight is at {address}")
+                if (link := first_link(settings, database, address)) is not None:
+                    say(f"Nobody has an account yet. Make the first, within a day, at\n  {link}")
+                if open_page:
+                    webbrowser.open(link or address)
+
+            _Server(_config(app, settings), ready).run(sockets=[listener])
+
+
+@contextmanager
+def open_database(settings: Settings) -> Generator[Database]:
+    """The database of the settings, migrated: another PostgreSQL's where an address is given, else our own."""
+    if settings.database is not None:
+        yield from _migrated(settings.database.get_secret_value(), settings)
+    else:
+        with embedded(settings.data_dir) as dsn:
+            yield from _migrated(dsn, settings)
+
+
+def _migrated(dsn: str, settings: Settings) -> Generator[Database]:
+    database = Database(dsn, settings.pool)
+    try:
+        database.migrate()
+        yield database
+    finally:
+        database.close()
+
+
+def first_link(settings: Settings, database: Database, address: str) -> str | None:
+    """A new one-time link that makes the first administrator; None where there is one, or nobody signs in."""
+    if not settings.login:
+        return None
+    with database.session() as session:
+        if users.an_administrator(session):
+            return None
+        secret = new_secret()
+        sign_ins.offer_first_run(session, kept(secret))
+    return f"{address}/first-run?token={secret}"
+
+
+def url(settings: Settings, listener: socket.socket | None = None) -> str:
+    """The address a person on this machine can open."""
+    port = settings.port if listener is None else listener.getsockname()[1]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 -- compared, not bound
+    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"
+
+
+def _require_accounts(settings: Settings, database: Database) -> None:
+    if settings.loopback:
+        return
+    with database.session() as session:
+        if not users.anybody_with_password(session):
+            raise OpenToAll(host=settings.host)
+
+
+@contextmanager
+def _listening(settings: Settings) -> Generator[socket.socket]:
+    """A socket on the port, before anything is started that would have to be stopped again."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise PortTaken(host=settings.host, port=settings.port, reason=error.strerror or str(error)) from error
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
+        lifespan="on",
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; ends event streams when it is told to stop, which else would never end."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop."""
+        log.info("stopping", signal=signal.Signals(sig).name)
+        super().handle_exit(sig, frame)
+
+
+@contextmanager
+def _signals() -> Generator[None]:
+    """SIGTERM and SIGINT end the program in order wherever it is, once; while it ends, more of them change nothing."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    before: dict[signal.Signals, Any] = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,173 @@
+"""Settings of the review service: from options, the environment, a file, and defaults, in this order.
+
+Every field is an environment variable ``HEMOSIGHT_<NAME>`` and a key of the settings file (TOML, or ``KEY=value``
+lines where it ends in ``.env``). docs/reference/settings.md is written from here by ``make_settings.py``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from hemosight.errors import BadServiceSetting, PathMissing
+
+PREFIX = "HEMOSIGHT_"
+_MIB = 1 << 20
+
+
+class Settings(BaseSettings):
+    """What the service can be told. Nothing here is secret but the database's address."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
+
+    # --- where things are ---
+    data_dir: Path | None = Field(
+        None, description="Folder of the embedded PostgreSQL; `hemosight` in the XDG data folder where not given."
+    )
+    database: SecretStr | None = Field(
+        None, description="Address (DSN) of another PostgreSQL, used instead of the embedded one."
+    )
+    bundle: Path | None = Field(None, description="Bundle to read with; the one that comes with HemoSight.")
+
+    # --- who is answered ---
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs accounts.")
+    port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    login: bool = Field(True, description="Whether people sign in; without, one local person, on loopback only.")
+    allowed_hosts: list[str] = Field(
+        [],
+        description="Host names that requests may be addressed to, as a JSON list. On loopback its own names always "
+        "count, and no others unless named here; elsewhere any name counts until one is named.",
+    )
+    behind_tls: bool = Field(
+        False, description="Whether browsers come over https (a proxy ends it): cookies are then never sent without."
+    )
+    trusted_proxies: list[str] = Field(
+        ["127.0.0.1"], description="Addresses whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+
+    # --- signing in ---
+    session_idle_hours: float = Field(
+        12, gt=0, description="Hours without a request after which a person signs in again."
+    )
+    session_days: float = Field(7, gt=0, description="Days after which a person signs in again whatever happened.")
+    password_length: int = Field(10, ge=8, le=128, description="Fewest characters of a new password.")
+    login_tries: int = Field(5, ge=1, description="Wrong passwords for one name before it has to wait.")
+    login_tries_address: int = Field(20, ge=1, description="Wrong passwords from one address before it has to wait.")
+    login_wait: float = Field(900, gt=0, description="Longest wait after wrong passwords, in seconds.")
+
+    # --- work ---
+    workers: int = Field(1, ge=0, le=64, description="Worker processes that `hemosight serve` starts.")
+    threads: int | None = Field(
+        None, ge=1, description="Processor threads a worker computes with; all where not given."
+    )
+    worker_batch: int = Field(64, ge=1, le=1024, description="Crops a worker embeds at a time.")
+    pool: int = Field(
+        10, ge=2, le=200, description="Database connections this process keeps; twice as many under load."
+    )
+
+    # --- limits of uploads ---
+    max_file_bytes: int = Field(16 * _MIB, ge=1, description="Bytes of one picture.")
+    max_pixels: int = Field(16_000_000, ge=256, description="Pixels of one picture.")
+    max_request_bytes: int = Field(512 * _MIB, ge=1, description="Bytes of one request with files.")
+    max_request_files: int = Field(2_000, ge=1, description="Files in one request, zips counted once.")
+    max_zip_bytes: int = Field(4096 * _MIB, ge=1, description="Bytes a zip may unpack to.")
+    max_zip_files: int = Field(50_000, ge=1, description="Entries of one zip.")
+    max_zip_ratio: float = Field(100, ge=1, description="How many times larger than packed an entry of a zip may be.")
+
+    # --- operations ---
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "text"] = Field("json", description="One JSON object a line, or text for a person.")
+    open_metrics: bool = Field(
+        False, description="Whether /metrics answers anybody; otherwise an administrator or an admin token."
+    )
+    stop_seconds: float = Field(10, gt=0, description="How long a stop waits for requests and workers to end.")
+
+    @model_validator(mode="after")
+    def _nobody_comes_in_without_a_name(self) -> Settings:
+        if not self.login and not self.loopback:
+            raise ValueError("without login only a loopback host (127.0.0.1, ::1, localhost) may be served")
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return is_loopback(self.host)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options, then the environment; a file is put behind them by :func:`load`."""
+        return init_settings, env_settings
+
+
+def load(file: Path | None = None, **given: Any) -> Settings:
+    """Settings from options that are not None, the environment, a file and the defaults.
+
+    Raises :class:`~hemosight.errors.PathMissing` and :class:`~hemosight.errors.BadServiceSetting`.
+    """
+    kind = Settings
+    if file is not None:
+        if not file.is_file():
+            raise PathMissing(path=file, cwd=Path.cwd())
+        kind = _with_file(file)
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "the settings together"
+        # The value itself may be a password.
+        raise BadServiceSetting(name=name, reason=first["msg"]) from None
+    except ValueError as error:
+        raise BadServiceSetting(name=str(file or PREFIX + "*"), reason=str(error)) from None
+
+
+def defaults() -> Settings:
+    """The settings of whoever sets nothing, whatever the environment says."""
+    return Settings.model_construct(**{name: field.default for name, field in Settings.model_fields.items()})  # type: ignore[arg-type]
+
+
+def _with_file(file: Path) -> type[Settings]:
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            source = (
+                DotEnvSettingsSource(settings_cls, env_file=file)
+                if file.suffix == ".env" or file.name == ".env"
+                else TomlConfigSettingsSource(settings_cls, toml_file=file)
+            )
+            return init_settings, env_settings, source
+
+    return FromFile
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host names this machine and nothing else can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

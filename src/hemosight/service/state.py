@@ -1,0 +1,58 @@
+"""What a running service holds, and how a route reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from hemosight.engine import Engine
+from hemosight.service.bundles import Shelf
+from hemosight.service.operations.metrics import Metrics
+from hemosight.service.settings import Settings
+from hemosight.service.storage.database import Database
+
+if TYPE_CHECKING:
+    from starlette.datastructures import State as AppState
+
+
+@dataclass
+class State:
+    """What ``request.app.state`` holds: one for each app, made by :func:`hemosight.service.app.create_app`."""
+
+    settings: Settings
+    database: Database
+    metrics: Metrics
+    shelf: Shelf
+
+    def engine_of(self, session: Session, bundle_id: int) -> Engine:
+        """The engine of a project's bundle; see :meth:`hemosight.service.bundles.Shelf.engine_of`."""
+        return self.shelf.engine_of(session, bundle_id)
+
+    def install(self, target: AppState) -> None:
+        """Put every part on the app, and the whole as ``whole``."""
+        for name, part in vars(self).items():
+            setattr(target, name, part)
+        target.whole = self
+
+
+def state(request: Request) -> State:
+    """The service that is asked."""
+    return request.app.state.whole
+
+
+Service = Annotated[State, Depends(state)]
+"""Dependency: what the running service holds."""
+
+
+def transaction(service: Service) -> Iterator[Session]:
+    """A transaction that commits when the route has returned and before its answer is sent."""
+    with service.database.session() as session:
+        yield session
+
+
+Transaction = Annotated[Session, Depends(transaction, scope="function")]
+"""Dependency: a database session in a transaction; committed before the answer leaves, rolled back on a fault."""

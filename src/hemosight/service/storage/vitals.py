@@ -1,0 +1,42 @@
+"""Queries that tell whether the service is well, and how much it has done."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from hemosight.service.storage.tables import CellReading, Image, Project
+
+ALIVE = datetime.timedelta(seconds=60)
+"""A worker that gave no sign of life for so long counts as gone; it gives one every ten seconds."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Images over all projects."""
+
+    waiting: int
+    read: int
+    unreadable: int
+
+
+def workers(session: Session) -> int:
+    """Workers that gave a sign of life lately."""
+    query = text("SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - :alive")
+    return session.scalar(query, {"alive": ALIVE}) or 0
+
+
+def work(session: Session) -> Work:
+    """What waits and what was read: by the bundle of each project."""
+    images = session.scalar(select(func.count()).select_from(Image)) or 0
+    query = (
+        select(func.count().filter(CellReading.status == "ok"), func.count().filter(CellReading.status != "ok"))
+        .select_from(CellReading)
+        .join(Image, Image.id == CellReading.image_id)
+        .join(Project, (Project.id == Image.project_id) & (Project.bundle_id == CellReading.bundle_id))
+    )
+    read, unreadable = session.execute(query).one()
+    return Work(images - read - unreadable, read, unreadable)

@@ -1,0 +1,76 @@
+"""People at the door of a service: an app on a test's database, and clients of it, signed in or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from hemosight.bundle import Bundle
+from hemosight.service.app import API, create_app
+from hemosight.service.bundles import Shelf
+from hemosight.service.security import passwords
+from hemosight.service.security.permissions import SCOPES
+from hemosight.service.security.secrets import kept, new_token
+from hemosight.service.settings import Settings, defaults
+from hemosight.service.storage import sign_ins, users
+from hemosight.service.storage.database import Database
+from hemosight.service.storage.tables import ApiToken
+
+PASSWORD = "four words in a row"  # noqa: S105 -- of accounts that live for a test
+"""Everybody's."""
+_HASH = passwords.hashed(PASSWORD, 10)
+
+
+def told(**settings: Any) -> Settings:
+    """Settings that depend on nothing around them."""
+    return Settings.model_validate({**defaults().model_dump(), **settings})
+
+
+def app_on(database: Database, bundle: Bundle, **settings: Any) -> FastAPI:
+    """An app on a database."""
+    return create_app(told(**settings), database, shelf=Shelf(bundle, threads=1))
+
+
+class Visitor(TestClient):
+    """A browser or a program that speaks to the app by paths below ``/api/v1``."""
+
+    def __init__(self, app: FastAPI, headers: Mapping[str, str] | None = None, *, at: str = "http://127.0.0.1") -> None:
+        super().__init__(app, base_url=f"{at}{API}", headers=dict(headers or {}), raise_server_exceptions=True)
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> Visitor:
+        """Sign in; from now on every request carries the cookie and the token."""
+        answer = self.post("/session", json={"name": name, "password": password})
+        assert answer.status_code == 200, answer.text
+        self.headers["X-CSRF-Token"] = answer.json()["csrf"]
+        return self
+
+
+def add_user(database: Database, name: str, *, is_admin: bool = False) -> int:
+    """An account with everybody's password; gives its number."""
+    with database.session() as session:
+        return users.add(session, name, name.title(), _HASH, is_admin=is_admin).id
+
+
+def browser(app: FastAPI, name: str) -> Visitor:
+    """A browser in which somebody is signed in."""
+    return Visitor(app).sign_in(name)
+
+
+def program(app: FastAPI, user: int, *scopes: str, project: int | None = None) -> Visitor:
+    """A program with a token of an account; all scopes where none is named."""
+    secret = new_token()
+    with app.state.database.session() as session:
+        session.add(
+            ApiToken(
+                user_id=user,
+                name="test",
+                hash=kept(secret),
+                scopes=list(scopes or SCOPES),
+                project_id=project,
+                created_at=sign_ins.now(),
+            )
+        )
+    return Visitor(app, {"Authorization": f"Bearer {secret}"})
