@@ -3,6 +3,8 @@
 It reads exactly as :func:`hemosight.space.discriminant.fit` would on all cells given so far, in the order they were
 given. Calibration costs one more factorisation a fold; it is made anew when the labels have grown by half, and
 in between the last temperature stands, which changes how sure a reading is and never what it says.
+
+Cells that correct a reference, with a weight and a change of mind, are :mod:`hemosight.space.teaching`'s.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from hemosight.space.discriminant import (
     FOLDS,
     Statistics,
     calibration_folds,
-    shrinkage,
+    estimate,
     solve,
     temperature_of,
 )
@@ -47,7 +49,6 @@ class Growing:
         origin = vectors.mean(axis=0, dtype=np.float64)
         nothing = Statistics.of(vectors[:0], self._codes, len(classes), origin)
         self._parts = [nothing] * FOLDS
-        self._lengths = ((vectors - origin) ** 2).sum(axis=1, dtype=np.float64)
         self._origin = origin
         self._temperature = 0.0
         self._calibrated_at = 0
@@ -72,17 +73,10 @@ class Growing:
         for part in self._parts[1:]:
             total = total + part
         vectors = self.vectors[self.rows]
-        amount = shrinkage(total.covariance(), self._residuals(total, vectors), np.ones(len(self.rows)))
+        amount = estimate(total, vectors, self._codes, np.ones(len(self.rows)))
         weight, bias = solve(total, amount)
         if len(self.rows) >= self.growth * self._calibrated_at:
             fold = calibration_folds(self._codes)
             self._temperature = temperature_of(self._parts, total, amount, vectors, self._codes, fold)
             self._calibrated_at = len(self.rows)
         return Reader(self.classes, weight, bias, 1.0 / self._temperature)
-
-    def _residuals(self, total: Statistics, vectors: Vectors) -> NDArray[np.float64]:
-        """Squared distance of each labelled cell from its class mean, by |x|^2 - 2 x.m + |m|^2."""
-        means = total.means()
-        products = vectors @ means.T.astype(np.float32) - self._origin @ means.T
-        mine = products[np.arange(len(self._codes)), self._codes]
-        return np.maximum(self._lengths[self.rows] - 2.0 * mine + (means**2).sum(axis=1)[self._codes], 0.0)
