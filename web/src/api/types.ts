@@ -125,3 +125,52 @@ export interface Neighbour {
   label: string | null;
   distance: number;
 }
+
+export interface Fact {
+  id: number;
+  image: number;
+  label_set: string;
+  label: string | null;
+  user: string | number | User | null;
+  at: string;
+  kind: "set" | "agree" | "undo" | "clear";
+  undoes: number | null;
+  predicted: string | null;
+  probability: number | null;
+}
+
+export interface Comment {
+  id: number;
+  user: string | number | User | null;
+  at: string;
+  text: string;
+}
+
+export interface ImageDetail {
+  id: number;
+  name: string;
+  case: string | number | null;
+  uploaded_at: string;
+  status: string;
+  label: string | null;
+  predicted: string | null;
+  probability: number | null;
+  novelty: number | null;
+  version: number;
+  width: number;
+  height: number;
+  x: number | null;
+  y: number | null;
+  sets: Record<
+    string,
+    {
+      label: string | null;
+      version: number;
+      predicted: string | null;
+      probabilities: Record<string, number> | null;
+      revision: number;
+    }
+  >;
+  comments: Comment[];
+  history: Fact[];
+}

@@ -23,6 +23,11 @@ export const routes: RouteObject[] = [
       { path: "sign-in", lazy: screen(() => import("../session/SignIn")) },
       { path: "first-run", lazy: screen(() => import("../session/FirstRun")) },
       { path: "projects", lazy: screen(() => import("../projects/Projects")) },
+      {
+        path: "projects/:project",
+        lazy: screen(() => import("../projects/Frame")),
+        children: [{ index: true, lazy: screen(() => import("../gallery/Gallery")) }],
+      },
       { path: "*", lazy: screen(() => import("./Missing")) },
     ],
   },

@@ -1,0 +1,65 @@
+import { memo } from "react";
+import { NONE } from "../columns/columns";
+import { useDesk, useRoom } from "../project/context";
+import { Letter } from "../ui/marks";
+import type { Arrangement } from "./arrangement";
+import { UNSURE_BIN } from "./bins";
+
+interface Props {
+  arrangement: Arrangement;
+  index: number;
+  mayLabel: boolean;
+}
+
+/** A bin's name, how many it holds, its key, and what can be done with all of it. */
+export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel }: Props) {
+  const { store } = useRoom();
+  const columns = useDesk((desk) => desk.columns);
+  const { rows, code, folded } = arrangement.bins[index]!;
+  const { title, mark, label } = arrangement.names[index]!;
+  const total = arrangement.counts.get(code) ?? 0;
+  const open: number[] = [];
+  for (const row of rows) if (columns.label[row] === NONE) open.push(columns.id[row]!);
+  const share = columns.count ? Math.round((100 * total) / columns.count) : 0;
+
+  return (
+    <header className="bin-header">
+      <button
+        type="button"
+        className="fold"
+        aria-expanded={!folded}
+        aria-label={folded ? `Unfold ${title}` : `Fold ${title}`}
+        onClick={() => arrangement.fold(code)}
+      >
+        {folded ? "▸" : "▾"}
+      </button>
+      <i className="swatch" aria-hidden="true" />
+      <h2>{title}</h2>
+      <span className="count">
+        {rows.length === total
+          ? total.toLocaleString()
+          : `${rows.length.toLocaleString()} of ${total.toLocaleString()}`}
+      </span>
+      <span className="quiet small">{mark && total > 0 ? `${share}%` : ""}</span>
+      {(mark || code === UNSURE_BIN) && <Letter mark={mark} />}
+      <span className="push" />
+      {mayLabel && mark && label !== undefined && open.length > 0 && (
+        <>
+          {mark.name === "blast" && (
+            <button type="button" className="bin-act alert-act" onClick={() => store.select([open[0]!], open[0])}>
+              review each
+            </button>
+          )}
+          <button
+            type="button"
+            className="bin-act"
+            title={`Label these ${open.length} as ${title}`}
+            onClick={() => void store.agree(open)}
+          >
+            agree with {open.length === 1 ? "1" : `all ${open.length.toLocaleString()}`}
+          </button>
+        </>
+      )}
+    </header>
+  );
+});

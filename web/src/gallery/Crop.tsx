@@ -1,0 +1,70 @@
+import { memo } from "react";
+import { address } from "../api/client";
+
+export const MINE = 1;
+export const MOVED = 2;
+export const SELECTED = 4;
+export const CHOSEN = 8;
+export const PENDING = 16;
+export const ODD = 32;
+
+const CLASSES: [number, string][] = [
+  [MINE, "mine"],
+  [MOVED, "moved"],
+  [SELECTED, "selected"],
+  [CHOSEN, "chosen"],
+  [PENDING, "pending"],
+  [ODD, "odd"],
+];
+
+export function thumbnail(project: number, image: number): string {
+  return address(`/projects/${project}/images/${image}/thumbnail`);
+}
+
+export interface CropProps {
+  project: number;
+  image: number;
+  x: number;
+  y: number;
+  size: number;
+  flags: number;
+  /** Whether the picture is left out while the table rushes by. */
+  bare: boolean;
+  /** What a screen reader says, and what is shown while the pointer rests on it. */
+  name: string;
+  caption: string;
+  reachable: boolean;
+  keep: (image: number, element: HTMLElement | null) => void;
+}
+
+/** One cell on the table: the picture, and a frame that says whose word it lies here by. */
+export const Crop = memo(function Crop(props: CropProps) {
+  const { image, flags, size, keep } = props;
+  const classes = CLASSES.filter(([flag]) => flags & flag).map(([, name]) => name);
+  return (
+    <div
+      ref={(element) => keep(image, element)}
+      role="option"
+      id={`cell-${image}`}
+      aria-selected={(flags & SELECTED) !== 0}
+      aria-label={props.name}
+      tabIndex={props.reachable ? 0 : -1}
+      data-image={image}
+      data-caption={props.caption}
+      className={`crop ${classes.join(" ")}`}
+      style={{ left: props.x, top: props.y, width: size, height: size }}
+    >
+      {!props.bare && (
+        <img
+          src={thumbnail(props.project, image)}
+          width={size}
+          height={size}
+          loading="lazy"
+          decoding="async"
+          draggable={false}
+          alt=""
+        />
+      )}
+    </div>
+  );
+});

@@ -1,0 +1,263 @@
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
+import { CellPanel } from "../cell/CellPanel";
+import { rowOf } from "../columns/columns";
+import { useDesk, useRoom } from "../project/context";
+import { Failure, Loading } from "../ui/states";
+import { UploadArea } from "../upload/UploadArea";
+import { useArrangement } from "./arrangement";
+import { KeyCard } from "./KeyCard";
+import { elsewhere, meaning } from "./keys";
+import { LabelMenu, SelectionBar } from "./LabelMenu";
+import { stepped } from "./layout";
+import { Notes } from "./Notes";
+import { nextAfter, range } from "./selecting";
+import { Table, type TableHandle } from "./Table";
+import { LARGEST, SMALLEST, Toolbar } from "./Toolbar";
+import { Types } from "./Types";
+import "./gallery.scss";
+
+const Compare = lazy(() => import("../cell/Compare"));
+
+/** A number or a choice that this browser remembers. */
+function useRemembered<T>(name: string, first: T): [T, (value: T) => void] {
+  const [value, setValue] = useState<T>(() => {
+    try {
+      return JSON.parse(localStorage.getItem(`hemosight.${name}`) ?? "") as T;
+    } catch {
+      return first;
+    }
+  });
+  const keep = useCallback(
+    (value: T) => {
+      localStorage.setItem(`hemosight.${name}`, JSON.stringify(value));
+      setValue(value);
+    },
+    [name],
+  );
+  return [value, keep];
+}
+
+/** The desk: types, the table of crops, the chosen cell. */
+export default function Gallery() {
+  const { project, store } = useRoom();
+  const phase = useDesk((desk) => desk.phase);
+  const fault = useDesk((desk) => desk.fault);
+  const columns = useDesk((desk) => desk.columns);
+  const chosen = useDesk((desk) => desk.chosen);
+  const arrangement = useArrangement(project.id, columns, chosen);
+  const [size, setSize] = useRemembered("size", 88);
+  const [typesOpen, setTypesOpen] = useRemembered("types", true);
+  const [cellOpen, setCellOpen] = useRemembered("cell", true);
+  const [heat, setHeat] = useState(false);
+  const [keys, setKeys] = useState(false);
+  const [comparing, setComparing] = useState(false);
+  const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
+  const table = useRef<TableHandle>(null);
+  const searching = useRef<HTMLInputElement>(null);
+  const anchor = useRef<number | null>(null);
+  const mayLabel = project.role !== "viewer" && !project.archived;
+  const { names } = arrangement;
+
+  /** Label what is selected, and let the eye go on to the next cell of the bin. */
+  const speak = (say: (images: number[]) => void, stays: boolean) => {
+    if (!mayLabel) return;
+    const { selection, chosen } = store.snapshot();
+    const images = selection.size ? [...selection] : chosen !== null ? [chosen] : [];
+    if (!images.length) return;
+    const spot = table.current?.spotOf(chosen ?? images[0]!);
+    const layout = table.current?.layout();
+    const next = spot && layout ? nextAfter(layout, columns, spot, new Set(images)) : null;
+    say(images);
+    if (next !== null) {
+      store.select([next], next);
+      if (stays) table.current?.reveal(next);
+    }
+  };
+  const label = (label: string | null) => speak((images) => void store.label(images, label), false);
+  const agree = () => speak((images) => void store.agree(images), true);
+  const compare = () => {
+    if (store.snapshot().chosen !== null) setComparing(true);
+  };
+  const show = (images: number[]) => {
+    store.select(images);
+    if (images[0] !== undefined) table.current?.reveal(images[0]);
+  };
+
+  const press = (event: KeyboardEvent) => {
+    if (event.defaultPrevented || elsewhere(event.target)) return;
+    const meant = meaning(event, columns.classes);
+    if (!meant) return;
+    const target = event.target instanceof Element ? event.target : null;
+    const onTable = !target || target === document.body || target.closest(".table-scroll, .shell-main") === target;
+    const onCell = target?.closest("[role=option]");
+    // A button keeps Enter and Space, and Tab walks through the page from everywhere but the cells.
+    const ours = onTable || onCell;
+    if (!ours && (["Enter", " ", "Tab"].includes(event.key) || event.key.startsWith("Arrow"))) return;
+    const handle = table.current;
+    switch (meant.do) {
+      case "label":
+        label(meant.label);
+        break;
+      case "agree":
+        agree();
+        break;
+      case "undo":
+        void store.undo();
+        break;
+      case "redo":
+        void store.redo();
+        break;
+      case "all": {
+        const spot = chosen === null ? null : handle?.spotOf(chosen);
+        const bin = handle?.layout().bins[spot?.bin ?? 0];
+        if (bin)
+          store.select(
+            [...bin.rows].map((row) => columns.id[row]!),
+            chosen,
+          );
+        break;
+      }
+      case "none":
+        store.select([]);
+        break;
+      case "toggle": {
+        const { selection } = store.snapshot();
+        if (chosen === null) return;
+        const next = new Set(selection);
+        if (!next.delete(chosen)) next.add(chosen);
+        store.select(next, chosen);
+        break;
+      }
+      case "heat":
+        setHeat((heat) => !heat);
+        setCellOpen(true);
+        break;
+      case "search":
+        searching.current?.focus();
+        break;
+      case "keys":
+        setKeys(true);
+        break;
+      case "bigger":
+        setSize(Math.min(LARGEST, size + 8));
+        break;
+      case "smaller":
+        setSize(Math.max(SMALLEST, size - 8));
+        break;
+      case "compare":
+        compare();
+        break;
+      case "step": {
+        if (!handle) return;
+        const layout = handle.layout();
+        const from = chosen === null ? null : handle.spotOf(chosen);
+        const first = layout.bins.findIndex((bin) => bin.rows.length > 0 && !bin.folded);
+        if (!from) {
+          if (first < 0 || event.key === "Tab") return;
+          const image = columns.id[layout.bins[first]!.rows[0]!]!;
+          store.select([image], image);
+          handle.reveal(image);
+          break;
+        }
+        const to = stepped(layout, from, meant.step);
+        // At the last bin, Tab goes on through the page.
+        if (to.bin === from.bin && event.key === "Tab") return;
+        const image = columns.id[layout.bins[to.bin]!.rows[to.at]!]!;
+        if (meant.extend) {
+          if (anchor.current === null || !handle.spotOf(anchor.current)) anchor.current = chosen;
+          const start = handle.spotOf(anchor.current!)!;
+          store.select(range(layout, columns, start, to), image);
+        } else {
+          anchor.current = null;
+          store.select([image], image);
+        }
+        handle.reveal(image);
+        break;
+      }
+    }
+    event.preventDefault();
+  };
+  const pressed = useRef(press);
+  pressed.current = press;
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => pressed.current(event);
+    document.addEventListener("keydown", listen);
+    return () => document.removeEventListener("keydown", listen);
+  }, []);
+
+  // Coming from another screen with a cell in hand: show it.
+  const ready = phase === "ready" && columns.count > 0;
+  useEffect(() => {
+    const { chosen } = store.snapshot();
+    if (ready && chosen !== null) requestAnimationFrame(() => table.current?.reveal(chosen));
+  }, [ready, store]);
+
+  if (phase === "failed") return <Failure fault={fault} retry={store.retry} />;
+  if (phase === "loading") return <Loading what="Laying out the cells" />;
+  if (columns.count === 0) return <UploadArea />;
+
+  const drop = (images: number[], code: number) => {
+    const said = names.find((name) => name.code === code)?.label;
+    if (said !== undefined) void store.label(images, said);
+  };
+  return (
+    <div className="desk" data-types={typesOpen} data-cell={cellOpen}>
+      <aside className="desk-side" aria-label="Types">
+        <button
+          type="button"
+          className="side-fold"
+          aria-expanded={typesOpen}
+          aria-label={typesOpen ? "Fold the types away" : "Show the types"}
+          onClick={() => setTypesOpen(!typesOpen)}
+        >
+          {typesOpen ? "‹" : "›"}
+        </button>
+        {typesOpen && <Types arrangement={arrangement} jump={(code) => table.current?.jump(code)} />}
+      </aside>
+      <div className="desk-table">
+        <Toolbar arrangement={arrangement} size={size} setSize={setSize} searching={searching} />
+        <Table
+          handle={table}
+          arrangement={arrangement}
+          size={size}
+          mayLabel={mayLabel}
+          onDrop={drop}
+          onMenu={(_image, x, y) => setMenu({ x, y })}
+        />
+        <div className="desk-foot">
+          {mayLabel && <SelectionBar label={label} agree={agree} compare={compare} />}
+          <Notes show={show} />
+        </div>
+      </div>
+      <aside className="desk-side desk-cell" aria-label="Chosen cell">
+        <button
+          type="button"
+          className="side-fold"
+          aria-expanded={cellOpen}
+          aria-label={cellOpen ? "Fold the cell away" : "Show the chosen cell"}
+          onClick={() => setCellOpen(!cellOpen)}
+        >
+          {cellOpen ? "›" : "‹"}
+        </button>
+        {cellOpen && (
+          <CellPanel
+            heat={heat}
+            setHeat={setHeat}
+            compare={compare}
+            mayLabel={mayLabel}
+            label={label}
+            agree={agree}
+            show={(image) => show([image])}
+          />
+        )}
+      </aside>
+      {menu && <LabelMenu {...menu} close={() => setMenu(null)} label={label} agree={agree} />}
+      <KeyCard classes={columns.classes} show={keys} close={() => setKeys(false)} />
+      {comparing && (
+        <Suspense>
+          <Compare close={() => setComparing(false)} known={(image) => rowOf(columns, image) >= 0} />
+        </Suspense>
+      )}
+    </div>
+  );
+}

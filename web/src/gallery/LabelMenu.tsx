@@ -1,0 +1,122 @@
+import { useEffect, useRef } from "react";
+import { useDesk, useRoom } from "../project/context";
+import { Letter } from "../ui/marks";
+
+interface Props {
+  x: number;
+  y: number;
+  close: () => void;
+  label: (label: string | null) => void;
+  agree: () => void;
+}
+
+/** The menu on a cell: every label, for those who would rather point than press. */
+export function LabelMenu({ x, y, close, label, agree }: Props) {
+  const classes = useDesk((desk) => desk.columns.classes);
+  const count = useDesk((desk) => desk.selection.size);
+  const menu = useRef<HTMLDivElement>(null);
+  const act = (what: () => void) => () => {
+    close();
+    what();
+  };
+
+  useEffect(() => {
+    menu.current?.querySelector("button")?.focus();
+    const away = (event: PointerEvent) => {
+      if (!menu.current?.contains(event.target as Node)) close();
+    };
+    window.addEventListener("pointerdown", away);
+    return () => window.removeEventListener("pointerdown", away);
+  }, [close]);
+
+  const keys = (event: React.KeyboardEvent) => {
+    const items = [...menu.current!.querySelectorAll("button")];
+    const at = items.indexOf(document.activeElement as HTMLButtonElement);
+    if (event.key === "Escape" || event.key === "Tab") {
+      event.preventDefault();
+      close();
+    }
+    if (event.key === "ArrowDown") items[(at + 1) % items.length]?.focus();
+    if (event.key === "ArrowUp") items[(at - 1 + items.length) % items.length]?.focus();
+  };
+
+  const left = Math.min(x, window.innerWidth - 220);
+  const top = Math.max(8, Math.min(y, window.innerHeight - 40 - 30 * (classes.length + 4)));
+  return (
+    <div
+      className="dropdown-menu show label-menu"
+      role="menu"
+      ref={menu}
+      style={{ left, top }}
+      onKeyDown={keys}
+      tabIndex={-1}
+    >
+      <p className="dropdown-header">{count > 1 ? `${count} cells are` : "This cell is"}</p>
+      {classes.map((mark) => (
+        <button
+          key={mark.name}
+          type="button"
+          role="menuitem"
+          className="dropdown-item"
+          onClick={act(() => label(mark.name))}
+        >
+          <Letter mark={mark} /> {mark.title}
+        </button>
+      ))}
+      <button type="button" role="menuitem" className="dropdown-item" onClick={act(() => label("?"))}>
+        <Letter mark={null} /> Unsure
+      </button>
+      <hr className="dropdown-divider" />
+      <button type="button" role="menuitem" className="dropdown-item" onClick={act(agree)}>
+        Agree with the model
+      </button>
+      <button type="button" role="menuitem" className="dropdown-item" onClick={act(() => label(null))}>
+        Take the label back
+      </button>
+    </div>
+  );
+}
+
+/** What can be done with several selected cells, at the foot of the table. */
+export function SelectionBar({
+  label,
+  agree,
+  compare,
+}: {
+  label: (label: string | null) => void;
+  agree: () => void;
+  compare: () => void;
+}) {
+  const { store } = useRoom();
+  const classes = useDesk((desk) => desk.columns.classes);
+  const count = useDesk((desk) => desk.selection.size);
+  if (count < 2) return null;
+  return (
+    <div className="selection-bar" role="toolbar" aria-label="Selected cells">
+      <b>{count.toLocaleString()} selected</b>
+      {classes.map((mark) => (
+        <button
+          key={mark.name}
+          type="button"
+          title={mark.title}
+          aria-label={mark.title}
+          onClick={() => label(mark.name)}
+        >
+          <Letter mark={mark} />
+        </button>
+      ))}
+      <button type="button" title="Unsure" aria-label="Unsure" onClick={() => label("?")}>
+        <Letter mark={null} />
+      </button>
+      <button type="button" className="bin-act" onClick={agree}>
+        agree
+      </button>
+      <button type="button" className="bin-act" onClick={compare}>
+        compare
+      </button>
+      <button type="button" className="bin-act" onClick={() => store.select([])}>
+        nothing
+      </button>
+    </div>
+  );
+}

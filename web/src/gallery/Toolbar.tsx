@@ -1,0 +1,181 @@
+import { useEffect, useRef, useState } from "react";
+import { Dropdown, Form } from "react-bootstrap";
+import { get } from "../api/client";
+import { useCases } from "../api/queries";
+import type { List } from "../api/types";
+import { useDesk, useRoom } from "../project/context";
+import { AddCells } from "../upload/UploadArea";
+import type { Arrangement } from "./arrangement";
+import { EVERYTHING, SORTS, type Sort } from "./bins";
+
+interface Props {
+  arrangement: Arrangement;
+  size: number;
+  setSize: (size: number) => void;
+  searching: React.RefObject<HTMLInputElement | null>;
+}
+
+export const SMALLEST = 64;
+export const LARGEST = 160;
+
+/** How the table is sorted and filtered, and how large its crops are. */
+export function Toolbar({ arrangement, size, setSize, searching }: Props) {
+  const { project } = useRoom();
+  const chosen = useDesk((desk) => desk.chosen);
+  const cases = useCases(project.id);
+  const { filter, setFilter, sort } = arrangement;
+  const narrowed =
+    filter.case !== null || filter.who !== "all" || filter.certainty < 1 || filter.unusual || filter.among !== null;
+
+  return (
+    <div className="toolbar" role="toolbar" aria-label="Table">
+      <Dropdown>
+        <Dropdown.Toggle variant="link" size="sm">
+          <span className="quiet">sort:</span> {SORTS[sort]}
+        </Dropdown.Toggle>
+        <Dropdown.Menu>
+          {(Object.keys(SORTS) as Sort[]).map((name) => (
+            <Dropdown.Item
+              key={name}
+              active={name === sort}
+              disabled={name === "similar" && chosen === null}
+              onClick={() => arrangement.setSort(name)}
+            >
+              {SORTS[name]}
+            </Dropdown.Item>
+          ))}
+          <Dropdown.Divider />
+          <Dropdown.Item onClick={arrangement.again}>Sort again by what is known now</Dropdown.Item>
+        </Dropdown.Menu>
+      </Dropdown>
+      <Dropdown autoClose="outside">
+        <Dropdown.Toggle variant="link" size="sm">
+          {narrowed ? "filtered" : "filter"}
+        </Dropdown.Toggle>
+        <Dropdown.Menu className="filter-menu">
+          <Form.Select
+            size="sm"
+            aria-label="Whose word"
+            value={filter.who}
+            onChange={(e) => setFilter({ ...filter, who: e.target.value as typeof filter.who })}
+          >
+            <option value="all">All cells</option>
+            <option value="model">Read by model only</option>
+            <option value="people">Labelled by people</option>
+          </Form.Select>
+          {(cases.data?.length ?? 0) > 0 && (
+            <Form.Select
+              size="sm"
+              aria-label="Case"
+              value={filter.case ?? ""}
+              onChange={(e) => setFilter({ ...filter, case: e.target.value ? Number(e.target.value) : null })}
+            >
+              <option value="">All cases</option>
+              {cases.data?.map((one) => (
+                <option key={one.id} value={one.id}>
+                  {one.key}
+                </option>
+              ))}
+            </Form.Select>
+          )}
+          <Form.Label className="small mb-0" htmlFor="certainty">
+            At most {Math.round(100 * filter.certainty)}% certain
+          </Form.Label>
+          <Form.Range
+            id="certainty"
+            min={20}
+            max={100}
+            step={5}
+            value={100 * filter.certainty}
+            onChange={(e) => setFilter({ ...filter, certainty: Number(e.target.value) / 100 })}
+          />
+          <Form.Check
+            id="only-unusual"
+            label="Unusual cells only"
+            checked={filter.unusual}
+            onChange={(e) => setFilter({ ...filter, unusual: e.target.checked })}
+          />
+          <Form.Check
+            id="unusual-apart"
+            label="Unusual cells in a bin of their own"
+            checked={arrangement.unusualApart}
+            onChange={(e) => arrangement.setUnusualApart(e.target.checked)}
+          />
+          <button type="button" className="bin-act" disabled={!narrowed} onClick={() => setFilter(EVERYTHING)}>
+            show everything
+          </button>
+        </Dropdown.Menu>
+      </Dropdown>
+      <Search arrangement={arrangement} field={searching} />
+      <span className="push" />
+      <AddCells />
+      <input
+        type="range"
+        className="form-range size-slider"
+        aria-label="Size of crops"
+        min={SMALLEST}
+        max={LARGEST}
+        step={8}
+        value={size}
+        onChange={(e) => setSize(Number(e.target.value))}
+      />
+    </div>
+  );
+}
+
+/** Find cells by file name or by number. */
+function Search({ arrangement, field }: { arrangement: Arrangement; field: Props["searching"] }) {
+  const { project, store } = useRoom();
+  const [text, setText] = useState("");
+  const { setFilter, filter } = arrangement;
+  const now = useRef({ setFilter, filter });
+  now.current = { setFilter, filter };
+
+  useEffect(() => {
+    const wanted = text.trim();
+    const { setFilter, filter } = now.current;
+    if (!wanted) {
+      if (filter.among) setFilter({ ...filter, among: null });
+      return;
+    }
+    const stop = new AbortController();
+    const timer = setTimeout(async () => {
+      try {
+        const found = await get<List<{ id: number }>>(
+          `/projects/${project.id}/images`,
+          { text: wanted, limit: 200 },
+          stop.signal,
+        );
+        const images = new Set(found.items.map(({ id }) => id));
+        if (/^#?\d+$/.test(wanted)) images.add(Number(wanted.replace("#", "")));
+        now.current.setFilter({ ...now.current.filter, among: images });
+        store.select([...images].slice(0, 1));
+      } catch {
+        // The next letter asks again.
+      }
+    }, 200);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [text, project.id, store]);
+
+  return (
+    <input
+      ref={field}
+      type="search"
+      className="form-control form-control-sm search"
+      placeholder="Search  /"
+      aria-label="Search cells by name or number"
+      value={text}
+      onChange={(e) => setText(e.target.value)}
+      onKeyDown={(e) => {
+        if (e.key === "Escape") {
+          setText("");
+          e.currentTarget.blur();
+        }
+        if (e.key === "Enter") e.currentTarget.blur();
+      }}
+    />
+  );
+}

@@ -1,0 +1,94 @@
+import { useRef } from "react";
+import { useRoom } from "../project/context";
+import { picked } from "./gather";
+import { useUploader } from "./Uploads";
+
+/** The empty desk: one line, and nothing else. */
+export function UploadArea() {
+  const { project } = useRoom();
+  const uploader = useUploader();
+  const folder = useRef<HTMLInputElement>(null);
+  const files = useRef<HTMLInputElement>(null);
+  if (project.role === "viewer") {
+    return (
+      <div className="state">
+        <strong>No cells yet</strong>
+        <span>A reviewer of this project uploads them.</span>
+      </div>
+    );
+  }
+  const take = (input: HTMLInputElement | null) => {
+    if (input?.files) void uploader.add(picked(input.files));
+    if (input) input.value = "";
+  };
+  return (
+    <div className="upload-area">
+      <p>
+        Drop a folder of cell crops, or choose{" "}
+        <button type="button" className="linked" onClick={() => folder.current?.click()}>
+          a folder
+        </button>
+        ,{" "}
+        <button type="button" className="linked" onClick={() => files.current?.click()}>
+          files or a zip
+        </button>
+        .
+      </p>
+      <Pickers folder={folder} files={files} take={take} />
+    </div>
+  );
+}
+
+interface PickersProps {
+  folder: React.RefObject<HTMLInputElement | null>;
+  files: React.RefObject<HTMLInputElement | null>;
+  take: (input: HTMLInputElement | null) => void;
+}
+
+function Pickers({ folder, files, take }: PickersProps) {
+  return (
+    <>
+      <input
+        ref={folder}
+        type="file"
+        hidden
+        multiple
+        data-picker="folder"
+        aria-label="A folder of crops"
+        {...{ webkitdirectory: "" }}
+        onChange={() => take(folder.current)}
+      />
+      <input
+        ref={files}
+        type="file"
+        hidden
+        multiple
+        data-picker="files"
+        aria-label="Crops or a zip of them"
+        accept="image/*,.zip,.tif,.tiff"
+        onChange={() => take(files.current)}
+      />
+    </>
+  );
+}
+
+/** More cells for a desk that has some: in the toolbar. */
+export function AddCells() {
+  const { project } = useRoom();
+  const uploader = useUploader();
+  const folder = useRef<HTMLInputElement>(null);
+  const files = useRef<HTMLInputElement>(null);
+  if (project.role === "viewer" || project.archived) return null;
+  const take = (input: HTMLInputElement | null) => {
+    if (input?.files) void uploader.add(picked(input.files));
+    if (input) input.value = "";
+  };
+  return (
+    <>
+      <button type="button" className="btn btn-link btn-sm" onClick={() => files.current?.click()}>
+        add cells
+      </button>
+      <Pickers folder={folder} files={files} take={take} />
+    </>
+  );
+}

@@ -1,0 +1,153 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import {
+  createContext,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
+import { useRoom } from "../project/context";
+import { dropped } from "./gather";
+import { shelf } from "./shelf";
+import { Uploader, type UploadState, uploadServiceOf } from "./uploader";
+import "./upload.scss";
+
+const Context = createContext<Uploader | null>(null);
+
+export function useUploader(): Uploader {
+  const uploader = useContext(Context);
+  if (!uploader) throw new Error("Files are uploaded within a project.");
+  return uploader;
+}
+
+export function useUploads(): UploadState {
+  const uploader = useUploader();
+  return useSyncExternalStore(uploader.subscribe, uploader.snapshot);
+}
+
+/** Takes files dropped anywhere on a project's screens, and shows how far they are while the review goes on. */
+export function Uploads({ children }: { children: ReactNode }) {
+  const { project } = useRoom();
+  const uploader = useMemo(() => new Uploader(project.id, uploadServiceOf(project.id), shelf), [project.id]);
+  const may = project.role !== "viewer" && !project.archived;
+  const [over, setOver] = useState(false);
+
+  useEffect(() => {
+    if (may) void uploader.resume();
+  }, [uploader, may]);
+
+  useEffect(() => {
+    if (!may) return;
+    let depth = 0;
+    const files = (event: DragEvent) => event.dataTransfer?.types.includes("Files");
+    const enter = (event: DragEvent) => {
+      if (!files(event)) return;
+      depth++;
+      setOver(true);
+    };
+    const leave = (event: DragEvent) => {
+      if (files(event) && --depth <= 0) setOver(false);
+    };
+    const hover = (event: DragEvent) => {
+      if (files(event)) event.preventDefault();
+    };
+    const drop = (event: DragEvent) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      depth = 0;
+      setOver(false);
+      void dropped(event.dataTransfer!).then((found) => uploader.add(found));
+    };
+    window.addEventListener("dragenter", enter);
+    window.addEventListener("dragleave", leave);
+    window.addEventListener("dragover", hover);
+    window.addEventListener("drop", drop);
+    return () => {
+      window.removeEventListener("dragenter", enter);
+      window.removeEventListener("dragleave", leave);
+      window.removeEventListener("dragover", hover);
+      window.removeEventListener("drop", drop);
+    };
+  }, [uploader, may]);
+
+  return (
+    <Context.Provider value={uploader}>
+      {children}
+      <Progress />
+      {over && (
+        <div className="drop-veil" aria-hidden="true">
+          <strong>Drop to add these cells to {project.name}</strong>
+        </div>
+      )}
+    </Context.Provider>
+  );
+}
+
+const SAID = { waiting: "waits", sending: "on its way", added: "added", known: "was there", refused: "not taken" };
+
+function Progress() {
+  const uploader = useUploader();
+  const { files, counts, running, fault } = useUploads();
+  const [open, setOpen] = useState(false);
+  const [hidden, setHidden] = useState(0);
+  const left = counts.waiting + counts.sending;
+  if (!files.length || (!running && hidden === files.length)) return null;
+  const done = files.length - left;
+  return (
+    <section className="upload-progress" aria-label="Upload">
+      <header>
+        <button type="button" className="bin-act" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {running ? `Uploading ${done.toLocaleString()} of ${files.length.toLocaleString()}` : summary(counts)}
+        </button>
+        {running ? (
+          <button type="button" className="bin-act" onClick={() => void uploader.cancel()}>
+            stop
+          </button>
+        ) : (
+          <button type="button" className="bin-act" aria-label="Dismiss" onClick={() => setHidden(files.length)}>
+            ×
+          </button>
+        )}
+      </header>
+      {running && <progress className="thin" value={done} max={files.length} aria-label="Uploaded files" />}
+      {fault && <p className="small fault-line">{fault} Trying again…</p>}
+      {open && <FileList files={files} />}
+    </section>
+  );
+}
+
+function summary(counts: UploadState["counts"]): string {
+  return [
+    `${counts.added.toLocaleString()} added`,
+    counts.known ? `${counts.known.toLocaleString()} were there` : "",
+    counts.refused ? `${counts.refused.toLocaleString()} not taken` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+function FileList({ files }: { files: UploadState["files"] }) {
+  const box = useRef<HTMLElement>(null);
+  const rows = useVirtualizer({ count: files.length, getScrollElement: () => box.current, estimateSize: () => 24 });
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls is reached by keyboard
+    <section className="upload-files" ref={box} tabIndex={0} aria-label="Files">
+      <ul style={{ height: rows.getTotalSize() }}>
+        {rows.getVirtualItems().map(({ index, start }) => {
+          const { name, state, reason } = files[index]!;
+          return (
+            <li key={name} style={{ top: start }}>
+              <span className="name" title={name}>
+                {name}
+              </span>
+              <span className={state === "refused" ? "refused" : "quiet"}>{reason ?? SAID[state]}</span>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}

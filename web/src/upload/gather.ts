@@ -1,0 +1,56 @@
+/** Files out of what was dropped or picked: folders are walked, and what is no crop is left out. */
+
+export interface Found {
+  /** Relative name, folders included: it often says the case. */
+  name: string;
+  file: File;
+}
+
+const CROPS = /\.(jpe?g|png|tiff?|bmp|webp|zip)$/i;
+
+/** Whether a file may hold crops, by its name. */
+export function mayHoldCrops(name: string): boolean {
+  const last = name.split("/").at(-1) ?? "";
+  return CROPS.test(last) && !last.startsWith(".") && !name.startsWith("__MACOSX/");
+}
+
+export function picked(files: Iterable<File>): Found[] {
+  return [...files]
+    .map((file) => ({ name: file.webkitRelativePath || file.name, file }))
+    .filter(({ name }) => mayHoldCrops(name));
+}
+
+/** All files of a drop. To be called at once: the browser empties the list when the event is over. */
+export async function dropped(transfer: DataTransfer): Promise<Found[]> {
+  const entries = [...transfer.items]
+    .map((item) => item.webkitGetAsEntry?.())
+    .filter((entry): entry is FileSystemEntry => !!entry);
+  if (!entries.length) return picked(transfer.files);
+  const found: Found[] = [];
+  for (const entry of entries) await walk(entry, found);
+  return found;
+}
+
+async function walk(entry: FileSystemEntry, found: Found[]): Promise<void> {
+  const name = entry.fullPath.replace(/^\//, "");
+  if (entry.isFile) {
+    if (!mayHoldCrops(name)) return;
+    const file = await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed));
+    found.push({ name, file });
+    return;
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  for (;;) {
+    // A reader gives at most a hundred entries at a time.
+    const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed));
+    if (!some.length) return;
+    for (const one of some) await walk(one, found);
+  }
+}
+
+/** SHA-256 of a file in hexadecimal digits; null where the page is not served over TLS and the browser has none. */
+export async function sha256(file: Blob): Promise<string | null> {
+  if (!globalThis.crypto?.subtle) return null;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
