@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from hemosight.bundle import NOTICE
 from hemosight.service import faults, page
 from hemosight.service.bundles import Shelf
+from hemosight.service.desk.desks import Desks
 from hemosight.service.operations.logs import RequestLog
 from hemosight.service.operations.metrics import Metrics, RequestMetrics
-from hemosight.service.routes import account, audit, health, projects, session, users
+from hemosight.service.routes import account, audit, columns, health, labels, projects, session, users
 from hemosight.service.security.headers import Guard
 from hemosight.service.security.limits import BodyLimit
 from hemosight.service.security.permissions import SCHEMES
@@ -27,6 +28,8 @@ ROUTES: tuple[ModuleType, ...] = (
     users,
     projects,
     audit,
+    labels,
+    columns,
 )
 """Modules with a ``router``; a new noun is one import and one line here."""
 _ABOUT = f"""\
@@ -49,11 +52,13 @@ def create_app(settings: Settings, database: Database, *, shelf: Shelf | None = 
     shelf
         The bundle it reads with; the settings' one where None.
     """
+    shelf = shelf or Shelf(settings.bundle, settings.threads)
     state = State(
         settings=settings,
         database=database,
         metrics=Metrics(),
-        shelf=shelf or Shelf(settings.bundle, settings.threads),
+        shelf=shelf,
+        desks=Desks(database, lambda session, bundle_id: shelf.engine_of(session, bundle_id).bundle),
     )
     app = FastAPI(
         title="HemoSight",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from hemosight.engine import Engine
 from hemosight.service.bundles import Shelf
+from hemosight.service.desk.desks import Desks
 from hemosight.service.operations.metrics import Metrics
 from hemosight.service.settings import Settings
 from hemosight.service.storage.database import Database
@@ -27,6 +28,7 @@ class State:
     database: Database
     metrics: Metrics
     shelf: Shelf
+    desks: Desks
 
     def engine_of(self, session: Session, bundle_id: int) -> Engine:
         """The engine of a project's bundle; see :meth:`hemosight.service.bundles.Shelf.engine_of`."""

@@ -5,6 +5,7 @@ Being nothing but arrays, a reader is stored without pickles and read without th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,18 @@ class Reader:
     weight: NDArray[np.float64]
     bias: NDArray[np.float64]
     slope: float
+
+    def over(self, classes: Sequence[str]) -> Reader:
+        """The same reader with its columns in this order; a class it does not know is never read.
+
+        Raises ``ValueError`` where one of its own classes is missing.
+        """
+        if tuple(classes) == self.classes:
+            return self
+        column = [list(classes).index(name) for name in self.classes]
+        weight, bias = np.zeros((len(self.weight), len(classes))), np.full(len(classes), -np.inf)
+        weight[:, column], bias[column] = self.weight, self.bias
+        return Reader(tuple(classes), weight, bias, self.slope)
 
     def scores(self, vectors: Vectors) -> NDArray[np.float64]:
         """Uncalibrated scores, cells x classes."""

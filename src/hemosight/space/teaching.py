@@ -44,21 +44,29 @@ class Reference:
         Sums over the reference cells, classes in the reader's order.
     amount
         Shrinkage of the reference.
+    slope
+        Inverse temperature of what is taught from here.
     """
 
     reader: Reader
     statistics: Statistics
     amount: float
+    slope: float
 
     @classmethod
-    def of(cls, support: SupportSet, label_set: str, reader: Reader) -> Reference:
-        """Sum a support set over one label set, which ``reader`` reads."""
+    def of(cls, support: SupportSet, label_set: str, reader: Reader, slope: float | None = None) -> Reference:
+        """Sum a support set over one label set, which ``reader`` reads.
+
+        ``slope`` is the inverse temperature of discriminants taught from here; the reader's own where None, which is
+        right as long as the reader is a discriminant.
+        """
         vectors, labels = support.labelled(label_set)
         column = {name: code for code, name in enumerate(reader.classes)}
         codes = np.array([column[str(label)] for label in labels], np.int64)
         origin = vectors.mean(axis=0, dtype=np.float64)
         statistics = Statistics.of(vectors, codes, len(reader.classes), origin)
-        return cls(reader, statistics, discriminant.estimate(statistics, vectors, codes, np.ones(len(codes))))
+        amount = discriminant.estimate(statistics, vectors, codes, np.ones(len(codes)))
+        return cls(reader, statistics, amount, reader.slope if slope is None else slope)
 
     def over(self, classes: Sequence[str]) -> Reference:
         """The same with other columns: classes in this order, new ones without a cell.
@@ -68,14 +76,10 @@ class Reference:
         if tuple(classes) == self.reader.classes:
             return self
         column = [list(classes).index(name) for name in self.reader.classes]
-        counts, bias = np.zeros(len(classes)), np.full(len(classes), -np.inf)
-        sums, weight = np.zeros((len(classes), self.dimensions)), np.zeros((self.dimensions, len(classes)))
+        counts, sums = np.zeros(len(classes)), np.zeros((len(classes), self.dimensions))
         counts[column], sums[column] = self.statistics.counts, self.statistics.sums
-        bias[column], weight[:, column] = self.reader.bias, self.reader.weight
-        return Reference(
-            Reader(tuple(classes), weight, bias, self.reader.slope),
-            replace(self.statistics, counts=counts, sums=sums),
-            self.amount,
+        return replace(
+            self, reader=self.reader.over(classes), statistics=replace(self.statistics, counts=counts, sums=sums)
         )
 
     @property
@@ -180,7 +184,7 @@ class Lessons:
             return None
         slopes, bias = discriminant.solve(total, amount)
         if self.reference is not None:
-            slope = self.reference.reader.slope
+            slope = self.reference.slope
         else:
             left = self.left_out(weight)
             slope = 1.0 / discriminant.calibrate(left.scores, left.truth, len(slopes), len(self))

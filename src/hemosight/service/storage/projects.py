@@ -182,6 +182,12 @@ def cases(session: Session, project_id: int, after: int, limit: int) -> Sequence
     return session.scalars(query.order_by(Case.id).limit(limit)).all()
 
 
+def case_keys(session: Session, project_id: int) -> list[tuple[int, str]]:
+    """Number and key of every case, in the order they were made."""
+    query = select(Case.id, Case.key).where(Case.project_id == project_id).order_by(Case.id)
+    return [(number, key) for number, key in session.execute(query)]
+
+
 def case(session: Session, project_id: int, case_id: int) -> Case:
     """A case of a project. Raises :class:`~hemosight.errors.NothingThere`."""
     row = session.get(Case, case_id)

@@ -1,0 +1,43 @@
+"""Columns: the whole project as typed arrays, or what changed since."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+
+from hemosight.service.desk.columns import MEDIA_TYPE, columns, tag
+from hemosight.service.schemas.labels import SetName
+from hemosight.service.security.permissions import BIGGEST, Viewer
+from hemosight.service.state import Service
+from hemosight.service.storage import projects
+
+router = APIRouter(tags=["columns"])
+
+_BINARY: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        "description": "`HSC1`, the header's length, a JSON header, little-endian arrays; docs/reference/columns.md.",
+    },
+    304: {"description": "As the page has them."},
+}
+
+
+@router.get("/projects/{project}/columns", operation_id="get_columns", responses=_BINARY, response_class=Response)
+def read(
+    seat: Viewer,
+    service: Service,
+    label_set: Annotated[SetName, Query()] = "cell_type",
+    since: Annotated[
+        int | None, Query(ge=0, le=BIGGEST, description="`revision` of an earlier answer: only what changed.")
+    ] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Every image with its reading, prediction and label, in the order of their numbers."""
+    view = service.desks.get(seat.project).view(label_set)
+    headers = {"ETag": tag(view), "Cache-Control": "private, no-cache"} if since is None else {}
+    if since is None and if_none_match == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    with service.database.session() as session:
+        cases = [{"id": number, "key": key} for number, key in projects.case_keys(session, seat.project)]
+    return Response(columns(view, cases, since), media_type=MEDIA_TYPE, headers=headers)
