@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "packing": {"bundle", "engine", "images", "network", "space", "study"},
     "sheet": {"bundle", "engine", "images", "network", "readings", "space", "study"},
     "service": {"bundle", "engine", "images", "network", "readings", "sheet", "space", "study"},
+    "charts": {"sheet", "space", "study"},
     "benchmark": {"bundle", "engine", "images", "network", "space"},
     "demo": {"bundle", "engine", "images", "network", "readings", "sheet", "space", "study"},
 }

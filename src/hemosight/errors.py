@@ -326,6 +326,14 @@ class NoAttributes(HemoSightError):
     mend = "Put WBCAtt's tables beside the Barcelona set (hemosight data get wbcatt), or give a table with attributes."
 
 
+class CurveTooShort(HemoSightError):
+    """A learning curve of too few sizes for its law."""
+
+    expected = "scores at {least} different numbers of labels or more"
+    came = "{sizes}"
+    mend = "Label more cells: the law has as many parameters as that."
+
+
 # --- the review service: storage --------------------------------------------------------------------------
 
 

@@ -163,7 +163,7 @@ def fit(vectors: Vectors, labels: NDArray[np.str_], weights: Weights = None) -> 
     codes = codes.astype(np.int64)
     weight = np.ones(len(codes)) if weights is None else np.asarray(weights, np.float64)
     origin = vectors.mean(axis=0, dtype=np.float64)
-    fold = _folds(codes)
+    fold = calibration_folds(codes)
     parts = [
         Statistics.of(vectors[fold == k], codes[fold == k], len(names), origin, weight[fold == k])
         for k in range(int(fold.max()) + 1)
@@ -173,7 +173,7 @@ def fit(vectors: Vectors, labels: NDArray[np.str_], weights: Weights = None) -> 
         total = total + part
     amount = estimate(total, vectors, codes, weight)
     slopes, bias = solve(total, amount)
-    temperature = _temperature(parts, total, amount, vectors, codes, fold)
+    temperature = temperature_of(parts, total, amount, vectors, codes, fold)
     return Reader(tuple(str(name) for name in names), slopes, bias, 1.0 / temperature)
 
 
@@ -187,21 +187,21 @@ def estimate(total: Statistics, vectors: Vectors, codes: NDArray[np.int64], weig
     return shrinkage(total.covariance(), norms, weight)
 
 
-def _folds(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+def calibration_folds(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Deal each class's cells to the folds in turn, each class starting at another fold.
 
     The stagger leaves most classes whole where there are fewer cells in a class than folds, without which two cells
-    a class would be calibrated on one.
+    a class would be calibrated on one. Cells appended later leave earlier ones in their folds.
     """
     order = np.argsort(codes, kind="stable")
     sorted_codes = codes[order]
     rank = np.arange(len(codes)) - np.searchsorted(sorted_codes, sorted_codes)
     fold = np.empty_like(codes)
     fold[order] = (rank + sorted_codes) % FOLDS
-    return np.unique(fold, return_inverse=True)[1]
+    return fold
 
 
-def _temperature(
+def temperature_of(
     parts: Sequence[Statistics],
     total: Statistics,
     amount: float,
@@ -209,6 +209,7 @@ def _temperature(
     codes: NDArray[np.int64],
     fold: NDArray[np.int64],
 ) -> float:
+    """The temperature that makes held-out folds likeliest; ``parts`` are the folds' statistics, ``total`` their sum."""
     scores, truth = [], []
     for k, part in enumerate(parts):
         others = total - part

@@ -64,7 +64,9 @@ class Steps:
             running = {pool.submit(pieces[name]): name for name in left}
             try:
                 while running:
-                    for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    finished = wait(running, return_when=FIRST_COMPLETED).done
+                    # What succeeded is kept before a failure among them is raised.
+                    for done in sorted(finished, key=lambda future: future.exception() is not None):
                         name = running.pop(done)
                         tables[name] = done.result()
                         _keep(tables[name], files[name])

@@ -1,0 +1,149 @@
+"""Active learning: runs that ask for each label once, and summaries that agree with what is drawn."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+from problems import TYPES, gaussians, material
+
+from hemosight.space import discriminant
+from hemosight.study.active import NAMES, Pool, active, faster, laws, learning, principal, reaching
+
+CELLS = material((150, 150, 20, 20), spread=2.0)
+TABLE = active(CELLS, strategies=["random", "margin"], batch=20, first=2, folds=3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_asks_for_every_label_once(name: str) -> None:
+    vectors, labels = gaussians((60, 60, 10, 10), 1)
+    run = Pool(vectors, labels, vectors).run(name, batch=25, first=2, most=None, seed=(0, 0))
+    sizes = [len(asked) for asked, _ in run]
+    assert sizes == [8, 33, 58, 83, 108, 133, 140]
+    for (before, _), (after, _) in itertools.pairwise(run):
+        assert after[: len(before)].tolist() == before.tolist()
+    assert sorted(run[-1][0].tolist()) == list(range(140))
+
+
+def test_a_run_reads_as_fits_on_its_labels() -> None:
+    vectors, labels = gaussians((60, 60, 10, 10), 2, spread=2.0)
+    for asked, reader in Pool(vectors, labels, vectors).run("badge", batch=40, first=2, most=None, seed=(1, 0)):
+        slow = discriminant.fit(vectors[asked], labels[asked])
+        assert (reader.predict(vectors) == slow.predict(vectors)).all()
+
+
+def test_any_classifier_may_read() -> None:
+    vectors, labels = gaussians(30, 3)
+    ((_, one), (asked, other)) = Pool(vectors, labels, vectors, "logistic").run(
+        "margin", batch=20, first=2, most=28, seed=(0,)
+    )
+    assert len(asked) == 28
+    assert one.classes == other.classes == TYPES
+
+
+def test_all_strategies_of_a_fold_begin_and_end_alike() -> None:
+    macro = TABLE.filter(metric="macro_f1", on="fold")
+    for _, part in macro.group_by("fold"):
+        begin = part.filter(round=0)["value"]
+        assert begin[0] == begin[1]
+        end = part.filter(pl.col("labels") == pl.col("pool"))["value"]
+        assert len(end) == 2
+        assert end[0] == pytest.approx(end[1], abs=1e-9)
+
+
+def test_asking_for_the_unsure_reaches_the_rare_classes_first() -> None:
+    asked = TABLE.filter(on="labels", metric="share", round=2).group_by("strategy", "class").agg(pl.col("cells").sum())
+    rare = (
+        asked.filter(pl.col("class").is_in(["monocyte", "neutrophil"])).group_by("strategy").agg(pl.col("cells").sum())
+    )
+    counts = dict(rare.iter_rows())
+    assert counts["margin"] > counts["random"]
+
+
+def test_shares_are_of_the_labels_so_far() -> None:
+    shares = (
+        TABLE.filter(on="labels").group_by("strategy", "fold", "round", "labels").agg(pl.col("value", "cells").sum())
+    )
+    assert shares["value"].to_list() == pytest.approx([1.0] * len(shares))
+    assert shares["cells"].to_list() == shares["labels"].to_list()
+
+
+def test_curves_are_means_over_all_folds() -> None:
+    curve = learning(TABLE).filter(on="fold", metric="macro_f1", strategy="margin")
+    assert (curve["n"] == 3).all()
+    third = TABLE.filter(on="fold", metric="macro_f1", strategy="margin", round=3)["value"]
+    assert curve.filter(round=3)["mean"].item() == pytest.approx(third.mean())
+
+
+def _drawn(curves: dict[str, list[list[float]]]) -> pl.DataFrame:
+    """A table of runs with these macro-F1, strategy -> fold -> rounds, of ten labels each."""
+    return pl.DataFrame(
+        [
+            {
+                "strategy": name,
+                "fold": fold,
+                "round": number,
+                "labels": 10 * (number + 1),
+                "pool": 10 * len(values),
+                "on": "fold",
+                "metric": "macro_f1",
+                "class": None,
+                "value": value,
+            }
+            for name, folds in curves.items()
+            for fold, values in enumerate(folds)
+            for number, value in enumerate(values)
+        ],
+        schema_overrides={"class": pl.String},
+    )
+
+
+def test_labels_that_reach_the_score_of_all_labels() -> None:
+    table = _drawn(
+        {
+            "slow": [[0.5, 0.6, 0.7, 0.8, 0.9], [0.5, 0.6, 0.7, 0.8, 0.9]],
+            "quick": [[0.5, 0.89, 0.92, 0.88, 0.9], [0.5, 0.85, 0.9, 0.92, 0.9]],
+        }
+    )
+    rows = {(r["strategy"], r["within"]): r for r in reaching(table, within=(0.0, 0.05)).to_dicts()}
+    assert rows["slow", 0.0]["labels"] == 50
+    assert rows["quick", 0.0] == {
+        "strategy": "quick", "on": "fold", "within": 0.0, "target": 0.9,
+        "labels": 30, "share": 0.6, "low": 30, "high": 30, "stays": 30,
+    }  # fmt: skip
+    assert rows["quick", 0.05]["labels"] == 20
+
+
+def test_faster_rates_are_found_and_not_invented() -> None:
+    rng = np.random.default_rng(0)
+    sizes = np.arange(10, 400, 10)
+    rows = [
+        {"strategy": name, "fold": fold, "class": label, "labels": n, "on": "fold", "metric": "f1", "value": value}
+        for name, rate in (("random", 0.5), ("quick", 0.9), ("same", 0.5))
+        for fold in range(4)
+        for label in TYPES
+        for n, value in zip(
+            sizes, 0.95 - 2.0 * (sizes + 5.0) ** -rate + 0.003 * rng.normal(size=len(sizes)), strict=True
+        )
+    ]
+    fitted = laws(pl.DataFrame(rows))
+    assert len(fitted) == 3 * 4 * 4
+    assert fitted.filter(strategy="quick")["r"].median() == pytest.approx(0.9, abs=0.15)
+    tests = {(r["strategy"], r["quantity"]): r for r in faster(fitted).to_dicts()}
+    assert tests["quick", "r"]["p"] < 0.001
+    assert tests["quick", "area"]["p"] < 0.001
+    assert tests["same", "area"]["p"] > 0.01
+    assert tests["same", "r"]["pairs"] == 16
+
+
+def test_principal_axes_keep_what_they_span() -> None:
+    rng = np.random.default_rng(4)
+    flat = (rng.normal(size=(50, 3)) @ rng.normal(size=(3, 20))).astype(np.float32)
+    seen = principal(flat, 3)
+    for one, other in ((0, 1), (7, 30)):
+        assert np.linalg.norm(seen[one] - seen[other]) == pytest.approx(
+            np.linalg.norm(flat[one] - flat[other]), rel=1e-3
+        )
+    assert principal(flat, 20) is flat

@@ -1,0 +1,77 @@
+"""The power law: known parameters come back, a stray point does not bend it, intervals cover."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hemosight.errors import CurveTooShort
+from hemosight.study.curves import PowerLaw, fit
+
+SIZES = np.arange(90, 6000, 90)
+LAWS = [
+    PowerLaw(0.97, 2.0, 20.0, 0.7),
+    PowerLaw(0.92, 0.8, 60.0, 0.4),
+    PowerLaw(0.99, 40.0, -60.0, 1.3),
+    PowerLaw(0.85, 5.0, 0.0, 1.0),
+]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=str)
+def test_known_parameters_come_back(law: PowerLaw) -> None:
+    found = fit(SIZES, law(SIZES)).law
+    assert found.p_max == pytest.approx(law.p_max, abs=2e-3)
+    assert found.r == pytest.approx(law.r, abs=0.05)
+    assert found.n0 == pytest.approx(law.n0, abs=15)
+    assert np.abs(found(SIZES) - law(SIZES)).max() < 1e-3
+
+
+@pytest.mark.parametrize("law", LAWS, ids=str)
+def test_known_parameters_come_back_from_noise(law: PowerLaw) -> None:
+    rng = np.random.default_rng(1)
+    found = fit(SIZES, law(SIZES) + 0.004 * rng.normal(size=len(SIZES))).law
+    assert found.p_max == pytest.approx(law.p_max, abs=0.02)
+    assert found.r == pytest.approx(law.r, rel=0.5)
+    assert np.abs(found(SIZES) - law(SIZES)).max() < 0.015
+
+
+def test_a_stray_point_does_not_bend_it() -> None:
+    law = LAWS[0]
+    scores = law(SIZES)
+    scores[5] -= 0.3
+    found = fit(SIZES, scores).law
+    others = np.delete(np.arange(len(SIZES)), 5)
+    assert np.abs(found(SIZES) - law(SIZES))[others].max() < 0.01
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    law, covered = PowerLaw(0.95, 3.0, 10.0, 0.8), []
+    sizes = np.geomspace(30, 1000, 24)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        found = fit(sizes, law(sizes) + 0.01 * rng.normal(size=len(sizes)), samples=60, rng=rng)
+        low, high = found.interval(lambda sample: float(sample(3000.0)))
+        covered.append(low <= law(3000.0) <= high)
+    assert np.mean(covered) >= 0.75
+
+
+def test_labels_for_a_score_and_back() -> None:
+    law = LAWS[1]
+    assert float(law(law.labels_for(0.88))) == pytest.approx(0.88)
+    assert law.labels_for(0.92) == float("inf")
+
+
+def test_the_ceiling_holds() -> None:
+    sizes = np.array([10, 20, 40, 80, 160])
+    found = fit(sizes, 0.2 * np.log10(sizes) + 0.4).law
+    assert found.p_max <= 1.0
+
+
+def test_a_flat_curve_is_flat() -> None:
+    found = fit(SIZES, np.full(len(SIZES), 0.8)).law
+    assert np.allclose(found(SIZES), 0.8, atol=2e-3)
+
+
+def test_three_sizes_are_too_few() -> None:
+    with pytest.raises(CurveTooShort, match="4 different numbers"):
+        fit([10, 20, 30, 30], [0.5, 0.6, 0.7, 0.7])
