@@ -22,11 +22,16 @@ export const routes: RouteObject[] = [
       { index: true, element: <Navigate to="/projects" replace /> },
       { path: "sign-in", lazy: screen(() => import("../session/SignIn")) },
       { path: "first-run", lazy: screen(() => import("../session/FirstRun")) },
+      { path: "account", lazy: screen(() => import("../session/Account")) },
+      { path: "admin/users", lazy: screen(() => import("../admin/Admin")) },
       { path: "projects", lazy: screen(() => import("../projects/Projects")) },
       {
         path: "projects/:project",
         lazy: screen(() => import("../projects/Frame")),
-        children: [{ index: true, lazy: screen(() => import("../gallery/Gallery")) }],
+        children: [
+          { index: true, lazy: screen(() => import("../gallery/Gallery")) },
+          { path: "settings", lazy: screen(() => import("../projects/Settings")) },
+        ],
       },
       { path: "*", lazy: screen(() => import("./Missing")) },
     ],

@@ -38,6 +38,7 @@ describe("a delta", () => {
     const fresh = {
       ...columnsOf([{ id: 5, predicted: 2 }, { id: 7, predicted: 1, label: 1, version: 95 }, { id: 2 ** 41 }], 95),
       full: false,
+      total: 5,
       etag: null,
     };
     const now = merged(known, fresh);
@@ -59,12 +60,12 @@ describe("a delta", () => {
     const before = some(0.6);
     const after = some(0.3);
     const slow = new Map([...before, ...after].map((cell) => [cell.id, cell.predicted]));
-    const now = merged(columnsOf(before), { ...columnsOf(after, 4), full: false, etag: null });
+    const now = merged(columnsOf(before), { ...columnsOf(after, 4), full: false, total: 300, etag: null });
     expect([...now.id].map((id, row) => [id, now.predicted[row]])).toEqual([...slow].sort(([a], [b]) => a - b));
   });
 
   test("that is full replaces everything", () => {
-    const fresh = { ...columnsOf([{ id: 1 }], 99), full: true, etag: null };
+    const fresh = { ...columnsOf([{ id: 1 }], 99), full: true, total: 1, etag: null };
     expect(merged(known, fresh)).toBe(fresh);
   });
 });

@@ -41,6 +41,8 @@ export interface Columns {
 export interface Delivery extends Columns {
   /** True where this replaces everything known so far. */
   full: boolean;
+  /** Cells of the project, those not in this delivery included. */
+  total: number;
   etag: string | null;
 }
 
@@ -115,6 +117,7 @@ export function decode(buffer: ArrayBuffer, etag: string | null = null): Deliver
     classes: header.classes as Mark[],
     cases: (header.cases as Columns["cases"]) ?? [],
     full: header.full !== false,
+    total: (header.total as number) ?? (header.count as number),
     etag,
   };
 }

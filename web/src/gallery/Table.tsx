@@ -111,8 +111,8 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
       if (!spot || !element) return;
       const { y } = corner(layout, spot);
       if (y < element.scrollTop + 8) element.scrollTop = y - 48;
-      else if (y + size > element.scrollTop + element.clientHeight - 8)
-        element.scrollTop = y + size + 24 - element.clientHeight;
+      else if (y + layout.size > element.scrollTop + element.clientHeight - 8)
+        element.scrollTop = y + layout.size + 24 - element.clientHeight;
     },
     jump: (code) => {
       const bin = layout.bins.find((bin) => bin.code === code);
@@ -126,7 +126,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
     const element = scroller.current!;
     const was = scene.current;
     const now = { columns, layout, places, scroll: element.scrollTop, standing: arrangement.standing, seen: [] };
-    if (was && was.standing !== now.standing && was.layout.width === layout.width && was.layout.size === size) {
+    if (was && was.standing !== now.standing && was.layout.width === layout.width && was.layout.size === layout.size) {
       was.scroll = element.scrollTop;
       const by = drift(was, now, was.seen);
       if (Math.abs(by) >= 1) {
@@ -287,7 +287,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
         image={image}
         x={x}
         y={y - bin.cells}
-        size={size}
+        size={layout.size}
         flags={flags}
         bare={view.rush && !elements.current.has(image)}
         name={`Cell ${image}, ${title}, ${labelled ? "labelled" : read ? `read by model, ${certainty}` : "not read"}`}

@@ -10,7 +10,7 @@ const layout = laid(
     { code: 1, rows: rows(0, 0), folded: false },
     { code: 2, rows: rows(7, 2), folded: false },
   ],
-  198,
+  196,
   64,
 );
 
@@ -18,10 +18,15 @@ function everySpot(of: Layout): Spot[] {
   return of.bins.flatMap((bin, index) => [...bin.rows].map((_, at) => ({ bin: index, at })));
 }
 
-test("as many crops a line as fit", () => {
-  expect(layout.perRow).toBe(3);
-  expect(laid(layout.bins, 197.9, 64).perRow).toBe(3);
+test("as many crops a line as fit, and no room left at its end", () => {
+  expect(layout).toMatchObject({ perRow: 3, size: 64 });
   expect(laid(layout.bins, 195.9, 64).perRow).toBe(2);
+  for (let width = 64; width < 700; width += 13) {
+    const { perRow, step, size } = laid(layout.bins, width, 64);
+    expect(size).toBeGreaterThanOrEqual(64);
+    expect(width - (perRow * step - 2)).toBeLessThan(perRow);
+    expect(perRow * step - 2).toBeLessThanOrEqual(width);
+  }
   expect(laid(layout.bins, 10, 64).perRow).toBe(1);
 });
 

@@ -45,9 +45,11 @@ export interface Spot {
   at: number;
 }
 
-export function laid(bins: Bin[], width: number, size: number): Layout {
-  const step = size + GAP;
-  const perRow = Math.max(1, Math.floor((width + GAP) / step));
+/** Lay out bins below one another. Crops are at least `wanted` large and grow a little, so that lines end flush. */
+export function laid(bins: Bin[], width: number, wanted: number): Layout {
+  const perRow = Math.max(1, Math.floor((width + GAP) / (wanted + GAP)));
+  const step = Math.max(wanted + GAP, Math.floor((width + GAP) / perRow));
+  const size = step - GAP;
   const placed: Laid[] = [];
   let top = 0;
   for (const bin of bins) {

@@ -27,6 +27,7 @@ export const KINDS = [
   "label_set",
   "settings",
   "signature",
+  "missed",
   "ping",
 ] as const;
 

@@ -16,6 +16,7 @@ class Pretended implements ProjectService {
   columnsAsked: (number | null)[] = [];
   fresh: Columns;
   full = true;
+  total = 3;
 
   constructor(public cells: Columns) {
     this.fresh = cells;
@@ -23,7 +24,7 @@ class Pretended implements ProjectService {
 
   async columns(_set: string, since: number | null) {
     this.columnsAsked.push(since);
-    return { ...this.fresh, full: since === null || this.full, etag: null };
+    return { ...this.fresh, full: since === null || this.full, total: this.total, etag: null };
   }
 
   async label(request: LabelRequest): Promise<LabelAnswer> {
@@ -228,6 +229,15 @@ describe("what is heard", () => {
     await vi.waitFor(() => expect(service.columnsAsked).toHaveLength(2));
     expect(labels()[0]).toBe(2);
   });
+});
+
+test("rows that a delta cannot take away are read anew", async () => {
+  service.full = false;
+  service.total = 2;
+  service.fresh = columnsOf([{ id: 1 }, { id: 2 }]);
+  service.heard({ id: 9, kind: "readings", data: {} });
+  await vi.waitFor(() => expect(store.snapshot().columns.count).toBe(2));
+  expect(service.columnsAsked).toEqual([null, 0, null]);
 });
 
 test("what is selected is shared", () => {

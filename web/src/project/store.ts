@@ -72,6 +72,8 @@ export class ProjectStore {
   private refreshing: Promise<void> | null = null;
   private stale = false;
   private taught = false;
+  /** Set when a delta would not do: rows are gone, or events were forgotten. */
+  private anew = false;
   private notesTold = 0;
   private hangUp: (() => void) | null = null;
   private lastHeard: number | null = null;
@@ -290,7 +292,8 @@ export class ProjectStore {
       this.taught = true;
       void this.refresh();
     }
-    if (["images", "readings", "settings", "label_set"].includes(kind)) void this.refresh();
+    if (kind === "missed" || data.removed) this.anew = true;
+    if (["images", "readings", "settings", "label_set", "missed"].includes(kind)) void this.refresh();
     this.set({ heard: { ...this.desk.heard, [kind]: (this.desk.heard[kind] ?? 0) + 1 } });
   };
 
@@ -333,13 +336,15 @@ export class ProjectStore {
     const taught = this.taught;
     this.taught = false;
     try {
-      const since = phase === "ready" ? this.truth.revision : null;
+      const since = phase === "ready" && !this.anew ? this.truth.revision : null;
+      this.anew = false;
       const fresh = await this.service.columns(labelSet, since);
       if (labelSet !== this.desk.labelSet) return;
       const before = this.desk.columns;
       const known = this.truth;
       this.truth = merged(known, fresh);
       if (fresh.full) this.keepNewer(known);
+      else if (this.truth.count !== fresh.total) this.anew = this.stale = true;
       this.set({ phase: "ready", fault: null });
       this.show();
       if (phase === "ready") this.follow(before, taught);

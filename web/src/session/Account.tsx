@@ -1,0 +1,230 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { Button, Form } from "react-bootstrap";
+import { get, send } from "../api/client";
+import { names, useSession } from "../api/queries";
+import type { List } from "../api/types";
+import { Failure, FaultLine, Loading } from "../ui/states";
+import { ago, when } from "../ui/time";
+
+/** What belongs to the person who is signed in. */
+export default function Account() {
+  return (
+    <div className="sheet">
+      <h1>Account</h1>
+      <Name />
+      <Password />
+      <Browsers />
+      <Tokens />
+    </div>
+  );
+}
+
+function Name() {
+  const queries = useQueryClient();
+  const user = useSession().data?.user;
+  const [display, setDisplay] = useState(user?.display ?? "");
+  const change = useMutation({
+    mutationFn: () => send("PATCH", "/account", { display }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: names.session }),
+  });
+  return (
+    <Form
+      className="settings"
+      onSubmit={(event: FormEvent) => {
+        event.preventDefault();
+        change.mutate();
+      }}
+    >
+      <Form.Group controlId="display">
+        <Form.Label>Name to show</Form.Label>
+        <div className="d-flex gap-2">
+          <Form.Control required value={display} onChange={(e) => setDisplay(e.target.value)} />
+          <Button type="submit" disabled={change.isPending}>
+            Save
+          </Button>
+        </div>
+        <Form.Text>You sign in as {user?.name}.</Form.Text>
+      </Form.Group>
+      <FaultLine fault={change.error} />
+    </Form>
+  );
+}
+
+function Password() {
+  const [old, setOld] = useState("");
+  const [fresh, setFresh] = useState("");
+  const change = useMutation({
+    mutationFn: () => send("POST", "/account/password", { old, new: fresh }),
+    onSuccess: () => {
+      setOld("");
+      setFresh("");
+    },
+  });
+  return (
+    <Form
+      className="settings"
+      onSubmit={(event: FormEvent) => {
+        event.preventDefault();
+        change.mutate();
+      }}
+    >
+      <h2>Password</h2>
+      <Form.Group controlId="old">
+        <Form.Label>The one you have</Form.Label>
+        <Form.Control
+          type="password"
+          required
+          autoComplete="current-password"
+          value={old}
+          onChange={(e) => setOld(e.target.value)}
+        />
+      </Form.Group>
+      <Form.Group controlId="new">
+        <Form.Label>The new one</Form.Label>
+        <Form.Control
+          type="password"
+          required
+          autoComplete="new-password"
+          value={fresh}
+          onChange={(e) => setFresh(e.target.value)}
+        />
+      </Form.Group>
+      <FaultLine fault={change.error} />
+      <Button type="submit" disabled={change.isPending}>
+        Change it
+      </Button>
+      {change.isSuccess && <span role="status"> Changed. Other browsers have to sign in again.</span>}
+    </Form>
+  );
+}
+
+interface Browser {
+  current: boolean;
+  created_at: string;
+  seen_at: string;
+  agent: string;
+}
+
+function Browsers() {
+  const queries = useQueryClient();
+  const browsers = useQuery({
+    queryKey: ["account", "sessions"],
+    queryFn: async () => (await get<List<Browser>>("/account/sessions")).items,
+  });
+  const end = useMutation({
+    mutationFn: () => send("DELETE", "/account/sessions"),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["account", "sessions"] }),
+  });
+  if (browsers.isPending) return <Loading what="Looking up your browsers" />;
+  if (browsers.isError) return <Failure fault={browsers.error} retry={() => browsers.refetch()} />;
+  return (
+    <section className="mb-5">
+      <h2>Where you are signed in</h2>
+      <table className="table">
+        <tbody>
+          {browsers.data.map((browser) => (
+            <tr key={browser.created_at}>
+              <td>{browser.current ? <b>this browser</b> : browser.agent}</td>
+              <td className="quiet">seen {ago(browser.seen_at)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {browsers.data.length > 1 && (
+        <button type="button" className="bin-act" onClick={() => end.mutate()}>
+          sign out everywhere else
+        </button>
+      )}
+      <FaultLine fault={end.error} />
+    </section>
+  );
+}
+
+interface Token {
+  id: number;
+  name: string;
+  scopes: string[];
+  project: number | null;
+  created_at: string;
+  used_at: string | null;
+  expires_at: string | null;
+}
+
+function Tokens() {
+  const queries = useQueryClient();
+  const key = ["account", "tokens"];
+  const tokens = useQuery({ queryKey: key, queryFn: async () => (await get<List<Token>>("/account/tokens")).items });
+  const renew = () => queries.invalidateQueries({ queryKey: key });
+  const [name, setName] = useState("");
+  const [scope, setScope] = useState("read");
+  const create = useMutation({
+    mutationFn: () =>
+      send<Token & { secret: string }>("POST", "/account/tokens", {
+        name,
+        scopes: scope === "read" ? ["read"] : ["read", "write"],
+        days: 365,
+      }),
+    onSuccess: () => {
+      setName("");
+      return renew();
+    },
+  });
+  const revoke = useMutation({ mutationFn: (id: number) => send("DELETE", `/account/tokens/${id}`), onSuccess: renew });
+  if (tokens.isPending) return <Loading what="Looking up your tokens" />;
+  if (tokens.isError) return <Failure fault={tokens.error} retry={() => tokens.refetch()} />;
+  return (
+    <section>
+      <h2>Tokens for programs</h2>
+      <p className="quiet">A program that uploads or exports signs in with one of these, with your rights or fewer.</p>
+      <table className="table">
+        <tbody>
+          {tokens.data.map((token) => (
+            <tr key={token.id}>
+              <td>{token.name}</td>
+              <td>{token.scopes.join(", ")}</td>
+              <td className="quiet">{token.used_at ? `used ${ago(token.used_at)}` : "never used"}</td>
+              <td className="quiet">{token.expires_at && `until ${when(token.expires_at)}`}</td>
+              <td className="text-end">
+                <button type="button" className="bin-act" onClick={() => revoke.mutate(token.id)}>
+                  revoke
+                </button>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {create.data && (
+        <p role="status">
+          <code className="user-select-all">{create.data.secret}</code>
+          <br />
+          <span className="quiet">Copy it now: it is not shown again.</span>
+        </p>
+      )}
+      <form
+        className="d-flex gap-2"
+        onSubmit={(event) => {
+          event.preventDefault();
+          create.mutate();
+        }}
+      >
+        <Form.Control
+          size="sm"
+          required
+          placeholder="What it is for"
+          aria-label="What the token is for"
+          value={name}
+          onChange={(e) => setName(e.target.value)}
+        />
+        <Form.Select size="sm" aria-label="What it may" value={scope} onChange={(e) => setScope(e.target.value)}>
+          <option value="read">may read</option>
+          <option value="write">may read and write</option>
+        </Form.Select>
+        <Button size="sm" type="submit" disabled={create.isPending}>
+          Make
+        </Button>
+      </form>
+      <FaultLine fault={create.error ?? revoke.error} />
+    </section>
+  );
+}
