@@ -36,9 +36,11 @@ from hemosight.benchmark import machine
 from hemosight.bundle import load
 from hemosight.images.catalog import Catalog
 from hemosight.images.splits import few_shot, folds
-from hemosight.space import classifiers
+from hemosight.space import classifiers, selftraining
 from hemosight.space.embeddings import Vectors
 from hemosight.space.labels import CELL_TYPE, SupportSet
+from hemosight.space.readers import Reader
+from hemosight.space.selftraining import Background
 from hemosight.study import metrics
 
 SIZES: tuple[int | None, ...] = (1, 2, 5, 10, 50, 200, None)
@@ -55,6 +57,9 @@ Answers = tuple[Labels, NDArray[np.float64] | None]
 """What each held-out cell was read as, and how sure (None from who gives no probabilities)."""
 
 
+Fit = Callable[[Vectors, Labels, Vectors], Callable[[Vectors], Answers]]
+
+
 @dataclass(frozen=True)
 class Contender:
     """A classifier in the comparison.
@@ -62,7 +67,7 @@ class Contender:
     Parameters
     ----------
     fit
-        Vectors and labels -> a function from vectors to :data:`Answers`.
+        Vectors, labels and the vectors of unlabelled cells -> a function from vectors to :data:`Answers`.
     least
         Labels of a class it needs.
     most
@@ -70,43 +75,51 @@ class Contender:
         only where slow fits are wanted.
     """
 
-    fit: Callable[[Vectors, Labels], Callable[[Vectors], Answers]]
+    fit: Fit
     least: int = 1
     most: float = np.inf
 
 
 @dataclass(frozen=True)
 class Task:
-    """One draw of support cells from one fold, and who is fitted on it."""
+    """One draw of support cells from one fold, what stays unlabelled, what is read, and who is fitted."""
 
     size: int | None
     fold: int
     draw: int
     support: NDArray[np.int64]
+    unlabelled: NDArray[np.int64]
     held: NDArray[np.int64]
     contenders: tuple[str, ...]
 
 
-def _ours(name: str) -> Callable[[Vectors, Labels], Callable[[Vectors], Answers]]:
-    def fit(vectors: Vectors, labels: Labels) -> Callable[[Vectors], Answers]:
-        reader = classifiers.fit(vectors, labels, name)
-        return lambda held: (reader.predict(held), reader.probabilities(held).max(axis=1))
+def _ours(name: str) -> Fit:
+    def fit(vectors: Vectors, labels: Labels, _: Vectors) -> Callable[[Vectors], Answers]:
+        return _reading(classifiers.fit(vectors, labels, name))
 
     return fit
 
 
-def _ridge(vectors: Vectors, labels: Labels) -> Callable[[Vectors], Answers]:
+def _self_taught(vectors: Vectors, labels: Labels, unlabelled: Vectors) -> Callable[[Vectors], Answers]:
+    return _reading(selftraining.fit(vectors, labels, Background(unlabelled)))
+
+
+def _reading(reader: Reader) -> Callable[[Vectors], Answers]:
+    return lambda held: (reader.predict(held), reader.probabilities(held).max(axis=1))
+
+
+def _ridge(vectors: Vectors, labels: Labels, _: Vectors) -> Callable[[Vectors], Answers]:
     model = make_pipeline(StandardScaler(), RidgeClassifier(alpha=RIDGE_PENALTY)).fit(vectors, labels)
     return lambda held: (model.predict(held), None)
 
 
-def _lda(vectors: Vectors, labels: Labels) -> Callable[[Vectors], Answers]:
+def _lda(vectors: Vectors, labels: Labels, _: Vectors) -> Callable[[Vectors], Answers]:
     lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     model = make_pipeline(StandardScaler(), lda).fit(vectors.astype(np.float64), labels)
     return lambda held: _most_probable(model.classes_, model.predict_proba(held.astype(np.float64)))
 
 
-def _neighbours(vectors: Vectors, labels: Labels) -> Callable[[Vectors], Answers]:
+def _neighbours(vectors: Vectors, labels: Labels, _: Vectors) -> Callable[[Vectors], Answers]:
     # Weighted by nearness: with one label a class, twenty neighbours are all the labels there are.
     model = KNeighborsClassifier(min(NEIGHBOURS, len(vectors)), weights="distance").fit(vectors, labels)
     return lambda held: _most_probable(model.classes_, model.predict_proba(held))
@@ -118,6 +131,7 @@ def _most_probable(names: Labels, probabilities: NDArray[np.float64]) -> Answers
 
 CONTENDERS: Mapping[str, Contender] = {
     "discriminant": Contender(_ours("discriminant")),
+    "discriminant, self-taught": Contender(_self_taught),
     "svm": Contender(_ours("svm"), most=50),
     "logistic": Contender(_ours("logistic")),
     "ridge": Contender(_ridge),
@@ -141,7 +155,7 @@ def tasks(
                     rng = np.random.default_rng([seed, fold, draw])
                     rows = rows[few_shot(labels[rows].tolist(), size, rng)]
                 able = tuple(name for name in CONTENDERS if _takes_part(name, size, fold, draw, slow))
-                yield Task(size, fold, draw, rows, split.held, able)
+                yield Task(size, fold, draw, rows, np.setdiff1d(split.rest, rows), split.held, able)
 
 
 def _takes_part(name: str, size: int | None, fold: int, draw: int, slow: bool) -> bool:
@@ -156,7 +170,7 @@ def measure(support: SupportSet, task: Task) -> Iterator[dict[str, object]]:
     vectors, labels = support.embeddings.vectors, np.array(support.labels[CELL_TYPE], np.str_)
     for name in task.contenders:
         began = time.perf_counter()
-        read = CONTENDERS[name].fit(vectors[task.support], labels[task.support])
+        read = CONTENDERS[name].fit(vectors[task.support], labels[task.support], vectors[task.unlabelled])
         seconds = time.perf_counter() - began
         answers, sure = read(vectors[task.held])
         scores = metrics.scores(labels[task.held], answers, bootstraps=1)

@@ -41,6 +41,7 @@ from hemosight.space.labels import SupportSet
 from hemosight.space.landscape import Landscape
 from hemosight.space.novelty import Novelty
 from hemosight.space.readers import Reader
+from hemosight.space.selftraining import Background
 
 FORMAT = 1
 SUFFIX = ".hemosight"
@@ -109,6 +110,11 @@ class Bundle:
     def novelty(self) -> Novelty:
         """Measures distance from this bundle's labelled cells."""
         return Novelty.fit(self.support.embeddings.vectors, self.manifest.novelty_unit)
+
+    @cached_property
+    def background(self) -> Background:
+        """The support's cells without their labels, for a few labels of one's own to learn from as well."""
+        return Background(self.support.embeddings.vectors)
 
     @classmethod
     def pack(

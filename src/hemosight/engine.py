@@ -20,6 +20,7 @@ from hemosight.space.explain import Heat, Vector
 from hemosight.space.labels import CELL_TYPE, SupportSet
 from hemosight.space.novelty import Novelty
 from hemosight.space.readers import Reader
+from hemosight.space.selftraining import Background
 
 _TOGETHER = 4 * BATCH
 """Points read at a time: one matrix product against everything known."""
@@ -128,8 +129,20 @@ class Engine:
     def _reader(self, label_set: str, support: SupportSet | None) -> tuple[Reader, Novelty]:
         if support is not None:
             self.bundle.space.require(support.embeddings.space)
-            return classifiers.fit(*support.labelled(label_set)), Novelty.fit(support.embeddings.vectors)
+            reader = classifiers.fit(*support.labelled(label_set), background=self._background(support))
+            return reader, Novelty.fit(support.embeddings.vectors)
         return self._bundled(label_set), self.bundle.novelty
+
+    def _background(self, support: SupportSet) -> Background | None:
+        """The bundle's cells without their labels, where they are more than the labels and of the same kind.
+
+        Labels from another scanner lie outside of them (median novelty above 1), and would be misled.
+        """
+        cells = self.bundle.support.embeddings
+        if len(support) >= len(cells) or np.median(self.bundle.novelty.score(support.embeddings.vectors)) > 1.0:
+            return None
+        others = [row for row, cell in enumerate(cells.ids) if cell not in support]
+        return self.bundle.background if len(others) == len(cells) else Background(cells.vectors[others])
 
     # --- why ---
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemosight.errors import TooFewLabels, UnknownName
-from hemosight.space import discriminant
+from hemosight.space import discriminant, selftraining
 from hemosight.space.embeddings import Vectors
 from hemosight.space.readers import Reader
+from hemosight.space.selftraining import Background
 
 if TYPE_CHECKING:
     # At run time it is imported by the two fits that need it: reading with a fitted bundle should not wait for it.
@@ -69,8 +70,17 @@ FITTERS: Mapping[str, Callable[[Vectors, NDArray[np.str_]], Reader]] = {
 """Every classifier by name: vectors (cells x dimensions) and labels (one a cell) -> a fitted reader."""
 
 
-def fit(vectors: Vectors, labels: NDArray[np.str_], classifier: str = DEFAULT) -> Reader:
+def fit(
+    vectors: Vectors,
+    labels: NDArray[np.str_],
+    classifier: str = DEFAULT,
+    *,
+    background: Background | None = None,
+) -> Reader:
     """Fit a classifier by name.
+
+    With a ``background`` of unlabelled cells the default learns from them too
+    (:mod:`hemosight.space.selftraining`); the others learn from labels alone.
 
     Raises :class:`~hemosight.errors.TooFewLabels` with fewer than two classes and
     :class:`~hemosight.errors.UnknownName` for a classifier that is not one of :data:`FITTERS`.
@@ -80,6 +90,8 @@ def fit(vectors: Vectors, labels: NDArray[np.str_], classifier: str = DEFAULT) -
     names = sorted(set(labels.tolist()))
     if len(names) < 2:
         raise TooFewLabels(came=f"only {names[0]!r}" if names else "no labelled cell")
+    if background is not None and classifier == DEFAULT:
+        return selftraining.fit(vectors, labels, background)
     return FITTERS[classifier](vectors, labels)
 
 

@@ -13,7 +13,7 @@ Three properties make it the default:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +109,8 @@ class Statistics:
 
 
 Weights = NDArray[np.float64] | Sequence[float] | None
+Affine = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Weights (dimensions x classes) and biases (classes) of a linear classifier."""
 
 
 def shrinkage(
@@ -142,7 +144,7 @@ def shrunk(statistics: Statistics, amount: float) -> NDArray[np.float64]:
     return covariance
 
 
-def solve(statistics: Statistics, amount: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def solve(statistics: Statistics, amount: float) -> Affine:
     """Discriminant weights (dimensions x classes) and biases (classes) at a given shrinkage."""
     means = statistics.means()
     factor = cho_factor(shrunk(statistics, amount), lower=True, overwrite_a=True, check_finite=False)
@@ -159,22 +161,53 @@ def fit(vectors: Vectors, labels: NDArray[np.str_], weights: Weights = None) -> 
     by one temperature, the most likely one for held-out folds; cells of a class whose other cells are all in the
     same fold do not take part.
     """
-    names, codes = np.unique(labels, return_inverse=True)
-    codes = codes.astype(np.int64)
-    weight = np.ones(len(codes)) if weights is None else np.asarray(weights, np.float64)
-    origin = vectors.mean(axis=0, dtype=np.float64)
-    fold = calibration_folds(codes)
-    parts = [
-        Statistics.of(vectors[fold == k], codes[fold == k], len(names), origin, weight[fold == k])
-        for k in range(int(fold.max()) + 1)
-    ]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    amount = estimate(total, vectors, codes, weight)
-    slopes, bias = solve(total, amount)
-    temperature = temperature_of(parts, total, amount, vectors, codes, fold)
-    return Reader(tuple(str(name) for name in names), slopes, bias, 1.0 / temperature)
+    dealt = Dealt.of(vectors, labels, vectors.mean(axis=0, dtype=np.float64), weights)
+    slopes, bias = solve(dealt.total, dealt.amount)
+    temperature = temperature_of(dealt.parts, dealt.total, dealt.amount, vectors, dealt.codes, dealt.fold)
+    return Reader(dealt.names, slopes, bias, 1.0 / temperature)
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """Labelled cells dealt to folds, and their sums.
+
+    Parameters
+    ----------
+    names
+        Of the classes, sorted.
+    codes, fold
+        The number of each cell's class, and of its fold.
+    parts, total
+        Sums of each fold, and of all.
+    amount
+        Ledoit and Wolf's shrinkage for all cells.
+    """
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int64]
+    fold: NDArray[np.int64]
+    parts: tuple[Statistics, ...]
+    total: Statistics
+    amount: float
+
+    @classmethod
+    def of(
+        cls, vectors: Vectors, labels: NDArray[np.str_], origin: NDArray[np.float64], weights: Weights = None
+    ) -> Dealt:
+        """Deal and sum; vectors are measured from ``origin``."""
+        names, codes = np.unique(labels, return_inverse=True)
+        codes = codes.astype(np.int64)
+        weight = np.ones(len(codes)) if weights is None else np.asarray(weights, np.float64)
+        fold = calibration_folds(codes)
+        parts = tuple(
+            Statistics.of(vectors[fold == k], codes[fold == k], len(names), origin, weight[fold == k])
+            for k in range(int(fold.max()) + 1)
+        )
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        amount = estimate(total, vectors, codes, weight)
+        return cls(tuple(str(name) for name in names), codes, fold, parts, total, amount)
 
 
 def estimate(total: Statistics, vectors: Vectors, codes: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
@@ -210,33 +243,51 @@ def temperature_of(
     fold: NDArray[np.int64],
 ) -> float:
     """The temperature that makes held-out folds likeliest; ``parts`` are the folds' statistics, ``total`` their sum."""
-    scores, truth = [], []
+    held, truth = held_out(parts, total, vectors, codes, fold, lambda others: solve(others, amount))
+    return calibrate(held, truth, overconfidence(vectors.shape[1], len(vectors)))
+
+
+def held_out(
+    parts: Sequence[Statistics],
+    total: Statistics,
+    vectors: Vectors,
+    codes: NDArray[np.int64],
+    fold: NDArray[np.int64],
+    fit_on: Callable[[Statistics], Affine],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Scores (cells x classes) of each fold's cells by what was fitted on the other folds, and their classes.
+
+    Cells of a class that the other folds do not have are left out; without a class of two cells, none is left.
+    """
+    scores, truth = [np.zeros((0, len(total.counts)))], [np.zeros(0, np.int64)]
     for k, part in enumerate(parts):
         others = total - part
         rows = np.flatnonzero((fold == k) & others.present[codes])
         if len(rows) == 0 or others.present.sum() < 2:
             continue
-        slopes, bias = solve(others, amount)
+        slopes, bias = fit_on(others)
         scores.append(vectors[rows].astype(np.float64) @ slopes + bias)
         truth.append(codes[rows])
-    if not scores:
-        return calibrate(np.zeros((0, len(total.counts))), np.zeros(0, np.int64), vectors.shape[1], len(vectors))
-    return calibrate(np.concatenate(scores), np.concatenate(truth), vectors.shape[1], len(vectors))
+    return np.concatenate(scores), np.concatenate(truth)
 
 
-def calibrate(held: NDArray[np.float64], true: NDArray[np.int64], dimensions: int, cells: int) -> float:
+def overconfidence(dimensions: int, cells: float) -> float:
+    """The temperature that scores fitted on so many cells need, before any is held out."""
+    return 1.0 + _OVERCONFIDENCE * dimensions / cells
+
+
+def calibrate(held: NDArray[np.float64], true: NDArray[np.int64], expected: float) -> float:
     """The most likely temperature for scores of cells that were held out (cells x classes; ``true`` are columns).
 
-    With few of them it stays near what ``dimensions`` and ``cells``, the number fitted on, let expect.
+    With few of them it stays near the ``expected`` one (:func:`overconfidence`).
     """
-    expected = float(np.log(1.0 + _OVERCONFIDENCE * dimensions / cells))
     if not len(held):
-        return float(np.exp(expected))
+        return expected
 
     def surprise(log_temperature: float) -> float:
         scaled = held / np.exp(log_temperature)
         lost = logsumexp(scaled, axis=1) - scaled[np.arange(len(true)), true]
-        return float(lost.sum() + 0.5 * _PRIOR_CELLS * (log_temperature - expected) ** 2)
+        return float(lost.sum() + 0.5 * _PRIOR_CELLS * (log_temperature - np.log(expected)) ** 2)
 
     low, high = (float(np.log(bound)) for bound in _TEMPERATURES)
     return float(np.exp(minimize_scalar(surprise, bounds=(low, high), method="bounded").x))

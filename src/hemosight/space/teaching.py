@@ -187,7 +187,8 @@ class Lessons:
             slope = self.reference.slope
         else:
             left = self.left_out(weight)
-            slope = 1.0 / discriminant.calibrate(left.scores, left.truth, len(slopes), len(self))
+            expected = discriminant.overconfidence(len(slopes), len(self))
+            slope = 1.0 / discriminant.calibrate(left.scores, left.truth, expected)
         return Reader(self.classes, slopes, bias, slope)
 
     def left_out(self, weight: float = WEIGHT, most: int = 2000) -> LeftOut:
