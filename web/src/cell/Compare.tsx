@@ -3,7 +3,7 @@ import { Modal } from "react-bootstrap";
 import { labelOf, NONE, READ, rowOf } from "../columns/columns";
 import { useDesk, useRoom } from "../project/context";
 import { TypeName } from "../ui/marks";
-import { Bars, Like, useImage } from "./CellPanel";
+import { Bars, Like, useImage, useNeighbours } from "./CellPanel";
 import { LargeCrop } from "./LargeCrop";
 
 /** How many cells stand side by side. */
@@ -14,10 +14,20 @@ export default function Compare({ close, known }: { close: () => void; known: (i
   const { project } = useRoom();
   const chosen = useDesk((desk) => desk.chosen)!;
   const selection = useDesk((desk) => desk.selection);
-  const [others, setOthers] = useState(() => [...selection].filter((image) => image !== chosen).slice(0, 3));
+  const [picked, setOthers] = useState<number[] | null>(() => {
+    const selected = [...selection].filter((image) => image !== chosen);
+    return selected.length ? selected.slice(0, SIDE_BY_SIDE - 1) : null;
+  });
+  // Where nothing was selected with it, its nearest like stand beside it.
+  const near = useNeighbours(project.id, chosen, "project");
+  const others =
+    picked ??
+    (near.data ?? [])
+      .flatMap(({ image }) => (image !== null && image !== chosen ? [image] : []))
+      .slice(0, SIDE_BY_SIDE - 1);
   const beside = (image: number) => {
     if (!known(image)) return;
-    setOthers((others) => [...others.filter((other) => other !== image), image].slice(1 - SIDE_BY_SIDE));
+    setOthers([...others.filter((other) => other !== image), image].slice(1 - SIDE_BY_SIDE));
   };
   return (
     <Modal show onHide={close} size="xl" centered aria-labelledby="compare">
