@@ -24,6 +24,13 @@ export class ServiceFault extends Error {
     return this.status === 0;
   }
 
+  /** What went wrong and how to mend it, as a sentence. */
+  get said(): string {
+    const { message, mend } = this.fault;
+    const all = mend && !message.includes(mend) ? `${message} ${mend}` : message;
+    return all.charAt(0).toUpperCase() + all.slice(1);
+  }
+
   /** The message that belongs to one field of a form, if any. */
   field(name: string): string | undefined {
     return this.fault.fields?.find((field) => field.where.endsWith(name))?.message;

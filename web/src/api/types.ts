@@ -131,7 +131,7 @@ export interface Fact {
   image: number;
   label_set: string;
   label: string | null;
-  user: string | number | User | null;
+  user: number | null;
   at: string;
   kind: "set" | "agree" | "undo" | "clear";
   undoes: number | null;
@@ -141,7 +141,7 @@ export interface Fact {
 
 export interface Comment {
   id: number;
-  user: string | number | User | null;
+  user: number | null;
   at: string;
   text: string;
 }

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { get, send } from "../api/client";
-import { useLabelSets } from "../api/queries";
+import { useLabelSets, useMembers } from "../api/queries";
 import type { ImageDetail, List, Mark, Neighbour } from "../api/types";
 import { NONE, READ, rowOf } from "../columns/columns";
 import { USUAL } from "../gallery/bins";
@@ -248,11 +248,10 @@ export function Like({
   );
 }
 
-/** A person as far as a fact names one. */
-function nameOf(user: ImageDetail["history"][number]["user"]): string {
-  if (user === null) return "somebody";
-  if (typeof user === "object") return user.display || user.name;
-  return typeof user === "number" ? `person ${user}` : user;
+/** How people of the project are called, by their number. */
+function useNames(project: number): (user: number | null) => string {
+  const members = useMembers(project);
+  return (user) => members.data?.find((member) => member.user.id === user)?.user.display ?? "somebody";
 }
 
 const VERBS = { set: "labelled", agree: "agreed:", undo: "undone, again", clear: "took the label back" };
@@ -262,6 +261,7 @@ function Told({ detail, mayComment }: { detail: ImageDetail; mayComment: boolean
   const { project } = useRoom();
   const queries = useQueryClient();
   const classes = useDesk((desk) => desk.columns.classes);
+  const nameOf = useNames(project.id);
   const [text, setText] = useState("");
   const comment = useMutation({
     mutationFn: () => send("POST", `/projects/${project.id}/images/${detail.id}/comments`, { text }),

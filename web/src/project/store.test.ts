@@ -125,6 +125,7 @@ describe("a label", () => {
     service.refuse = [new ServiceFault(403, { code: "forbidden", message: "Viewers do not label.", mend: "Ask." })];
     await store.label([1], "monocyte");
     expect(labels()[0]).toBe(NONE);
+    expect(store.snapshot().past).toEqual([]);
     expect(store.snapshot().notes.at(-1)).toMatchObject({ kind: "fault", text: "Viewers do not label. Ask." });
   });
 
@@ -134,6 +135,20 @@ describe("a label", () => {
     expect(labels()).toEqual([1, NONE, 2]);
     expect(store.snapshot().notes.at(-1)).toMatchObject({ kind: "conflict", images: [1] });
   });
+});
+
+test("many cells go in several requests and are undone together", async () => {
+  service = new Pretended(columnsOf(Array.from({ length: 2500 }, (_, id) => ({ id: id + 1, predicted: 0 }))));
+  service.total = 2500;
+  store = new ProjectStore(service, "cell_type", async () => {});
+  store.start();
+  await vi.waitFor(() => expect(store.snapshot().phase).toBe("ready"));
+  const all = [...store.snapshot().columns.id];
+  await store.label(all, "monocyte");
+  expect(service.requests.map((request) => request.items.length)).toEqual([1000, 1000, 500]);
+  expect(store.snapshot().past.at(-1)!.facts).toHaveLength(2500);
+  await store.undo();
+  expect(labels().every((label) => label === NONE)).toBe(true);
 });
 
 test("agreeing takes the model's word for cells that nobody labelled", async () => {

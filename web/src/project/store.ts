@@ -52,7 +52,15 @@ export interface Desk {
 }
 
 const NOTES = 3;
+/** What the service takes in one request. */
+const AT_ONCE = 1000;
 const RETRY = [500, 1000, 2000, 4000, 8000, 15_000];
+
+function chunks<T>(items: readonly T[]): T[][] {
+  const parts: T[][] = [];
+  for (let from = 0; from < items.length; from += AT_ONCE) parts.push(items.slice(from, from + AT_ONCE));
+  return parts;
+}
 
 /** A fresh name for a request. `crypto.randomUUID` is missing where the page is not served over TLS. */
 function requestName(): string {
@@ -187,15 +195,17 @@ export class ProjectStore {
 
   private perform(deed: Deed): Promise<void> {
     this.say(deed.items.map(({ image, after }) => [image, after]));
-    const request = requestName();
-    return this.enqueue(deed, () =>
-      this.service.label({
-        request,
-        label_set: deed.labelSet,
-        kind: deed.kind,
-        items: deed.items.map(({ image, after }) => ({ image, label: after, version: this.versionOf(image) })),
-      }),
-    );
+    const requests = chunks(deed.items).map((items) => {
+      const request = requestName();
+      return () =>
+        this.service.label({
+          request,
+          label_set: deed.labelSet,
+          kind: deed.kind,
+          items: items.map(({ image, after }) => ({ image, label: after, version: this.versionOf(image) })),
+        });
+    });
+    return this.enqueue(deed, () => requests);
   }
 
   /** Take back the last deed. */
@@ -204,11 +214,11 @@ export class ProjectStore {
     if (!deed) return Promise.resolve();
     this.set({ past: this.desk.past.slice(0, -1), future: [...this.desk.future, deed], notes: this.settledNotes() });
     this.say(deed.items.map(({ image, before }) => [image, before]));
-    const request = requestName();
-    return this.enqueue(null, async () =>
-      deed.facts.length
-        ? this.service.undo(request, deed.facts)
-        : { facts: [], conflicts: [], revision: this.truth.revision, undo: [] },
+    return this.enqueue(null, () =>
+      chunks(deed.facts).map((facts) => {
+        const request = requestName();
+        return () => this.service.undo(request, facts);
+      }),
     );
   }
 
@@ -221,12 +231,22 @@ export class ProjectStore {
     return this.perform(deed);
   }
 
-  private enqueue(deed: Deed | null, ask: () => Promise<LabelAnswer>): Promise<void> {
+  /** Ask one after the other, when everything before has been answered. */
+  private enqueue(deed: Deed | null, asks: () => (() => Promise<LabelAnswer>)[]): Promise<void> {
     const images = new Map(this.said);
     const run = this.queue.then(async () => {
-      const answer = await this.persist(ask);
-      this.settle(images, answer);
-      if (answer && deed) deed.facts = answer.undo;
+      for (const ask of asks()) {
+        const answer = await this.persist(ask);
+        if (!answer) break;
+        this.answered(answer);
+        deed?.facts.push(...answer.undo);
+      }
+      this.settle(images);
+      // What the service refused altogether is nothing to undo.
+      if (deed && !deed.facts.length) {
+        const others = (other: Deed) => other !== deed;
+        this.set({ past: this.desk.past.filter(others), future: this.desk.future.filter(others) });
+      }
     });
     this.queue = run;
     return run;
@@ -240,8 +260,8 @@ export class ProjectStore {
       } catch (fault) {
         const passing = fault instanceof ServiceFault && (fault.offline || fault.status >= 500 || fault.status === 429);
         if (!passing || this.ended) {
-          const told = fault instanceof ServiceFault ? [fault.fault.message, fault.fault.mend] : ["It was not saved."];
-          this.tell({ kind: "fault", text: told.filter(Boolean).join(" "), images: [], undo: false });
+          const text = fault instanceof ServiceFault ? fault.said : "It was not saved.";
+          this.tell({ kind: "fault", text, images: [], undo: false });
           return null;
         }
         this.set({ line: "lost" });
@@ -255,20 +275,20 @@ export class ProjectStore {
     this.show();
   }
 
-  private settle(asked: Map<number, string | null>, answer: LabelAnswer | null): void {
-    if (answer) {
-      if (this.desk.line === "lost") this.set({ line: "open" });
-      this.apply([...answer.facts, ...answer.conflicts]);
-      if (answer.conflicts.length) {
-        const count = answer.conflicts.length;
-        this.tell({
-          kind: "conflict",
-          text: `${count === 1 ? "A cell was" : `${count} cells were`} labelled by someone else meanwhile; their word stands.`,
-          images: answer.conflicts.map(({ image }) => image),
-          undo: false,
-        });
-      }
-    }
+  private answered(answer: LabelAnswer): void {
+    if (this.desk.line === "lost") this.set({ line: "open" });
+    this.apply([...answer.facts, ...answer.conflicts]);
+    const count = answer.conflicts.length;
+    if (!count) return;
+    this.tell({
+      kind: "conflict",
+      text: `${count === 1 ? "A cell was" : `${count} cells were`} labelled by someone else meanwhile; their word stands.`,
+      images: answer.conflicts.map(({ image }) => image),
+      undo: false,
+    });
+  }
+
+  private settle(asked: Map<number, string | null>): void {
     // What was said again since then still waits.
     for (const [image, label] of asked) if (this.said.get(image) === label) this.said.delete(image);
     this.show();

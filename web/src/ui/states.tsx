@@ -26,13 +26,16 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
+function sentence(fault: unknown): string {
+  if (fault instanceof ServiceFault) return fault.said;
+  return fault instanceof Error ? fault.message : "Something went wrong.";
+}
+
 /** What went wrong, what was expected and how to mend it. */
 export function Failure({ fault, retry }: { fault: unknown; retry?: () => void }) {
-  const told = fault instanceof ServiceFault ? fault.fault : null;
   return (
     <div className="state" role="alert">
-      <strong>{told?.message ?? (fault instanceof Error ? fault.message : "Something went wrong.")}</strong>
-      {told?.mend && <span>{told.mend}</span>}
+      <strong>{sentence(fault)}</strong>
       {retry && (
         <Button variant="outline-primary" size="sm" onClick={retry}>
           Try again
@@ -45,10 +48,9 @@ export function Failure({ fault, retry }: { fault: unknown; retry?: () => void }
 /** A fault within a form or a panel, in one line. */
 export function FaultLine({ fault }: { fault: unknown }) {
   if (!fault) return null;
-  const told = fault instanceof ServiceFault ? fault.fault : null;
   return (
     <p className="fault-line" role="alert">
-      {told ? [told.message, told.mend].filter(Boolean).join(" ") : String(fault)}
+      {sentence(fault)}
     </p>
   );
 }
