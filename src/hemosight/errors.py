@@ -516,3 +516,15 @@ class PortTaken(HemoSightError):
     expected = "a free port {port} on {host}"
     came = "{reason}"
     mend = "Stop what listens there, or choose another with --port (0 takes any)."
+
+
+# --- the review service: uploads --------------------------------------------------------------------------
+
+
+class BadForm(Refusal):
+    """A request that should carry files and does not."""
+
+    status = 422
+    expected = "a multipart/form-data body with files in the field `files`"
+    came = "{came}"
+    mend = "Send the files as a browser's form does."

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hemosight.cli import benchmark, classify, data, demo, encode, pretrain, serve
+from hemosight.cli import benchmark, classify, data, demo, encode, pretrain, serve, worker
 from hemosight.errors import HemoSightError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command()(encode.pack)
 app.command()(encode.landscape)
 app.command()(benchmark.benchmark)
 app.command()(serve.serve)
+app.command()(worker.worker)
 app.add_typer(serve.app, name="service")
 app.add_typer(data.app, name="data")
 

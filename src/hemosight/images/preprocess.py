@@ -97,9 +97,7 @@ def decode(data: bytes) -> Pixels:
     Grey, palette, CMYK and 16-bit pictures become RGB; transparency is laid on white; EXIF orientation is
     applied. Raises an :class:`~hemosight.errors.UnreadableImage` that says why.
     """
-    if not data:
-        raise ImageEmpty()
-    _check_size(image_size(data), data)
+    measure(data)
     try:
         if data[:3] == b"\xff\xd8\xff" and not _needs_pillow(data):
             return simplejpeg.decode_jpeg(data, colorspace="RGB")
@@ -133,7 +131,14 @@ def image_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _check_size(size: tuple[int, int] | None, data: bytes) -> None:
+def measure(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture that could be a crop, by its header alone.
+
+    Raises an :class:`~hemosight.errors.UnreadableImage` that says why it cannot be one.
+    """
+    if not data:
+        raise ImageEmpty()
+    size = image_size(data)
     if size is None:
         raise UnreadableImage(reason=_reason(data, None))
     width, height = size
@@ -141,6 +146,7 @@ def _check_size(size: tuple[int, int] | None, data: bytes) -> None:
         raise ImageTooLarge(megapixels=width * height / 1e6, limit=MEGAPIXELS)
     if min(width, height) < LEAST_SIDE:
         raise ImageTooSmall(width=width, height=height, least=LEAST_SIDE)
+    return width, height
 
 
 def _needs_pillow(data: bytes) -> bool:

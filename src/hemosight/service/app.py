@@ -11,9 +11,22 @@ from hemosight.bundle import NOTICE
 from hemosight.service import faults, page
 from hemosight.service.bundles import Shelf
 from hemosight.service.desk.desks import Desks
+from hemosight.service.events import Hub
 from hemosight.service.operations.logs import RequestLog
 from hemosight.service.operations.metrics import Metrics, RequestMetrics
-from hemosight.service.routes import account, audit, columns, health, labels, projects, session, users
+from hemosight.service.routes import (
+    account,
+    audit,
+    columns,
+    events,
+    health,
+    jobs,
+    labels,
+    projects,
+    session,
+    uploads,
+    users,
+)
 from hemosight.service.security.headers import Guard
 from hemosight.service.security.limits import BodyLimit
 from hemosight.service.security.permissions import SCHEMES
@@ -27,6 +40,9 @@ ROUTES: tuple[ModuleType, ...] = (
     account,
     users,
     projects,
+    uploads,
+    jobs,
+    events,
     audit,
     labels,
     columns,
@@ -59,6 +75,7 @@ def create_app(settings: Settings, database: Database, *, shelf: Shelf | None = 
         metrics=Metrics(),
         shelf=shelf,
         desks=Desks(database, lambda session, bundle_id: shelf.engine_of(session, bundle_id).bundle),
+        hub=Hub(database),
     )
     app = FastAPI(
         title="HemoSight",

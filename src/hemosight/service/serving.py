@@ -59,7 +59,7 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
                 if open_page:
                     webbrowser.open(link or address)
 
-            _Server(_config(app, settings), ready).run(sockets=[listener])
+            _Server(_config(app, settings), ready, app.state.hub.close).run(sockets=[listener])
 
 
 @contextmanager
@@ -138,9 +138,10 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Says when it is ready; ends event streams when it is told to stop, which else would never end."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], end_streams: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._end_streams = end_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -151,6 +152,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop."""
         log.info("stopping", signal=signal.Signals(sig).name)
+        self._end_streams()
         super().handle_exit(sig, frame)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from hemosight.engine import Engine
 from hemosight.service.bundles import Shelf
 from hemosight.service.desk.desks import Desks
+from hemosight.service.events import Hub
 from hemosight.service.operations.metrics import Metrics
 from hemosight.service.settings import Settings
 from hemosight.service.storage.database import Database
@@ -29,6 +30,8 @@ class State:
     metrics: Metrics
     shelf: Shelf
     desks: Desks
+
+    hub: Hub
 
     def engine_of(self, session: Session, bundle_id: int) -> Engine:
         """The engine of a project's bundle; see :meth:`hemosight.service.bundles.Shelf.engine_of`."""

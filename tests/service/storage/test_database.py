@@ -117,7 +117,7 @@ def test_a_rolled_back_change_leaves_no_trail(database: Database) -> None:
 def test_an_event_notifies_when_it_commits(database: Database) -> None:
     project = a_project(database)
     heard = database.listen(events.CHANNEL, stop=10)
-    assert next(heard) is None  # listening
+    assert next(heard) == ""  # listening
     with database.session() as session:
         events.tell(session, project, "images", {"added": 3})
     with database.session() as session:
@@ -156,10 +156,13 @@ def test_old_events_are_forgotten(database: Database) -> None:
     project = a_project(database)
     with database.session() as session:
         events.tell(session, project, "old")
+        events.tell(session, project, "last of the old")
         session.execute(text("UPDATE events SET at = now() - interval '25 hours'"))
-        events.tell(session, project, "new")
         assert events.prune(session) == 1
-        assert session.scalars(select(Event.kind)).all() == ["new"]
+        assert session.scalars(select(Event.kind)).all() == ["last of the old"]
+        (last,) = session.scalars(select(Event.id))
+        assert events.forgotten(session, project, last - 1)
+        assert not events.forgotten(session, project, last)
 
 
 def test_names_of_users_differ_in_more_than_case(database: Database) -> None:

@@ -215,13 +215,15 @@ def _at_project(least: Role) -> Callable[..., ProjectSeat]:
     return dependency
 
 
+viewer = _at_project("viewer")
+"""What :data:`Viewer` asks; for who has to ask again later, such as a stream of events."""
 SignedIn = Annotated[Seat, Depends(signed_in)]
 """Dependency: anybody with an account."""
 InPerson = Annotated[Seat, Depends(in_person)]
 """Dependency: anybody with an account, not by token."""
 Administrator = Annotated[Seat, Depends(administrator)]
 """Dependency: an administrator of the service."""
-Viewer = Annotated[ProjectSeat, Depends(_at_project("viewer"))]
+Viewer = Annotated[ProjectSeat, Depends(viewer)]
 """Dependency: a member of the project, who may look."""
 Reviewer = Annotated[ProjectSeat, Depends(_at_project("reviewer"))]
 """Dependency: a member who may upload, label, comment and sign."""

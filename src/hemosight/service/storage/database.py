@@ -102,15 +102,22 @@ class Database:
             raise DatabaseBehind(expected=head, came=came)
 
     def listen(self, channel: str, stop: float | None = None) -> Generator[str | None]:
-        """Payloads notified on a channel, on a connection of its own; None after each ``stop`` seconds of silence."""
+        """Payloads notified on a channel, on a connection of its own.
+
+        The first is empty and says that nothing is missed from here on; None comes after each ``stop`` seconds of
+        silence. Raises :class:`~hemosight.errors.DatabaseUnreachable` where the connection is lost.
+        """
         with self.connect(autocommit=True) as connection:
             connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
-            yield None
+            yield ""
             while True:
                 heard = False
-                for notice in connection.notifies(timeout=stop, stop_after=1):
-                    heard = True
-                    yield notice.payload
+                try:
+                    for notice in connection.notifies(timeout=stop, stop_after=1):
+                        heard = True
+                        yield notice.payload
+                except psycopg.OperationalError as error:
+                    raise DatabaseUnreachable(where=self.where, reason=" ".join(str(error).split())) from error
                 if not heard:
                     yield None
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
-from hemosight.service.storage.tables import Event
+from hemosight.service.storage.tables import Event, Project
 
 CHANNEL = "hemosight_events"
 """PostgreSQL notifies ``<project> <event id>`` here when an event commits."""
@@ -48,12 +48,20 @@ def newest(session: Session, project_id: int) -> int:
     return session.scalar(select(func.max(Event.id)).where(Event.project_id == project_id)) or 0
 
 
-def oldest(session: Session, project_id: int) -> int:
-    """Id of the first event of a project that is still kept; 0 where there is none."""
-    return session.scalar(select(func.min(Event.id)).where(Event.project_id == project_id)) or 0
+def forgotten(session: Session, project_id: int, after: int) -> bool:
+    """Whether events of a project that came after an id may have been forgotten.
+
+    They have not where the event itself is still there, or where nobody has seen any (``after`` 0) and the
+    project is younger than what is kept.
+    """
+    if after <= 0:
+        young = select(Project.created_at > func.now() - KEPT).where(Project.id == project_id)
+        return not session.scalar(young)
+    return session.scalar(select(Event.id).where(Event.id == after, Event.project_id == project_id)) is None
 
 
 def prune(session: Session) -> int:
-    """Forget events older than :data:`KEPT`; gives how many."""
-    gone = session.execute(delete(Event).where(Event.at < func.now() - KEPT).returning(Event.id))
+    """Forget events older than :data:`KEPT`, but each project's newest, from which it can resume; gives how many."""
+    last = select(func.max(Event.id)).group_by(Event.project_id)
+    gone = session.execute(delete(Event).where(Event.at < func.now() - KEPT, Event.id.not_in(last)).returning(Event.id))
     return len(gone.all())

@@ -292,6 +292,17 @@ class ReadingTry(Table):
     at: Mapped[Moment] = _now()
 
 
+class WorkerSeen(Table):
+    """A process that reads (table ``workers``): with which bundle, when it last lived, how many images a second."""
+
+    __tablename__ = "workers"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    bundle_id: Mapped[int] = _ref("bundles.id", cascade=True)
+    started_at: Mapped[Moment] = _now()
+    seen_at: Mapped[Moment] = _now()
+    rate: Mapped[float] = mapped_column(server_default=text("0"))
+
+
 # --- labels and other facts -------------------------------------------------------------------------------
 
 

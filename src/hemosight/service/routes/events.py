@@ -1,0 +1,61 @@
+"""Live events of a project, as server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from hemosight.errors import HemoSightError
+from hemosight.service.security.permissions import BIGGEST, Viewer, viewer
+from hemosight.service.state import Service
+
+router = APIRouter(prefix="/projects/{project}", tags=["events"])
+_ABOUT = """\
+An endless `text/event-stream`. Kinds: `images` {added, removed?, upload}, `readings` {read, waiting, images},
+`labels`, `taught`, `comment` {image}, `label_set` {name}, `settings`, `signature` {case}; `ping` at the beginning and
+every 15 seconds of silence; `missed` where events asked for are forgotten (after a day): load anew what is shown."""
+
+
+@router.get(
+    "/events",
+    operation_id="listen",
+    response_class=StreamingResponse,
+    responses={200: {"description": _ABOUT, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def listen(
+    seat: Viewer,
+    service: Service,
+    request: Request,
+    after: Annotated[
+        int | None, Query(ge=0, le=BIGGEST, description="Last event that was seen; only what is new where not given.")
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(max_length=20, description="What a browser sends when it comes back.")
+    ] = None,
+) -> StreamingResponse:
+    """Everything that happens in the project, as it is committed, whichever process did it.
+
+    A line that drops is taken up again with `Last-Event-ID`, which browsers send by themselves: nothing is missed.
+    The right to look is asked again every 15 seconds.
+    """
+    if last_event_id is not None and last_event_id.isdigit():
+        after = int(last_event_id)
+
+    async def allowed() -> bool:
+        try:
+            await run_in_threadpool(viewer, request, service, seat.project)
+        except HemoSightError:
+            return False
+        return True
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"retry: 2000\n\n"
+        async for message in service.hub.stream(seat.project, after, allowed=allowed):
+            yield message.encode()
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(body(), media_type="text/event-stream", headers=headers)

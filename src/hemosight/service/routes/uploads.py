@@ -1,0 +1,119 @@
+"""Uploads: files in, images and jobs out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+
+from hemosight.errors import NothingThere
+from hemosight.service import jobs, multipart
+from hemosight.service.schemas.uploads import (
+    Asked,
+    FileOutcome,
+    FileOutcomes,
+    Known,
+    NewUpload,
+    UploadBegun,
+    UploadShown,
+)
+from hemosight.service.security.permissions import Id, Reviewer, Viewer
+from hemosight.service.state import Service, Transaction
+from hemosight.service.storage import audit, events, uploads
+from hemosight.service.storage.tables import Upload
+from hemosight.service.uploads import Intake
+
+router = APIRouter(prefix="/projects/{project}", tags=["uploads"])
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "description": "Pictures, and zips of them; a name may hold folders.",
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("/uploads", operation_id="begin_upload", status_code=201)
+def begin_upload(seat: Reviewer, session: Transaction, given: NewUpload) -> UploadBegun:
+    """Begin an upload; files follow, in as many requests as it takes."""
+    row = uploads.begin(session, seat.project, seat.user.id, given.case)
+    audit.note(session, seat, "upload.begin", {"upload": row.id, "case": row.case_id}, seat.project)
+    return UploadBegun(id=row.id)
+
+
+@router.post("/uploads/{upload}/files", operation_id="add_files", openapi_extra=_FORM)
+async def add_files(seat: Reviewer, service: Service, request: Request, upload: Id) -> FileOutcomes:
+    """Add pictures, or zips of folders of pictures. Each file fails alone; what the project knows is not added again.
+
+    Files are stored as they come, and read as soon as they are stored. A request that breaks off has lost nothing of
+    what was stored: send it again, or ask `known` first and send the rest.
+    """
+    intake = await run_in_threadpool(Intake, service.database, service.settings, seat, seat.project, upload)
+    outcomes = []
+
+    def take(parts: list[multipart.Part]) -> None:
+        for name, file in parts:
+            outcomes.extend(intake.take(name, file))
+
+    async for parts in multipart.files(request, field="files", most=service.settings.max_request_files):
+        await run_in_threadpool(take, parts)
+    outcomes += await run_in_threadpool(intake.finish)
+    return FileOutcomes(items=[FileOutcome(**vars(outcome)) for outcome in outcomes])
+
+
+@router.get("/uploads/{upload}", operation_id="get_upload")
+def get_upload(seat: Viewer, session: Transaction, upload: Id) -> UploadShown:
+    """How far an upload is."""
+    row = uploads.get(session, seat.project, upload)
+    if row is None:
+        raise NothingThere(kind="an upload of this project")
+    return _shown(row, uploads.counts(session, row))
+
+
+@router.delete("/uploads/{upload}", operation_id="cancel_upload")
+def cancel_upload(seat: Reviewer, session: Transaction, upload: Id) -> UploadShown:
+    """Take back what still waits, unless somebody has labelled or commented on it; what was read stays."""
+    row = uploads.get(session, seat.project, upload)
+    if row is None:
+        raise NothingThere(kind="an upload of this project")
+    row = uploads.close(session, row)
+    jobs.cancel(session, row.id)
+    removed = uploads.take_back(session, row)
+    audit.note(session, seat, "upload.cancel", {"upload": row.id, "removed": removed}, seat.project)
+    counts = uploads.counts(session, row)
+    session.flush()
+    if removed:
+        events.tell(session, seat.project, "images", {"added": 0, "removed": removed, "upload": row.id})
+    return _shown(row, counts)
+
+
+@router.post("/known", operation_id="ask_known")
+def ask_known(seat: Viewer, session: Transaction, given: Asked) -> Known:
+    """Which files the project has already, by their sha256: an upload that broke off goes on without them."""
+    found = uploads.known(session, seat.project, [bytes.fromhex(sha) for sha in given.sha256])
+    return Known(known={sha.hex(): image for sha, image in found.items()})
+
+
+def _shown(row: Upload, counts: uploads.Counts) -> UploadShown:
+    return UploadShown(
+        id=row.id,
+        total=counts.total,
+        read=counts.read,
+        refused=counts.refused,
+        waiting=counts.waiting,
+        cancelled=row.cancelled_at is not None,
+        removed=row.removed,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,187 @@
+"""Queries about uploads: what came in, what of it was known, what was taken back."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from hemosight.service.storage.tables import Case, CellReading, Image, Picture, Project, Refusal, Upload
+
+_INTAKE = 0x48534950
+"""First key of the advisory lock that lets one transaction at a time add images to a project."""
+
+
+@dataclass(frozen=True)
+class NewPicture:
+    """A file that is about to become an image of a project."""
+
+    name: str
+    sha256: bytes
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+    thumbnail: bytes | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far an upload is; ``total`` counts the images it added and still has."""
+
+    total: int
+    read: int
+    refused: int
+    waiting: int
+    removed: int
+    cancelled_at: datetime.datetime | None
+
+
+def begin(session: Session, project_id: int, user_id: int | None, case_key: str | None) -> Upload:
+    """A new upload, for a case that is made where it does not exist."""
+    case_id = None
+    if case_key is not None:
+        session.execute(insert(Case).values(project_id=project_id, key=case_key).on_conflict_do_nothing())
+        case_id = session.scalars(select(Case.id).where(Case.project_id == project_id, Case.key == case_key)).one()
+    upload = Upload(project_id=project_id, case_id=case_id, user_id=user_id)
+    session.add(upload)
+    session.flush()
+    return upload
+
+
+def get(session: Session, project_id: int, upload_id: int, *, hold: bool = False) -> Upload | None:
+    """An upload of a project; ``hold`` keeps it from being cancelled until the transaction ends."""
+    query = select(Upload).where(Upload.project_id == project_id, Upload.id == upload_id)
+    if hold:
+        query = query.with_for_update(read=True).execution_options(populate_existing=True)
+    return session.scalar(query)
+
+
+def add(session: Session, upload: Upload, pictures: Sequence[NewPicture]) -> tuple[dict[bytes, int], dict[bytes, int]]:
+    """Add pictures to an upload's project, in their order; those added and those known, by sha256."""
+    # In the order they came, so that a folder's cells stay together; one transaction at a time, so that two that
+    # add the same pictures in another order do not wait for each other.
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(:key, :project)"), {"key": _INTAKE, "project": upload.project_id}
+    )
+    distinct = list({picture.sha256: picture for picture in reversed(pictures)}.values())[::-1]
+    found = session.execute(
+        select(Image.sha256, Image.id).where(
+            Image.project_id == upload.project_id, Image.sha256.in_([picture.sha256 for picture in distinct])
+        )
+    )
+    known: dict[bytes, int] = dict(found.all())
+    new = [picture for picture in distinct if picture.sha256 not in known]
+    if not new:
+        return {}, known
+    session.execute(
+        insert(Picture).on_conflict_do_nothing(),
+        [
+            {
+                "sha256": picture.sha256,
+                "data": picture.data,
+                "media_type": picture.media_type,
+                "width": picture.width,
+                "height": picture.height,
+                "thumbnail": picture.thumbnail,
+            }
+            for picture in sorted(new, key=lambda picture: picture.sha256)  # projects share pictures
+        ],
+    )
+    added = session.execute(
+        text("""
+            INSERT INTO images (project_id, case_id, upload_id, sha256, name, uploaded_by)
+            SELECT :project, :case, :upload, given.sha256, given.name, :user
+            FROM unnest(CAST(:shas AS bytea[]), CAST(:names AS text[])) WITH ORDINALITY AS given(sha256, name, at)
+            ORDER BY given.at RETURNING sha256, id
+        """),
+        {
+            "project": upload.project_id,
+            "case": upload.case_id,
+            "upload": upload.id,
+            "user": upload.user_id,
+            "shas": [picture.sha256 for picture in new],
+            "names": [picture.name for picture in new],
+        },
+    )
+    return dict(added.all()), known
+
+
+def refuse(session: Session, upload_id: int, refused: Sequence[tuple[str, str]]) -> None:
+    """Note files that did not become images: names and reasons."""
+    if refused:
+        session.execute(
+            insert(Refusal), [{"upload_id": upload_id, "name": name, "reason": reason} for name, reason in refused]
+        )
+
+
+def size(session: Session, upload_id: int) -> int:
+    """Images that an upload has added."""
+    return session.scalar(select(func.count()).select_from(Image).where(Image.upload_id == upload_id)) or 0
+
+
+def counts(session: Session, upload: Upload) -> Counts:
+    """How far an upload is."""
+    bundle = select(Project.bundle_id).where(Project.id == upload.project_id).scalar_subquery()
+    query = (
+        select(func.count(), func.count(CellReading.image_id))
+        .select_from(Image)
+        .outerjoin(CellReading, (CellReading.image_id == Image.id) & (CellReading.bundle_id == bundle))
+        .where(Image.upload_id == upload.id)
+    )
+    total, read = session.execute(query).one()
+    refused = session.scalar(select(func.count()).select_from(Refusal).where(Refusal.upload_id == upload.id)) or 0
+    return Counts(total, read, refused, total - read, upload.removed, upload.cancelled_at)
+
+
+def close(session: Session, upload: Upload) -> Upload:
+    """Refuse what still comes. Waits for a request that is storing files, and keeps others waiting."""
+    now = func.coalesce(Upload.cancelled_at, func.now())
+    session.execute(update(Upload).where(Upload.id == upload.id).values(cancelled_at=now))
+    session.refresh(upload)
+    return upload
+
+
+def take_back(session: Session, upload: Upload) -> int:
+    """Remove what nobody has read, labelled or remarked on; gives how many images.
+
+    The files can be uploaded again: they are as unknown as before.
+    """
+    gone = session.execute(
+        text("""
+            DELETE FROM images AS image WHERE image.upload_id = :upload
+                AND NOT EXISTS (SELECT FROM readings WHERE image_id = image.id)
+                AND NOT EXISTS (SELECT FROM labels WHERE image_id = image.id)
+                AND NOT EXISTS (SELECT FROM comments WHERE image_id = image.id)
+            RETURNING image.id
+        """),
+        {"upload": upload.id},
+    )
+    removed = len(gone.all())
+    session.execute(update(Upload).where(Upload.id == upload.id).values(removed=Upload.removed + removed))
+    session.refresh(upload)
+    return removed
+
+
+def forget_unused_pictures(session: Session) -> int:
+    """Remove pictures that no project holds any more; gives how many.
+
+    Run where nobody uploads: an upload that meets a picture while it is being removed fails and has to be repeated.
+    """
+    gone = session.execute(
+        text("""
+            DELETE FROM pictures AS picture
+            WHERE NOT EXISTS (SELECT FROM images WHERE images.sha256 = picture.sha256) RETURNING 1
+        """)
+    )
+    return len(gone.all())
+
+
+def known(session: Session, project_id: int, shas: Sequence[bytes]) -> dict[bytes, int]:
+    """Which files a project has already: image ids by sha256."""
+    query = select(Image.sha256, Image.id).where(Image.project_id == project_id, Image.sha256.in_(shas))
+    return dict(session.execute(query).all())

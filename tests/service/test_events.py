@@ -1,0 +1,181 @@
+"""Live events: in order, none missed and none twice, to every browser that may look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from crops import a_project
+from sqlalchemy import text
+
+from hemosight.service import events as live
+from hemosight.service.events import Hub, Message
+from hemosight.service.storage import events
+from hemosight.service.storage.database import Database
+
+PATIENCE = 20.0
+
+
+def tell(database: Database, project: int, *numbers: int) -> None:
+    for number in numbers:
+        with database.session() as session:
+            events.tell(session, project, "images", {"added": number})
+
+
+async def hear(stream: AsyncIterator[Message], count: int) -> list[int]:
+    """The next images; pings do not count."""
+    heard = []
+    while len(heard) < count:
+        message = await asyncio.wait_for(anext(stream), PATIENCE)
+        if message.kind == "images":
+            heard.append(message.data["added"])
+    return heard
+
+
+def run(scene: Any) -> None:
+    asyncio.run(scene)
+
+
+def test_what_commits_is_heard_in_order_by_all_who_look(database: Database) -> None:
+    project, other = a_project(database), a_project_beside(database)
+
+    async def scene() -> None:
+        hub = Hub(database)
+        async with (
+            aclosing(hub.stream(project, None)) as one,
+            aclosing(hub.stream(project, None)) as two,
+            aclosing(hub.stream(other, None)) as third,
+        ):
+            for stream in (one, two, third):
+                assert (await anext(stream)).kind == "ping"
+            await asyncio.to_thread(tell, database, project, *range(20))
+            await asyncio.to_thread(tell, database, other, 99)
+            assert await hear(one, 20) == list(range(20))
+            assert await hear(third, 1) == [99]
+            assert await hear(two, 20) == list(range(20))
+        hub.close(wait=True)
+
+    run(scene())
+
+
+def a_project_beside(database: Database) -> int:
+    with database.session() as session:
+        bundle = session.scalar(text("SELECT id FROM bundles"))
+    return a_project(database, bundle)
+
+
+def test_whoever_comes_back_misses_nothing(database: Database) -> None:
+    project = a_project(database)
+    tell(database, project, 1, 2, 3)
+    with database.session() as session:
+        ids = [event.id for event in events.since(session, project, 0)]
+
+    async def scene() -> None:
+        hub = Hub(database)
+        async with aclosing(hub.stream(project, ids[0])) as stream:
+            assert (await anext(stream)).kind == "ping"
+            assert await hear(stream, 2) == [2, 3]
+            await asyncio.to_thread(tell, database, project, 4)
+            assert await hear(stream, 1) == [4]
+        hub.close(wait=True)
+
+    run(scene())
+
+
+def test_a_browser_that_falls_behind_reads_the_table(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "REMEMBERED", 3)
+    project = a_project(database)
+
+    async def scene() -> None:
+        hub = Hub(database)
+        async with aclosing(hub.stream(project, None)) as quick, aclosing(hub.stream(project, None)) as slow:
+            await anext(quick)
+            await anext(slow)
+            for number in range(10):
+                await asyncio.to_thread(tell, database, project, number)
+                assert await hear(quick, 1) == [number]
+            assert await hear(slow, 10) == list(range(10))
+        hub.close(wait=True)
+
+    run(scene())
+
+
+def test_whoever_was_away_too_long_is_told_to_load_anew(database: Database) -> None:
+    project = a_project(database)
+    tell(database, project, 1, 2, 3)
+    with database.session() as session:
+        ids = [event.id for event in events.since(session, project, 0)]
+        session.execute(text("UPDATE events SET at = now() - interval '2 days'"))
+        events.prune(session)
+
+    async def scene() -> None:
+        hub = Hub(database)
+        async with aclosing(hub.stream(project, ids[0])) as stream:
+            first = await anext(stream)
+            assert (first.kind, first.id) == ("missed", ids[-1])
+            await asyncio.to_thread(tell, database, project, 4)
+            assert await hear(stream, 1) == [4]
+        hub.close(wait=True)
+
+    run(scene())
+
+
+def test_a_lost_connection_loses_no_event(database: Database) -> None:
+    project = a_project(database)
+
+    async def scene() -> None:
+        hub = Hub(database)
+        async with aclosing(hub.stream(project, None)) as stream:
+            await anext(stream)
+            await asyncio.to_thread(tell, database, project, 1)
+            assert await hear(stream, 1) == [1]
+            with database.session() as session:
+                session.execute(
+                    text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+                )
+            await asyncio.to_thread(tell, database, project, 2, 3)
+            assert await hear(stream, 2) == [2, 3]
+        hub.close(wait=True)
+
+    run(scene())
+
+
+def test_the_right_to_look_is_asked_again(database: Database) -> None:
+    project = a_project(database)
+
+    async def scene() -> None:
+        hub = Hub(database)
+        answers = iter([True, False])
+
+        async def allowed() -> bool:
+            return next(answers)
+
+        stream = hub.stream(project, None, allowed=allowed, ping=0.05)
+        heard = [message.kind async for message in stream]
+        assert heard == ["ping", "ping"]
+        hub.close(wait=True)
+
+    run(scene())
+
+
+def test_closing_ends_every_stream(database: Database) -> None:
+    project = a_project(database)
+
+    async def scene() -> None:
+        hub = Hub(database)
+        stream = hub.stream(project, None)
+        await anext(stream)
+        waiting = asyncio.ensure_future(anext(stream, None))
+        await asyncio.sleep(0.05)
+        hub.close()
+        assert await asyncio.wait_for(waiting, PATIENCE) is None
+
+    run(scene())
+
+
+def test_a_message_in_the_format_of_event_streams() -> None:
+    assert Message(7, "images", {"added": 1}).encode() == b'id: 7\nevent: images\ndata: {"added":1}\n\n'
+    assert Message(0, "ping", {}).encode() == b"event: ping\ndata: {}\n\n"

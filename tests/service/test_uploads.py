@@ -1,0 +1,285 @@
+"""Files in: each fails alone, none is added twice, every one that is added has a job."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crops import crops, form, zipped
+from fastapi import FastAPI
+from gate import Visitor, add_user, app_on, browser
+from PIL import Image as Pillow
+from sqlalchemy import select, text
+
+from hemosight.bundle import Bundle
+from hemosight.service.storage.database import Database
+from hemosight.service.storage.tables import Case, Image, LabelFact, Picture
+from hemosight.service.uploads import plain_name
+
+
+@pytest.fixture
+def app(database: Database, tiny_bundle: Bundle) -> FastAPI:
+    add_user(database, "ada", is_admin=True)
+    return app_on(database, tiny_bundle)
+
+
+@pytest.fixture
+def ada(app: FastAPI) -> Visitor:
+    return browser(app, "ada")
+
+
+@pytest.fixture
+def project(ada: Visitor) -> str:
+    return f"/projects/{ada.post('/projects', json={'name': 'p'}).json()['id']}"
+
+
+@pytest.fixture
+def upload(ada: Visitor, project: str) -> str:
+    return begin(ada, project)
+
+
+def begin(visitor: Visitor, project: str, **given: Any) -> str:
+    answer = visitor.post(f"{project}/uploads", json=given)
+    assert answer.status_code == 201, answer.text
+    return f"{project}/uploads/{answer.json()['id']}"
+
+
+def send(visitor: Visitor, upload: str, files: dict[str, bytes]) -> list[dict[str, Any]]:
+    answer = visitor.post(f"{upload}/files", files=form(files))
+    assert answer.status_code == 200, answer.text
+    return answer.json()["items"]
+
+
+def queued(database: Database) -> list[tuple[int, list[int]]]:
+    """Priority and images of every waiting job, in the order in which they are taken."""
+    query = text(
+        "SELECT priority, args->'images' FROM procrastinate_jobs WHERE status = 'todo' ORDER BY priority DESC, id"
+    )
+    with database.session() as session:
+        return [(priority, images) for priority, images in session.execute(query)]
+
+
+def test_files_become_images_in_their_order_with_jobs(
+    database: Database, ada: Visitor, upload: str, drawn_smear: Path
+) -> None:
+    files = crops(drawn_smear)
+    items = send(ada, upload, files)
+    assert [item["name"] for item in items] == list(files)
+    assert {item["state"] for item in items} == {"added"}
+    ids = [item["image"] for item in items]
+    assert ids == sorted(ids)
+    jobs = queued(database)
+    assert [image for _, images in jobs for image in images] == ids
+    assert max(len(images) for _, images in jobs) <= 32
+    with database.session() as session:
+        stored = dict(
+            session.execute(select(Image.id, Picture.data).join(Picture, Picture.sha256 == Image.sha256)).all()
+        )
+    assert [stored[number] for number in ids] == list(files.values())
+    shown = ada.get(upload).json()
+    assert {key: shown[key] for key in ("total", "read", "refused", "waiting", "cancelled")} == {
+        "total": len(files), "read": 0, "refused": 0, "waiting": len(files), "cancelled": False
+    }  # fmt: skip
+
+
+def test_the_first_of_an_upload_go_ahead_of_what_remains_of_larger_ones(
+    database: Database, ada: Visitor, project: str, drawn_smear: Path
+) -> None:
+    files = crops(drawn_smear)  # 72
+    large, small = begin(ada, project), begin(ada, project)
+    several = [bytes([*data]) + b"\0" * pad for pad in (0, 1) for data in files.values()]
+    send(ada, large, {f"{row}.png": data for row, data in enumerate(several)})
+    (last,) = [item["image"] for item in send(ada, small, {"one.png": several[0] + b"\0\0"})]
+    jobs = queued(database)
+    taken = [image for _, images in jobs for image in images]
+    assert taken.index(last) == 64
+    assert len(taken) == 2 * len(files) + 1
+
+
+def test_known_files_are_not_added_again(database: Database, ada: Visitor, project: str, drawn_smear: Path) -> None:
+    files = crops(drawn_smear, 3)
+    names = list(files)
+    first = send(ada, begin(ada, project), {**files, "copy.png": files[names[0]]})
+    assert [item["state"] for item in first] == ["added", "added", "added", "known"]
+    assert first[3]["image"] == first[0]["image"]
+    again = send(ada, begin(ada, project), files)
+    assert [(item["state"], item["image"]) for item in again] == [("known", item["image"]) for item in first[:3]]
+    assert sum(len(images) for _, images in queued(database)) == 3
+    other = f"/projects/{ada.post('/projects', json={'name': 'q'}).json()['id']}"
+    elsewhere = send(ada, begin(ada, other), files)
+    assert {item["state"] for item in elsewhere} == {"added"}
+    with database.session() as session:
+        assert session.scalar(text("SELECT count(*) FROM pictures")) == 3  # the bytes are shared
+
+
+def test_an_upload_goes_on_where_it_broke_off(ada: Visitor, project: str, upload: str, drawn_smear: Path) -> None:
+    files = crops(drawn_smear, 4)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    sent = send(ada, upload, dict(list(files.items())[:2]))
+    known = ada.post(f"{project}/known", json={"sha256": list(sums.values())}).json()["known"]
+    assert known == {sums[item["name"]]: item["image"] for item in sent}
+    assert ada.post(f"{project}/known", json={"sha256": ["zz"]}).status_code == 422
+
+
+def test_what_is_no_crop_is_refused_alone(ada: Visitor, upload: str, drawn_smear: Path, slide: bytes) -> None:
+    (good,) = crops(drawn_smear, 1).values()
+    buffer = io.BytesIO()
+    Pillow.new("RGB", (8, 8)).save(buffer, "PNG")
+    items = send(
+        ada,
+        upload,
+        {"note.txt": b"hello", "": b"", "empty.jpg": b"", "slide.png": slide, "tiny.png": buffer.getvalue(),
+         "good.png": good, ".DS_Store": b"x", "Thumbs.db": b"x"},
+    )  # fmt: skip
+    states = {item["name"]: (item["state"], item["reason"]) for item in items}
+    assert states.pop("good.png") == ("added", None)
+    assert set(states) == {"note.txt", "empty.jpg", "slide.png", "tiny.png"}  # leftovers are passed over
+    assert all(state == "refused" and reason for state, reason in states.values())
+    assert "megapixels" in (states["slide.png"][1] or "")
+    assert ada.get(upload).json()["refused"] == 4
+
+
+def test_a_damaged_crop_is_added_without_a_thumbnail(
+    database: Database, ada: Visitor, upload: str, drawn_smear: Path
+) -> None:
+    """Its header is good; the reading will say what is wrong."""
+    (good,) = crops(drawn_smear, 1).values()
+    (item,) = send(ada, upload, {"cut.png": good[: len(good) // 2]})
+    assert item["state"] == "added"
+    with database.session() as session:
+        assert session.scalars(select(Picture.thumbnail)).all() == [None]
+
+
+def test_thumbnails_are_small_squares(database: Database, ada: Visitor, upload: str, drawn_smear: Path) -> None:
+    send(ada, upload, crops(drawn_smear, 2))
+    with database.session() as session:
+        thumbnails = session.scalars(select(Picture.thumbnail)).all()
+    for thumbnail in thumbnails:
+        assert thumbnail is not None
+        with Pillow.open(io.BytesIO(thumbnail)) as picture:
+            assert (picture.format, picture.size) == ("JPEG", (160, 160))
+
+
+def test_a_zip_of_folders_is_its_files(ada: Visitor, upload: str, drawn_smear: Path) -> None:
+    files = crops(drawn_smear, 5)
+    packed = zipped({**{f"slide 7/{name}": data for name, data in files.items()}, "__MACOSX/._a.png": b"x", "a/": b""})
+    items = send(ada, upload, {"folder.zip": packed})
+    assert [item["name"] for item in items] == [f"slide 7/{name}" for name in files]
+    assert {item["state"] for item in items} == {"added"}
+
+
+def test_bombs_and_damaged_zips_are_refused(
+    database: Database, tiny_bundle: Bundle, drawn_smear: Path, project: str, ada: Visitor
+) -> None:
+    app = app_on(database, tiny_bundle, max_file_bytes=4 << 20, max_zip_bytes=8 << 20, max_zip_files=20)
+    bob = browser(app, "ada")
+    upload = begin(bob, project)
+    (good,) = crops(drawn_smear, 1).values()
+    zeros = bytes(3 << 20)
+    cut = zipped({"good.png": good})
+    broken = bytearray(zipped({"a.png": good, "b.png": good}))
+    broken[60:90] = os.urandom(30)  # inside the first entry
+    for name, data, reason in (
+        ("many.zip", zipped({f"{row}.png": good for row in range(21)}), "21 files"),
+        ("large.zip", zipped({f"{row}.png": zeros for row in range(3)}, zipfile.ZIP_DEFLATED), "unpacks to"),
+        ("cut.zip", cut[: len(cut) // 2], "damaged zip"),
+    ):
+        (item,) = send(bob, upload, {name: data})
+        assert (item["state"], reason in item["reason"]) == ("refused", True), item
+    items = send(bob, upload, {"tight.zip": zipped({"z.png": zeros, "g.png": good}, zipfile.ZIP_DEFLATED)})
+    assert [item["state"] for item in items] == ["refused", "added"]
+    items = send(bob, upload, {"broken.zip": bytes(broken)})
+    assert [item["state"] for item in items] == ["refused", "known"]
+    (item,) = send(bob, upload, {"big.png": good + bytes(4 << 20)})
+    assert "more than 4 MB" in item["reason"]
+    (item,) = send(bob, upload, {"inner.zip": zipped({"in.zip": zipped({"a.png": good})})})
+    assert item["state"] == "refused"
+
+
+def test_too_many_files_and_no_form_are_refused(
+    database: Database, tiny_bundle: Bundle, drawn_smear: Path, project: str, ada: Visitor
+) -> None:
+    bob = browser(app_on(database, tiny_bundle, max_request_files=2), "ada")
+    upload = begin(bob, project)
+    assert bob.post(f"{upload}/files", files=form(crops(drawn_smear, 3))).status_code == 413
+    assert bob.post(f"{upload}/files", content=b"abc").status_code == 422
+    cut = {"Content-Type": "multipart/form-data; boundary=x"}
+    for body in (b"", b"--x\r\nContent-Dispo", b"--y\r\n\r\n", b"garbage"):
+        assert bob.post(f"{upload}/files", content=body, headers=cut).status_code == 422
+    assert bob.post(f"{project}/uploads/999/files", files=form({"a.png": b"x"})).status_code == 404
+
+
+def test_a_case_is_made_where_it_does_not_exist(
+    database: Database, ada: Visitor, project: str, drawn_smear: Path
+) -> None:
+    files = crops(drawn_smear, 2)
+    for (name, data), key in zip(files.items(), ("S-1", "S-1"), strict=True):
+        send(ada, begin(ada, project, case=key), {name: data})
+    with database.session() as session:
+        assert session.scalars(select(Case.key)).all() == ["S-1"]
+        assert len(set(session.scalars(select(Image.case_id)))) == 1
+
+
+def test_cancelling_takes_back_what_waits_and_nothing_else(
+    database: Database, ada: Visitor, project: str, upload: str, drawn_smear: Path
+) -> None:
+    files = crops(drawn_smear, 6)
+    ids = [item["image"] for item in send(ada, upload, files)]
+    with database.session() as session:
+        session.execute(
+            text(
+                "INSERT INTO readings (image_id, bundle_id, status) SELECT :image, bundle_id, 'damaged' FROM projects"
+            ),
+            {"image": ids[0]},
+        )
+        image = session.get_one(Image, ids[1])
+        session.execute(
+            text("INSERT INTO comments (image_id, user_id, text) SELECT :image, id, 'look' FROM users"),
+            {"image": image.id},
+        )
+    shown = ada.delete(upload).json()
+    assert (shown["cancelled"], shown["removed"], shown["total"]) == (True, 4, 2)
+    assert queued(database) == []
+    refused = ada.post(f"{upload}/files", files=form(files))
+    assert refused.status_code == 409
+    again = send(ada, begin(ada, project), files)
+    assert [item["state"] for item in again] == ["known", "known", *["added"] * 4]
+    with database.session() as session:
+        assert session.scalars(select(LabelFact.id)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("a/b.jpg", "a/b.jpg"),
+        ("C:\\slides\\7\\b.jpg", "C:/slides/7/b.jpg"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("/abs/./x.png", "abs/x.png"),
+        ("nul\0l\n.png", "nul_l_.png"),
+        ("half \ud800.png", "half _.png"),
+        ("", "unnamed"),
+        ("x" * 1000 + ".png", "x" * 396 + ".png"),
+    ],
+)
+def test_names_are_kept_harmless(name: str, kept: str) -> None:
+    assert plain_name(name) == kept
+
+
+def test_a_request_in_pieces_is_one_request(ada: Visitor, upload: str, drawn_smear: Path) -> None:
+    """Boundaries, headers and files may be cut anywhere by the network."""
+    files = crops(drawn_smear, 2)
+    request = ada.build_request("POST", f"{upload}/files", files=form(files))
+    body = request.read()
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(body), 997):
+            yield body[start : start + 997]
+
+    answer = ada.post(f"{upload}/files", content=pieces(), headers={"Content-Type": request.headers["Content-Type"]})
+    assert [item["name"] for item in answer.json()["items"]] == list(files)
