@@ -97,6 +97,38 @@ def admin(
     typer.echo(f"{name} {'is a new administrator' if made else 'is an administrator, with the new password'}.")
 
 
+@app.command("backup")
+def backup(
+    file: Annotated[Path, typer.Argument(help="File to write; everything is in it, pictures and accounts too.")],
+    data_dir: DataDir = None,
+    database: Dsn = None,
+    settings: File = None,
+) -> None:
+    """Write the whole service into one file, while it runs or not."""
+    from hemosight.service import serving
+    from hemosight.service.operations.backup import backup as write
+
+    with serving.open_database(_settings(settings, data_dir, database)) as opened:
+        size = write(opened, file)
+    typer.echo(f"{size:,} bytes -> {file}")
+
+
+@app.command("restore")
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `hemosight service backup` wrote.")],
+    data_dir: DataDir = None,
+    database: Dsn = None,
+    settings: File = None,
+) -> None:
+    """Fill an empty data directory, or an empty database, from a backup."""
+    from hemosight.service import serving
+    from hemosight.service.operations.backup import restore as fill
+
+    with serving.open_database(_settings(settings, data_dir, database), migrate=False) as opened:
+        fill(opened, file)
+    typer.echo(f"restored from {file}; start `hemosight serve` with the same options")
+
+
 @app.command("openapi")
 def openapi() -> None:
     """Print the API's description (OpenAPI, JSON), the same on every machine."""

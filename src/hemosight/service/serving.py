@@ -6,7 +6,7 @@ import signal
 import socket
 import webbrowser
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -63,22 +63,17 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
 
 
 @contextmanager
-def open_database(settings: Settings) -> Generator[Database]:
+def open_database(settings: Settings, *, migrate: bool = True) -> Generator[Database]:
     """The database of the settings, migrated: another PostgreSQL's where an address is given, else our own."""
-    if settings.database is not None:
-        yield from _migrated(settings.database.get_secret_value(), settings)
-    else:
-        with embedded(settings.data_dir) as dsn:
-            yield from _migrated(dsn, settings)
-
-
-def _migrated(dsn: str, settings: Settings) -> Generator[Database]:
-    database = Database(dsn, settings.pool)
-    try:
-        database.migrate()
-        yield database
-    finally:
-        database.close()
+    given = settings.database
+    with embedded(settings.data_dir) if given is None else nullcontext(given.get_secret_value()) as dsn:
+        database = Database(dsn, settings.pool)
+        try:
+            if migrate:
+                database.migrate()
+            yield database
+        finally:
+            database.close()
 
 
 def first_link(settings: Settings, database: Database, address: str) -> str | None:

