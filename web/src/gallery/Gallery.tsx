@@ -1,6 +1,7 @@
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { CellPanel } from "../cell/CellPanel";
 import { rowOf } from "../columns/columns";
+import { MapDrawer } from "../landscape/Drawer";
 import { useDesk, useRoom } from "../project/context";
 import { Failure, Loading } from "../ui/states";
 import { UploadArea } from "../upload/UploadArea";
@@ -228,6 +229,7 @@ export default function Gallery() {
           {mayLabel && <SelectionBar label={label} agree={agree} compare={compare} />}
           <Notes show={show} />
         </div>
+        <MapDrawer />
       </div>
       <aside className="desk-side desk-cell" aria-label="Chosen cell">
         <button

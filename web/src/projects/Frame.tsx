@@ -24,7 +24,13 @@ export default function Frame() {
 }
 
 /** The tabs of a project; `to` is a route below `/projects/:project`. */
-const TABS: { to: string; title: string }[] = [{ to: "", title: "Review" }];
+const TABS: { to: string; title: string }[] = [
+  { to: "", title: "Review" },
+  { to: "map", title: "Landscape" },
+  { to: "next", title: "Next" },
+  { to: "label-sets", title: "Label sets" },
+  { to: "report", title: "Report" },
+];
 
 function Tabs() {
   const { project } = useRoom();

@@ -1,0 +1,74 @@
+/** The bundle's own cells on the map: where they lie, their types, attributes and sources. They have no pictures. */
+
+import { useQuery } from "@tanstack/react-query";
+import { address, fetchFrom } from "../api/client";
+import type { Mark } from "../api/types";
+import { unpack } from "../columns/columns";
+import { byClass, type Grouping, letterOf, type Scheme } from "./grouping";
+
+export interface Reference {
+  x: Float32Array;
+  y: Float32Array;
+  /** Codes by name: `cell_type`, `source`, and attributes. */
+  codes: Record<string, Uint8Array>;
+  classes: Record<string, Mark[]>;
+}
+
+type Named = string | Partial<Mark>;
+
+const GREYS = { light: "#868c94", dark: "#7a818a" };
+const SOURCES = [
+  { light: "#3b5bdb", dark: "#6f8bf5" },
+  { light: "#a63c06", dark: "#ff9b54" },
+  { light: "#328268", dark: "#51e4ad" },
+  { light: "#6f4bd4", dark: "#b6b1f1" },
+];
+
+function marksOf(named: Named[], colours = SOURCES): Mark[] {
+  return named.map((given, index) => {
+    const part = typeof given === "string" ? { name: given } : given;
+    const name = part.name ?? part.title ?? String(index);
+    return {
+      title: part.title ?? name,
+      key: letterOf(index),
+      ...(colours[index % colours.length] ?? GREYS),
+      ...part,
+      name,
+    };
+  });
+}
+
+/** Read the service's container. */
+export function decodeReference(buffer: ArrayBuffer): Reference {
+  const { header, arrays } = unpack(buffer);
+  const { x, y, ...codes } = arrays;
+  const attributes = (header.attributes ?? {}) as Record<string, Named[] | { classes: Named[] }>;
+  const classes: Record<string, Mark[]> = {
+    cell_type: marksOf((header.classes ?? []) as Named[]),
+    source: marksOf((header.sources ?? []) as Named[]),
+  };
+  for (const [name, given] of Object.entries(attributes))
+    classes[name] = marksOf("classes" in given ? given.classes : given);
+  return { x: x as Float32Array, y: y as Float32Array, codes: codes as Record<string, Uint8Array>, classes };
+}
+
+/** The reference never moves: fetched once for a bundle. */
+export const useReference = () =>
+  useQuery({
+    queryKey: ["model", "landscape"],
+    queryFn: async ({ signal }) => {
+      const response = await fetchFrom(address("/model/landscape"), { signal });
+      return decodeReference(await response.arrayBuffer());
+    },
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+/** The reference in the groups that go with a scheme of the project's cells; grey where it has nothing to say. */
+export function referenceGrouping(reference: Reference, scheme: Scheme): Grouping {
+  const name = scheme === "source" ? "source" : scheme.startsWith("set:") ? scheme.slice(4) : "cell_type";
+  const codes = reference.codes[name];
+  const told = scheme !== "confidence" && scheme !== "novelty" && codes;
+  if (told) return byClass(codes, reference.classes[name] ?? [], () => true, "Not said");
+  const group = { title: "Reference", letter: "\u00b7", ...GREYS, count: reference.x.length, faint: true };
+  return { groups: [group], of: new Uint8Array(reference.x.length) };
+}

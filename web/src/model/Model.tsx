@@ -1,0 +1,288 @@
+import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useMemo, useState } from "react";
+import { get } from "../api/client";
+import { useTheme } from "../app/theme";
+import { Chart, type Figure } from "../charts/Chart";
+import { Legend } from "../landscape/Legend";
+import { LandscapeMap } from "../landscape/Map";
+import { referenceGrouping, useReference } from "../landscape/reference";
+import { Letter } from "../ui/marks";
+import { Failure, Loading } from "../ui/states";
+import { when } from "../ui/time";
+import {
+  attributesOf,
+  calibrationOf,
+  confusionOf,
+  countsOf,
+  efficiencyOf,
+  type Model as Facts,
+  plain,
+  typesOf,
+} from "./facts";
+import {
+  attributesFigure,
+  calibrationFigure,
+  confusionFigure,
+  countsFigure,
+  efficiencyFigure,
+  lossFigure,
+} from "./figures";
+import "./model.scss";
+
+/** What reads the cells: what it learnt from, how well it reads, where it comes from and where it ends. */
+export default function Model() {
+  const model = useQuery({
+    queryKey: ["model"],
+    queryFn: ({ signal }) => get<Facts>("/model", {}, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (model.isPending) return <Loading what="Looking up the model" />;
+  if (model.isError) return <Failure fault={model.error} retry={() => model.refetch()} />;
+  const { bundle, figures, limits } = model.data;
+  const held = figures?.held_out;
+  return (
+    <article className="sheet sheet-wide model">
+      <header>
+        <h1>
+          {bundle.name} {bundle.version}
+        </h1>
+        <p className="quiet">
+          {[plain(bundle.backbone ?? ""), bundle.created && `made ${when(bundle.created)}`].filter(Boolean).join(", ")}
+        </p>
+        {held && (
+          <dl className="model-figures">
+            <Figured name="macro-F1, nine types" value={held.macro_f1.value} interval={held.macro_f1} />
+            {held.accuracy && <Figured name="accuracy" value={held.accuracy.value} interval={held.accuracy} />}
+            {held.calibration_error !== undefined && (
+              <Figured name="calibration error" value={held.calibration_error} />
+            )}
+            <p className="quiet">
+              On {held.cells.toLocaleString()} cells that it never met{held.split ? `; split ${held.split}` : ""}.
+            </p>
+          </dl>
+        )}
+      </header>
+      <Charts model={model.data} />
+      <Types model={model.data} />
+      <ReferenceMap />
+      <section>
+        <h2>Limits</h2>
+        <ul className="model-limits">
+          {(limits ?? []).map((limit) => (
+            <li key={limit}>{limit}</li>
+          ))}
+          <li>{bundle.notice ?? "Research use only. Not for primary diagnosis."}</li>
+        </ul>
+      </section>
+      <Provenance bundle={bundle} />
+    </article>
+  );
+}
+
+function Figured({ name, value, interval }: { name: string; value: number; interval?: { low: number; high: number } }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>
+        {value.toFixed(3)}
+        {interval && (
+          <span>
+            {" "}
+            {interval.low.toFixed(3)} to {interval.high.toFixed(3)}
+          </span>
+        )}
+      </dd>
+    </div>
+  );
+}
+
+function Panel({ title, about, children }: { title: string; about?: string; children: ReactNode }) {
+  return (
+    <section>
+      <h2>{title}</h2>
+      {about && <p className="quiet small">{about}</p>}
+      {children}
+    </section>
+  );
+}
+
+function Charts({ model }: { model: Facts }) {
+  const dark = useTheme() === "dark";
+  const drawn = useMemo(() => {
+    const types = typesOf(model);
+    const counts = countsOf(model, "cell_type");
+    const confusion = confusionOf(model);
+    const order = counts.map(({ name }) => name);
+    const attributes = attributesOf(model);
+    const points = efficiencyOf(model);
+    const bins = calibrationOf(model);
+    const panels: { title: string; about?: string; label: string; figure: Figure; height: number }[] = [];
+    if (counts.length)
+      panels.push({
+        title: "What it learnt from",
+        label: `Labelled cells of each type: ${counts.map(({ name, count }) => `${name} ${count}`).join(", ")}`,
+        figure: countsFigure(counts, types, dark),
+        height: 340,
+      });
+    if (confusion)
+      panels.push({
+        title: "What it mistakes for what",
+        label: "Confusion matrix on held-out cells; the table of types has recall and precision",
+        figure: confusionFigure(confusion.cells, order.length ? order : confusion.classes, types),
+        height: 340,
+      });
+    if (points.length)
+      panels.push({
+        title: "How many labels it takes",
+        label: "Macro-F1 by number of labels",
+        figure: efficiencyFigure(points),
+        height: 280,
+      });
+    if (bins.length)
+      panels.push({
+        title: "Whether it is as sure as it is right",
+        label: "Share of right readings by confidence",
+        figure: calibrationFigure(bins),
+        height: 280,
+      });
+    if (attributes.length)
+      panels.push({
+        title: "Attributes",
+        label: `Macro-F1 of each attribute: ${attributes.map(({ name, value }) => `${name} ${value.toFixed(2)}`).join(", ")}`,
+        figure: attributesFigure(attributes),
+        height: 340,
+      });
+    if (model.training?.length)
+      panels.push({
+        title: "Training",
+        label: "Loss by step",
+        figure: lossFigure(model.training),
+        height: 280,
+      });
+    return panels;
+  }, [model, dark]);
+  return (
+    <div className="model-charts">
+      {drawn.map(({ title, about, ...chart }) => (
+        <Panel key={title} title={title} about={about}>
+          <Chart {...chart} />
+        </Panel>
+      ))}
+    </div>
+  );
+}
+
+function Types({ model }: { model: Facts }) {
+  const held = model.figures?.held_out;
+  const types = typesOf(model);
+  if (!held?.recall || !held.precision) return null;
+  const order = types.length
+    ? types.map(({ name }) => name).filter((name) => held.classes.includes(name))
+    : held.classes;
+  return (
+    <section>
+      <h2>Each type, on held-out cells</h2>
+      <table className="table model-types">
+        <thead>
+          <tr>
+            <th scope="col">Type</th>
+            <th scope="col">recall</th>
+            <th scope="col">precision</th>
+            <th scope="col">F1</th>
+          </tr>
+        </thead>
+        <tbody>
+          {order.map((name) => {
+            const at = held.classes.indexOf(name);
+            const mark = types.find((type) => type.name === name);
+            return (
+              <tr key={name}>
+                <th scope="row">
+                  <Letter mark={mark} /> {mark?.title ?? name}
+                </th>
+                {[held.recall, held.precision, held.f1].map((column, place) => (
+                  <td key={place}>{column?.[at]?.toFixed(3)}</td>
+                ))}
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+const NO_ROWS = new Uint32Array(0);
+
+function ReferenceMap() {
+  const reference = useReference();
+  const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
+  const grouping = useMemo(() => reference.data && referenceGrouping(reference.data, "predicted"), [reference.data]);
+  const points = useMemo(
+    () => (reference.data && grouping ? { x: reference.data.x, y: reference.data.y, grouping, hidden } : null),
+    [reference.data, grouping, hidden],
+  );
+  if (!points || !reference.data?.x.length) return null;
+  const { codes, classes } = reference.data;
+  return (
+    <section>
+      <h2>Where its cells lie</h2>
+      <div className="model-map">
+        <Legend
+          groups={points.grouping.groups}
+          hidden={hidden}
+          onToggle={(group) =>
+            setHidden((now) => {
+              const next = new Set(now);
+              if (!next.delete(group)) next.add(group);
+              return next;
+            })
+          }
+        />
+        <div>
+          <LandscapeMap
+            project={null}
+            reference={points}
+            chosen={NO_ROWS}
+            tool="move"
+            onCatch={() => {}}
+            onPick={() => {}}
+            card={(_layer, row) => {
+              const mark = classes.cell_type?.[codes.cell_type?.[row] ?? 255];
+              return (
+                <p>
+                  <Letter mark={mark} /> {mark?.title}
+                </p>
+              );
+            }}
+          />
+        </div>
+      </div>
+    </section>
+  );
+}
+
+function Provenance({ bundle }: { bundle: Facts["bundle"] }) {
+  return (
+    <section>
+      <h2>Where it comes from</h2>
+      <ul className="model-sources">
+        {(bundle.sources ?? []).map((source) => (
+          <li key={source.name}>
+            <strong>{source.title}</strong>
+            <span className="quiet">
+              {[source.cells && `${source.cells.toLocaleString()} cells`, source.licence].filter(Boolean).join(", ")}
+            </span>
+            {source.citation && <p className="small">{source.citation}</p>}
+          </li>
+        ))}
+      </ul>
+      {bundle.sha256 && (
+        <p className="small">
+          sha256 <code>{bundle.sha256}</code>
+        </p>
+      )}
+      {(bundle.commands ?? []).length > 0 && <pre className="model-commands">{bundle.commands?.join("\n")}</pre>}
+    </section>
+  );
+}

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { extended, forecastWords, type Next, renewed, START, said, step } from "./queue";
+
+const next = (...images: number[]): Next[] =>
+  images.map((image) => ({ image, reason: "unsure", predicted: "monocyte", probability: 0.4 }));
+const order = (walk: { items: Next[] }) => walk.items.map(({ image }) => image);
+
+test("what is said is kept, and the walk goes on", () => {
+  let walk = said(extended(START, next(7, 8, 9)), "blast");
+  expect(walk.at).toBe(1);
+  walk = said(step(walk, -1), "monocyte");
+  expect([...walk.said]).toEqual([[7, "monocyte"]]);
+  expect(walk.at).toBe(1);
+});
+
+test("a walk ends behind its last cell and never before its first", () => {
+  const walk = extended(START, next(7));
+  expect(step(walk, -1).at).toBe(0);
+  expect(step(step(walk, 1), 1).at).toBe(1);
+  expect(said(step(walk, 1), "blast").said.size).toBe(0);
+});
+
+test("a cell comes once, however often the service offers it", () => {
+  expect(order(extended(extended(START, next(1, 2)), next(2, 3)))).toEqual([1, 2, 3]);
+});
+
+test("a new order leaves the current cell and the way behind it alone", () => {
+  const walk = said(extended(START, next(1, 2, 3, 4)), "blast");
+  expect(order(renewed(walk, next(9, 1, 3)))).toEqual([1, 2, 9, 3]);
+});
+
+test("the forecast in a sentence", () => {
+  const forecast = { target: 0.95, more: 40, low: 25, high: 80, by_class: {} };
+  expect(forecastWords(forecast)).toBe("About 40 more labels (25 to 80) to a macro-F1 of 0.95.");
+  expect(forecastWords({ ...forecast, more: 0 })).toBe("A macro-F1 of 0.95 is reached.");
+});

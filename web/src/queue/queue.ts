@@ -1,0 +1,79 @@
+/** The queue as the screen walks it: where one is, what was said, what comes next. */
+
+export interface Next {
+  image: number;
+  reason: string;
+  predicted: string | null;
+  probability: number | null;
+}
+
+export interface CurvePoint {
+  labels: number;
+  macro_f1: number;
+  low: number;
+  high: number;
+}
+
+export interface Forecast {
+  target: number;
+  more: number;
+  low: number;
+  high: number;
+  by_class: Record<string, number>;
+}
+
+export interface QueueAnswer {
+  items: Next[];
+  curve: CurvePoint[];
+  forecast: Forecast | null;
+}
+
+export type Strategy = "uncertainty" | "margin" | "diversity" | "novelty" | "typical";
+
+export const STRATEGIES: Record<Strategy, { title: string; about: string }> = {
+  uncertainty: { title: "Least certain", about: "cells of which the model is least sure" },
+  margin: { title: "Between two types", about: "cells where the first and second type lie close together" },
+  diversity: { title: "All corners", about: "cells far from one another, so that every region gets a label" },
+  novelty: { title: "Most unusual", about: "cells least like any known cell" },
+  typical: { title: "Most typical", about: "cells in the midst of many others, for the first few labels" },
+};
+
+/** A walk along the queue. Cells stay in their order, so that one can step back to what was just said. */
+export interface Walk {
+  items: Next[];
+  at: number;
+  /** What was said here, by image; null for skipped. */
+  said: ReadonlyMap<number, string | null>;
+}
+
+export const START: Walk = { items: [], at: 0, said: new Map() };
+
+/** More of the queue behind what is known; a cell comes once. */
+export function extended(walk: Walk, fresh: Next[]): Walk {
+  const known = new Set(walk.items.map(({ image }) => image));
+  return { ...walk, items: [...walk.items, ...fresh.filter(({ image }) => !known.has(image))] };
+}
+
+/** Say something about the current cell and go on. */
+export function said(walk: Walk, label: string | null): Walk {
+  const item = walk.items[walk.at];
+  if (!item) return walk;
+  return { ...walk, at: walk.at + 1, said: new Map([...walk.said, [item.image, label]]) };
+}
+
+export function step(walk: Walk, by: 1 | -1): Walk {
+  return { ...walk, at: Math.min(walk.items.length, Math.max(0, walk.at + by)) };
+}
+
+/** Take up the queue in a new order behind the current cell: what was not reached yet is chosen anew. */
+export function renewed(walk: Walk, fresh: Next[]): Walk {
+  return extended({ ...walk, items: walk.items.slice(0, walk.at + 1) }, fresh);
+}
+
+/** What the forecast says in a sentence. */
+export function forecastWords(forecast: Forecast): string {
+  const target = `macro-F1 of ${forecast.target.toFixed(2)}`;
+  if (forecast.more <= 0) return `A ${target} is reached.`;
+  const range = forecast.low === forecast.high ? "" : ` (${Math.max(0, forecast.low)} to ${forecast.high})`;
+  return `About ${forecast.more} more labels${range} to a ${target}.`;
+}
