@@ -16,7 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "space": set(),
     "readings": set(),
     "network": {"images", "space"},
-    "encoder": {"images"},
+    "encoder": {"bundle", "images"},
     "bundle": {"images", "space"},
     "engine": {"bundle", "images", "network", "readings", "space"},
     "study": {"bundle", "encoder", "images", "network", "space"},

