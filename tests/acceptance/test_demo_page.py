@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 from rich.console import Console
 
 from hemosight.demo import Outcome, run_demo
@@ -17,27 +14,6 @@ from hemosight.engine import Engine
 from hemosight.images.synthetic import draw_smear
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
-
-
-def _chromium() -> str | None:
-    """Where a Chromium lies: the one named, the system's, or playwright's own."""
-    for name in (os.environ.get("HEMOSIGHT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
-        if name and (path := shutil.which(name)):
-            return path
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    return own if Path(own).exists() else None
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = _chromium()
-    if path is None:
-        pytest.skip("no Chromium is installed")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,7 @@ export interface Fact {
 export interface Comment {
   id: number;
   user: number | null;
+  name: string;
   at: string;
   text: string;
 }

@@ -279,7 +279,7 @@ function Told({ detail, mayComment }: { detail: ImageDetail; mayComment: boolean
       who: nameOf(fact.user),
       text: fact.kind === "clear" ? VERBS.clear : `${VERBS[fact.kind]} ${titled(fact.label)}`,
     })),
-    ...detail.comments.map(({ id, at, user, text }) => ({ key: `c${id}`, at, who: nameOf(user), text: `“${text}”` })),
+    ...detail.comments.map(({ id, at, name, text }) => ({ key: `c${id}`, at, who: name, text: `“${text}”` })),
   ].sort((a, b) => b.at.localeCompare(a.at));
   const submit = (event: FormEvent) => {
     event.preventDefault();

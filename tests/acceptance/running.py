@@ -1,0 +1,78 @@
+"""A Chromium and a service to run: what the fixtures of these tests start."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+PAGE = Path(__file__).parents[2] / "src/hemosight/service/static/index.html"
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+"""Chromium's switches: it works as root, without a graphics card, and asks nobody for anything."""
+
+
+def chromium() -> str | None:
+    """Where a Chromium lies: the one named, the system's, or playwright's own."""
+    for name in (os.environ.get("HEMOSIGHT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and (path := shutil.which(name)):
+            return path
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+class Serving:
+    """``hemosight serve`` as a process of its own, on a port that it keeps when it is started again."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.options = options
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.said = folder / "said.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "hemosight", "serve", "--data-dir", str(self.folder / "data")]
+        with self.said.open("ab") as out:
+            self._process = subprocess.Popen(
+                [*command, "--port", str(self.port), *self.options], stdout=out, stderr=subprocess.STDOUT
+            )
+        for _ in range(600):
+            if self._process.poll() is not None:
+                pytest.fail(f"the service ended: {self.said.read_text()[-2000:]}")
+            try:
+                with urllib.request.urlopen(f"{self.address}/readyz", timeout=2):  # noqa: S310 -- our own service
+                    return
+            except OSError:
+                time.sleep(0.2)
+        pytest.fail("the service did not get ready")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(60)
+            self._process = None
+
+    def first_link(self) -> str:
+        """The link that makes the first administrator."""
+        return re.findall(r"http\S+/first-run\?token=\S+", self.said.read_text())[-1]
