@@ -154,6 +154,7 @@ class Engine:
         like: Vector | None = None,
         label_set: str = CELL_TYPE,
         support: SupportSet | None = None,
+        reader: Reader | None = None,
         scale: float = 1.0,
     ) -> Heat:
         """Where in a crop its reading comes from (Grad-CAM++), in the crop's own pixels: height x width, 0 to 1.
@@ -164,6 +165,8 @@ class Engine:
             The class that is asked about; what the crop is read as where None.
         like
             Another cell's vector: where the crop resembles it, instead of where a class comes from.
+        reader
+            Reads instead of the label set's reader, such as one that has learnt from corrections.
 
         The other parameters are as for :meth:`stream`. Raises :class:`~hemosight.errors.UnreadableImage` and
         :class:`~hemosight.errors.UnknownName`. ``explain.png(explain.overlay(heat))`` is a layer for a page.
@@ -173,7 +176,7 @@ class Engine:
         if like is not None:
             heat = explain.likeness_heat(features[0], like)
         else:
-            reader, _ = self._reader(label_set, support)
+            reader = reader or self._reader(label_set, support)[0]
             heat = explain.class_heat(features[0], reader, label or str(reader.predict(vectors)[0]), vectors[0])
         height, width, _ = pixels.shape
         return explain.onto_crop(heat, height, width, crop=self.network.preprocessing.crop, scale=scale)

@@ -448,6 +448,12 @@ class Desk:
             revision=0 if opinion is None else opinion.taught,
         )
 
+    def reader(self, label_set: str) -> Reader | None:
+        """What reads a label set now; None where nothing has been learnt of it. Raises as :meth:`question`."""
+        self.settle(label_set)
+        with self._lock:
+            return self._opinion(self._question(label_set).id).reader
+
     def vector(self, image: int) -> NDArray[np.float32] | None:
         """An image's vector; None where it is not read. Raises :class:`~hemosight.errors.NothingThere`."""
         self.catch_up()
