@@ -1,7 +1,5 @@
-import { useQuery } from "@tanstack/react-query";
-import { get } from "../api/client";
-import type { Mark } from "../api/types";
 import { KEY_CARD } from "../gallery/keys";
+import { useReference } from "../landscape/reference";
 import { Letter } from "../ui/marks";
 import "./help.scss";
 
@@ -53,13 +51,7 @@ const QUEUE_KEYS: [string, string][] = [
 /** Where else to look: the keys, a short tour, and what this is not for. */
 export default function Help() {
   // The types' own letters, from the model in use.
-  const model = useQuery({
-    queryKey: ["model"],
-    queryFn: ({ signal }) => get<{ classes?: Record<string, Mark[]> | Mark[] }>("/model", {}, signal),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
-  const classes = model.data?.classes;
-  const types = (Array.isArray(classes) ? classes : (classes?.cell_type ?? [])).filter((mark) => mark?.key);
+  const types = useReference().data?.classes.cell_type ?? [];
   return (
     <div className="sheet help">
       <h1>Help</h1>

@@ -14,7 +14,6 @@ import { LandscapeMap, type Points, type Tool } from "./Map";
 import { referenceGrouping, useReference } from "./reference";
 import type { Layer } from "./renderer";
 import { Selected } from "./Selected";
-import "./landscape.scss";
 
 /** Beyond this novelty a cell lies farther out than 99 of 100 known cells. */
 const USUAL = 1;

@@ -16,7 +16,7 @@ export function Legend({ groups, hidden, onToggle, onSelect }: Props) {
   return (
     <ul className="legend" aria-label="Colours">
       {groups.map((group, index) =>
-        group.count === 0 && group.faint ? null : (
+        group.count === 0 && (group.faint || group.letter === "?") ? null : (
           <li key={group.title} className={hidden.has(index) ? "legend-off" : undefined}>
             <Form.Check
               id={`legend-${index}`}

@@ -15,6 +15,7 @@ import { type Grouping, middles, paletteOf, rgb } from "./grouping";
 import { caught, type Loop, thinned } from "./lasso";
 import { Grid } from "./nearest";
 import { type Layer, Renderer } from "./renderer";
+import "./landscape.scss";
 
 export interface Points {
   x: Float32Array;

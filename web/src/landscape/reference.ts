@@ -14,8 +14,6 @@ export interface Reference {
   classes: Record<string, Mark[]>;
 }
 
-type Named = string | Partial<Mark>;
-
 const GREYS = { light: "#868c94", dark: "#7a818a" };
 const SOURCES = [
   { light: "#3b5bdb", dark: "#6f8bf5" },
@@ -24,31 +22,16 @@ const SOURCES = [
   { light: "#6f4bd4", dark: "#b6b1f1" },
 ];
 
-function marksOf(named: Named[], colours = SOURCES): Mark[] {
-  return named.map((given, index) => {
-    const part = typeof given === "string" ? { name: given } : given;
-    const name = part.name ?? part.title ?? String(index);
-    return {
-      title: part.title ?? name,
-      key: letterOf(index),
-      ...(colours[index % colours.length] ?? GREYS),
-      ...part,
-      name,
-    };
-  });
+function sourceMark(name: string, index: number): Mark {
+  return { name, title: name, key: letterOf(index), ...SOURCES[index % SOURCES.length]! };
 }
 
 /** Read the service's container. */
 export function decodeReference(buffer: ArrayBuffer): Reference {
   const { header, arrays } = unpack(buffer);
   const { x, y, ...codes } = arrays;
-  const attributes = (header.attributes ?? {}) as Record<string, Named[] | { classes: Named[] }>;
-  const classes: Record<string, Mark[]> = {
-    cell_type: marksOf((header.classes ?? []) as Named[]),
-    source: marksOf((header.sources ?? []) as Named[]),
-  };
-  for (const [name, given] of Object.entries(attributes))
-    classes[name] = marksOf("classes" in given ? given.classes : given);
+  const sources = (header.sources ?? []) as string[];
+  const classes = { ...(header.sets as Record<string, Mark[]>), source: sources.map(sourceMark) };
   return { x: x as Float32Array, y: y as Float32Array, codes: codes as Record<string, Uint8Array>, classes };
 }
 

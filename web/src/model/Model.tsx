@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useMemo, useState } from "react";
 import { get } from "../api/client";
+import type { Mark } from "../api/types";
 import { useTheme } from "../app/theme";
 import { Chart, type Figure } from "../charts/Chart";
 import { Legend } from "../landscape/Legend";
@@ -11,13 +12,13 @@ import { Failure, Loading } from "../ui/states";
 import { when } from "../ui/time";
 import {
   attributesOf,
+  type Confusion,
   calibrationOf,
   confusionOf,
   countsOf,
-  efficiencyOf,
   type Model as Facts,
+  inOrder,
   plain,
-  typesOf,
 } from "./facts";
 import {
   attributesFigure,
@@ -36,10 +37,13 @@ export default function Model() {
     queryFn: ({ signal }) => get<Facts>("/model", {}, signal),
     staleTime: Number.POSITIVE_INFINITY,
   });
-  if (model.isPending) return <Loading what="Looking up the model" />;
+  // The marks of types come with the map of the bundle's own cells.
+  const reference = useReference();
+  const types = reference.data?.classes.cell_type ?? NO_TYPES;
+  if (model.isPending || reference.isPending) return <Loading what="Looking up the model" />;
   if (model.isError) return <Failure fault={model.error} retry={() => model.refetch()} />;
-  const { bundle, figures, limits } = model.data;
-  const held = figures?.held_out;
+  const { bundle, figures, limits, confusion } = model.data;
+  const held = figures.held_out;
   return (
     <article className="sheet sheet-wide model">
       <header>
@@ -62,16 +66,15 @@ export default function Model() {
           </dl>
         )}
       </header>
-      <Charts model={model.data} />
-      <Types model={model.data} />
+      <Charts model={model.data} types={types} />
+      {confusion && <Types confusion={confusion} types={types} />}
       <ReferenceMap />
       <section>
         <h2>Limits</h2>
         <ul className="model-limits">
-          {(limits ?? []).map((limit) => (
+          {limits.map((limit) => (
             <li key={limit}>{limit}</li>
           ))}
-          <li>{bundle.notice ?? "Research use only. Not for primary diagnosis."}</li>
         </ul>
       </section>
       <Provenance bundle={bundle} />
@@ -106,15 +109,13 @@ function Panel({ title, about, children }: { title: string; about?: string; chil
   );
 }
 
-function Charts({ model }: { model: Facts }) {
+function Charts({ model, types }: { model: Facts; types: Mark[] }) {
   const dark = useTheme() === "dark";
   const drawn = useMemo(() => {
-    const types = typesOf(model);
-    const counts = countsOf(model, "cell_type");
-    const confusion = confusionOf(model);
-    const order = counts.map(({ name }) => name);
+    const counts = countsOf(model, "cell_type", types);
+    const { confusion } = model;
     const attributes = attributesOf(model);
-    const points = efficiencyOf(model);
+    const points = model.label_efficiency ?? [];
     const bins = calibrationOf(model);
     const panels: { title: string; about?: string; label: string; figure: Figure; height: number }[] = [];
     if (counts.length)
@@ -128,7 +129,7 @@ function Charts({ model }: { model: Facts }) {
       panels.push({
         title: "What it mistakes for what",
         label: "Confusion matrix on held-out cells; the table of types has recall and precision",
-        figure: confusionFigure(confusion.cells, order.length ? order : confusion.classes, types),
+        figure: confusionFigure(confusionOf(confusion), inOrder(confusion.classes, types), types),
         height: 340,
       });
     if (points.length)
@@ -160,7 +161,7 @@ function Charts({ model }: { model: Facts }) {
         height: 280,
       });
     return panels;
-  }, [model, dark]);
+  }, [model, types, dark]);
   return (
     <div className="model-charts">
       {drawn.map(({ title, about, ...chart }) => (
@@ -172,13 +173,8 @@ function Charts({ model }: { model: Facts }) {
   );
 }
 
-function Types({ model }: { model: Facts }) {
-  const held = model.figures?.held_out;
-  const types = typesOf(model);
-  if (!held?.recall || !held.precision) return null;
-  const order = types.length
-    ? types.map(({ name }) => name).filter((name) => held.classes.includes(name))
-    : held.classes;
+function Types({ confusion, types }: { confusion: Confusion; types: Mark[] }) {
+  const order = inOrder(confusion.classes, types);
   return (
     <section>
       <h2>Each type, on held-out cells</h2>
@@ -193,14 +189,14 @@ function Types({ model }: { model: Facts }) {
         </thead>
         <tbody>
           {order.map((name) => {
-            const at = held.classes.indexOf(name);
+            const at = confusion.classes.indexOf(name);
             const mark = types.find((type) => type.name === name);
             return (
               <tr key={name}>
                 <th scope="row">
                   <Letter mark={mark} /> {mark?.title ?? name}
                 </th>
-                {[held.recall, held.precision, held.f1].map((column, place) => (
+                {[confusion.recall, confusion.precision, confusion.f1].map((column, place) => (
                   <td key={place}>{column?.[at]?.toFixed(3)}</td>
                 ))}
               </tr>
@@ -212,6 +208,7 @@ function Types({ model }: { model: Facts }) {
   );
 }
 
+const NO_TYPES: Mark[] = [];
 const NO_ROWS = new Uint32Array(0);
 
 function ReferenceMap() {
@@ -267,7 +264,7 @@ function Provenance({ bundle }: { bundle: Facts["bundle"] }) {
     <section>
       <h2>Where it comes from</h2>
       <ul className="model-sources">
-        {(bundle.sources ?? []).map((source) => (
+        {bundle.sources.map((source) => (
           <li key={source.name}>
             <strong>{source.title}</strong>
             <span className="quiet">
@@ -277,12 +274,12 @@ function Provenance({ bundle }: { bundle: Facts["bundle"] }) {
           </li>
         ))}
       </ul>
-      {bundle.sha256 && (
+      {bundle.identity && (
         <p className="small">
-          sha256 <code>{bundle.sha256}</code>
+          sha256 <code>{bundle.identity}</code>
         </p>
       )}
-      {(bundle.commands ?? []).length > 0 && <pre className="model-commands">{bundle.commands?.join("\n")}</pre>}
+      {bundle.commands.length > 0 && <pre className="model-commands">{bundle.commands.join("\n")}</pre>}
     </section>
   );
 }

@@ -23,11 +23,6 @@ export interface HeldOut {
   macro_f1: Interval;
   accuracy?: Interval;
   calibration_error?: number;
-  classes: string[];
-  precision?: number[];
-  recall?: number[];
-  f1?: number[];
-  confusion?: number[][];
 }
 
 export interface Bin {
@@ -47,40 +42,47 @@ export interface Model {
   bundle: {
     name: string;
     version: string;
-    created?: string;
-    notice?: string;
-    backbone?: string;
-    sha256?: string;
-    space?: string;
-    sources?: Source[];
-    commands?: string[];
-    label_sets?: Record<string, { classes: string[]; counts: Record<string, number>; classifier?: string }>;
-    encoder_provenance?: Record<string, unknown>;
-    preprocessing?: Record<string, unknown>;
+    created: string;
+    notice: string;
+    backbone: string;
+    /** sha256 of the whole. */
+    identity: string;
+    cells: number;
+    dimensions: number;
+    preprocessing: Record<string, unknown>;
+    provenance: Record<string, unknown>;
+    sources: Source[];
+    commands: string[];
   };
-  figures?: { held_out?: HeldOut; attributes?: Record<string, unknown>; scanner_control?: Record<string, unknown> };
-  confusion?: unknown;
-  calibration?: unknown;
-  label_efficiency?: unknown;
-  training?: { step: number; loss: number }[] | null;
-  classes?: Mark[] | Record<string, Mark[]>;
-  limits?: string[];
+  label_sets: { name: string; title: string; classes: string[]; counts: Record<string, number> }[];
+  figures: { held_out?: HeldOut; attributes?: Record<string, unknown> };
+  confusion: Confusion | null;
+  calibration: { error: number; bins?: number | Bin[] } | null;
+  label_efficiency: EfficiencyPoint[] | null;
+  training: { step: number; loss: number }[] | null;
+  classes: string[];
+  limits: string[];
 }
 
-/** Marks of the cell types. */
-export function typesOf(model: Model): Mark[] {
-  const { classes } = model;
-  if (!classes) return [];
-  return Array.isArray(classes) ? classes : (classes.cell_type ?? []);
+export interface Confusion {
+  classes: string[];
+  counts: number[][];
+  precision: number[];
+  recall: number[];
+  f1: number[];
 }
 
-/** Cells of each class in the support set, most first where nothing else orders them. */
-export function countsOf(model: Model, labelSet: string): { name: string; count: number }[] {
-  const set = model.bundle.label_sets?.[labelSet];
+/** Cells of each class in the support set, in the order of `marks`: the differential's. */
+export function countsOf(model: Model, labelSet: string, marks: Mark[]): { name: string; count: number }[] {
+  const set = model.label_sets.find(({ name }) => name === labelSet);
   if (!set) return [];
-  const types = typesOf(model).map(({ name }) => name);
-  const known = labelSet === "cell_type" && types.length ? types : set.classes;
-  return known.filter((name) => name in set.counts).map((name) => ({ name, count: set.counts[name]! }));
+  return inOrder(Object.keys(set.counts), marks).map((name) => ({ name, count: set.counts[name]! }));
+}
+
+/** Names as marks list them; those without a mark last. */
+export function inOrder(names: string[], marks: Mark[]): string[] {
+  const known = marks.map(({ name }) => name).filter((name) => names.includes(name));
+  return [...known, ...names.filter((name) => !known.includes(name))];
 }
 
 export interface ConfusionCell {
@@ -91,44 +93,22 @@ export interface ConfusionCell {
 }
 
 /** The confusion matrix as cells, shares being of the cells of the true class. */
-export function confusionOf(model: Model): { classes: string[]; cells: ConfusionCell[] } | null {
-  const given = model.confusion as { classes?: string[]; matrix?: number[][] } | number[][] | null | undefined;
-  const held = model.figures?.held_out;
-  const matrix = Array.isArray(given) ? given : (given?.matrix ?? held?.confusion);
-  const classes = (Array.isArray(given) ? undefined : given?.classes) ?? held?.classes;
-  if (!matrix || !classes) return null;
-  const cells = matrix.flatMap((row, t) => {
+export function confusionOf({ classes, counts }: Confusion): ConfusionCell[] {
+  return counts.flatMap((row, t) => {
     const total = row.reduce((sum, count) => sum + count, 0);
     return row.map((count, r) => ({ truth: classes[t]!, read: classes[r]!, count, share: total ? count / total : 0 }));
   });
-  return { classes, cells };
 }
 
-/** How often the model is right when it says how sure it is; empty where that was not measured. */
+/** How often the model is right when it says how sure it is; empty where only the error was kept. */
 export function calibrationOf(model: Model): Bin[] {
-  const given = model.calibration as { bins?: unknown[] } | unknown[] | null | undefined;
-  const bins = Array.isArray(given) ? given : (given?.bins ?? []);
-  return (bins as Record<string, number>[])
-    .map((bin) => ({
-      confidence: bin.confidence ?? ((bin.low ?? 0) + (bin.high ?? 1)) / 2,
-      accuracy: bin.accuracy ?? Number.NaN,
-      cells: bin.cells ?? bin.count ?? bin.n ?? 0,
-    }))
-    .filter((bin) => bin.cells > 0 && Number.isFinite(bin.accuracy));
-}
-
-/** Macro-F1 by number of labels; empty where that was not measured. */
-export function efficiencyOf(model: Model): EfficiencyPoint[] {
-  const given = model.label_efficiency as { points?: unknown[]; curve?: unknown[] } | unknown[] | null | undefined;
-  const points = Array.isArray(given) ? given : (given?.points ?? given?.curve ?? []);
-  return (points as EfficiencyPoint[])
-    .filter(({ labels, macro_f1 }) => labels > 0 && Number.isFinite(macro_f1))
-    .sort((a, b) => a.labels - b.labels);
+  const bins = model.calibration?.bins;
+  return Array.isArray(bins) ? bins.filter((bin) => bin.cells > 0) : [];
 }
 
 /** Macro-F1 of every attribute that was measured. */
 export function attributesOf(model: Model): ({ name: string } & Interval)[] {
-  return Object.entries(model.figures?.attributes ?? {})
+  return Object.entries(model.figures.attributes ?? {})
     .filter((entry): entry is [string, { macro_f1: Interval }] => {
       const told = entry[1] as { macro_f1?: Interval } | null;
       return typeof told === "object" && typeof told?.macro_f1?.value === "number";

@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { Button, Dropdown, Form } from "react-bootstrap";
-import { address, fetchFrom, get, ServiceFault } from "../api/client";
-import { useCases, useProject, useSession } from "../api/queries";
+import { address, fetchFrom, get } from "../api/client";
+import { useCases, useMembers, useProject, useSession } from "../api/queries";
 import type { List } from "../api/types";
 import { useTheme } from "../app/theme";
 import { Chart } from "../charts/Chart";
@@ -10,7 +10,7 @@ import { decode } from "../columns/columns";
 import { useDesk, useRoom } from "../project/context";
 import { Empty, Failure, Loading } from "../ui/states";
 import { Crops } from "./Crops";
-import { type Agreement, bundleName, byName, type Differential, type Signature, strength } from "./differential";
+import { type Agreement, byName, type Differential, percent, type Signature, strength } from "./differential";
 import { sharesFigure } from "./figure";
 import { Reclassified } from "./Reclassified";
 import { SignOff } from "./SignOff";
@@ -31,7 +31,7 @@ const FORMATS: [string, string][] = [
 export default function Report() {
   const { project } = useRoom();
   const queries = useQueryClient();
-  const [chosen, setChosen] = useState<string | null>(null);
+  const [chosen, setChosen] = useState<number | null>(null);
   const cases = useCases(project.id);
   // A project's settings may change in another browser; what was opened with may be old.
   const settings = useProject(project.id).data ?? project;
@@ -44,12 +44,12 @@ export default function Report() {
     queryFn: ({ signal }) => get<Differential>(`/projects/${project.id}/differential`, { case: chosen }, signal),
   });
   const agreement = useQuery({
-    queryKey: [...root, "agreement"],
-    queryFn: ({ signal }) => get<Agreement>(`/projects/${project.id}/agreement`, {}, signal),
+    queryKey: [...root, "agreement", chosen],
+    queryFn: ({ signal }) => get<Agreement>(`/projects/${project.id}/agreement`, { case: chosen }, signal),
   });
   const signatures = useQuery({
-    queryKey: [...root, "signatures", chosen],
-    queryFn: ({ signal }) => get<List<Signature>>(`/projects/${project.id}/signatures`, { case: chosen }, signal),
+    queryKey: [...root, "signatures"],
+    queryFn: ({ signal }) => get<List<Signature>>(`/projects/${project.id}/signatures`, {}, signal),
   });
   const columns = useQuery({
     queryKey: [...root, "columns"],
@@ -73,9 +73,9 @@ export default function Report() {
   if (differential.isPending) return <Loading what="Counting the cells" />;
   if (differential.isError) return <Failure fault={differential.error} retry={() => differential.refetch()} />;
   const data = differential.data;
-  const ofCase = columns.data?.cases.find(({ key }) => key === chosen)?.id ?? null;
   const counted = data.rows.some((row) => row.before.count || row.after.count);
-  const heading = chosen ?? project.name;
+  const key = cases.data?.find(({ id }) => id === chosen)?.key;
+  const heading = key ? `${project.name}, case ${key}` : project.name;
   const signed = signatures.data?.items ?? [];
 
   return (
@@ -84,7 +84,7 @@ export default function Report() {
         <div>
           <h1>Differential: {heading}</h1>
           <p className="quiet">
-            {data.total.toLocaleString()} leukocytes, read by {bundleName(data.bundle) || "the model"}
+            {data.total.toLocaleString()} leukocytes, read by {data.bundle}
             {data.revision > 0 && `, taught by labels up to ${data.revision}`}
           </p>
         </div>
@@ -94,11 +94,11 @@ export default function Report() {
               size="sm"
               aria-label="Case"
               value={chosen ?? ""}
-              onChange={(event) => setChosen(event.target.value || null)}
+              onChange={(event) => setChosen(Number(event.target.value) || null)}
             >
               <option value="">All cells</option>
-              {cases.data?.map(({ key }) => (
-                <option key={key} value={key}>
+              {cases.data?.map(({ id, key }) => (
+                <option key={id} value={id}>
                   Case {key}
                 </option>
               ))}
@@ -156,7 +156,7 @@ export default function Report() {
               />
             )}
           </aside>
-          {columns.data && <Crops columns={columns.data} ofCase={ofCase} project={project.id} />}
+          {columns.data && <Crops columns={columns.data} ofCase={chosen} project={project.id} />}
         </div>
       ) : (
         <Empty title="Nothing is counted yet">The differential begins with the first cell that has been read.</Empty>
@@ -167,26 +167,39 @@ export default function Report() {
 }
 
 function Agrees({ agreement, failed }: { agreement: Agreement | undefined; failed: unknown }) {
-  if (failed instanceof ServiceFault && failed.status !== 404) return null;
+  const { project } = useRoom();
+  const members = useMembers(project.id);
+  const who = (id: number) => {
+    const user = members.data?.find((member) => member.user.id === id)?.user;
+    return user?.display || user?.name || `person ${id}`;
+  };
+  if (failed) return null;
   const told = agreement?.human_model;
   return (
     <section className="report-agreement">
       <h2>Agreement</h2>
       {told && told.n > 0 ? (
         <p>
-          {told.n.toLocaleString()} cells labelled: you and the model agree on {(100 * told.agreement).toFixed(0)}%.
-          <br />
-          Kappa {told.kappa.toFixed(2)}{" "}
-          <span className="quiet">
-            ({told.low.toFixed(2)} to {told.high.toFixed(2)}, {strength(told.kappa)})
-          </span>
+          People and model agree on {told.agreement !== null && percent(told.agreement)} of {told.n.toLocaleString()}{" "}
+          labelled cells.
+          {told.kappa !== null && (
+            <>
+              <br />
+              Kappa {told.kappa.toFixed(2)}{" "}
+              <span className="quiet">
+                {told.low !== null && told.high !== null && `${told.low.toFixed(2)} to ${told.high.toFixed(2)}, `}
+                {strength(told.kappa)}
+              </span>
+            </>
+          )}
         </p>
       ) : (
         <p className="quiet">No cell has been labelled by a person yet.</p>
       )}
       {agreement?.humans.map(({ a, b, kappa, n }) => (
         <p key={`${a} ${b}`}>
-          {a} and {b}: kappa {kappa.toFixed(2)} <span className="quiet">on {n} cells</span>
+          {who(a)} and {who(b)}: {kappa === null ? "too few cells" : `kappa ${kappa.toFixed(2)}`}{" "}
+          <span className="quiet">on {n} cells</span>
         </p>
       ))}
     </section>

@@ -5,11 +5,11 @@ import { send } from "../api/client";
 import type { Project, User } from "../api/types";
 import { FaultLine } from "../ui/states";
 import { when } from "../ui/time";
-import { blocking, bundleName, type Differential, personName, type Signature } from "./differential";
+import { blocking, type Differential, type Signature, standing } from "./differential";
 
 interface Props {
   project: Project;
-  chosen: string | null;
+  chosen: number | null;
   differential: Differential;
   signatures: Signature[];
   user: User;
@@ -19,16 +19,17 @@ interface Props {
 /** Who signed what, and signing; what stands in the way is said before one tries. */
 export function SignOff({ project, chosen, differential, signatures, user, onSigned }: Props) {
   const [note, setNote] = useState("");
-  const first = signatures.find((each) => each.role === "first");
-  const second = signatures.find((each) => each.role === "second");
-  const role = first ? "second" : "first";
+  const first = standing(signatures, chosen, "first");
+  const second = standing(signatures, chosen, "second");
+  // A second signature stands under the very counts of the first; after a new label both sign again.
+  const role = first?.current && project.second_signer && !second?.current ? "second" : "first";
   const blocks = blocking(differential);
   const sign = useMutation({
     mutationFn: () =>
       send("POST", `/projects/${project.id}/signatures`, {
         role,
-        ...(chosen ? { case: chosen } : {}),
-        ...(note.trim() ? { note: note.trim() } : {}),
+        case: chosen,
+        note: note.trim(),
       }),
     onSuccess: () => {
       setNote("");
@@ -39,29 +40,30 @@ export function SignOff({ project, chosen, differential, signatures, user, onSig
     event.preventDefault();
     sign.mutate();
   };
-  const wanted = !first || (project.second_signer && !second);
-  const own = first && personName(first.user) === (user.display || user.name);
+  const given = signatures.filter((each) => each.case === chosen);
+  const wanted = !first?.current || role === "second";
+  const own = first?.user === user.id;
   const may = project.role !== "viewer" && !project.archived;
 
   return (
     <section className="sign">
       <h2>Signatures</h2>
-      {signatures.map((each) => (
+      {given.map((each) => (
         <p key={each.id} className="sign-given">
-          <strong>{personName(each.user)}</strong>
+          <strong>{each.name}</strong>
           {each.role === "second" && <span className="quiet"> second signer</span>}
           <br />
           {when(each.at)}
           <br />
           <span className="quiet small">
-            {bundleName(each.bundle)}, labels up to {each.revision}
+            {each.differential.bundle}, labels up to {each.revision}
           </span>
           {each.note && (
             <>
               <br />“{each.note}”
             </>
           )}
-          {each.revision < differential.revision && (
+          {!each.current && (
             <>
               <br />
               <span className="sign-old">Labels have changed since this signature.</span>
@@ -70,7 +72,7 @@ export function SignOff({ project, chosen, differential, signatures, user, onSig
         </p>
       ))}
       {!wanted || !may ? (
-        signatures.length === 0 && <p className="quiet">Not signed.</p>
+        given.length === 0 && <p className="quiet">Not signed.</p>
       ) : role === "second" && own ? (
         <p className="quiet">Another person must sign second.</p>
       ) : (

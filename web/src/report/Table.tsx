@@ -66,7 +66,7 @@ export function Table({ differential, marks }: { differential: Differential; mar
         {Object.entries(apart).map(([name, count]) => (
           <div key={name} data-apart={name}>
             <dt>{marks.get(name)?.title ?? name}s, counted apart</dt>
-            <dd>{countOf(count)}</dd>
+            <dd>{count.after}</dd>
           </div>
         ))}
         <div>
@@ -80,11 +80,4 @@ export function Table({ differential, marks }: { differential: Differential; mar
       </dl>
     </>
   );
-}
-
-/** What is counted apart may come as a number or as before and after. */
-function countOf(count: unknown): number {
-  if (typeof count === "number") return count;
-  const after = (count as { after?: number | { count: number } } | null)?.after;
-  return typeof after === "number" ? after : (after?.count ?? 0);
 }

@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
 import {
   blocking,
-  bundleName,
   change,
   changed,
   type Differential,
   type DifferentialRow,
   interval,
   percent,
-  personName,
   representatives,
+  type Signature,
+  standing,
   strength,
 } from "./differential";
 
@@ -24,14 +24,15 @@ const row = (label: string, before: number, after: number): DifferentialRow => (
 const differential: Differential = {
   total: 200,
   rows: [row("neutrophil", 112, 112), row("monocyte", 17, 12), row("ig", 6, 11)],
-  apart: { platelet: 4 },
+  apart: { platelet: { before: 4, after: 5 } },
   erythroblasts_per_100: 0.5,
   unsure: 1,
   unreviewed: 80,
-  unread: 3,
+  waiting: 3,
+  unreadable: 0,
   reclassified: [{ from: "monocyte", to: "ig", count: 5 }],
   revision: 31,
-  bundle: { name: "lite0", version: "0.2.0" },
+  bundle: "lite0 0.2.0",
 };
 
 test("shares have one decimal, intervals say to", () => {
@@ -46,14 +47,26 @@ test("a change carries its sign, and nothing where nothing changed", () => {
 
 test("unread and unsure cells block a signature; cells that nobody looked at do not", () => {
   expect(blocking(differential)).toEqual(["3 cells are not read yet", "1 cell is marked unsure"]);
-  expect(blocking({ ...differential, unread: 0, unsure: 0 })).toEqual([]);
+  expect(blocking({ ...differential, waiting: 0, unsure: 0 })).toEqual([]);
 });
 
-test("names, however they are written", () => {
-  expect(bundleName({ name: "lite0", version: "0.2.0" })).toBe("lite0 0.2.0");
-  expect(bundleName("lite0 0.2.0")).toBe("lite0 0.2.0");
-  expect(personName({ display: "A. Adams", name: "adams" })).toBe("A. Adams");
-  expect(personName("adams")).toBe("adams");
+test("the newest signature of these cells in that role stands", () => {
+  const sign = (id: number, ofCase: number | null, role: Signature["role"]): Signature => ({
+    id,
+    case: ofCase,
+    user: 1,
+    name: "A. Adams",
+    at: "2026-11-24T12:00:00Z",
+    role,
+    note: "",
+    revision: id,
+    current: true,
+    differential,
+  });
+  const all = [sign(1, null, "first"), sign(2, 7, "first"), sign(3, null, "first"), sign(4, 7, "second")];
+  expect(standing(all, null, "first")?.id).toBe(3);
+  expect(standing(all, 7, "second")?.id).toBe(4);
+  expect(standing(all, null, "second")).toBeUndefined();
 });
 
 test("words of Landis and Koch", () => {

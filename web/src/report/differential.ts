@@ -26,29 +26,45 @@ export interface Differential {
   total: number;
   rows: DifferentialRow[];
   /** Cells counted beside the leukocytes, by type. */
-  apart: Record<string, number>;
+  apart: Record<string, { before: number; after: number }>;
   erythroblasts_per_100: number | null;
   unsure: number;
   unreviewed: number;
-  unread?: number;
+  /** Not read yet. */
+  waiting: number;
+  unreadable: number;
   reclassified: Moved[];
+  /** The newest label among these cells. */
   revision: number;
-  bundle: unknown;
+  bundle: string;
+}
+
+/** Agreement beyond chance; null where it says nothing. */
+export interface Kappa {
+  kappa: number | null;
+  low: number | null;
+  high: number | null;
+  agreement: number | null;
+  n: number;
 }
 
 export interface Agreement {
-  human_model: { kappa: number; low: number; high: number; agreement: number; n: number } | null;
-  humans: { a: string | number; b: string | number; kappa: number; n: number }[];
+  human_model: Kappa;
+  humans: (Kappa & { a: number; b: number })[];
 }
 
 export interface Signature {
   id: number;
-  user: unknown;
+  case: number | null;
+  user: number;
+  name: string;
   at: string;
   role: "first" | "second";
-  bundle: unknown;
+  note: string;
   revision: number;
-  note: string | null;
+  /** Whether nobody labelled any of its cells since. */
+  current: boolean;
+  differential: Differential;
 }
 
 /** A share as a whole report writes it: one decimal, as 200 cells give no more. */
@@ -76,29 +92,19 @@ export function changed(differential: Differential): DifferentialRow[] {
 export function blocking(differential: Differential): string[] {
   const said: string[] = [];
   const cells = (n: number) => (n === 1 ? "1 cell is" : `${n} cells are`);
-  if (differential.unread) said.push(`${cells(differential.unread)} not read yet`);
+  if (differential.waiting) said.push(`${cells(differential.waiting)} not read yet`);
+  if (differential.unreadable) said.push(`${cells(differential.unreadable)} unreadable`);
   if (differential.unsure) said.push(`${cells(differential.unsure)} marked unsure`);
   return said;
 }
 
-/** A bundle by name and version, however the service wrote it. */
-export function bundleName(bundle: unknown): string {
-  if (typeof bundle === "string") return bundle;
-  if (bundle && typeof bundle === "object") {
-    const { name, version } = bundle as { name?: string; version?: string };
-    return [name, version].filter(Boolean).join(" ");
-  }
-  return "";
-}
-
-/** A person by what they are called. */
-export function personName(user: unknown): string {
-  if (typeof user === "string") return user;
-  if (user && typeof user === "object") {
-    const { display, name } = user as { display?: string; name?: string };
-    return display || name || "";
-  }
-  return user === null || user === undefined ? "" : `user ${String(user)}`;
+/** The signature of a role that counts now: the newest one of these cells. */
+export function standing(
+  signatures: Signature[],
+  ofCase: number | null,
+  role: Signature["role"],
+): Signature | undefined {
+  return signatures.findLast((each) => each.case === ofCase && each.role === role);
 }
 
 /** Landis and Koch's words for a kappa (1977), which reviewers know. */
