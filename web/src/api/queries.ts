@@ -46,9 +46,17 @@ export const useMembers = (project: number) =>
 export const useLabelSets = (project: number) =>
   useQuery({
     queryKey: names.labelSets(project),
-    queryFn: async ({ signal }) => (await get<List<LabelSet>>(`/projects/${project}/label-sets`, {}, signal)).items,
+    queryFn: async ({ signal }) => {
+      const sets = (await get<List<LabelSet>>(`/projects/${project}/label-sets`, {}, signal)).items;
+      return sets.map((set) => ({ ...set, title: worded(set.title) }));
+    },
   });
 
 function items<T>(answer: List<T> | T[]): T[] {
   return Array.isArray(answer) ? answer : answer.items;
+}
+
+/** A name as a reader writes it: "nucleus_shape" is "Nucleus shape". Titles that people gave are left alone. */
+function worded(title: string): string {
+  return /^[a-z][a-z0-9_]*$/.test(title) ? title.charAt(0).toUpperCase() + title.slice(1).replaceAll("_", " ") : title;
 }

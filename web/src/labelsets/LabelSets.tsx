@@ -117,6 +117,8 @@ function Score({ set, labels }: { set: LabelSet; labels: number }) {
   );
 }
 
+/** What each project's draft looked like when its screen was last open. */
+const drafts = new Map<number, Draft>();
 const CELL = "application/x-hemosight-cells";
 
 function Making({ onMade }: { onMade: (name: string) => void }) {
@@ -124,7 +126,11 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
   const queries = useQueryClient();
   const selection = useDesk((desk) => desk.selection);
   const count = useDesk((desk) => desk.columns.count);
-  const [draft, setDraft] = useState<Draft>(EMPTY);
+  const [draft, setDraft] = useState<Draft>(() => drafts.get(project.id) ?? EMPTY);
+  // One leaves this screen to find examples, and comes back.
+  useEffect(() => {
+    drafts.set(project.id, draft);
+  }, [draft, project.id]);
   const [over, setOver] = useState<number | null>(null);
   const [made, setMade] = useState<{ title: string; seconds: number } | null>(null);
   const lacking = missing(draft);
