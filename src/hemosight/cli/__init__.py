@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hemosight.cli import benchmark, classify, data, demo, encode, pretrain, serve, worker
+from hemosight.cli import benchmark, classify, data, demo, encode, pretrain, serve, study, worker
 from hemosight.errors import HemoSightError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(serve.serve)
 app.command()(worker.worker)
 app.add_typer(serve.app, name="service")
 app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
 
 
 def main() -> None:

@@ -42,6 +42,13 @@ AXES = 64
 COLD = {"cold margin": ("typical", "margin")}
 """Strategies that choose their first cells too: with what they begin, and with what they go on."""
 NAMES = (*STRATEGIES, *COLD)
+LAWS = {
+    "strategy": pl.String,
+    "fold": pl.Int64,
+    "class": pl.String,
+    **dict.fromkeys(("p_max", "k", "n0", "r", "spread", "area"), pl.Float64),
+}
+"""Columns of :func:`laws`; there is no row for a run of too few rounds."""
 
 
 def active(
@@ -274,7 +281,7 @@ def laws(table: pl.DataFrame, *, on: str = FOLD) -> pl.DataFrame:
         position = np.log(sizes)
         area = float(np.trapezoid(values, position) / (position[-1] - position[0]))
         rows.append(dict(zip(by, key, strict=True)) | vars(found.law) | {"spread": found.spread, "area": area})
-    return pl.DataFrame(rows, schema_overrides={"class": pl.String})
+    return pl.DataFrame(rows, schema=LAWS)
 
 
 def faster(fitted: pl.DataFrame, *, than: str = "random") -> pl.DataFrame:

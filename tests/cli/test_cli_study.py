@@ -1,0 +1,77 @@
+"""``hemosight study``: every study runs on drawn cells, writes its tables, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from hemosight.bundle import Bundle
+from hemosight.cli import app
+from hemosight.space.embeddings import Embeddings
+
+RUN = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def packed(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle.save(tmp_path_factory.mktemp("bundle") / "tiny.hemosight")
+
+
+def _run(*words: str) -> str:
+    done = RUN.invoke(app, ["study", *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_label_efficiency(packed: Path, tmp_path: Path) -> None:
+    words = ("label-efficiency", "--bundle", str(packed), "--out", str(tmp_path), "--repeats", "1")
+    printed = _run(*words)
+    assert "label-efficiency-means" in printed
+    table = pl.read_parquet(tmp_path / "label-efficiency.parquet")
+    assert set(table["per_class"].drop_nulls()) == {2, 5}
+    assert len(pl.read_csv(tmp_path / "label-efficiency.csv")) == len(table)
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "steps").rglob("*.parquet")}
+    _run(*words)
+    assert kept == {file: file.stat().st_mtime_ns for file in (tmp_path / "steps").rglob("*.parquet")}
+
+
+def test_attributes(packed: Path, tmp_path: Path) -> None:
+    assert "nucleus_shape" in _run("attributes", "--bundle", str(packed), "--out", str(tmp_path))
+
+
+def test_active(packed: Path, tmp_path: Path) -> None:
+    words = ["--strategy", "random", "--strategy", "margin", "--batch", "6", "--first", "2"]
+    _run("active", "--bundle", str(packed), "--out", str(tmp_path), *words)
+    reached = pl.read_parquet(tmp_path / "active-reaching.parquet")
+    assert set(reached["strategy"]) == {"random", "margin"}
+    assert (tmp_path / "active-faster.parquet").exists()
+
+
+def test_baseline(packed: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
+    points = tmp_path / "points.safetensors"
+    support = tiny_bundle.support.embeddings
+    Embeddings(support.ids, support.vectors, support.space).save(points)
+    assert "self_supervised" in _run(
+        "baseline", "--bundle", str(packed), "--features", str(points), "--out", str(tmp_path)
+    )
+
+
+def test_transfer(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
+    mixed = pl.read_csv(drawn_smear / "labels.csv").with_columns(
+        path=str(drawn_smear) + "/" + pl.col("path"),
+        source=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("one")).otherwise(pl.lit("two")),
+    )
+    mixed.write_csv(tmp_path / "mixed.csv")
+    _run("transfer", "--bundle", str(packed), "--data", str(tmp_path / "mixed.csv"), "--out", str(tmp_path))
+    assert set(pl.read_parquet(tmp_path / "transfer.parquet")["source"]) == {"one", "two"}
+
+
+def test_plan(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
+    words = ("--bundle", str(packed), "--labels", str(drawn_smear / "labels.csv"), "--out", str(tmp_path / "plan.json"))
+    assert "72 labels read" in _run("plan", "--target", "0.9", *words)
+    facts = json.loads((tmp_path / "plan.json").read_text())
+    assert {row["class"] for row in facts["by_class"]} == set(pl.read_csv(drawn_smear / "labels.csv")["label"])
