@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import webbrowser
@@ -137,18 +138,25 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
         self._end_streams = end_streams
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
             self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop."""
-        log.info("stopping", signal=signal.Signals(sig).name)
-        self._end_streams()
         super().handle_exit(sig, frame)
+        # In the loop, not here: what a signal interrupts may hold the very locks this takes.
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop, signal.Signals(sig).name)
+
+    def _stop(self, name: str) -> None:
+        log.info("stopping", signal=name)
+        self._end_streams()
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class RequestMetrics:
         async def noting(message: Message) -> None:
             nonlocal status, stream
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 kinds = [value for name, value in message.get("headers", ()) if name.lower() == b"content-type"]
                 stream = any(value.startswith(b"text/event-stream") for value in kinds)
                 if stream:

@@ -1,0 +1,240 @@
+"""Fences around every answer: headers, hosts, sizes, one shape of fault; the page's files; logs, health, metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from fastapi import FastAPI
+from gate import Visitor, add_user, app_on, browser, program
+
+from hemosight.bundle import Bundle
+from hemosight.service import page
+from hemosight.service.operations import logs
+from hemosight.service.security.throttle import Rule
+from hemosight.service.storage.database import Database
+
+
+@pytest.fixture(scope="module")
+def app(module_database: Database, tiny_bundle: Bundle) -> FastAPI:
+    add_user(module_database, "amina")
+    add_user(module_database, "root", is_admin=True)
+    return app_on(module_database, tiny_bundle)
+
+
+# --- headers, hosts, sizes ---
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/projects/1", "/healthz", "/api/v1/session", "/api/v1/projects", "/api/nothing"]
+)
+def test_every_answer_has_the_headers(app: FastAPI, path: str) -> None:
+    headers = Visitor(app).get(f"http://127.0.0.1{path}").headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert "unsafe-eval" not in headers["content-security-policy"]
+    assert "http" not in headers["content-security-policy"], "nothing from elsewhere"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert ("no-store" in headers.get("cache-control", "")) == path.startswith("/api/")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8321", 401),
+        ("localhost", 401),
+        ("[::1]:8321", 401),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost@evil.example", 421),
+        ("", 421),
+        ("[", 421),
+    ],
+)
+def test_on_loopback_only_its_own_names_are_answered(app: FastAPI, host: str, status: int) -> None:
+    answer = Visitor(app).get("/projects", headers={"Host": host})
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"]
+
+
+def test_elsewhere_the_names_that_were_allowed(module_database: Database, tiny_bundle: Bundle) -> None:
+    wide = {"host": "0.0.0.0"}  # noqa: S104 -- nothing listens
+    named = app_on(module_database, tiny_bundle, **wide, allowed_hosts=["Lab.example"])
+    assert Visitor(named).get("/projects", headers={"Host": "lab.example:443"}).status_code == 401
+    assert Visitor(named).get("/projects", headers={"Host": "127.0.0.1"}).status_code == 421
+    assert Visitor(named).get("http://10.0.0.3/healthz").status_code == 200, "probes ask by address"
+    unnamed = app_on(module_database, tiny_bundle, **wide)
+    assert Visitor(unnamed).get("/projects", headers={"Host": "anything"}).status_code == 401
+
+
+def test_a_stranger_sends_little(app: FastAPI) -> None:
+    big = {"name": "a", "password": "x" * 100_000}
+    assert Visitor(app).post("/session", json=big).status_code == 413
+
+    def trickle() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1000
+
+    assert Visitor(app).post("/session", content=trickle()).status_code == 413, "undeclared sizes are counted"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status", "code"),
+    [
+        ("GET", "/nothing", None, 404, "not_found"),
+        ("PATCH", "/session", None, 405, "method_not_allowed"),
+        ("POST", "/session", b"{", 422, "invalid"),
+        ("POST", "/session", b'{"name": "a", "password": "b", "more": 1}', 422, "invalid"),
+        ("POST", "/session", b'{"name": "\\ud800", "password": "b"}', 422, "invalid"),
+        ("POST", "/session", b'{"name": "a\\u0000", "password": "b"}', 422, "invalid"),
+        ("GET", "/projects/99999999999999999999999", None, 422, "invalid"),
+        ("GET", "/projects", None, 401, "not_signed_in"),
+    ],
+)
+def test_every_fault_has_one_shape(
+    app: FastAPI, method: str, path: str, sent: bytes | None, status: int, code: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = Visitor(app).request(method, path, content=sent, headers=headers)
+    assert answer.status_code == status, answer.text
+    fault = answer.json()["error"]
+    assert fault["code"] == code
+    assert set(fault) == {"code", "message", "expected", "came", "mend", "fields"}
+    assert all(fault[part] for part in ("message", "expected", "came", "mend"))
+    assert bool(fault["fields"]) == (code == "invalid" and "ud800" not in str(sent) and "u0000" not in str(sent))
+
+
+def test_a_bug_says_nothing_of_itself(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("patient 24-1187")
+
+    monkeypatch.setattr("hemosight.service.routes.session.who", breaks)
+    visitor = Visitor(app)
+    visitor._transport.raise_server_exceptions = False  # type: ignore[attr-defined]
+    answer = visitor.get("/session")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal"
+    assert "24-1187" not in answer.text
+
+
+# --- the page ---
+
+
+def test_the_page_and_its_files(tmp_path: Path) -> None:
+    static = tmp_path / "static"
+    (static / "assets").mkdir(parents=True)
+    (static / "index.html").write_text("<p>the page</p>")
+    (static / "assets" / "index-BTk4xQ9a.js").write_text("1")
+    (static / "icon.svg").write_text("<svg/>")
+    (tmp_path / "secret").write_text("no")
+    app = FastAPI()
+    page.install(app, static)
+    visitor = Visitor(app)
+
+    def get(path: str):
+        return visitor.get(f"http://127.0.0.1{path}")
+
+    for path in ("/", "/projects/3/desk", "/first-run?token=x"):
+        assert get(path).text == "<p>the page</p>"
+        assert get(path).headers["cache-control"] == "no-cache"
+    assert "immutable" in get("/assets/index-BTk4xQ9a.js").headers["cache-control"]
+    assert "javascript" in get("/assets/index-BTk4xQ9a.js").headers["content-type"]
+    assert get("/icon.svg").headers["cache-control"] == "no-cache"
+    assert get("/assets/index-OLDhash1.js").status_code == 404, "a stale script must not be the page"
+    assert get("/api/v1/nothing").status_code == 404
+    for path in ("/../secret", "/%2e%2e/secret", "/assets/..%2f..%2fsecret", "/%00"):
+        assert get(path).text in ("<p>the page</p>", '{"detail":"Not Found"}'), path
+    (static / "index.html").unlink()
+    assert get("/").status_code == 503
+    assert "npm" in get("/").text
+
+
+# --- health, metrics, logs ---
+
+
+def test_health(app: FastAPI, module_database: Database) -> None:
+    visitor = Visitor(app)
+    assert visitor.get("http://127.0.0.1/healthz").json() == {"alive": True}
+    answer = visitor.get("http://127.0.0.1/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "database": True, "migrated": True, "worker": False}
+    from sqlalchemy import text
+
+    with module_database.session() as session:
+        session.execute(text("INSERT INTO procrastinate_workers DEFAULT VALUES"))
+    assert visitor.get("http://127.0.0.1/readyz").json()["ready"] is True
+
+
+def test_without_a_database_it_lives_and_is_not_ready(tiny_bundle: Bundle) -> None:
+    visitor = Visitor(app_on(Database("host=/nowhere dbname=none"), tiny_bundle))
+    assert visitor.get("http://127.0.0.1/healthz").status_code == 200
+    answer = visitor.get("http://127.0.0.1/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["database"] is False
+
+
+def test_metrics_name_routes_and_not_addresses(app: FastAPI, module_database: Database) -> None:
+    visitor = browser(app, "root")
+    visitor.get("/projects/987654")
+    text = visitor.get("http://127.0.0.1/metrics").text
+    assert 'route="/projects/{project}",status="404"' in text
+    assert "987654" not in text
+    for name in ("images_waiting", "images_read", "workers", "teach_seconds_count", "sign_ins_total"):
+        assert f"hemosight_{name}" in text
+    assert browser(app, "amina").get("http://127.0.0.1/metrics").status_code == 403
+    assert program(app, 2, "admin").get("http://127.0.0.1/metrics").status_code == 200
+
+
+def test_metrics_may_be_open(module_database: Database, tiny_bundle: Bundle) -> None:
+    opened = app_on(module_database, tiny_bundle, open_metrics=True)
+    assert Visitor(opened).get("http://127.0.0.1/metrics").status_code == 200
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    root = logging.getLogger()
+    before, level = root.handlers, root.level
+    logs.configure("info", "json")
+    yield capsys
+    root.handlers = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_logs_hold_no_patient_data(app: FastAPI, logged: pytest.CaptureFixture[str]) -> None:
+    visitor = browser(app, "amina")
+    project = visitor.post("/projects", json={"name": "SECRET-name"}).json()["id"]
+    case = visitor.post(f"/projects/{project}/cases", json={"key": "SECRET-key", "note": "SECRET-note"}).json()
+    visitor.patch(f"/projects/{project}/cases/{case['id']}", json={"note": "SECRET-note"})
+    visitor.get("/audit", params={"project": project, "action": "SECRET-query"})
+    visitor.get("http://127.0.0.1/SECRET-path")
+    visitor.post(f"/projects/{project}/cases", json={"key": "SECRET\x00"})
+    visitor.post("/session", json={"name": "SECRET-login", "password": "SECRET-password"})
+    try:
+        raise ValueError("SECRET-message") from KeyError("SECRET-cause")
+    except ValueError:
+        logging.getLogger("some.library").exception("it broke")
+    text = logged.readouterr().err
+    assert "SECRET" not in text
+    lines = [json.loads(line) for line in text.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert {"method", "route", "status", "ms", "user", "timestamp", "level"} <= requests[0].keys()
+    assert any(line["route"] == "/projects/{project}/cases" and line["status"] == 201 for line in requests)
+    (broke,) = [line for line in lines if line["event"] == "it broke"]
+    assert broke["kind"] == "ValueError from KeyError"
+    assert any("test_fences.py" in place for place in broke["trace"])
+
+
+# --- the rule of waiting ---
+
+
+def test_the_wait_doubles_up_to_the_longest() -> None:
+    rule = Rule(tries=3, longest=10)
+    assert [rule.pause(wrong) for wrong in (0, 2, 3, 4, 5, 6, 7, 5000)] == [0, 0, 1, 2, 4, 8, 10, 10]
