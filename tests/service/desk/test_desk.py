@@ -217,7 +217,7 @@ def test_taught_is_told_once_with_what_moved(desk: Desk, project: Filled, tiny_b
     said: dict[int, str | None] = dict.fromkeys(_read_as(before, "neutrophil")[:6], "basophil")
     outcome = project.say(said)
     for process in (desk, other):
-        process.learn(CELL_TYPE)
+        process.learn(CELL_TYPE, max(fact.version for fact in outcome.facts))
     for process in (desk, other):
         assert process.settle(CELL_TYPE)
         assert process._learner is None or not process._learner.join(30)

@@ -24,6 +24,14 @@ from hemosight.service.desk.views import View
 
 MAGIC = b"HSC1"
 MEDIA_TYPE = "application/vnd.hemosight.columns"
+BINARY: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        "description": "`HSC1`, the header's length, a JSON header, little-endian arrays; docs/reference/columns.md.",
+    },
+    304: {"description": "As the page has them."},
+}
+"""How the API describes such an answer."""
 NO_CLASS, UNSURE_CLASS = 255, 254
 """Class numbers that are none: nothing there; somebody is unsure."""
 _ALIGN = 8

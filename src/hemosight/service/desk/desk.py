@@ -31,6 +31,7 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Event
 from hemosight.space.readers import Reader
 from hemosight.space.teaching import Lessons
+from hemosight.study.metrics import Scores, scores
 
 log = structlog.get_logger()
 
@@ -100,7 +101,7 @@ class Desk:
     # --- following the database ---
 
     def _load(self) -> None:
-        announcing = [number for number, opinion in self._opinions.items() if opinion.announcing]
+        writing = {number: (opinion.mine, opinion.told) for number, opinion in self._opinions.items()}
         with self._database.session() as session:
             # One moment for all queries, or an event could lie between two of them.
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
@@ -114,12 +115,13 @@ class Desk:
             self._opinions = {}
             self._views: dict[int, tuple[tuple[int, ...], View]] = {}
             known = loading.images(session, self.project)
-            self._roll.add([number for number, _ in known], [case for _, case in known], self._seen)
-            self._take_readings(session)
+            self._roll.add([number for number, _ in known], [case for _, case in known], self._seen - 1)
+            self._take_readings(session, self._seen - 1)
         self._looked = time.monotonic()
-        for number in announcing:
-            if number in self._questions:
-                self._opinion(number).announcing = True
+        for number, (mine, told) in writing.items():
+            if number in self._questions and mine > told:
+                opinion = self._opinion(number)
+                opinion.mine, opinion.told = mine, told
 
     def catch_up(self) -> None:
         """Take in whatever happened since the last time."""
@@ -189,12 +191,12 @@ class Desk:
         roll.add([number for number, _ in more], [case for _, case in more], stamp)
         return True
 
-    def _take_readings(self, session: Session, stamp: int | None = None) -> list[NDArray[np.int64]]:
+    def _take_readings(self, session: Session, stamp: int) -> list[NDArray[np.int64]]:
         waiting = self._roll.ids[: self._roll.count][self._roll.status[: self._roll.count] == 0].tolist()
         taken = []
         for part in loading.readings(session, self._facts.bundle_id, waiting):
             rows = self._roll.rows(part.images)
-            self._roll.read(rows, part.vectors, part.novelty, part.places, self._seen if stamp is None else stamp)
+            self._roll.read(rows, part.vectors, part.novelty, part.places, stamp)
             taken.append(rows)
         return taken
 
@@ -220,17 +222,40 @@ class Desk:
     def _expect(self, event: Event) -> None:
         """Another process has taught its reader this far: browsers are about to ask for what moved."""
         for opinion in self._opinions.values():
-            if opinion.question.name == event.data["label_set"] and opinion.heard < event.data["revision"]:
+            if opinion.question.name != event.data["label_set"]:
+                continue
+            if opinion.heard < event.data["revision"]:
                 opinion.due = opinion.owed_from is not None
+            if opinion.mine <= opinion.told:
+                opinion.untold.clear()  # others tell what moves here
 
     # --- learning ---
 
-    def learn(self, label_set: str) -> None:
-        """Take in facts that this process has written; when the reader has followed, tell browsers what moved."""
+    def learn(self, label_set: str, fact: int) -> None:
+        """Take in facts that this process has written, up to ``fact``.
+
+        When the reader has followed, browsers are told what moved: by the process that wrote, so that it is said once.
+        """
         with self._lock:
-            opinion = self._opinion(self._question(label_set).id)
-            opinion.announcing = True
             self.catch_up()
+            opinion = self._opinion(self._question(label_set).id)
+            opinion.mine = max(opinion.mine, fact)
+            # Whoever looked in between has let the reader learn it already.
+            news = self._news(opinion)
+        if news is not None:
+            self._tell(*news)
+
+    def _news(self, opinion: Opinion) -> tuple[str, int, list[list[object]]] | None:
+        """What to tell browsers now; None where this process has nothing to tell. Call it with the lock held."""
+        if not opinion.told < opinion.mine <= opinion.heard:
+            return None
+        names, opinion.told = (*opinion.names, None), opinion.heard
+        moved, opinion.untold = opinion.untold, {}
+        entries: list[list[object]] = [
+            [image, names[one], names[other], round(probability, 4)]
+            for image, (one, other, probability) in moved.items()
+        ]
+        return opinion.question.name, opinion.heard, entries
 
     def _opinion(self, number: int) -> Opinion:
         """The opinion of a label set, made at first need. Call it with the lock held."""
@@ -238,10 +263,12 @@ class Desk:
             question, roll = self._questions[number], self._roll
             reader = self._alone(question)
             opinion = Opinion(question, roll, reader, self._seen)
-            opinion.arrive(np.arange(roll.count), self._seen)
+            # Older than the floor: whoever has seen this event has seen all of this.
+            old = self._seen - 1
+            opinion.arrive(np.arange(roll.count), old)
             for image, word in self._words.get(number, {}).items():
                 if image in roll.row_of:
-                    opinion.hear(roll.row_of[image], word, self._seen)
+                    opinion.hear(roll.row_of[image], word, old)
             opinion.pending = {row: code for row, code in opinion.pending.items() if code >= 0}
             if opinion.pending:
                 opinion.due = True
@@ -282,6 +309,7 @@ class Desk:
         with self._lock:
             pending, opinion.pending, opinion.stale = opinion.pending, {}, False
             heard, seen, facts, count = self._last_fact, self._seen, self._facts, self._roll.count
+            stamp = seen if seen > opinion.floor or opinion.fits else seen - 1
             roll, read = self._roll, np.flatnonzero(self._roll.status[: self._roll.count] == READ)
         own = opinion.question.kind == "own"
         with opinion.learning:
@@ -304,17 +332,16 @@ class Desk:
         with self._lock:
             if self._opinions.get(opinion.question.id) is not opinion:
                 return  # the desk was loaded anew meanwhile
-            moved = self._install(opinion, reader, probabilities, read, seen)
+            self._install(opinion, reader, probabilities, read, stamp)
             opinion.heard = heard
             opinion.taught = heard if len(lessons) and (facts.teaching or own) else 0
             opinion.fits += 1
-            tell, opinion.announcing = opinion.announcing, False
             if not opinion.pending and not opinion.stale:
                 opinion.owed_from, opinion.due = None, False
                 opinion.settled.set()
-            label_set = opinion.question.name
-        if tell:
-            self._tell(label_set, heard, moved)
+            news = self._news(opinion)
+        if news is not None:
+            self._tell(*news)
 
     def _install(
         self,
@@ -322,31 +349,27 @@ class Desk:
         reader: Reader | None,
         probabilities: NDArray[np.float32] | None,
         read: NDArray[np.int64],
-        seen: int,
-    ) -> list[tuple[int, str | None, str, float]]:
-        """New predictions in place; gives what moved: image, from, to, probability."""
+        stamp: int,
+    ) -> None:
+        """New predictions in place; notes what moved."""
         roll, opinion.reader = self._roll, reader
         if probabilities is None or reader is None:
-            opinion.forget(seen)
-            return []
-        before = opinion.put(read, probabilities, seen)
+            opinion.forget(stamp)
+            return
+        before = opinion.put(read, probabilities, stamp)
         now = np.flatnonzero(roll.status[: roll.count] == READ)
         late = now[~np.isin(now, read)]
         if len(late):
             opinion.put(late, reader.probabilities(roll.vectors[late]).astype(np.float32), self._seen)
         after = opinion.predicted[read]
-        changed = np.flatnonzero((before != after) & (opinion.label[read] == NOTHING))
-        return [
-            (
-                int(roll.ids[read[at]]),
-                opinion.names[before[at]] if before[at] >= 0 else None,
-                opinion.names[after[at]],
-                round(float(probabilities[at, after[at]]), 4),
-            )
-            for at in changed
-        ]
+        for at in np.flatnonzero((before != after) & (opinion.label[read] == NOTHING)).tolist():
+            image, to = int(roll.ids[read[at]]), int(after[at])
+            origin = opinion.untold.get(image, (int(before[at]), 0, 0.0))[0]
+            opinion.untold[image] = (origin, to, float(probabilities[at, to]))
+            if origin == to:
+                del opinion.untold[image]
 
-    def _tell(self, label_set: str, heard: int, moved: list[tuple[int, str | None, str, float]]) -> None:
+    def _tell(self, label_set: str, heard: int, moved: list[list[object]]) -> None:
         told = (
             select(Event.id)
             .where(Event.project_id == self.project, Event.kind == "taught")
@@ -356,8 +379,8 @@ class Desk:
         with self._database.session() as session:
             events.take_turn(session, self.project)
             if session.scalar(told.limit(1)) is None:  # else another process learnt as much, and said so
-                shown = [list(entry) for entry in moved[:MOVED_SHOWN]]
-                facts = {"label_set": label_set, "revision": heard, "moved": shown, "moved_count": len(moved)}
+                shown = {"moved": moved[:MOVED_SHOWN], "moved_count": len(moved)}
+                facts = {"label_set": label_set, "revision": heard, **shown}
                 events.tell(session, self.project, "taught", facts)
 
     # --- looking ---
@@ -463,17 +486,29 @@ class Desk:
                 raise NothingThere(kind="an image of this project")
             return self._roll.vectors[row].copy() if self._roll.status[row] == READ else None
 
-    def left_out(self, label_set: str) -> tuple[NDArray[np.str_], NDArray[np.str_]] | None:
-        """Truth and reading of each labelled cell by a reader that learnt from all others; None before any lesson."""
+    def score(self, label_set: str) -> tuple[Scores | None, int]:
+        """How well labelled cells are read by readers that learnt from all others, and the last fact learnt.
+
+        No score where there are fewer than two classes of two cells. It is worked out once for every refit.
+        """
         self.settle(label_set)
         with self._lock:
-            opinion, facts = self._opinion(self._question(label_set).id), self._facts
-            lessons, names = opinion.lessons, np.array(opinion.names, np.str_)
-        if lessons is None or not len(lessons):
-            return None
+            opinion, weight = self._opinion(self._question(label_set).id), self._facts.weight
+            lessons, names, fits, taught = (
+                opinion.lessons,
+                np.array(opinion.names, np.str_),
+                opinion.fits,
+                opinion.taught,
+            )
+            if lessons is None or (opinion.score is not None and opinion.score[0] == fits):
+                return (None if opinion.score is None else opinion.score[1]), taught
         with opinion.learning:
-            left = lessons.left_out(facts.weight)
-        return names[left.truth], names[left.read]
+            left = lessons.left_out(weight)
+        enough = len(np.unique(left.truth)) >= 2
+        score = scores(names[left.truth], names[left.read]) if enough else None
+        with self._lock:
+            opinion.score = (fits, score)
+        return score, taught
 
     @property
     def size(self) -> int:

@@ -13,6 +13,7 @@ from hemosight.service.desk.roll import READ, Roll, grown
 from hemosight.sheet.palette import UNSURE
 from hemosight.space.readers import Reader
 from hemosight.space.teaching import Lessons
+from hemosight.study.metrics import Scores
 
 NOTHING, UNDECIDED = -1, -2
 """Values of :attr:`Opinion.label` besides columns: nobody said anything (any more); somebody is unsure."""
@@ -95,10 +96,14 @@ class Opinion:
         """The last fact that the reader has learnt; 0 for the bundle alone."""
         self.fits = 0
         """How often the reader was fitted."""
+        self.score: tuple[int, Scores | None] | None = None
+        """How well labelled cells are read when left out, and after which fit that was worked out."""
         self.due = False
         """Whether whoever looks should wait for the refit that is owed."""
-        self.announcing = False
-        """Whether this process tells browsers of the next refit."""
+        self.mine, self.told = 0, 0
+        """The newest fact that this process wrote, and the newest of which browsers know what it moved."""
+        self.untold: dict[int, tuple[int, int, float]] = {}
+        """What moved since browsers were told: image -> from, to, probability."""
         self.settled = threading.Event()
         self.settled.set()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from hemosight.service.desk.columns import MEDIA_TYPE, columns, tag
+from hemosight.service.desk.columns import BINARY, MEDIA_TYPE, columns, tag
 from hemosight.service.schemas.labels import SetName
 from hemosight.service.security.permissions import BIGGEST, Viewer
 from hemosight.service.state import Service
@@ -14,16 +14,8 @@ from hemosight.service.storage import projects
 
 router = APIRouter(tags=["columns"])
 
-_BINARY: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-        "description": "`HSC1`, the header's length, a JSON header, little-endian arrays; docs/reference/columns.md.",
-    },
-    304: {"description": "As the page has them."},
-}
 
-
-@router.get("/projects/{project}/columns", operation_id="get_columns", responses=_BINARY, response_class=Response)
+@router.get("/projects/{project}/columns", operation_id="get_columns", responses=BINARY, response_class=Response)
 def read(
     seat: Viewer,
     service: Service,

@@ -57,6 +57,8 @@ def list_images(
     after: Annotated[str | None, Query(max_length=60, description="`next` of the page before.")] = None,
 ) -> Images:
     """Images that fit every filter given, with the model's word and people's, in pages."""
+    # Before the first query: the desk needs a connection of its own, and who waits for one should hold none.
+    view = service.desks.get(seat.project).view(label_set)
     within = None
     if case is not None:
         row = projects.case_of(session, seat.project, case)
@@ -64,7 +66,6 @@ def list_images(
             raise NothingThere(kind="a case of this project")
         within = row.id
     among = images.named(session, seat.project, text) if text else None
-    view = service.desks.get(seat.project).view(label_set)
     wanted = Wanted(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, within, among)
     rows, following = listing.page(view, listing.rows(view, wanted), sort, after, limit)
     facts = images.shown(session, seat.project, view.ids[rows].tolist())
@@ -76,13 +77,13 @@ def list_images(
 @router.get("/{image}", operation_id="get_image")
 def get_image(seat: Viewer, service: Service, session: Transaction, image: Id) -> ImageShown:
     """All that is known of an image."""
-    facts = images.facts(session, seat.project, image)
-    if facts is None:
-        raise NothingThere(kind="an image of this project")
     desk = service.desks.get(seat.project)
     answers = desk.answers(image)
     view = desk.view(next(iter(answers)))
     row = int(np.searchsorted(view.ids, image))
+    facts = images.facts(session, seat.project, image)
+    if facts is None:
+        raise NothingThere(kind="an image of this project")
     return ImageShown(
         **_listed(view, row, facts).model_dump(),
         width=facts.width,

@@ -83,8 +83,9 @@ def _answer(service: State, seat: ProjectSeat, write: Callable[[Session], Outcom
         outcome = write(session)
     # After the commit: the desk reads what was written, like every other process does.
     desk = service.desks.get(seat.project)
-    for label_set in sorted({fact.label_set for fact in outcome.facts}):
-        desk.learn(label_set)
+    newest = {fact.label_set: fact.version for fact in sorted(outcome.facts, key=lambda fact: fact.version)}
+    for label_set, fact in newest.items():
+        desk.learn(label_set, fact)
     return LabelAnswer(
         facts=[FactMade(image=fact.image, version=fact.version, label=fact.label) for fact in outcome.facts],
         conflicts=[

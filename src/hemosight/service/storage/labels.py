@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from hemosight.errors import NothingThere, Unfit
+from hemosight.service.desk.agreement import Judgement
 from hemosight.service.storage import audit, events
 from hemosight.service.storage.audit import Actor
 from hemosight.service.storage.tables import Image, LabelFact, LabelSet, Standing
@@ -264,3 +265,16 @@ def _write(
     data = {"facts": [{**fact, "user": request.user} for fact in told], "by": request.user}
     events.tell(session, request.project, "labels", data)
     return [Made(row.image_id, row.id, row.label, names[row.label_set_id]) for row in rows]
+
+
+def judgements(session: Session, project: int, label_set: int, case: int | None = None) -> list[Judgement]:
+    """Every sure label a person gave, in order; what was withdrawn, undone or unsure judges nothing."""
+    query = (
+        select(LabelFact.image_id, LabelFact.user_id, LabelFact.label, LabelFact.predicted)
+        .where(LabelFact.project_id == project, LabelFact.label_set_id == label_set)
+        .where(LabelFact.kind.in_(("set", "agree")), LabelFact.label.is_not(None), LabelFact.label != UNSURE)
+        .order_by(LabelFact.id)
+    )
+    if case is not None:
+        query = query.join(Image, Image.id == LabelFact.image_id).where(Image.case_id == case)
+    return [Judgement(row.image_id, row.user_id, row.label, row.predicted) for row in session.execute(query)]

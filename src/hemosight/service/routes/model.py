@@ -1,0 +1,145 @@
+"""The model: what the bundle says of itself, and the map it reads on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Header, Response
+
+from hemosight.bundle import Bundle, Manifest
+from hemosight.errors import NothingThere
+from hemosight.service.desk.columns import BINARY, MEDIA_TYPE, NO_CLASS, pack
+from hemosight.service.schemas.model import (
+    BundleShown,
+    Calibration,
+    Confusion,
+    Efficiency,
+    ModelShown,
+    SetFacts,
+    Source,
+    Step,
+)
+from hemosight.service.security.permissions import SignedIn
+from hemosight.service.state import Service
+from hemosight.sheet.palette import marks
+from hemosight.space.labels import CELL_TYPE, title
+
+router = APIRouter(prefix="/model", tags=["model"])
+
+
+@router.get("", operation_id="get_model")
+def read(_: SignedIn, service: Service) -> ModelShown:
+    """The bundle this service reads with: provenance, figures, limits."""
+    bundle, manifest = service.shelf.bundle, service.shelf.bundle.manifest
+    held = manifest.figures.get("held_out") or {}
+    return ModelShown(
+        bundle=BundleShown(
+            name=manifest.name,
+            version=manifest.version,
+            created=manifest.created,
+            notice=manifest.notice,
+            backbone=manifest.backbone,
+            identity=service.shelf.identity,
+            cells=len(bundle.support),
+            dimensions=bundle.support.embeddings.dim,
+            preprocessing=manifest.preprocessing,
+            provenance=manifest.encoder_provenance,
+            sources=[_source(facts) for facts in manifest.sources],
+            commands=manifest.commands,
+        ),
+        label_sets=[
+            SetFacts(
+                name=name,
+                title=title(name),
+                classes=list(facts.classes),
+                counts=facts.counts,
+                classifier=facts.classifier,
+                temperature=1.0 / bundle.readers[name].slope,
+            )
+            for name, facts in manifest.label_sets.items()
+        ],
+        figures=manifest.figures,
+        confusion=_confusion(held),
+        calibration=Calibration(error=held["calibration_error"]) if "calibration_error" in held else None,
+        label_efficiency=_efficiency(manifest),
+        training=_training(manifest),
+        classes=list(bundle.readers[CELL_TYPE].classes) if CELL_TYPE in bundle.readers else [],
+        limits=limits(bundle),
+    )
+
+
+@router.get("/landscape", operation_id="get_landscape", responses=BINARY, response_class=Response)
+def landscape(_: SignedIn, service: Service, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """The reference map: where the bundle's labelled cells lie, and what they are."""
+    bundle = service.shelf.bundle
+    if bundle.landscape is None:
+        raise NothingThere(kind="a map in the bundle")
+    headers = {"ETag": f'"{service.shelf.identity}"', "Cache-Control": "private, no-cache"}
+    if if_none_match == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    support = bundle.support
+    positions = bundle.landscape.positions.astype(np.float32)
+    columns = {"x": positions[:, 0], "y": positions[:, 1]}
+    sources = sorted({str(source) for source in support.sources if source is not None})
+    columns["source"] = _codes(support.sources, sources)
+    header: dict[str, Any] = {"count": len(support), "sources": sources, "sets": {}, "facts": bundle.landscape.facts}
+    for name in support.labels:
+        found = marks(support.classes(name))
+        columns[name] = _codes(support.labels[name], list(found))
+        header["sets"][name] = [
+            {"name": label, "title": title(label), "key": mark.letter, "light": mark.light, "dark": mark.dark}
+            for label, mark in found.items()
+        ]
+    header["classes"] = header["sets"].get(CELL_TYPE, [])
+    return Response(pack(header, columns), media_type=MEDIA_TYPE, headers=headers)
+
+
+def limits(bundle: Bundle) -> list[str]:
+    """What the figures do not say, in sentences; worked out from the bundle itself."""
+    manifest, support = bundle.manifest, bundle.support
+    said = [manifest.notice]
+    if "held_out" in manifest.figures:
+        said.append(f"Held-out cells are split {manifest.figures['held_out'].get('split', 'by image')}.")
+    by_class: dict[str, set[str]] = {}
+    for label, source in zip(support.labels.get(CELL_TYPE, ()), support.sources, strict=False):
+        if label is not None and source is not None:
+            by_class.setdefault(label, set()).add(source)
+    said += [
+        f"{title(label)}: every labelled cell is of one source ({next(iter(sources))}); "
+        "how it reads on other scanners is unknown."
+        for label, sources in sorted(by_class.items())
+        if len(sources) == 1
+    ]
+    said.append("A type that is not listed is read as one that is; look at the novelty.")
+    return said
+
+
+def _codes(values: tuple[str | None, ...], names: list[str]) -> np.ndarray:
+    column = {name: code for code, name in enumerate(names)}
+    return np.array([NO_CLASS if value is None else column[value] for value in values], np.uint8)
+
+
+def _source(facts: dict[str, Any]) -> Source:
+    known = {name: facts.get(name) or "" for name in ("name", "title", "licence", "citation", "page")}
+    return Source(**known, cells=int(facts.get("cells") or 0))
+
+
+def _confusion(held: dict[str, Any]) -> Confusion | None:
+    if "confusion" not in held:
+        return None
+    return Confusion(
+        counts=held["confusion"], **{name: held[name] for name in ("classes", "precision", "recall", "f1")}
+    )
+
+
+def _efficiency(manifest: Manifest) -> list[Efficiency] | None:
+    """Rows {labels, macro_f1, low, high} among the figures, where the bundle was packed with them."""
+    rows = manifest.figures.get("label_efficiency")
+    return [Efficiency.model_validate(row) for row in rows] if isinstance(rows, list) else None
+
+
+def _training(manifest: Manifest) -> list[Step] | None:
+    """Rows {step, loss} of the encoder's provenance, where its run kept them."""
+    rows = manifest.encoder_provenance.get("training")
+    return [Step.model_validate(row) for row in rows] if isinstance(rows, list) else None
