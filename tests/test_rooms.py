@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "sheet": {"bundle", "engine", "images", "network", "readings", "space", "study"},
     "service": {"bundle", "engine", "images", "network", "readings", "sheet", "space", "study"},
     "charts": {"sheet", "space", "study"},
+    "report": {"bundle", "charts", "images", "network", "readings", "sheet", "space", "study"},
     "benchmark": {"bundle", "engine", "images", "network", "space"},
     "demo": {"bundle", "engine", "images", "network", "readings", "sheet", "space", "study"},
 }

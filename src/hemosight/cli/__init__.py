@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hemosight.cli import benchmark, classify, data, demo, encode, pretrain, serve, study, worker
+from hemosight.cli import benchmark, classify, data, demo, encode, pretrain, reproduce, serve, study, worker
 from hemosight.errors import HemoSightError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command()(pretrain.pretrain)
 app.command()(encode.embed)
 app.command()(encode.pack)
 app.command()(encode.landscape)
+app.command()(reproduce.reproduce)
 app.command()(benchmark.benchmark)
 app.command()(serve.serve)
 app.command()(worker.worker)

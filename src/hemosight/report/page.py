@@ -1,0 +1,154 @@
+"""The report as one HTML file: figures drawn, tables to copy, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from hemosight.charts import draw
+from hemosight.charts.look import dressed
+from hemosight.readings import csv
+from hemosight.report.figure import Figure, Section
+
+SHOWN = 60
+"""Rows of a table that stand on the page; the file beside it has all."""
+_INLINE = 200_000
+"""Bytes of a specification or a CSV that travel inside the page; larger ones lie beside it."""
+
+
+def write(
+    folder: Path, sections: Sequence[Section], facts: Sequence[tuple[str, str]], left_out: dict[str, str]
+) -> Path:
+    """Write ``report.html`` and, below ``tables/`` and ``figures/``, everything that it shows.
+
+    Parameters
+    ----------
+    facts
+        Name and value of what made the report: data, bundle, command.
+    left_out
+        Studies that could not be done, and why.
+    """
+    for name in ("tables", "figures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    numbered = 0
+    shown: list[dict[str, Any]] = []
+    for section in sections:
+        for name, table in section.tables.items():
+            table.write_parquet(folder / "tables" / f"{name}.parquet")
+        figures = []
+        for figure in section.figures:
+            pictured = figure.spec is not None or bool(figure.plate)
+            numbered += pictured
+            figures.append({"figure": figure, "number": numbered if pictured else None, **_drawn(figure, folder)})
+        shown.append({"section": section, "figures": figures})
+    claims = [(section, claim) for section in sections for claim in section.claims]
+    script = _template("report.js")
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            sections=shown,
+            claims=claims,
+            facts=facts,
+            left_out=left_out,
+            script=Markup(script),  # noqa: S704 -- our own file
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+    file = folder / "report.html"
+    part = file.with_suffix(".part")
+    part.write_text(page, encoding="utf-8")
+    part.replace(file)
+    return file
+
+
+def _drawn(figure: Figure, folder: Path) -> dict[str, Any]:
+    text = csv(figure.table)
+    (folder / "tables" / f"{figure.name}.csv").write_text(text, encoding="utf-8")
+    parts: dict[str, Any] = {
+        "rows": [[_cell(value) for value in row] for row in figure.table.head(SHOWN).iter_rows()],
+        "numeric": [kind.is_numeric() for kind in figure.table.dtypes],
+        "more": max(len(figure.table) - SHOWN, 0),
+        "csv": _link(text, "text/csv", f"tables/{figure.name}.csv"),
+        "svg": None,
+        "png": None,
+        "spec": None,
+    }
+    if figure.spec is not None:
+        spec = json.dumps(dressed(figure.spec), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        at = folder / "figures" / figure.name
+        at.with_suffix(".json").write_text(spec + "\n", encoding="utf-8")
+        drawn, picture = draw.svg(figure.spec), draw.png(figure.spec)
+        at.with_suffix(".svg").write_text(drawn, encoding="utf-8")
+        at.with_suffix(".png").write_bytes(picture)
+        parts["spec"] = _link(spec, "application/json", f"figures/{figure.name}.json")
+        if figure.raster:
+            parts["png"] = _data(picture, "image/png")
+            parts["width"] = int(re.search(r'width="(\d+)', drawn)[1])  # type: ignore[index] -- every SVG has one
+        else:
+            parts["svg"] = Markup(_inline(drawn, figure.name))  # noqa: S704 -- drawn here, from our own specification
+    for number, picture_ in enumerate(figure.plate):
+        (folder / "figures" / f"{figure.name}-{number:02d}.jpg").write_bytes(picture_.data)
+    parts["plate"] = [(_data(picture_.data, "image/jpeg"), picture_.label) for picture_ in figure.plate]
+    return parts
+
+
+def _inline(drawn: str, name: str) -> str:
+    """An SVG whose ids are its own: two on one page would share their clips."""
+    ids = sorted(set(re.findall(r'\bid="([^"]+)"', drawn)), key=len, reverse=True)
+    for identity in ids:
+        own = f"{name}-{identity}"
+        drawn = drawn.replace(f'id="{identity}"', f'id="{own}"').replace(f"url(#{identity})", f"url(#{own})")
+        drawn = drawn.replace(f'href="#{identity}"', f'href="#{own}"')
+    return drawn
+
+
+def _link(text: str, kind: str, beside: str) -> str:
+    data = text.encode()
+    return _data(data, kind) if len(data) <= _INLINE else beside
+
+
+def _data(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            return {"inf": "∞", "-inf": "-∞"}.get(str(value), "")
+        if value == int(value) and abs(value) >= 1:
+            return f"{value:,.0f}"
+        return (
+            f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}" if abs(value) >= 1e-3 or not value else f"{value:.1e}"
+        )
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    text = str(value)
+    return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hemosight"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["heading"] = lambda name: str(name).replace("_", " ")
+    return environment
+
+
+def _template(name: str) -> str:
+    source, *_ = jinja2.PackageLoader("hemosight").get_source(jinja2.Environment(autoescape=True), name)
+    return source

@@ -1,0 +1,211 @@
+"""A report of drawn cells: every figure has its table, nothing is fetched, what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from hemosight.bundle import Bundle
+from hemosight.cli import app
+from hemosight.errors import UnknownName
+from hemosight.images.catalog import Catalog
+from hemosight.network import Network
+from hemosight.report import layout, page, plates, questions
+from hemosight.report.figure import Claim, Figure, Section, Work
+from hemosight.report.reproduce import STUDIES, Reproduced, chosen, reproduce
+from hemosight.study import material
+from hemosight.study.steps import Steps
+
+QUICK = [name for name in STUDIES if name != "active"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("report")
+
+
+@pytest.fixture(scope="module")
+def work(tiny_bundle: Bundle, drawn_catalog: Catalog, folder: Path) -> Work:
+    network = Network(tiny_bundle.encoder, tiny_bundle.preprocessing, threads=1)
+    cells = material.embed(drawn_catalog, network, fraction=0.25)
+    return Work(cells, tiny_bundle, "discriminant", Steps(folder / "steps", workers=1))
+
+
+@pytest.fixture(scope="module")
+def made(work: Work, folder: Path) -> Iterator[Reproduced]:
+    with pytest.MonkeyPatch.context() as patch:
+        # A map of few cells is as good after fifty iterations, as far as these tests go.
+        patch.setattr(layout.space, "fit", partial(layout.space.fit, iterations=50, threads=1))
+        yield reproduce(work, folder, studies=QUICK, command="hemosight reproduce")
+
+
+def _figures(made: Reproduced) -> Iterator[Figure]:
+    for section in made.sections:
+        yield from section.figures
+
+
+def test_every_study_is_on_the_page(made: Reproduced) -> None:
+    assert not made.left_out
+    assert [section.name for section in made.sections] == QUICK
+    text = made.report.read_text()
+    for section in made.sections:
+        assert section.title in text
+        assert section.text
+        assert section.figures
+
+
+def test_every_figure_has_its_table_beside_it(made: Reproduced, folder: Path) -> None:
+    text = made.report.read_text()
+    names = [figure.name for figure in _figures(made)]
+    assert len(names) == len(set(names))
+    for figure in _figures(made):
+        table = pl.read_csv(folder / "tables" / f"{figure.name}.csv", infer_schema_length=None)
+        assert table.columns == figure.table.columns
+        assert len(table) == len(figure.table) > 0
+        assert f'id="t-{figure.name}"' in text
+        if figure.spec is not None:
+            for suffix in ("json", "svg", "png"):
+                assert (folder / "figures" / f"{figure.name}.{suffix}").stat().st_size > 0
+            spec = json.loads((folder / "figures" / f"{figure.name}.json").read_text())
+            assert spec["$schema"].endswith("vega-lite/v6.json")
+        elif figure.plate:
+            assert len(list((folder / "figures").glob(f"{figure.name}-*.jpg"))) == len(figure.plate)
+    for section in made.sections:
+        for name, table in section.tables.items():
+            assert len(pl.read_parquet(folder / "tables" / f"{name}.parquet")) == len(table)
+
+
+def test_captions_say_cells_seed_and_data(made: Reproduced, work: Work) -> None:
+    for figure in _figures(made):
+        assert f"{len(work.material):,} cells" in figure.caption, figure.name
+        assert "seed 0" in figure.caption
+        assert "synthetic" in figure.caption or work.sources in figure.caption
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(made: Reproduced) -> None:
+    text = made.report.read_text()
+    fetched = re.findall(r'(?:src|href)="([^"#][^"]*)"', text)
+    assert fetched
+    assert all(link.startswith(("data:", "tables/", "figures/")) for link in fetched)
+    assert "default-src 'none'" in text
+    assert "@import" not in text
+
+
+def test_ids_are_unique_so_that_no_chart_borrows_anothers_clip(made: Reproduced) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', made.report.read_text())
+    assert len(ids) == len(set(ids))
+
+
+def test_what_is_done_is_not_done_again(made: Reproduced, work: Work, folder: Path, tmp_path: Path) -> None:
+    kept = {file: file.stat().st_mtime_ns for file in (folder / "steps").rglob("*.parquet")}
+    assert kept
+    again = reproduce(work, tmp_path, studies=QUICK[:4])
+    assert {file: file.stat().st_mtime_ns for file in (folder / "steps").rglob("*.parquet")} == kept
+    tables = {figure.name: figure.table for figure in _figures(made)}
+    for figure in _figures(again):
+        assert figure.table.equals(tables[figure.name], null_equal=True), figure.name
+
+
+def test_a_study_that_the_cells_do_not_allow_is_left_out_and_said(work: Work, tmp_path: Path) -> None:
+    catalog = work.material.catalog
+    bare = Catalog(catalog.table.drop([f"attribute.{name}" for name in catalog.attributes]))
+    cells = material.Material(bare, work.material.embeddings, work.material.split)
+    done = reproduce(
+        Work(cells, work.bundle, work.classifier, Steps(None, 1)), tmp_path, studies=["attributes", "held-out"]
+    )
+    assert list(done.left_out) == ["attributes"]
+    assert [section.name for section in done.sections] == ["held-out"]
+    assert "Left out: attributes" in done.report.read_text()
+
+
+def test_what_is_run() -> None:
+    assert chosen() == list(STUDIES)
+    assert chosen(only=["landscape", "held-out"]) == ["held-out", "landscape"], "in the report's order"
+    assert "active" not in chosen(skip=["active"])
+    with pytest.raises(UnknownName, match="the study"):
+        chosen(only=["magic"])
+
+
+def test_active_learning_is_told_in_computed_words(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions.study, "BATCH", 3)
+    monkeypatch.setattr(questions, "_RESAMPLED", 3)
+    small = questions.study.active
+
+    def quick(cells: material.Material, **settings: Any) -> pl.DataFrame:
+        return small(cells, strategies=("margin", "random"), batch=3, first=1, folds=2, **settings)
+
+    monkeypatch.setattr(questions.study, "active", quick)
+    section = questions.active(work)
+    best = next(figure for figure in section.figures if figure.name == "labels-needed").table.row(0, named=True)
+    assert f"{best['labels']:,}" in section.text[0]
+    assert section.claims[0].value.startswith(f"{best['labels']:,}")
+    assert {figure.name for figure in section.figures} >= {"active-learning", "power-laws", "faster-than-random"}
+
+
+def test_heat_in_the_middle_is_measured_against_its_area(made: Reproduced) -> None:
+    section = next(section for section in made.sections if section.name == "explanation")
+    shares = section.tables["explanation-heat"]
+    assert shares["heat in the middle"].is_between(0, 1).all()
+    assert section.claims[0].value == f"{shares['heat in the middle'].mean():.1%}"
+    assert plates._middle((100, 100)).mean() == pytest.approx(3.14159 * 0.25**2, abs=0.01)
+
+
+def test_names_cannot_break_the_page(tmp_path: Path) -> None:
+    table = pl.DataFrame({"<b>": ["<script>alert(1)</script>", None], "value": [float("inf"), 1e-7]})
+    figure = Figure("odd", "Odd <i>", "A & B", table)
+    section = Section("odd", "Odd", ("1 < 2",), (figure,), (Claim("<u>", "1", "x"),))
+    text = page.write(tmp_path, [section], [("Data", "<img>")], {}).read_text()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+    assert "<img>" not in text
+    assert "∞" in text
+
+
+def test_the_command_makes_a_report(tiny_bundle: Bundle, drawn_smear: Path, tmp_path: Path) -> None:
+    bundle = tiny_bundle.save(tmp_path / "tiny.hemosight")
+    words = ["reproduce", "--data", drawn_smear, "--out", tmp_path / "out", "--bundle", bundle, "--only", "held-out"]
+    done = CliRunner().invoke(app, [*map(str, words), "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    assert "macro-F1, held-out cells" in done.output
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert not list((tmp_path / "out" / "tables").glob("attributes*"))
+
+
+def _chromium() -> str:
+    for name in (os.environ.get("HEMOSIGHT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and (path := shutil.which(name)):
+            return path
+    pytest.skip("no Chromium here: name one in HEMOSIGHT_CHROMIUM")
+
+
+@pytest.mark.browser
+def test_it_opens_with_no_network_and_tables_can_be_copied(made: Reproduced) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+        context = browser.new_context(offline=True)
+        tab = context.new_page()
+        faults: list[str] = []
+        tab.on("console", lambda message: faults.append(message.text))
+        tab.on("request", lambda request: faults.append(request.url) if request.url.startswith("http") else None)
+        tab.goto(made.report.as_uri())
+        tab.wait_for_load_state()
+        assert tab.locator("figure").count() == len(list(_figures(made)))
+        assert all(tab.evaluate("[...document.images].map((image) => image.naturalWidth > 0)"))
+        tab.locator("#classes summary").click()
+        tab.locator("#classes button").click()
+        tab.locator("#classes button", has_text="Copied").wait_for(timeout=5000)
+        assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        browser.close()
+    assert not faults
