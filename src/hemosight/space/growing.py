@@ -49,6 +49,7 @@ class Growing:
         origin = vectors.mean(axis=0, dtype=np.float64)
         nothing = Statistics.of(vectors[:0], self._codes, len(classes), origin)
         self._parts = [nothing] * FOLDS
+        self._total = nothing
         self._origin = origin
         self._temperature = 0.0
         self._calibrated_at = 0
@@ -66,13 +67,11 @@ class Growing:
             mine = fold == number
             added = Statistics.of(self.vectors[rows[mine]], codes[mine], len(self.classes), self._origin)
             self._parts[number] = self._parts[number] + added
+            self._total = self._total + added
 
     def reader(self) -> Reader:
         """The classifier of all labels so far."""
-        total = self._parts[0]
-        for part in self._parts[1:]:
-            total = total + part
-        vectors = self.vectors[self.rows]
+        total, vectors = self._total, self.vectors[self.rows]
         amount = estimate(total, vectors, self._codes, np.ones(len(self.rows)))
         weight, bias = solve(total, amount)
         if len(self.rows) >= self.growth * self._calibrated_at:

@@ -24,7 +24,11 @@ STARTS = 3
 """Grid points from which the fit starts."""
 ROBUST = 0.01
 """Residual above which a point counts less than squared: one point of macro-F1."""
-_GRID = 24
+USUAL = (0.5, 0.5)
+"""Rate of forecasts, and the standard deviation of its logarithm: what curves of these embeddings have."""
+SCATTER = 0.004
+"""Least scatter of a score that is believed."""
+_GRID, _FINE = 24, 256
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,32 @@ def fit(
     return Fitted(law, tuple(drawn), float(np.sqrt((residuals**2).mean())))
 
 
+def forecast(n: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = None, ceiling: float = 1.0) -> PowerLaw:
+    """The law with n0 = 0 and a rate near :data:`USUAL`, for saying what lies far beyond a short and noisy curve.
+
+    Without that knowledge such a curve is as well explained by one that has ended as by one that never will. How
+    much the usual rate counts depends on how far the points scatter about the best curve.
+    """
+    n, scores = np.asarray(n, np.float64), np.asarray(scores, np.float64)
+    weight = np.ones(len(n)) if weights is None else np.asarray(weights, np.float64)
+    if len(np.unique(n)) < POINTS:
+        raise CurveTooShort(least=POINTS, sizes=len(np.unique(n)))
+    rate = np.geomspace(*RATES, _FINE)
+    shape = n ** -rate[:, None]
+    p_max, k = _linear(shape, scores, weight, ceiling)
+    misfit = (weight * (scores - (p_max[:, None] - k[:, None] * shape)) ** 2).sum(axis=1)
+    noise = max(float(misfit.min()) / max(len(n) - 3, 1), SCATTER**2)
+    usual, width = USUAL
+    at = int((misfit / noise + (np.log(rate / usual) / width) ** 2).argmin())
+    return PowerLaw(float(p_max[at]), float(k[at]), 0.0, float(rate[at]))
+
+
 def _fit(
-    n: NDArray[np.float64], scores: NDArray[np.float64], weight: NDArray[np.float64], ceiling: float, starts: int
+    n: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    ceiling: float,
+    starts: int,
 ) -> PowerLaw:
     least = n.min()
     # n0 lies below the smallest size, by a hair or by far.
@@ -144,7 +172,7 @@ def _fit(
     best: tuple[float, NDArray[np.float64]] | None = None
     for at in np.argsort(losses)[:starts]:
         start = np.array([p_max[at], np.log(max(k[at], 1e-12)), np.log(gap[at]), rate[at]])
-        start = np.clip(start, low + 1e-9, high - 1e-9)
+        start = np.clip(start, low + 1e-7, high - 1e-7)
         found = least_squares(misfit, start, bounds=(low, high), loss="soft_l1", f_scale=ROBUST, max_nfev=200)
         if best is None or found.cost < best[0]:
             best = (float(found.cost), found.x)

@@ -1,0 +1,293 @@
+"""How many more labels, and of which types: a forecast from the labels a laboratory has.
+
+Parts of the labels read the others: at several sizes and in several draws, each cell is read by a fit that never saw
+its label. The inverse power law through these scores (:func:`~hemosight.study.curves.forecast`) says what more labels
+would bring, as long as they come in the proportions they came in so far. How far that can be trusted is found by
+doing it again on resampled cells and draws: the interval therefore knows that few labels are also few cells to
+measure on.
+
+Which types they should be follows from a curve for each class: the next label goes where the mean F1 rises most.
+
+Nothing here needs pictures or torch; the review service calls :func:`plan` on its own labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from hemosight.errors import TooFewLabels
+from hemosight.space import classifiers, discriminant
+from hemosight.space.embeddings import Vectors
+from hemosight.study import curves, metrics
+
+PARTS = (0.15, 0.22, 0.32, 0.46, 0.68, 1.0)
+"""Sizes that are tried, as shares of what four of five folds hold."""
+FOLDS = 5
+DRAWS = 4
+SAMPLES = 200
+"""Resampled forecasts, of which the interval is made."""
+LEAST = 5
+"""Labels of the smallest class that a forecast needs: one a fold."""
+BEYOND = 10.0
+"""Times the labels there are; a forecast beyond that is none, and is given as infinite."""
+_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What more labels would bring.
+
+    Parameters
+    ----------
+    target
+        Macro-F1 that is wished for.
+    labels
+        Labels there are.
+    score
+        Macro-F1 they reach now, by the fitted curve.
+    more
+        How many more reach the target; 0 where they are enough, infinite where ten times as many would not do.
+    low, high
+        Its 95% interval, infinite likewise.
+    chance
+        Share of resampled forecasts in which the target is within reach.
+    curve
+        ``kind`` (``measured`` or ``forecast``), ``labels``, ``macro_f1``, ``low``, ``high``.
+    by_class
+        ``class``, ``labels``, ``f1`` (now, by that class's curve) and ``more``: how the labels are best shared out.
+    """
+
+    target: float
+    labels: int
+    score: float
+    more: float
+    low: float
+    high: float
+    chance: float
+    curve: pl.DataFrame
+    by_class: pl.DataFrame
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the target is within ten times the labels there are."""
+        return bool(np.isfinite(self.more))
+
+    def to_json(self) -> dict[str, Any]:
+        """For a page: infinities become null."""
+
+        def finite(value: float) -> int | None:
+            return round(value) if np.isfinite(value) else None
+
+        return {
+            "target": self.target,
+            "labels": self.labels,
+            "score": round(self.score, 4),
+            "more": finite(self.more),
+            "low": finite(self.low),
+            "high": finite(self.high),
+            "chance": round(self.chance, 3),
+            "curve": self.curve.to_dicts(),
+            "by_class": self.by_class.to_dicts(),
+        }
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Every labelled cell as it was read after fits on parts of the others.
+
+    Parameters
+    ----------
+    classes
+        Names, sorted.
+    truth
+        Class number of each cell.
+    read
+        Class number it was read as; draws x sizes x cells.
+    sizes
+        Labels of a fit, mean over folds; shape (sizes,).
+    counts
+        Labels of each class in a fit, mean over folds; sizes x classes.
+    """
+
+    classes: tuple[str, ...]
+    truth: NDArray[np.int64]
+    read: NDArray[np.int64]
+    sizes: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
+    def f1(self, cells: NDArray[np.int64], draws: NDArray[np.int64]) -> NDArray[np.float64]:
+        """F1 of each class on these cells (repeats allowed) in these draws; draws x sizes x classes."""
+        k = len(self.classes)
+        pairs = self.truth[cells] * k + self.read[draws][:, :, cells]
+        flat = pairs.reshape(-1, len(cells)) + k * k * np.arange(pairs.shape[0] * pairs.shape[1])[:, None]
+        matrices = np.bincount(flat.ravel(), minlength=len(flat) * k * k).reshape(-1, k, k)
+        return metrics.per_class(matrices)[2].reshape(*pairs.shape[:2], k)
+
+
+def plan(
+    vectors: Vectors,
+    labels: NDArray[np.str_],
+    target: float,
+    *,
+    classifier: str = classifiers.DEFAULT,
+    draws: int = DRAWS,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Plan:
+    """Forecast how many more labels reach a macro-F1.
+
+    Parameters
+    ----------
+    vectors, labels
+        Labelled cells: cells x dimensions, one label each.
+    target
+        Macro-F1 between 0 and 1.
+    draws, samples
+        Repeats of the trials, and of the forecast for its interval.
+
+    Raises
+    ------
+    TooFewLabels
+        With fewer than two classes, or fewer than :data:`LEAST` cells in one.
+    """
+    rng = np.random.default_rng(seed)
+    tried = trials(vectors, labels, classifier=classifier, draws=draws, rng=rng)
+    everyone, all_draws = np.arange(len(labels)), np.arange(draws)
+    scores = tried.f1(everyone, all_draws)
+    law = _law(tried.sizes, scores.mean(axis=2))
+    # Classes are resampled apart: a bootstrap that loses a rare class would measure another question.
+    of_class = [np.flatnonzero(tried.truth == code) for code in range(len(tried.classes))]
+    drawn, measured = [], []
+    for _ in range(samples):
+        cells = np.concatenate([rng.choice(rows, len(rows)) for rows in of_class])
+        again = tried.f1(cells, rng.integers(0, draws, draws)).mean(axis=2)
+        measured.append(again.mean(axis=0))
+        drawn.append(_law(tried.sizes, again))
+    have = len(labels)
+    needed = np.array([_more(sample, target, have) for sample in drawn] or [_more(law, target, have)])
+    low, high = np.quantile(needed, [0.025, 0.975], method="inverted_cdf")
+    more = _more(law, target, have)
+    return Plan(
+        target=target,
+        labels=have,
+        score=float(law(have)),
+        more=more,
+        low=float(low),
+        high=float(high),
+        chance=float(np.isfinite(needed).mean()),
+        curve=_curve(tried.sizes, scores.mean(axis=(0, 2)), np.array(measured), law, drawn, have),
+        by_class=_shared_out(tried, scores, more, np.bincount(tried.truth)),
+    )
+
+
+def trials(
+    vectors: Vectors,
+    labels: NDArray[np.str_],
+    *,
+    classifier: str = classifiers.DEFAULT,
+    draws: int = DRAWS,
+    rng: np.random.Generator,
+) -> Trials:
+    """Read every cell after fits on parts of the other folds; parts are nested and keep the classes' proportions."""
+    names, truth = np.unique(labels, return_inverse=True)
+    counts = np.bincount(truth, minlength=len(names))
+    if len(names) < 2:
+        raise TooFewLabels(came=f"only {names[0]!r}" if len(names) else "no labelled cell")
+    if counts.min() < LEAST:
+        rare = ", ".join(f"{names[code]} {counts[code]}" for code in np.flatnonzero(counts < LEAST))
+        raise TooFewLabels(came=f"fewer than {LEAST} of {rare}")
+    read = np.empty((draws, len(PARTS), len(labels)), np.int64)
+    fitted = np.zeros((draws, FOLDS, len(PARTS), len(names)))
+    for draw in range(draws):
+        # Each class in a random order, dealt to the folds in turn.
+        order = np.concatenate([rng.permutation(np.flatnonzero(truth == code)) for code in range(len(names))])
+        rank = np.concatenate([np.arange(count) for count in counts])
+        fold = np.empty(len(labels), np.int64)
+        fold[order] = rank % FOLDS
+        for held in range(FOLDS):
+            queries = np.flatnonzero(fold == held)
+            others = order[fold[order] != held]
+            own_rank = np.concatenate([np.arange(n) for n in np.bincount(truth[others], minlength=len(names))])
+            sizes = np.bincount(truth[others], minlength=len(names))
+            for part, share in enumerate(PARTS):
+                few = others[own_rank < np.maximum(np.rint(share * sizes), 1)[truth[others]]]
+                read[draw, part, queries] = _read(vectors, truth, names, few, queries, classifier)
+                fitted[draw, held, part] = np.bincount(truth[few], minlength=len(names))
+    per_class = fitted.mean(axis=(0, 1))
+    return Trials(tuple(names.tolist()), truth, read, per_class.sum(axis=1), per_class)
+
+
+def _read(
+    vectors: Vectors,
+    truth: NDArray[np.int64],
+    names: NDArray[np.str_],
+    few: NDArray[np.int64],
+    queries: NDArray[np.int64],
+    classifier: str,
+) -> NDArray[np.int64]:
+    if classifier != classifiers.DEFAULT:
+        fitted = classifiers.fit(vectors[few], names[truth[few]], classifier)
+        return np.searchsorted(names, fitted.predict(vectors[queries]))
+    # Readings need no calibration, which is five of the six factorisations of a fit.
+    origin = vectors[few].mean(axis=0, dtype=np.float64)
+    total = discriminant.Statistics.of(vectors[few], truth[few], len(names), origin)
+    amount = discriminant.estimate(total, vectors[few], truth[few], np.ones(len(few)))
+    weight, bias = discriminant.solve(total, amount)
+    return (vectors[queries].astype(np.float64) @ weight + bias).argmax(axis=1)
+
+
+def _law(sizes: NDArray[np.float64], scores: NDArray[np.float64]) -> curves.PowerLaw:
+    """The law through the means of draws x sizes; larger fits count for more, since what lies beyond is asked for."""
+    return curves.forecast(sizes, scores.mean(axis=0), weights=sizes / sizes.mean())
+
+
+def _more(law: curves.PowerLaw, target: float, have: int) -> float:
+    needed = law.labels_for(target)
+    return float("inf") if needed > BEYOND * have else max(0.0, needed - have)
+
+
+def _curve(
+    sizes: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    measured: NDArray[np.float64],
+    law: curves.PowerLaw,
+    drawn: list[curves.PowerLaw],
+    have: int,
+) -> pl.DataFrame:
+    ahead = have * np.geomspace(1.0, BEYOND, 11)
+    forecast = np.array([sample(ahead) for sample in drawn] or [law(ahead)])
+    if not len(measured):
+        measured = scores[None]
+    return pl.DataFrame(
+        {
+            "kind": ["measured"] * len(sizes) + ["forecast"] * len(ahead),
+            "labels": np.rint(np.concatenate([sizes, ahead])).astype(np.int64),
+            "macro_f1": np.concatenate([scores, law(ahead)]),
+            "low": np.concatenate([np.quantile(measured, 0.025, axis=0), np.quantile(forecast, 0.025, axis=0)]),
+            "high": np.concatenate([np.quantile(measured, 0.975, axis=0), np.quantile(forecast, 0.975, axis=0)]),
+        }
+    )
+
+
+def _shared_out(tried: Trials, scores: NDArray[np.float64], more: float, have: NDArray[np.int64]) -> pl.DataFrame:
+    """Each class's own curve, and the labels to ask for shared out where the mean F1 rises most."""
+    laws = [_law(tried.counts[:, code], scores[:, :, code]) for code in range(len(tried.classes))]
+    given = np.zeros(len(laws))
+    total = more if np.isfinite(more) else 0.0
+    step = total / _STEPS
+    for _ in range(_STEPS if total > 0 else 0):
+        gains = [float(law(n + step) - law(n)) for law, n in zip(laws, have + given, strict=True)]
+        given[int(np.argmax(gains))] += step
+    return pl.DataFrame(
+        {
+            "class": list(tried.classes),
+            "labels": have,
+            "f1": [float(law(n)) for law, n in zip(laws, have, strict=True)],
+            "more": np.rint(given).astype(np.int64),
+        }
+    )
