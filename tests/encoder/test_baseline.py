@@ -107,6 +107,14 @@ def test_rare_classes_weigh_more() -> None:
     assert weights[0] * 3 + weights[1] * 1 == pytest.approx(4.0), "the mean over cells is one"
 
 
+def test_cells_without_a_label_are_left_out(drawn_catalog: Catalog, cache: Path) -> None:
+    labels = [None if label == "blast" else label for label in drawn_catalog.labels()]
+    trained = train_baseline(drawn_catalog, labels, config(), cache=cache, create=tiny, device="cpu")
+    assert len(trained.classes) == 8
+    assert "blast" not in trained.classes
+    assert "None" not in trained.classes
+
+
 def test_one_class_is_not_enough(drawn_catalog: Catalog, cache: Path) -> None:
     with pytest.raises(TooFewLabels, match="only 'ig'"):
         train_baseline(drawn_catalog, ["ig"] * len(drawn_catalog), config(), cache=cache, create=tiny, device="cpu")

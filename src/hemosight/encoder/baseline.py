@@ -165,7 +165,7 @@ class Baseline:
 
 def train_baseline(
     catalog: Catalog,
-    labels: Sequence[str],
+    labels: Sequence[str | None],
     config: BaselineConfig | None = None,
     *,
     folder: str | Path | None = None,
@@ -179,7 +179,7 @@ def train_baseline(
     Parameters
     ----------
     catalog, labels
-        Crops, and one label each. Unreadable crops are left out.
+        Crops, and one label each. Unreadable crops and those labelled None are left out.
     folder
         Where a checkpoint is kept after every epoch. A run that was stopped goes on from there, and one that is
         finished is read and not repeated.
@@ -205,7 +205,7 @@ def train_baseline(
     """
     config = config or BaselineConfig()
     pixels = _pixels(catalog, config, cache)
-    cells = np.flatnonzero(pixels.rows >= 0)
+    cells = np.flatnonzero((pixels.rows >= 0) & np.array([label is not None for label in labels]))
     if not len(cells):
         raise BatchTooLarge(batch=1, images=0, purpose="training")
     names, codes = np.unique(np.asarray(labels, np.str_)[cells], return_inverse=True)
