@@ -63,6 +63,9 @@ export const Crop = memo(function Crop(props: CropProps) {
           decoding="async"
           draggable={false}
           alt=""
+          onError={(event) => {
+            event.currentTarget.style.visibility = "hidden";
+          }}
         />
       )}
     </div>

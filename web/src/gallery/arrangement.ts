@@ -32,15 +32,15 @@ export interface BinName {
 export function binNames(classes: readonly Mark[], counts: ReadonlyMap<number, number>): BinName[] {
   const names: BinName[] = classes.map((mark, code) => ({ code, title: mark.title, label: mark.name, mark }));
   names.push({ code: UNSURE_BIN, title: "Unsure", label: "?", mark: null });
-  const others: [number, string][] = [
-    [UNUSUAL_BIN, "Unusual"],
-    [WAITING_BIN, "Being read"],
-    [UNREADABLE_BIN, "Not readable"],
+  const other = (code: number, title: string) =>
+    counts.get(code) ? [{ code, title, label: undefined, mark: null }] : [];
+  return [
+    // What has just arrived is what a reviewer looks for, so it lies on top until it is read.
+    ...other(WAITING_BIN, "Being read"),
+    ...names,
+    ...other(UNUSUAL_BIN, "Unusual"),
+    ...other(UNREADABLE_BIN, "Not readable"),
   ];
-  for (const [code, title] of others) {
-    if (counts.get(code)) names.push({ code, title, label: undefined, mark: null });
-  }
-  return names;
 }
 
 export interface Arrangement {

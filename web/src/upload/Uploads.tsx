@@ -86,6 +86,8 @@ export function Uploads({ children }: { children: ReactNode }) {
   );
 }
 
+/** How long the card stays when all files have arrived, milliseconds. */
+const STAYS = 6000;
 const SAID = { waiting: "waits", sending: "on its way", added: "added", known: "was there", refused: "not taken" };
 
 function Progress() {
@@ -94,6 +96,12 @@ function Progress() {
   const [open, setOpen] = useState(false);
   const [hidden, setHidden] = useState(0);
   const left = counts.waiting + counts.sending;
+  // Nothing is left to say once all is well: the card goes by itself.
+  useEffect(() => {
+    if (running || counts.refused || !files.length) return;
+    const timer = setTimeout(() => setHidden(files.length), STAYS);
+    return () => clearTimeout(timer);
+  }, [running, counts.refused, files.length]);
   if (!files.length || (!running && hidden === files.length)) return null;
   const done = files.length - left;
   return (
