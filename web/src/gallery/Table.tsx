@@ -27,6 +27,10 @@ const RUSH = 1200;
 /** A press that moves less than this is a click. */
 const STILL = 5;
 
+/** A probability in percent; no model is certain. */
+export const sure = (probability: number): string =>
+  probability >= 0.995 ? ">99%" : `${Math.round(100 * probability)}%`;
+
 export interface TableHandle {
   layout: () => Layout;
   spotOf: (image: number) => Spot | null;
@@ -265,7 +269,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
     const { x, y } = corner(layout, { bin: index, at: spotInBin });
     const labelled = columns.label[row] !== NONE;
     const read = columns.status[row] === READ && columns.predicted[row] !== NONE;
-    const certainty = read ? `${Math.round(100 * columns.probability[row]!)}%` : "";
+    const certainty = read ? sure(columns.probability[row]!) : "";
     const reading = read ? columns.classes[columns.predicted[row]!] : undefined;
     const title = arrangement.names[index]?.title ?? "";
     const caption = labelled
