@@ -71,12 +71,7 @@ ATTRIBUTES = pl.DataFrame(
     {"attribute": ["cell_size", "nucleus_shape"], "mean": [0.7, 0.9], "sd": [0.01, None], "official": [0.72, None]}
 )
 SHIFTS = pl.DataFrame(
-    {
-        "shift": ["blur"] * 3 + ["scale"] * 3,
-        "amount": [0.0, 1, 2] * 2,
-        "value": [0.9, 0.8, 0.3] * 2,
-        "series": ["all"] * 6,
-    }
+    {"shift": ["as it is", "out of focus"], "value": [0.9, 0.7], "low": [0.88, 0.66], "high": [0.92, 0.75]}
 )
 CHARTS: dict[str, Callable[[], Spec]] = {
     "efficiency": lambda: curves.efficiency(_curve(("discriminant", "svm"), "series")),

@@ -20,13 +20,13 @@ from hemosight.cli import app
 from hemosight.errors import UnknownName
 from hemosight.images.catalog import Catalog
 from hemosight.network import Network
-from hemosight.report import layout, page, plates, questions
+from hemosight.report import elsewhere, layout, page, plates, questions
 from hemosight.report.figure import Claim, Figure, Section, Work
 from hemosight.report.reproduce import STUDIES, Reproduced, chosen, reproduce
 from hemosight.study import material
 from hemosight.study.steps import Steps
 
-QUICK = [name for name in STUDIES if name != "active"]
+QUICK = [name for name in STUDIES if name not in ("active", "plan")]
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +150,25 @@ def test_active_learning_is_told_in_computed_words(work: Work, monkeypatch: pyte
     assert f"{best['labels']:,}" in section.text[0]
     assert section.claims[0].value.startswith(f"{best['labels']:,}")
     assert {figure.name for figure in section.figures} >= {"active-learning", "power-laws", "faster-than-random"}
+
+
+def test_a_plan_is_told_beside_what_came_true(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shown two thirds of 54 cells: whatever is forecast, the sentence says what the table says."""
+    monkeypatch.setattr(elsewhere, "HAVE", 45)
+    monkeypatch.setattr(elsewhere, "WISHED", 43)
+    monkeypatch.setattr(elsewhere, "_TRUTHS", (36, 43))
+    monkeypatch.setattr(elsewhere.planner, "LEAST", 2)
+    monkeypatch.setattr(elsewhere.planner, "plan", partial(elsewhere.planner.plan, draws=1, samples=3))
+    section = elsewhere.plan(work)
+    table = section.figures[0].table
+    assert set(table["kind"]) == {"measured", "forecast", "came true"}
+    true = table.filter((pl.col("kind") == "came true") & (pl.col("labels") == 43))["mean"][0]
+    assert f"{true:.3f}" in section.text[0]
+
+
+def test_the_planner_is_not_asked_with_too_few_labels(work: Work, tmp_path: Path) -> None:
+    done = reproduce(work, tmp_path, studies=["plan"])
+    assert "plan" in done.left_out
 
 
 def test_heat_in_the_middle_is_measured_against_its_area(made: Reproduced) -> None:

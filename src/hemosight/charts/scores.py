@@ -240,34 +240,37 @@ def attributes(summary: pl.DataFrame, *, mean: float | None = None) -> Spec:
     return {"width": WIDTH - 180, "height": {"step": 26}, "data": values(drawn), "layer": layers}
 
 
-def shifts(summary: pl.DataFrame, *, metric: str = "macro-F1") -> Spec:
-    """Scores under simulated shifts: a small chart for each kind of shift.
+def shifts(scores: pl.DataFrame) -> Spec:
+    """Macro-F1 of the same cells as they are and under shifts, with intervals.
 
-    Columns: ``shift`` (what was changed), ``amount`` (how much), ``value``, and ``series``.
+    Columns: ``shift``, ``value``, ``low``, ``high``, in the order in which they are drawn.
     """
-    names = summary["series"].unique(maintain_order=True).to_list()
-    drawn = summary.select("shift", "amount", "value", "series")
+    y: Spec = {"field": "shift", "type": "nominal", "sort": scores["shift"].to_list(), "title": None}
+    x: Spec = {
+        "field": "value",
+        "type": "quantitative",
+        "title": "macro-F1",
+        "scale": {"zero": False, "nice": True},
+        "axis": {"grid": True, "format": ".2f"},
+    }
     return {
-        "data": values(drawn),
-        "facet": {"field": "shift", "type": "nominal", "title": None, "header": {"labelAnchor": "start"}},
-        "columns": 3,
-        "spec": {
-            "width": (WIDTH - 140) // 3,
-            "height": 150,
-            "mark": {"type": "line", "point": {"size": 30, "filled": True}},
-            "encoding": {
-                "x": {"field": "amount", "type": "quantitative", "title": None, "axis": {"tickCount": 4}},
-                "y": {"field": "value", "type": "quantitative", "title": metric, "scale": {"domain": [0, 1]}},
-                "color": {
-                    "field": "series",
-                    "type": "nominal",
-                    "scale": series_scale(names),
-                    "legend": {"title": None, "symbolType": "stroke"} if len(names) > 1 else None,
-                },
+        "width": WIDTH - 220,
+        "height": {"step": 30},
+        "data": values(scores.select("shift", "value", "low", "high")),
+        "layer": [
+            {
+                "mark": {"type": "rule", "strokeWidth": 2, "color": ACCENT, "opacity": 0.5},
+                "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
             },
-        },
-        "spacing": 24,
-        "resolve": {"scale": {"x": "independent"}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "color": ACCENT, "opacity": 1},
+                "encoding": {"y": y, "x": x},
+            },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 10, "color": SOFT},
+                "encoding": {"y": y, "x": {**x, "field": "high"}, "text": {"field": "value", "format": ".3f", **_Q}},
+            },
+        ],
     }
 
 

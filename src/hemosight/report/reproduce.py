@@ -11,7 +11,7 @@ from pathlib import Path
 from hemosight.errors import HemoSightError, UnknownName
 from hemosight.images.sources import sources_of
 from hemosight.network import cores
-from hemosight.report import layout, page, plates, questions, readings
+from hemosight.report import elsewhere, layout, page, plates, questions, readings
 from hemosight.report.figure import Section, Study, Work
 
 STUDIES: Mapping[str, Study] = {
@@ -21,6 +21,8 @@ STUDIES: Mapping[str, Study] = {
     "active": questions.active,
     "landscape": layout.landscape,
     "explanation": plates.explanation,
+    "transfer": elsewhere.transfer,
+    "plan": elsewhere.plan,
 }
 """Every study, in the report's order."""
 
