@@ -8,9 +8,9 @@ import pytest
 from problems import TYPES, material
 
 from hemosight.errors import TooFewLabels
-from hemosight.space import classifiers
+from hemosight.space import classifiers, selftraining
 from hemosight.study import metrics
-from hemosight.study.label_efficiency import PER_CLASS, draws, label_efficiency
+from hemosight.study.label_efficiency import PER_CLASS, SELF_TAUGHT, draws, label_efficiency
 from hemosight.study.tables import summary
 
 CELLS = material((120, 60, 60, 60), spread=2.5)
@@ -54,6 +54,23 @@ def test_a_figure_is_that_of_the_fit_made_by_hand() -> None:
     mine = TABLE.filter(fold=3, draw=0, per_class=10, on="fold")
     assert mine.filter(metric="macro_f1")["value"].item() == pytest.approx(expected.macro_f1.value)
     assert mine.filter(metric="f1").sort("class")["value"].to_list() == pytest.approx(expected.f1.tolist())
+
+
+def test_self_taught_learns_from_what_is_neither_labelled_nor_read() -> None:
+    table = label_efficiency(CELLS, classifier=SELF_TAUGHT, per_class=(5,), repeats=1)
+    draw = next(d for d in draws(CELLS, repeats=1) if d.fold == 2 and d.per_class == 5)
+    three = (draw.support, draw.unlabelled, draw.held)
+    assert len(set(np.concatenate(three).tolist())) == sum(map(len, three)) == len(CELLS.split.rest)
+    labels = CELLS.labels()
+    background = selftraining.Background(CELLS.vectors[draw.unlabelled])
+    reader = selftraining.fit(CELLS.vectors[draw.support], labels[draw.support], background)
+    expected = metrics.scores(labels[draw.held], reader.predict(CELLS.vectors[draw.held]))
+    mine = table.filter(fold=2, per_class=5, on="fold", metric="macro_f1")
+    assert mine["value"].item() == pytest.approx(expected.macro_f1.value)
+    # With all labels there is nothing without, and it is the default.
+    whole = [t.filter(pl.col("per_class").is_null(), metric="macro_f1") for t in (table, TABLE)]
+    everything = [t["value"].to_list() for t in whole]
+    assert everything[0] == everything[1]
 
 
 def test_the_scaled_axis() -> None:

@@ -41,7 +41,9 @@ def label_efficiency(
     bundle: BundlePath = None,
     embeddings: Points = None,
     out: Out = _OUT,
-    classifier: Classifier = "discriminant",
+    classifier: Annotated[
+        str, typer.Option("--classifier", help="discriminant, self-taught, svm (the paper's: slow) or logistic.")
+    ] = "discriminant",
     label_set: LabelSet = "cell_type",
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Draws of labels from each fold.")] = 3,
     seed: Seed = 0,

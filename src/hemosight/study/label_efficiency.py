@@ -16,8 +16,9 @@ import polars as pl
 
 from hemosight.errors import TooFewLabels
 from hemosight.images.splits import Rows, few_shot
-from hemosight.space import classifiers
+from hemosight.space import classifiers, selftraining
 from hemosight.space.labels import CELL_TYPE
+from hemosight.space.selftraining import Background
 from hemosight.study.material import Material
 from hemosight.study.steps import Steps
 from hemosight.study.tables import FOLD, HELD_OUT, measured
@@ -25,6 +26,8 @@ from hemosight.study.tables import FOLD, HELD_OUT, measured
 PER_CLASS = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Labels of each class; times nine classes the paper's sizes."""
 FOLDS = 5
+SELF_TAUGHT = "self-taught"
+"""The default classifier that learns, besides a support set, from its fold's other cells, without their labels."""
 DRAWS = 3
 """Support sets drawn from each fold at each size but the last."""
 
@@ -39,6 +42,8 @@ class Draw:
         Labels of each class; None with all labels.
     support, held
         Rows of the material: what is labelled, and the fold left out.
+    unlabelled
+        Rows that are in neither.
     """
 
     fold: int
@@ -46,6 +51,7 @@ class Draw:
     per_class: int | None
     support: Rows
     held: Rows
+    unlabelled: Rows
 
     @property
     def name(self) -> str:
@@ -81,8 +87,8 @@ def draws(
                 if size <= smallest:
                     rng = np.random.default_rng([seed, fold, draw])
                     chosen = part.rest[few_shot(labels[part.rest].tolist(), size, rng)]
-                    yield Draw(fold, draw, size, chosen, part.held)
-        yield Draw(fold, 0, None, part.rest, part.held)
+                    yield Draw(fold, draw, size, chosen, part.held, np.setdiff1d(part.rest, chosen))
+        yield Draw(fold, 0, None, part.rest, part.held, part.rest[:0])
 
 
 def label_efficiency(
@@ -97,6 +103,8 @@ def label_efficiency(
     steps: Steps | None = None,
 ) -> pl.DataFrame:
     """Fit on every support set of the protocol, and read its fold and the held-out tenth.
+
+    ``classifier`` is one of :data:`hemosight.space.classifiers.FITTERS`, or :data:`SELF_TAUGHT`.
 
     Returns a table of scores (:mod:`hemosight.study.tables`), before whose columns stand
 
@@ -117,7 +125,11 @@ def label_efficiency(
 
     def piece(draw: Draw) -> Callable[[], pl.DataFrame]:
         def fit() -> pl.DataFrame:
-            reader = classifiers.fit(material.vectors[draw.support], labels[draw.support], classifier)
+            support = material.vectors[draw.support], labels[draw.support]
+            if classifier == SELF_TAUGHT:
+                reader = selftraining.fit(*support, Background(material.vectors[draw.unlabelled]))
+            else:
+                reader = classifiers.fit(*support, classifier)
             facts = {"study": "label-efficiency", "classifier": classifier, **draw.facts()}
             return pl.concat(
                 measured(
