@@ -74,7 +74,9 @@ class CommentShown(BaseModel):
 class NewComment(BaseModel):
     """What to write under an image."""
 
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)] = Field(
+        examples=["a second look at the nucleus"]
+    )
 
 
 class ImageShown(ImageListed):

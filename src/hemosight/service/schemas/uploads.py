@@ -64,7 +64,9 @@ class UploadShown(BaseModel):
 class Asked(BaseModel):
     """Checksums of files that could be uploaded."""
 
-    sha256: list[Sha256] = Field(max_length=20_000)
+    sha256: list[Sha256] = Field(
+        max_length=20_000, examples=[["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]]
+    )
 
 
 class Known(BaseModel):
