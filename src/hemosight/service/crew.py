@@ -92,7 +92,7 @@ class Crew:
 def environment(settings: Settings, dsn: str) -> Mapping[str, str]:
     """The environment in which a worker finds the settings of its server."""
     told = {**os.environ, f"{PREFIX}DATABASE": dsn}
-    for name in ("threads", "log_level", "log_format", "worker_batch", "bundle"):
+    for name in ("threads", "log_level", "log_format", "bundle"):
         value = getattr(settings, name)
         if value is not None:
             told[f"{PREFIX}{name.upper()}"] = str(value)

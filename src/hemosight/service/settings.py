@@ -70,7 +70,6 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         None, ge=1, description="Processor threads a worker computes with; all where not given."
     )
-    worker_batch: int = Field(64, ge=1, le=1024, description="Crops a worker embeds at a time.")
     pool: int = Field(
         10, ge=2, le=200, description="Database connections this process keeps; twice as many under load."
     )

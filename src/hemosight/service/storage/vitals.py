@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from hemosight.service.storage.tables import CellReading, Image, Project
 
-ALIVE = datetime.timedelta(seconds=60)
-"""A worker that gave no sign of life for so long counts as gone; it gives one every ten seconds."""
+ALIVE = datetime.timedelta(seconds=15)
+"""A worker that gave no sign of life for so long counts as gone; it gives one every second."""
 
 
 @dataclass(frozen=True)
