@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 from sqlalchemy import BigInteger, cast, select
 from sqlalchemy.orm import Session
+from threadpoolctl import ThreadpoolController
 
 from hemosight.bundle import Bundle
 from hemosight.errors import NothingThere
@@ -43,6 +45,12 @@ _AWAY = 12 * 3600.0
 """Seconds after which a desk that nobody looked at loads anew: older events may be forgotten."""
 _BLOCK = 4096
 _NEWS = 10_000
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The libraries of linear algebra that are loaded; looking for them takes as long as a small refit."""
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -312,7 +320,8 @@ class Desk:
             stamp = seen if seen > opinion.floor or opinion.fits else seen - 1
             roll, read = self._roll, np.flatnonzero(self._roll.status[: self._roll.count] == READ)
         own = opinion.question.kind == "own"
-        with opinion.learning:
+        # One thread: two wait for each other wherever anything else runs, and then take ten times as long.
+        with opinion.learning, _blas().limit(limits=1, user_api="blas"):
             if opinion.lessons is None:
                 reference = None if own else self._references.get(self.bundle, opinion.question.name)
                 opinion.lessons = Lessons(
@@ -321,14 +330,14 @@ class Desk:
             lessons = opinion.lessons
             lessons.teach(list(pending), list(pending.values()))
             reader = lessons.reader(facts.weight if facts.teaching or own else 0.0)
-        probabilities = None
-        if reader is not None:
-            vectors = roll.vectors
-            parts = [
-                reader.probabilities(vectors[start : min(start + _BLOCK, count)]).astype(np.float32)
-                for start in range(0, count, _BLOCK)
-            ]
-            probabilities = np.concatenate([*parts, np.zeros((0, len(opinion.names)), np.float32)])[read]
+            probabilities = None
+            if reader is not None:
+                vectors = roll.vectors
+                parts = [
+                    reader.probabilities(vectors[start : min(start + _BLOCK, count)]).astype(np.float32)
+                    for start in range(0, count, _BLOCK)
+                ]
+                probabilities = np.concatenate([*parts, np.zeros((0, len(opinion.names)), np.float32)])[read]
         with self._lock:
             if self._opinions.get(opinion.question.id) is not opinion:
                 return  # the desk was loaded anew meanwhile

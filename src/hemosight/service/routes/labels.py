@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from fastapi import APIRouter
+from fastapi import APIRouter, BackgroundTasks
 from sqlalchemy.orm import Session
 
+from hemosight.service.desk.desk import Desk
 from hemosight.service.schemas.labels import (
     FactMade,
     Facts,
@@ -28,7 +29,7 @@ router = APIRouter(tags=["labels"])
 
 
 @router.post("/projects/{project}/labels", operation_id="say_labels")
-def say(given: NewLabels, seat: Reviewer, service: Service) -> LabelAnswer:
+def say(given: NewLabels, seat: Reviewer, service: Service, later: BackgroundTasks) -> LabelAnswer:
     """Say what images are. One of which something else stands by now is left alone and comes back as a conflict."""
     desk = service.desks.get(seat.project)
     # Before the transaction: what the person saw is what the model said until now.
@@ -38,15 +39,17 @@ def say(given: NewLabels, seat: Reviewer, service: Service) -> LabelAnswer:
         for item, sight in zip(given.items, sights, strict=True)
     ]
     request = _request(seat, given.request, desk.bundle_id, revision)
-    return _answer(service, seat, lambda session: labels.say(session, request, given.label_set, items, given.kind))
+    return _answer(
+        service, desk, later, lambda session: labels.say(session, request, given.label_set, items, given.kind)
+    )
 
 
 @router.post("/projects/{project}/labels/undo", operation_id="undo_labels")
-def undo(given: NewUndo, seat: Reviewer, service: Service) -> LabelAnswer:
+def undo(given: NewUndo, seat: Reviewer, service: Service, later: BackgroundTasks) -> LabelAnswer:
     """Restore what stood before each of these facts, where they still stand."""
     desk = service.desks.get(seat.project)
     request = _request(seat, given.request, desk.bundle_id, 0)
-    return _answer(service, seat, lambda session: labels.undo(session, request, given.facts))
+    return _answer(service, desk, later, lambda session: labels.undo(session, request, given.facts))
 
 
 @router.get("/projects/{project}/labels", operation_id="list_label_facts")
@@ -78,14 +81,13 @@ def _request(seat: ProjectSeat, number: uuid.UUID, bundle: int, revision: int) -
     return Request(seat.project, seat.user.id, seat, number, bundle, revision)
 
 
-def _answer(service: State, seat: ProjectSeat, write: Callable[[Session], Outcome]) -> LabelAnswer:
+def _answer(service: State, desk: Desk, later: BackgroundTasks, write: Callable[[Session], Outcome]) -> LabelAnswer:
     with service.database.session() as session:
         outcome = write(session)
-    # After the commit: the desk reads what was written, like every other process does.
-    desk = service.desks.get(seat.project)
+    # After the commit, and after the answer: the desk reads what was written, like every other process does.
     newest = {fact.label_set: fact.version for fact in sorted(outcome.facts, key=lambda fact: fact.version)}
     for label_set, fact in newest.items():
-        desk.learn(label_set, fact)
+        later.add_task(desk.learn, label_set, fact)
     return LabelAnswer(
         facts=[FactMade(image=fact.image, version=fact.version, label=fact.label) for fact in outcome.facts],
         conflicts=[
