@@ -63,7 +63,7 @@ def test_events_are_heard_resumed_and_ended(folder: Path, tiny_bundle: Bundle, d
             with listening(client, f"{project}/events") as heard:
                 assert next(heard)["event"] == "ping"
                 send(client, upload, half)
-                kinds = {}
+                kinds, last = {}, ""
                 while "readings" not in kinds:
                     message = next(heard)
                     kinds[message["event"]] = message["data"]
