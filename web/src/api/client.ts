@@ -1,8 +1,15 @@
 /** One road to the service: JSON over same-origin fetch, the CSRF token on what changes, and one shape of fault. */
 
+import type { paths } from "./schema";
 import type { Fault } from "./types";
 
 export const ROOT = "/api/v1";
+
+type Below<P> = P extends `${typeof ROOT}${infer Rest}` ? Rest : never;
+type Filled<P> = P extends `${infer Before}{${string}}${infer After}` ? `${Before}${number}${Filled<After>}` : P;
+
+/** Every address that the service's description knows, below the root and with numbers for its parameters. */
+export type Path = Filled<Below<keyof paths>>;
 
 let csrf: string | null = null;
 
@@ -40,7 +47,7 @@ export class ServiceFault extends Error {
 type Query = Record<string, string | number | boolean | null | undefined>;
 
 /** The address of an endpoint under the API's root, with what of `query` is given. */
-export function address(path: string, query: Query = {}): string {
+export function address(path: Path, query: Query = {}): string {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
   return `${ROOT}${path}${given.length ? `?${search}` : ""}`;
@@ -75,12 +82,12 @@ export async function fetchFrom(url: string, init: RequestInit = {}): Promise<Re
   return response;
 }
 
-export async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
+export async function get<T>(path: Path, query?: Query, signal?: AbortSignal): Promise<T> {
   const response = await fetchFrom(address(path, query), { signal });
   return (await response.json()) as T;
 }
 
-export async function send<T>(method: "POST" | "PATCH" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {
+export async function send<T>(method: "POST" | "PATCH" | "PUT" | "DELETE", path: Path, body?: unknown): Promise<T> {
   const response = await fetchFrom(address(path), {
     method,
     headers: body === undefined ? {} : { "Content-Type": "application/json" },

@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { get, keepCsrf } from "./client";
-import type { Case, LabelSet, List, Member, Project, Session } from "./types";
+import type { Case, LabelSet, List, Member, Project, ProjectListed, Session } from "./types";
 
 export const names = {
   session: ["session"] as const,
@@ -22,7 +22,7 @@ export async function readSession(): Promise<Session> {
 export const useSession = () => useQuery({ queryKey: names.session, queryFn: readSession, staleTime: 60_000 });
 
 export const useProjects = () =>
-  useQuery({ queryKey: names.projects, queryFn: ({ signal }) => get<List<Project>>("/projects", {}, signal) });
+  useQuery({ queryKey: names.projects, queryFn: ({ signal }) => get<List<ProjectListed>>("/projects", {}, signal) });
 
 export const useProject = (project: number) =>
   useQuery({
@@ -33,14 +33,13 @@ export const useProject = (project: number) =>
 export const useCases = (project: number) =>
   useQuery({
     queryKey: names.cases(project),
-    queryFn: async ({ signal }) => items(await get<List<Case> | Case[]>(`/projects/${project}/cases`, {}, signal)),
+    queryFn: async ({ signal }) => (await get<List<Case>>(`/projects/${project}/cases`, {}, signal)).items,
   });
 
 export const useMembers = (project: number) =>
   useQuery({
     queryKey: names.members(project),
-    queryFn: async ({ signal }) =>
-      items(await get<List<Member> | Member[]>(`/projects/${project}/members`, {}, signal)),
+    queryFn: async ({ signal }) => (await get<List<Member>>(`/projects/${project}/members`, {}, signal)).items,
   });
 
 export const useLabelSets = (project: number) =>
@@ -51,10 +50,6 @@ export const useLabelSets = (project: number) =>
       return sets.map((set) => ({ ...set, title: worded(set.title) }));
     },
   });
-
-function items<T>(answer: List<T> | T[]): T[] {
-  return Array.isArray(answer) ? answer : answer.items;
-}
 
 /** A name as a reader writes it: "nucleus_shape" is "Nucleus shape". Titles that people gave are left alone. */
 function worded(title: string): string {

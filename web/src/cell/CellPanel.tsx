@@ -37,7 +37,7 @@ function useSettled<T>(value: T, wait: number): T {
 export const useImage = (project: number, image: number | null, revision: number, version: number) =>
   useQuery<ImageDetail>({
     queryKey: ["projects", project, "images", image, revision, version],
-    queryFn: ({ signal }) => get<ImageDetail>(`/projects/${project}/images/${image}`, {}, signal),
+    queryFn: ({ signal }) => get<ImageDetail>(`/projects/${project}/images/${image!}`, {}, signal),
     enabled: image !== null,
     // The same cell under a newer revision: show the old bars until the new ones are there.
     placeholderData: (last) => (last?.id === image ? last : undefined),
@@ -47,7 +47,7 @@ export const useNeighbours = (project: number, image: number | null, among: "pro
   useQuery({
     queryKey: ["projects", project, "images", image, "neighbours", among],
     queryFn: async ({ signal }) =>
-      (await get<List<Neighbour>>(`/projects/${project}/images/${image}/neighbours`, { k: 12, among }, signal)).items,
+      (await get<List<Neighbour>>(`/projects/${project}/images/${image!}/neighbours`, { k: 12, among }, signal)).items,
     enabled: image !== null,
     staleTime: 60_000,
   });
@@ -154,7 +154,7 @@ function Readings({ detail, first }: { detail: ImageDetail; first: string }) {
       {names.map((name) => {
         const { probabilities } = detail.sets[name]!;
         const set = sets.data?.find((set) => set.name === name);
-        if (!probabilities) return null;
+        if (!Object.keys(probabilities).length) return null;
         const bars = <Bars probabilities={probabilities} classes={set?.classes ?? []} most={name === first ? 9 : 3} />;
         return name === first ? (
           <div key={name}>{bars}</div>
@@ -249,7 +249,7 @@ export function Like({
 }
 
 /** How people of the project are called, by their number. */
-function useNames(project: number): (user: number | null) => string {
+function useNames(project: number): (user: number) => string {
   const members = useMembers(project);
   return (user) => members.data?.find((member) => member.user.id === user)?.user.display ?? "somebody";
 }
@@ -279,7 +279,12 @@ function Told({ detail, mayComment }: { detail: ImageDetail; mayComment: boolean
       who: nameOf(fact.user),
       text: fact.kind === "clear" ? VERBS.clear : `${VERBS[fact.kind]} ${titled(fact.label)}`,
     })),
-    ...detail.comments.map(({ id, at, name, text }) => ({ key: `c${id}`, at, who: name, text: `“${text}”` })),
+    ...detail.comments.map(({ id, at, user_id, text }) => ({
+      key: `c${id}`,
+      at,
+      who: nameOf(user_id),
+      text: `“${text}”`,
+    })),
   ].sort((a, b) => b.at.localeCompare(a.at));
   const submit = (event: FormEvent) => {
     event.preventDefault();

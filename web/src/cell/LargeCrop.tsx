@@ -36,7 +36,7 @@ export function LargeCrop({ project, image, heat, labelSet, label }: Props) {
   const up = () => {
     drag.current = null;
   };
-  const path = `/projects/${project}/images/${image}`;
+  const path = `/projects/${project}/images/${image}` as const;
   return (
     <div className="large" onWheel={wheel} onPointerDown={down} onPointerMove={move} onPointerUp={up}>
       <div style={{ transform: `translate(${zoom.x}px, ${zoom.y}px) scale(${zoom.scale})` }}>

@@ -229,7 +229,7 @@ function Card({ layer, row, columns, known, project }: CardProps) {
   const said = columns.label[row] === NONE ? null : (columns.classes[columns.label[row]!]?.title ?? "Unsure");
   return (
     <>
-      <img src={address(`/projects/${project}/images/${columns.id[row]}/thumbnail`)} alt="" />
+      <img src={address(`/projects/${project}/images/${columns.id[row]!}/thumbnail`)} alt="" />
       <p>
         <Letter mark={read} /> {read?.title ?? "Not read"} {columns.probability[row]!.toFixed(2)}
         {said && (

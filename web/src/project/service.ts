@@ -32,7 +32,7 @@ export const KINDS = [
 ] as const;
 
 export function serviceOf(project: number): ProjectService {
-  const root = `/projects/${project}`;
+  const root = `/projects/${project}` as const;
   return {
     async columns(labelSet, since) {
       const response = await fetchFrom(address(`${root}/columns`, { label_set: labelSet, since }));

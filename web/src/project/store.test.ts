@@ -35,7 +35,7 @@ class Pretended implements ProjectService {
     for (const { image, label, version } of request.items) {
       const standing = this.facts.findLast((fact) => fact.image === image);
       if ((standing?.fact ?? 0) !== version) {
-        answer.conflicts.push({ image, version: standing!.fact, label: standing!.label, by: "B", at: null });
+        answer.conflicts.push({ image, version: standing!.fact, label: standing!.label, by: 2, at: null });
         continue;
       }
       const fact = this.facts.length + 1;

@@ -4,7 +4,7 @@ import { Button, Form } from "react-bootstrap";
 import { Link, useNavigate } from "react-router";
 import { send } from "../api/client";
 import { names, useProjects } from "../api/queries";
-import type { Project } from "../api/types";
+import type { Project, ProjectListed } from "../api/types";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { ago } from "../ui/time";
 
@@ -36,7 +36,7 @@ export default function Projects() {
   );
 }
 
-function ProjectRow({ project }: { project: Project }) {
+function ProjectRow({ project }: { project: ProjectListed }) {
   const done = project.images ? Math.round((100 * project.labelled) / project.images) : 0;
   return (
     <li>

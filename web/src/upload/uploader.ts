@@ -3,7 +3,7 @@
  * batches, and each file says what became of it.
  */
 
-import { fetchFrom, ROOT, ServiceFault, send } from "../api/client";
+import { address, fetchFrom, ServiceFault, send } from "../api/client";
 import { type Found, sha256 } from "./gather";
 import type { Shelf } from "./shelf";
 
@@ -31,14 +31,14 @@ export interface UploadService {
 }
 
 export function uploadServiceOf(project: number, caseKey?: string): UploadService {
-  const root = `/projects/${project}`;
+  const root = `/projects/${project}` as const;
   return {
     begin: async () => (await send<{ id: number }>("POST", `${root}/uploads`, caseKey ? { case: caseKey } : {})).id,
     known: async (sha256) => (await send<{ known: Record<string, number> }>("POST", `${root}/known`, { sha256 })).known,
     async send(upload, batch) {
       const form = new FormData();
       for (const { name, file } of batch) form.append("files", file, name);
-      const response = await fetchFrom(`${ROOT}${root}/uploads/${upload}/files`, { method: "POST", body: form });
+      const response = await fetchFrom(address(`${root}/uploads/${upload}/files`), { method: "POST", body: form });
       return ((await response.json()) as { items: { name: string; state: string; reason: string | null }[] }).items;
     },
     cancel: (upload) => send("DELETE", `${root}/uploads/${upload}`),
