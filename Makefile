@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both work as root and as an ordinary user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check page setup dev lock clean
+.PHONY: help demo test unit check page api setup dev lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -26,14 +26,18 @@ check: dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright --warnings
 	cd web && npm run -s check
+	$(BIN)/hemosight service openapi > web/openapi.json && cd web && npm run -s api -- --check
 
 setup: .venv/.runtime page ## .venv with what classifies: no torch; and the page
 dev: .venv/.dev page ## .venv with what trains and tests as well; and the page
 
+api: dev ## the page's types anew from the service's description
+	$(BIN)/hemosight service openapi > web/openapi.json && cd web && npm run -s api
+
 PAGE := src/hemosight/service/static/index.html
 page: $(PAGE) ## the review desk's page, built from web/ into the package
 
-$(PAGE): web/node_modules/.package-lock.json $(shell find web -name node_modules -prune -o -type f -print)
+$(PAGE): web/node_modules/.package-lock.json $(shell find web -name node_modules -prune -o -name openapi.json -o -type f -print)
 	cd web && npm run -s build
 	@touch $@
 

@@ -995,7 +995,12 @@ export interface components {
          * @description Checksums of files that could be uploaded.
          */
         Asked: {
-            /** Sha256 */
+            /**
+             * Sha256
+             * @example [
+             *       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+             *     ]
+             */
             sha256: string[];
         };
         /**
@@ -2022,7 +2027,10 @@ export interface components {
          * @description What to write under an image.
          */
         NewComment: {
-            /** Text */
+            /**
+             * Text
+             * @example a second look at the nucleus
+             */
             text: string;
         };
         /**
