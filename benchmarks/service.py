@@ -12,6 +12,7 @@ Workers beyond the machine's cores only share them: the question is then whether
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ def main(
     bundle: Annotated[Path | None, typer.Option(help="Bundle to read with; the built-in one.")] = None,
 ) -> None:
     """Measure, and print a row for each number of workers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped, however this ends
     with tempfile.TemporaryDirectory() as folder:
         paths, origin = (
             (draw(Path(folder), crops, None), "drawn") if images is None else (gather(images, crops), images)
