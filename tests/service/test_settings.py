@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def test_every_setting_says_what_it_is(name: str) -> None:
     assert (Settings.model_fields[name].description or "").endswith(".")
     page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     assert f"`{PREFIX}{name.upper()}`" in page
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_heeded(name: str) -> None:
+    service = ROOT / "src" / "hemosight" / "service"
+    texts = [file.read_text(encoding="utf-8") for file in service.rglob("*.py") if file.name != "settings.py"]
+    assert any(re.search(rf"settings\.{name}\b|[({{,] ?\"{name}\"", text) for text in texts)
 
 
 def test_an_option_beats_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

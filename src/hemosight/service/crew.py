@@ -63,6 +63,7 @@ class Crew:
                 log.warning("worker_killed", pid=hand.pid)
                 hand.kill()
                 hand.wait()
+            _close(hand)
 
     @property
     def pids(self) -> list[int]:
@@ -85,8 +86,15 @@ class Crew:
                 if hand.poll() is None or now < due:
                     continue
                 log.warning("worker_died", pid=hand.pid, code=hand.returncode, again_in=pause)
+                _close(hand)
                 self._hands[place] = self._start()
                 calm, due, pause = now, now + pause, min(2 * pause, _LONGEST_PAUSE)
+
+
+def _close(hand: subprocess.Popen[bytes]) -> None:
+    """Let go of the pipe to a worker that has ended."""
+    if hand.stdin is not None:
+        hand.stdin.close()
 
 
 def environment(settings: Settings, dsn: str) -> Mapping[str, str]:

@@ -87,7 +87,7 @@ def _answer(service: State, desk: Desk, later: BackgroundTasks, write: Callable[
     # After the commit, and after the answer: the desk reads what was written, like every other process does.
     newest = {fact.label_set: fact.version for fact in sorted(outcome.facts, key=lambda fact: fact.version)}
     for label_set, fact in newest.items():
-        later.add_task(desk.learn, label_set, fact)
+        later.add_task(service.metrics.turns.time()(desk.learn), label_set, fact)
     return LabelAnswer(
         facts=[FactMade(image=fact.image, version=fact.version, label=fact.label) for fact in outcome.facts],
         conflicts=[
