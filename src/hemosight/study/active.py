@@ -184,10 +184,17 @@ def principal(vectors: Vectors, axes: int) -> Vectors:
     """Vectors in their own leading principal axes; as they are where they have no more dimensions."""
     if vectors.shape[1] <= axes:
         return vectors
-    centred = vectors - vectors.mean(axis=0)
+    middle, directions = leading(vectors, axes)
+    return np.asarray((vectors - middle) @ directions, np.float32)
+
+
+def leading(vectors: Vectors, axes: int) -> tuple[Vectors, Vectors]:
+    """The mean of vectors, and their leading principal axes in columns, the first of them last."""
+    middle = vectors.mean(axis=0, dtype=np.float32)
+    centred = vectors - middle
     dim = vectors.shape[1]
     _, directions = eigh((centred.T @ centred).astype(np.float64), subset_by_index=(dim - axes, dim - 1))
-    return (centred @ directions.astype(np.float32)).astype(np.float32)
+    return middle, directions.astype(np.float32)
 
 
 def _shares(asked: NDArray[np.str_], facts: dict[str, Any], like: pl.DataFrame) -> pl.DataFrame:
