@@ -510,6 +510,14 @@ class BundleNotHere(Refusal):
     mend = "Start the service with that bundle (--bundle), or begin a new project."
 
 
+class DeskClosed(HemoSightError):
+    """The service of a demonstration did not start, or refused what it was given."""
+
+    expected = "the review service of the demonstration"
+    came = "no answer that helps; it said: {log}"
+    mend = "Remove the folder `desk` of the demonstration and run it again, or leave the desk out with --no-desk."
+
+
 class PortTaken(HemoSightError):
     """Nothing can listen there."""
 

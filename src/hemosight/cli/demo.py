@@ -30,25 +30,39 @@ def demo(
         bool, typer.Option("--check", help="Hold the macro-F1 against a bound (0.90; on a drawn smear 0.85).")
     ] = False,
     show: Annotated[
-        bool | None, typer.Option("--open/--no-open", help="Show the contact sheet [default: where there is a screen].")
+        bool | None, typer.Option("--open/--no-open", help="Open a browser [default: where there is a screen].")
+    ] = None,
+    desk: Annotated[
+        bool | None,
+        typer.Option("--desk/--no-desk", help="Go on at the review desk until Ctrl-C [default: in a terminal]."),
     ] = None,
 ) -> None:
-    """Read cells the model was never told about, say how well, and write a contact sheet.
+    """Read cells the model was never told about, say how well, write a contact sheet, and show them at the desk.
 
     Exit code 0: done, and with --check the macro-F1 reaches its bound. Exit code 1: it does not.
     """
     from rich.console import Console
 
     from hemosight import engine as engines
-    from hemosight.demo import run_demo
+    from hemosight.demo import open_desk, run_demo
 
     engine = engines.load(bundle)
     command = shlex.join(["hemosight", *sys.argv[1:]])
     outcome = run_demo(images, out, check, engine, Console(), bars=bars, command=command)
-    if show or (show is None and not check and _has_screen()):
+    show = not check and _has_screen() if show is None else show
+    if desk or (desk is None and not check and _in_terminal()):
+        open_desk(outcome.cells, outcome.labelled, out, typer.echo, bundle=bundle, bars=bars, show=show)
+    elif show:
         webbrowser.open(outcome.report.resolve().as_uri())
+    elif not check:
+        typer.echo("To review them in the browser: hemosight demo --desk")
     if check and not outcome.passed:
         raise typer.Exit(BELOW_BOUND)
+
+
+def _in_terminal() -> bool:
+    """Whether someone can end with Ctrl-C what would else run on."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _has_screen() -> bool:

@@ -1,5 +1,8 @@
-"""The demonstration: cells the model has never been told about, read, judged where labels are known, and shown."""
+"""The demonstration: cells the model has never been told about, read, judged where labels are known, and
+shown: as a contact sheet, and at the review desk.
+"""
 
+from hemosight.demo.desk import open_desk
 from hemosight.demo.material import DRAWN_BOUND, REAL_BOUND, Material, drawn, find, sample, unseen
 from hemosight.demo.run import Outcome, classify, run_demo
 
@@ -11,6 +14,7 @@ __all__ = [
     "classify",
     "drawn",
     "find",
+    "open_desk",
     "run_demo",
     "sample",
     "unseen",

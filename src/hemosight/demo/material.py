@@ -61,12 +61,15 @@ class Material:
         The least macro-F1 that passes the check.
     support
         Labels to read with; the bundle's own where None.
+    labelled
+        The cells those labels are of; None where the bundle's own labels are read with.
     """
 
     catalog: Catalog
     origin: str
     bound: float
     support: SupportSet | None = None
+    labelled: Catalog | None = None
 
 
 def find(
@@ -109,7 +112,9 @@ def drawn(
         rows = few_shot(catalog.labels(), LABELLED, np.random.default_rng(seed))
         support = engine.support(catalog.take(rows), progress=reading).cells
     rest = catalog.take(np.setdiff1d(np.arange(len(catalog)), rows))
-    return Material(rest, f"drawn cells, {LABELLED} others of each type labelled", DRAWN_BOUND, support)
+    return Material(
+        rest, f"drawn cells, {LABELLED} others of each type labelled", DRAWN_BOUND, support, catalog.take(rows)
+    )
 
 
 def unseen(catalog: Catalog, known: SupportSet) -> Catalog:

@@ -32,8 +32,10 @@ _CONTROL = "lmu_aml"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it; ``scores`` is None where no label was known."""
+    """What came of it; ``scores`` is None where no label was known, ``labelled`` where the bundle's labels sufficed."""
 
+    cells: Catalog
+    labelled: Catalog | None
     report: Path
     readings: tuple[Reading, ...]
     truth: tuple[str | None, ...]
@@ -118,7 +120,9 @@ def run_demo(
         thumbnails=from_paths(catalog.paths, facts.preprocessing, scales),
     )
     cells = [Cell(row, *pair) for row, pair in enumerate(zip(readings, truth, strict=True)) if pair[0].readable]
-    outcome = Outcome(report, tuple(readings), tuple(truth), agreement(cells), material.bound)
+    outcome = Outcome(
+        catalog, material.labelled, report, tuple(readings), tuple(truth), agreement(cells), material.bound
+    )
     _show(outcome, catalog, console, say)
     say(f"{speed:,.0f} crops/s, decoding included")
     say(f"Contact sheet: {report.resolve()}")
