@@ -22,6 +22,9 @@ from hemosight.space.labels import title
 from hemosight.study.tables import scaled
 
 _LABELS = {"format": "~s", "tickCount": 8}
+_LOG = {"type": "log", "nice": False}
+_TOP = 0.999
+"""Highest score of the small charts: a class without a fault in one round would leave no room for the others."""
 
 
 def efficiency(summary: pl.DataFrame, *, by: str = "series", name: str = "macro-F1") -> Spec:
@@ -33,7 +36,7 @@ def efficiency(summary: pl.DataFrame, *, by: str = "series", name: str = "macro-
     return _lines(
         _with_band(summary, by),
         by,
-        x={"field": "labels", "type": "quantitative", "title": "labels", "axis": _LABELS, "scale": {"type": "log"}},
+        x={"field": "labels", "type": "quantitative", "title": "labels", "axis": _LABELS, "scale": _LOG},
         name=name,
         points=True,
     )
@@ -45,19 +48,21 @@ def learning(
     by: str = "strategy",
     target: float | None = None,
     fitted: pl.DataFrame | None = None,
+    banded: Sequence[str] | None = None,
     name: str = "macro-F1",
 ) -> Spec:
     """Score after each round of labels (paper, Fig. 3).
 
-    Columns as for :func:`efficiency`. ``target`` is the score with all labels; ``fitted`` has the columns ``labels``,
-    ``mean`` and ``by`` of fitted laws, drawn as thin lines.
+    Columns as for :func:`efficiency`. ``banded`` are the lines that get a band, all where None. ``target`` is the
+    score with all labels; ``fitted`` has the columns ``labels``, ``mean`` and ``by`` of fitted laws, which are dashed.
     """
     spec = _lines(
         _with_band(summary, by),
         by,
-        x={"field": "labels", "type": "quantitative", "title": "labels", "axis": _LABELS, "scale": {"type": "log"}},
+        x={"field": "labels", "type": "quantitative", "title": "labels", "axis": _LABELS, "scale": _LOG},
         name=name,
         points=False,
+        banded=banded,
     )
     if fitted is not None:
         drawn = fitted.select(by, "labels", scaled=scaled(pl.col("mean")))
@@ -114,7 +119,7 @@ def learning_by_class(summary: pl.DataFrame, *, by: str = "strategy", columns: i
                     "axis": {"format": "~s", "values": [100, 1000]},
                     "scale": {"type": "log"},
                 },
-                "y": stretched("scaled", title=None),
+                "y": stretched("scaled", title=None, top=_TOP),
                 "color": {"field": by, "type": "nominal", "scale": _scale(names), "legend": _legend()},
                 "tooltip": _tooltip(by),
             },
@@ -224,7 +229,7 @@ def plan(
         below=scaled(pl.col("low")),
         above=scaled(pl.col("high")),
     )
-    x: Spec = {"field": "labels", "type": "quantitative", "title": "labels", "axis": _LABELS, "scale": {"type": "log"}}
+    x: Spec = {"field": "labels", "type": "quantitative", "title": "labels", "axis": _LABELS, "scale": _LOG}
     y = stretched("scaled", title="macro-F1")
     marks_ = [(now, "now")] + ([(then, f"{then:,.0f}")] if then is not None else [])
     return {
@@ -285,19 +290,23 @@ def _with_band(summary: pl.DataFrame, by: str) -> pl.DataFrame:
     )
 
 
-def _lines(drawn: pl.DataFrame, by: str, *, x: Spec, name: str, points: bool) -> Spec:
+def _lines(
+    drawn: pl.DataFrame, by: str, *, x: Spec, name: str, points: bool, banded: Sequence[str] | None = None
+) -> Spec:
     names = _names(drawn, by)
     color: Spec = {"field": by, "type": "nominal", "scale": _scale(names), "legend": _legend(len(names) > 1)}
     y = stretched("scaled", title=name)
     mark: Spec = {"type": "line", "clip": True}
     if points:
         mark["point"] = {"size": 36, "filled": True}
+    broad = drawn if banded is None else drawn.filter(pl.col(by).is_in(list(banded)))
     return {
         "width": WIDTH - 130 if len(names) > 1 else WIDTH,
         "height": 320,
         "data": values(drawn),
         "layer": [
             {
+                "data": values(broad),
                 "mark": {"type": "area", "opacity": 0.13, "clip": True},
                 "encoding": {"x": x, "y": {**y, "field": "below"}, "y2": {"field": "above"}, "color": color},
             },

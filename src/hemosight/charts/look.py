@@ -121,12 +121,13 @@ def titles(labels: Iterable[str]) -> str:
     return lookup({label: title(label) for label in labels})
 
 
-def stretched(name: str, **more: Any) -> Spec:
-    """The paper's axis: a field that holds -log(1 - x), ticked and labelled with x."""
+def stretched(name: str, *, top: float | None = None, **more: Any) -> Spec:
+    """The paper's axis: a field that holds -log(1 - x), ticked and labelled with x; it ends at ``top`` where given."""
+    end = {} if top is None else {"domainMax": _stretch(top)}
     return {
         "field": name,
         "type": "quantitative",
-        "scale": {"zero": False, "nice": False},
+        "scale": {"zero": False, "nice": False, **end},
         "axis": {
             "values": [_stretch(tick) for tick in _TICKS],
             "labelExpr": "format(1 - exp(-datum.value), datum.value > 5 ? '.3f' : '.2~f')",
