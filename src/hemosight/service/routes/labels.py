@@ -81,13 +81,18 @@ def _request(seat: ProjectSeat, number: uuid.UUID, bundle: int, revision: int) -
     return Request(seat.project, seat.user.id, seat, number, bundle, revision)
 
 
+def _learn(service: State, desk: Desk, label_set: str, fact: int) -> None:
+    with service.metrics.turns.time():
+        desk.learn(label_set, fact)
+
+
 def _answer(service: State, desk: Desk, later: BackgroundTasks, write: Callable[[Session], Outcome]) -> LabelAnswer:
     with service.database.session() as session:
         outcome = write(session)
     # After the commit, and after the answer: the desk reads what was written, like every other process does.
     newest = {fact.label_set: fact.version for fact in sorted(outcome.facts, key=lambda fact: fact.version)}
     for label_set, fact in newest.items():
-        later.add_task(service.metrics.turns.time()(desk.learn), label_set, fact)
+        later.add_task(_learn, service, desk, label_set, fact)
     return LabelAnswer(
         facts=[FactMade(image=fact.image, version=fact.version, label=fact.label) for fact in outcome.facts],
         conflicts=[
