@@ -251,7 +251,7 @@ def shifts(scores: pl.DataFrame) -> Spec:
         "type": "quantitative",
         "title": "macro-F1",
         "scale": {"zero": False, "nice": True},
-        "axis": {"grid": True, "format": ".2f"},
+        "axis": {"grid": True, "format": ".3~f", "tickCount": 6},
     }
     return {
         "width": WIDTH - 220,
