@@ -229,6 +229,16 @@ describe("what is heard", () => {
     });
   });
 
+  test("what was undone is not said to follow", async () => {
+    await store.label([1], "monocyte");
+    await store.undo();
+    service.full = false;
+    service.fresh = columnsOf([{ id: 1, predicted: 2, version: 2 }], 2);
+    service.heard({ id: 7, kind: "taught", data: { label_set: "cell_type", revision: 2 } });
+    await vi.waitFor(() => expect(store.snapshot().columns.predicted[0]).toBe(2));
+    expect(store.snapshot().notes).toEqual([]);
+  });
+
   test("a healed line asks for what was missed", async () => {
     const asked = service.columnsAsked.length;
     service.line(false);

@@ -409,11 +409,13 @@ export class ProjectStore {
     const moved = new Map(this.desk.moved);
     const pairs = new Map<string, { from: string | null; to: string | null; count: number }>();
     const images: number[] = [];
+    // Cells whose label was just taken back return to where they were: that is the undoing, nobody followed.
+    const undone = new Set(this.desk.future.at(-1)?.items.map(({ image }) => image));
     let old = 0;
     for (let row = 0; row < now.count; row++) {
       const id = now.id[row]!;
       while (old < before.count && before.id[old]! < id) old++;
-      if (old >= before.count || before.id[old] !== id) continue;
+      if (old >= before.count || before.id[old] !== id || undone.has(id)) continue;
       const from = before.predicted[old]!;
       const to = now.predicted[row]!;
       if (now.label[row] !== NONE) moved.delete(id);
