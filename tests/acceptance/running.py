@@ -19,13 +19,14 @@ from playwright.sync_api import sync_playwright
 PAGE = Path(__file__).parents[2] / "src/hemosight/service/static/index.html"
 QUIET = (
     "--no-sandbox",
-    "--disable-gpu",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
 )
-"""Chromium's switches: it works as root, without a graphics card, and asks nobody for anything."""
+"""Chromium's switches: it works as root, draws WebGL without a graphics card, and asks nobody for anything."""
 
 
 def chromium() -> str | None:

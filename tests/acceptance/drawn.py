@@ -1,0 +1,63 @@
+"""A project of drawn cells in a running service: what screenshots, benchmarks and tests of the page look at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from hemosight.images.synthetic import draw_smear
+
+SMEAR = {
+    "neutrophil": 88,
+    "lymphocyte": 44,
+    "monocyte": 18,
+    "eosinophil": 10,
+    "basophil": 4,
+    "ig": 12,
+    "blast": 8,
+    "erythroblast": 6,
+    "platelet": 10,
+}
+"""Two hundred cells, unevenly of nine types, as a smear has them."""
+SCALE = 1.0
+_AT_ONCE = 50
+
+
+def crops(folder: Path, counts: Mapping[str, int] = SMEAR, seed: int = 11) -> list[Path]:
+    """Draw the crops of a smear, one stain and scanner for all, and give their files."""
+    return sorted(path for path in draw_smear(folder, counts, seed) if path.suffix == ".jpg")
+
+
+@contextmanager
+def client(address: str) -> Iterator[httpx.Client]:
+    """The API of a service that was started without sign-in."""
+    with httpx.Client(base_url=f"{address}/api/v1", timeout=60) as opened:
+        opened.headers["X-CSRF-Token"] = opened.get("/session").json()["csrf"] or ""
+        yield opened
+
+
+def project(api: httpx.Client, name: str, files: list[Path], *, seconds: float = 300, **settings: object) -> int:
+    """Make a project, upload files into it, and wait until each is read. Gives the project's number."""
+    made = _good(api.post("/projects", json={"name": name, "description": "Drawn cells"})).json()["id"]
+    if settings:
+        _good(api.patch(f"/projects/{made}", json=settings))
+    upload = _good(api.post(f"/projects/{made}/uploads", json={})).json()["id"]
+    for start in range(0, len(files), _AT_ONCE):
+        parts = [("files", (path.name, path.read_bytes(), "image/jpeg")) for path in files[start : start + _AT_ONCE]]
+        _good(api.post(f"/projects/{made}/uploads/{upload}/files", files=parts))
+    until = time.monotonic() + seconds
+    while _good(api.get(f"/projects/{made}/uploads/{upload}")).json()["waiting"]:
+        if time.monotonic() > until:
+            raise TimeoutError(f"the cells of {name} were not read within {seconds:.0f} s")
+        time.sleep(0.5)
+    return int(made)
+
+
+def _good(response: httpx.Response) -> httpx.Response:
+    if response.is_error:
+        raise RuntimeError(f"{response.request.method} {response.request.url}: {response.text}")
+    return response

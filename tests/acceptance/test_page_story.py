@@ -1,0 +1,290 @@
+"""The other half of the review: lasso, own label set, next to review, report, signature, export; and every screen."""
+
+On drawn cells: what is right or wrong about a reading is no matter here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import drawn
+import httpx
+import polars as pl
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from running import PAGE, Serving
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
+
+AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
+SMEAR = {"neutrophil": 20, "lymphocyte": 12, "monocyte": 6, "eosinophil": 4, "ig": 4, "platelet": 3}
+CELLS = sum(SMEAR.values())
+SCREENS = {
+    "gallery": ("", ".crop"),
+    "landscape": ("/map", ".map canvas"),
+    "next": ("/next", ".queue-picture img"),
+    "label sets": ("/label-sets", ".labelset-list li"),
+    "report": ("/report", ".differential tbody tr"),
+    "settings": ("/settings", "h1"),
+}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """The service without accounts, on this machine alone."""
+    if not PAGE.exists():
+        pytest.skip("the page is not built: make page")
+    service = Serving(tmp_path_factory.mktemp("story"), "--no-login")
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def api(served: Serving) -> Iterator[httpx.Client]:
+    with drawn.client(served.address) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def project(api: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> int:
+    return drawn.project(api, "Case 24-1187", drawn.crops(tmp_path_factory.mktemp("smear"), SMEAR))
+
+
+@pytest.fixture(scope="module")
+def complaints() -> Iterator[list[str]]:
+    """Errors of scripts, refusals by the page's policy and requests to other machines: there are none at the end."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, served: Serving, complaints: list[str]) -> Iterator[BrowserContext]:
+    opened = browser.new_context(
+        base_url=served.address, viewport={"width": 1280, "height": 860}, reduced_motion="reduce"
+    )
+    opened.on("weberror", lambda error: complaints.append(str(error.error)))
+    opened.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+    opened.on(
+        "request",
+        lambda asked: (
+            None if asked.url.startswith((served.address, "blob:", "data:")) else complaints.append(asked.url)
+        ),
+    )
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def page(context: BrowserContext, project: int) -> Page:
+    opened = context.new_page()
+    opened.goto(f"/projects/{project}/map")
+    expect(opened.locator(".map canvas")).to_be_visible()
+    return opened
+
+
+def _labels(api: httpx.Client, project: int, label_set: str = "cell_type") -> dict[int, str]:
+    """The label that stands, by image."""
+    standing: dict[int, str] = {}
+    after = 0
+    while True:
+        answer = api.get(f"/projects/{project}/labels", params={"after": after}).json()
+        for fact in answer["items"]:
+            if fact["label_set"] == label_set:
+                standing[fact["image"]] = fact["label"]
+        if not answer["next"]:
+            return {image: label for image, label in standing.items() if label is not None}
+        after = answer["next"]
+
+
+def _selected(page: Page) -> int:
+    said = page.get_by_role("region", name="Selected cells").get_by_role("heading", level=2).inner_text()
+    return int(said.split()[0].replace(",", ""))
+
+
+def _draw_around(page: Page, left: float, top: float, right: float, bottom: float) -> None:
+    """Draw a lasso around a part of the map, given in shares of its sides."""
+    box = page.locator(".map").bounding_box()
+    assert box is not None
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top + 0.02)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+
+
+def test_a_lasso_selects_relabels_and_is_undone(page: Page, api: httpx.Client, project: int) -> None:
+    page.get_by_role("button", name="Lasso").click()
+    _draw_around(page, 0.02, 0.02, 0.98, 0.98)
+    assert _selected(page) == CELLS
+    # The map has made room for what was caught; a smaller lasso catches fewer.
+    _draw_around(page, 0.02, 0.02, 0.98, 0.55)
+    count = _selected(page)
+    assert 0 < count < CELLS
+    page.locator(".map").focus()
+    page.keyboard.press("m")
+    expect(page.locator(".counts")).to_contain_text(f"{count} labelled")
+    assert Counter(_labels(api, project).values()) == {"monocyte": count}
+    page.keyboard.press("Control+z")
+    expect(page.locator(".counts")).to_contain_text("0 labelled")
+    assert _labels(api, project) == {}
+
+
+def test_what_the_map_selects_is_selected_in_the_gallery(page: Page) -> None:
+    page.get_by_role("button", name="Lymphocyte", exact=True).click()
+    count = _selected(page)
+    page.get_by_role("link", name="Show in gallery").click()
+    # Crops out of sight are not in the document; those in sight show it.
+    expect(page.locator('.crop[aria-selected="true"]').first).to_be_visible()
+    assert 0 < page.locator('.crop[aria-selected="true"]').count() <= count
+
+
+def test_a_type_is_hidden_and_shown(page: Page, project: int) -> None:
+    page.get_by_role("link", name="Landscape").click()
+    box = page.get_by_role("checkbox", name="Show Lymphocyte")
+    expect(page.locator(".map-letter", has_text=re.compile("^L$"))).to_be_visible()
+    box.uncheck()
+    expect(page.locator(".map-letter", has_text=re.compile("^L$"))).to_have_count(0)
+    page.get_by_label("Colour by").select_option("confidence")
+    expect(page.get_by_text("99% and more")).to_be_visible()
+    page.get_by_label("Colour by").select_option("predicted")
+
+
+def test_a_question_of_ones_own_reads_every_cell(page: Page, api: httpx.Client, project: int) -> None:
+    for number, (name, type_) in enumerate([("Pale", "Lymphocyte"), ("Dark", "Neutrophil")], 1):
+        page.get_by_role("link", name="Landscape").click()
+        page.get_by_role("button", name=type_, exact=True).click()
+        page.get_by_role("link", name="Label sets").click()
+        page.get_by_label(f"Name of class {number}").fill(name)
+        page.get_by_role("group", name=f"Class {number}").get_by_role("button", name="Add selected").click()
+    page.get_by_label("What is asked").fill("Cytoplasm, by eye")
+    page.get_by_role("button", name="Read all cells by it").click()
+    expect(page.get_by_text("It is on the desk now")).to_be_visible()
+    row = page.get_by_role("listitem").filter(has_text="Cytoplasm, by eye")
+    expect(row).to_contain_text("On the desk")
+    made = next(
+        each
+        for each in api.get(f"/projects/{project}/label-sets").json()["items"]
+        if each["title"] == "Cytoplasm, by eye"
+    )
+    if made["score"]:
+        expect(row).to_contain_text(f"{made['score']['macro_f1']:.2f}")
+    exported = pl.read_csv(
+        io.BytesIO(api.get(f"/projects/{project}/export", params={"label_set": made["name"]}).content)
+    )
+    assert exported["predicted"].is_not_null().all()
+    page.get_by_role("button", name="Show Cell type on the desk").click()
+    expect(page.locator(".labelset-list li[aria-current]")).to_contain_text("Cell type")
+
+
+def test_next_to_review_is_walked_by_keys(page: Page, api: httpx.Client, project: int) -> None:
+    page.get_by_role("link", name="Next").click()
+    crop = page.locator(".queue-picture img")
+    wanted: dict[int, str] = {}
+    for key, label in [("b", "basophil"), ("?", "?"), ("e", "eosinophil")]:
+        expect(crop).to_be_visible()
+        image = int((crop.get_attribute("alt") or "").split()[-1])
+        wanted[image] = label
+        page.keyboard.press(key)
+        expect(crop).not_to_have_attribute("alt", f"Cell {image}")
+    skipped = crop.get_attribute("alt")
+    page.keyboard.press("ArrowRight")
+    expect(crop).not_to_have_attribute("alt", skipped or "")
+    page.keyboard.press("ArrowLeft")
+    expect(crop).to_have_attribute("alt", skipped or "")
+    expect(page.locator(".counts")).to_contain_text("1 unsure")
+    page.wait_for_function("document.querySelector('.offline') === null")
+    assert _labels(api, project) == wanted
+
+
+def test_a_report_is_signed_and_its_export_says_the_same(page: Page, api: httpx.Client, project: int) -> None:
+    page.get_by_role("link", name="Report").click()
+    expect(page.locator(".differential")).to_be_visible()
+    # One cell is unsure: that is said, and only a reason lets one sign.
+    expect(page.get_by_text("1 cell is marked unsure")).to_be_visible()
+    sign = page.get_by_role("button", name=re.compile("^Sign as"))
+    expect(sign).to_be_disabled()
+    page.get_by_label("Why you sign all the same").fill("A smudge.")
+    sign.click()
+    expect(page.locator(".sign-given")).to_contain_text("A smudge.")
+    expect(page.locator(".sign-given")).to_contain_text(api.get("/model").json()["bundle"]["version"])
+
+    shown = {
+        str(row.get_attribute("data-type")): int(row.locator("td").nth(2).inner_text())
+        for row in page.locator(".differential tbody tr").all()
+    }
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+        page.get_by_role("button", name="Table (CSV)").or_(page.get_by_role("link", name="Table (CSV)")).click()
+    table = pl.read_csv(download.value.path())
+    counted = Counter(label for label in table["final"].to_list() if label)
+    assert {label: counted.get(label, 0) for label in shown} == shown
+    assert sum(shown.values()) == int(page.locator(".differential tfoot td").nth(2).inner_text())
+    assert table.height == CELLS
+
+
+def test_the_report_fits_one_sheet(page: Page) -> None:
+    assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True, print_background=True))) == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [*SCREENS, "model", "help", "projects"])
+def test_nothing_stands_in_a_readers_way(context: BrowserContext, project: int, screen: str, scheme: Any) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: make page")
+    opened = context.new_page()
+    opened.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    path, mark = SCREENS.get(screen, (None, "h1"))
+    opened.goto(f"/{screen}" if path is None else f"/projects/{project}{path}")
+    opened.locator(mark).first.wait_for()
+    opened.wait_for_load_state("networkidle") if screen in ("model", "help", "projects") else opened.wait_for_timeout(
+        800
+    )
+    opened.evaluate(AXE.read_text())
+    found = opened.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    opened.close()
+    grave = [
+        (each["id"], [node["html"][:160] for node in each["nodes"]][:4])
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert grave == []
+
+
+@pytest.mark.parametrize("width", [1280, 820])
+def test_no_screen_is_wider_than_its_window(context: BrowserContext, project: int, width: int) -> None:
+    opened = context.new_page()
+    opened.set_viewport_size({"width": width, "height": 900})
+    for path, mark in SCREENS.values():
+        opened.goto(f"/projects/{project}{path}")
+        opened.locator(mark).first.wait_for()
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width, path
+    opened.close()
+
+
+def test_the_first_load_is_light() -> None:
+    """Scripts that any screen needs, before charts and map: under 300 kB, compressed."""
+    if not PAGE.exists():
+        pytest.skip("the page is not built: make page")
+    folder = PAGE.parent
+    waiting = re.findall(r'(?:src|href)="/(assets/[^"]+\.js)"', PAGE.read_text())
+    needed: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            text = (folder / name).read_text()
+            waiting += [f"assets/{other}" for other in re.findall(r'(?:from|import)\s*"\./([^"]+\.js)"', text)]
+    assert needed
+    size = sum(len(gzip.compress((folder / name).read_bytes())) for name in needed)
+    assert size < 300_000
+    assert not any("vega" in (folder / name).read_text()[:200_000].lower() for name in needed)
