@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from running import Serving
 
 from hemosight.images.synthetic import draw_smear
 
@@ -23,13 +26,26 @@ SMEAR = {
     "platelet": 10,
 }
 """Two hundred cells, unevenly of nine types, as a smear has them."""
-SCALE = 1.0
 _AT_ONCE = 50
 
 
 def crops(folder: Path, counts: Mapping[str, int] = SMEAR, seed: int = 11) -> list[Path]:
     """Draw the crops of a smear, one stain and scanner for all, and give their files."""
     return sorted(path for path in draw_smear(folder, counts, seed) if path.suffix == ".jpg")
+
+
+@contextmanager
+def serving() -> Iterator[Serving]:
+    """The service without accounts, from start to stop."""
+    # A short path: PostgreSQL's socket lies in it, and sockets have short names.
+    folder = Path(tempfile.mkdtemp(prefix="hemosight-"))
+    service = Serving(folder, "--no-login")
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

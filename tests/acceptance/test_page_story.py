@@ -1,4 +1,4 @@
-"""The other half of the review: lasso, own label set, next to review, report, signature, export; and every screen."""
+"""The other half of the review: lasso, own label set, next to review, report, signature, export; and every screen.
 
 On drawn cells: what is right or wrong about a reading is no matter here.
 """
@@ -36,14 +36,12 @@ SCREENS = {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def served() -> Iterator[Serving]:
     """The service without accounts, on this machine alone."""
     if not PAGE.exists():
         pytest.skip("the page is not built: make page")
-    service = Serving(tmp_path_factory.mktemp("story"), "--no-login")
-    service.start()
-    yield service
-    service.stop()
+    with drawn.serving() as service:
+        yield service
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +111,8 @@ def _draw_around(page: Page, left: float, top: float, right: float, bottom: floa
     """Draw a lasso around a part of the map, given in shares of its sides."""
     box = page.locator(".map").bounding_box()
     assert box is not None
-    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top + 0.02)]
+    # It begins away from the buttons in the upper left corner.
+    corners = [(right, top), (right, bottom), (left, bottom), (left, top), (right - 0.02, top)]
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
     page.mouse.move(*places[0])
     page.mouse.down()
