@@ -8,8 +8,9 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from running import PAGE, Serving
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
 
+expect.set_options(timeout=30_000)  # the machine may have other things to do
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 SMEAR = {"neutrophil": 20, "lymphocyte": 12, "monocyte": 6, "eosinophil": 4, "ig": 4, "platelet": 3}
 CELLS = sum(SMEAR.values())
@@ -102,6 +104,14 @@ def _labels(api: httpx.Client, project: int, label_set: str = "cell_type") -> di
         after = answer["next"]
 
 
+def _until_labels(api: httpx.Client, project: int, wanted: Callable[[dict[int, str]], bool]) -> None:
+    """The page shows a label before the service has it; wait for the latter."""
+    until = time.monotonic() + 30
+    while not wanted(found := _labels(api, project)):
+        assert time.monotonic() < until, found
+        time.sleep(0.2)
+
+
 def _selected(page: Page) -> int:
     said = page.get_by_role("region", name="Selected cells").get_by_role("heading", level=2).inner_text()
     return int(said.split()[0].replace(",", ""))
@@ -132,10 +142,10 @@ def test_a_lasso_selects_relabels_and_is_undone(page: Page, api: httpx.Client, p
     page.locator(".map").focus()
     page.keyboard.press("m")
     expect(page.locator(".counts")).to_contain_text(f"{count} labelled")
-    assert Counter(_labels(api, project).values()) == {"monocyte": count}
+    _until_labels(api, project, lambda found: Counter(found.values()) == {"monocyte": count})
     page.keyboard.press("Control+z")
     expect(page.locator(".counts")).to_contain_text("0 labelled")
-    assert _labels(api, project) == {}
+    _until_labels(api, project, lambda found: found == {})
 
 
 def test_what_the_map_selects_is_selected_in_the_gallery(page: Page) -> None:
@@ -201,8 +211,7 @@ def test_next_to_review_is_walked_by_keys(page: Page, api: httpx.Client, project
     page.keyboard.press("ArrowLeft")
     expect(crop).to_have_attribute("alt", skipped or "")
     expect(page.locator(".counts")).to_contain_text("1 unsure")
-    page.wait_for_function("document.querySelector('.offline') === null")
-    assert _labels(api, project) == wanted
+    _until_labels(api, project, lambda found: found == wanted)
 
 
 def test_a_report_is_signed_and_its_export_says_the_same(page: Page, api: httpx.Client, project: int) -> None:

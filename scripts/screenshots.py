@@ -1,0 +1,146 @@
+#!/usr/bin/env python
+"""Every screen of the review desk, light and dark, on drawn cells, into docs/screens/.
+
+    .venv/bin/python scripts/screenshots.py
+
+Starts the real service with a project of two hundred drawn cells: no picture of a data set is ever in it. Needs the
+built page (`make page`) and a Chromium; WebGL is drawn in software.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from PIL import Image
+from playwright.sync_api import Page, ViewportSize, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+# The same service, browser and cells as the tests of the page.
+sys.path.insert(0, str(ROOT / "tests" / "acceptance"))
+
+import drawn  # noqa: E402
+from running import PAGE, QUIET, chromium  # noqa: E402
+
+OUT = ROOT / "docs" / "screens"
+SIZE: ViewportSize = {"width": 1280, "height": 820}
+MOST = 150_000
+"""Bytes of a picture."""
+
+
+def main() -> None:
+    """Start the service, fill a project, photograph every screen twice."""
+    path = chromium()
+    if path is None or not PAGE.exists():
+        sys.exit("screenshots need a Chromium and the built page: make page")
+    OUT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, drawn.serving() as service, sync_playwright() as playwright:
+        with drawn.client(service.address) as api:
+            project = drawn.project(api, "Case 24-1187", drawn.crops(Path(folder)), second_signer=True)
+            _review(api, project)
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        for scheme in ("light", "dark"):
+            context = browser.new_context(
+                base_url=service.address, viewport=SIZE, color_scheme=scheme, reduced_motion="reduce"
+            )
+            page = context.new_page()
+            for name, act in SCREENS.items():
+                act(page, f"/projects/{project}")
+                page.wait_for_timeout(900)
+                _keep(page.screenshot(), OUT / f"{name}-{scheme}.png")
+            context.close()
+        browser.close()
+
+
+def _review(api: httpx.Client, project: int) -> None:
+    """What a reviewer would have done: thirty cells agreed with or corrected, two unsure."""
+    items = api.get(f"/projects/{project}/next", params={"n": 40, "strategy": "diversity"}).json()["items"]
+    other = {"neutrophil": "ig", "ig": "blast", "monocyte": "ig", "lymphocyte": "monocyte"}
+    said = []
+    for place, item in enumerate(items):
+        label = item["predicted"]
+        if place % 4 == 0:
+            label = other.get(label, label)
+        if place in (3, 21):
+            label = "?"
+        said.append({"image": item["image"], "label": label, "version": 0})
+    answer = api.post(
+        f"/projects/{project}/labels",
+        json={
+            "request": "6f6a1f3e-6d1c-4c61-9f3f-2d0f6f6c9f01",
+            "label_set": "cell_type",
+            "kind": "set",
+            "items": said,
+        },
+    )
+    answer.raise_for_status()
+
+
+def _at(path: str, mark: str) -> Callable[[Page, str], None]:
+    def go(page: Page, root: str) -> None:
+        page.goto(path if path.startswith("/") else f"{root}/{path}".rstrip("/"))
+        page.locator(mark).first.wait_for()
+
+    return go
+
+
+def _gallery(page: Page, root: str) -> None:
+    _at("", ".crop")(page, root)
+    page.locator(".crop").nth(3).click()
+
+
+def _lasso(page: Page, root: str) -> None:
+    _at("map", ".map-letter")(page, root)
+    page.wait_for_timeout(600)
+    box = page.locator(".map").bounding_box()
+    if box is None:
+        raise RuntimeError("the map has no place on the page")
+    corners = [(0.98, 0.3), (0.98, 0.68), (0.7, 0.66), (0.68, 0.34), (0.9, 0.28)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+    for place in (0, 2):
+        if page.locator(".chosen-crop").count() > place:
+            page.locator(".chosen-crop").nth(place).click()
+
+
+def _end_of_report(page: Page, root: str) -> None:
+    _at("report", ".report-crops img")(page, root)
+    page.locator(".report-crops").scroll_into_view_if_needed()
+
+
+SCREENS: dict[str, Callable[[Page, str], None]] = {
+    "projects": _at("/projects", ".project-list li"),
+    "gallery": _gallery,
+    "landscape": _at("map", ".map-letter"),
+    "lasso": _lasso,
+    "next": _at("next", ".queue-picture img"),
+    "label-sets": _at("label-sets", ".labelset-list li"),
+    "report": _at("report", ".report-figure svg"),
+    "report-crops": _end_of_report,
+    "settings": _at("settings", "h1"),
+    "model": _at("/model", ".chart svg"),
+    "help": _at("/help", ".help-keys dd"),
+}
+
+
+def _keep(picture: bytes, file: Path) -> None:
+    """Save the largest of some sizes that is small enough: crops cost most, and are drawn again by anyone."""
+    whole = Image.open(io.BytesIO(picture)).convert("RGB")
+    for width, colours in ((1280, 192), (1280, 96), (1120, 64), (960, 48), (800, 48), (720, 32)):
+        image = whole.resize((width, round(whole.height * width / whole.width)), Image.Resampling.LANCZOS)
+        image.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)
+        if file.stat().st_size < MOST:
+            break
+    print(f"{file.relative_to(ROOT)}  {file.stat().st_size / 1000:.0f} kB")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
