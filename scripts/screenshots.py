@@ -132,11 +132,11 @@ SCREENS: dict[str, Callable[[Page, str], None]] = {
 
 
 def _keep(picture: bytes, file: Path) -> None:
-    """Save the largest of some sizes that is small enough: crops cost most, and are drawn again by anyone."""
+    """Save the largest of some sizes that is small enough; few colours, but those of the types among them."""
     whole = Image.open(io.BytesIO(picture)).convert("RGB")
     for width, colours in ((1280, 192), (1280, 96), (1120, 64), (960, 48), (800, 48), (720, 32)):
         image = whole.resize((width, round(whole.height * width / whole.width)), Image.Resampling.LANCZOS)
-        image.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)
+        image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
         if file.stat().st_size < MOST:
             break
     print(f"{file.relative_to(ROOT)}  {file.stat().st_size / 1000:.0f} kB")  # noqa: T201

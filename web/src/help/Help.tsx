@@ -55,6 +55,9 @@ export default function Help() {
   return (
     <div className="sheet help">
       <h1>Help</h1>
+      <p>
+        <a href="#keys">All keys</a>
+      </p>
       <p className="help-notice">
         HemoSight is for research. It is not a medical device and not for primary diagnosis: a person who is qualified
         to do so looks at every smear.

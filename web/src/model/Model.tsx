@@ -60,10 +60,12 @@ export default function Model() {
             {held.calibration_error !== undefined && (
               <Figured name="calibration error" value={held.calibration_error} />
             )}
-            <p className="quiet">
-              On {held.cells.toLocaleString()} cells that it never met{held.split ? `; split ${held.split}` : ""}.
-            </p>
           </dl>
+        )}
+        {held && (
+          <p className="quiet">
+            On {held.cells.toLocaleString()} cells that it never met{held.split ? `; split ${held.split}` : ""}.
+          </p>
         )}
       </header>
       <Charts model={model.data} types={types} />
