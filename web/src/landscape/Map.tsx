@@ -228,9 +228,11 @@ export function LandscapeMap({ project, reference, chosen, tool, onCatch, onPick
     event.stopPropagation();
   };
 
-  const lettered = ox.length ? project : reference;
+  // Where both layers have the same groups, the reference says where a type lies: a project may have two cells of it.
+  const shared = reference?.grouping.groups[0]?.title === project?.grouping.groups[0]?.title;
+  const lettered = reference && (shared || !ox.length) ? reference : project;
   const grouping = lettered?.grouping;
-  const [lx, ly] = ox.length ? [ox, oy] : [gx, gy];
+  const [lx, ly] = lettered === reference ? [gx, gy] : [ox, oy];
   const letters = useMemo(() => (grouping ? middles(grouping, lx, ly) : []), [grouping, lx, ly]);
 
   if (fault) return <p className="map-fault">{fault} The gallery shows the same cells.</p>;
