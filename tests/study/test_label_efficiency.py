@@ -10,7 +10,7 @@ from problems import TYPES, material
 from hemosight.errors import TooFewLabels
 from hemosight.space import classifiers, selftraining
 from hemosight.study import metrics
-from hemosight.study.label_efficiency import PER_CLASS, SELF_TAUGHT, draws, label_efficiency
+from hemosight.study.label_efficiency import PER_CLASS, draws, label_efficiency
 from hemosight.study.tables import summary
 
 CELLS = material((120, 60, 60, 60), spread=2.5)
@@ -57,7 +57,7 @@ def test_a_figure_is_that_of_the_fit_made_by_hand() -> None:
 
 
 def test_self_taught_learns_from_what_is_neither_labelled_nor_read() -> None:
-    table = label_efficiency(CELLS, classifier=SELF_TAUGHT, per_class=(5,), repeats=1)
+    table = label_efficiency(CELLS, classifier=classifiers.SELF_TAUGHT, per_class=(5,), repeats=1)
     draw = next(d for d in draws(CELLS, repeats=1) if d.fold == 2 and d.per_class == 5)
     three = (draw.support, draw.unlabelled, draw.held)
     assert len(set(np.concatenate(three).tolist())) == sum(map(len, three)) == len(CELLS.split.rest)

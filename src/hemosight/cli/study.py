@@ -30,6 +30,9 @@ Points = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for tables (Parquet, CSV) and for what is done already.")]
 Classifier = Annotated[str, typer.Option("--classifier", help="discriminant, svm (the paper's: slow) or logistic.")]
+FewLabels = Annotated[
+    str, typer.Option("--classifier", help="discriminant, self-taught, svm (the paper's: slow) or logistic.")
+]
 LabelSet = Annotated[str, typer.Option("--label-set", help="What is read: cell_type, or an attribute.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of folds and draws.")]
 _OUT = Path("study")
@@ -41,9 +44,7 @@ def label_efficiency(
     bundle: BundlePath = None,
     embeddings: Points = None,
     out: Out = _OUT,
-    classifier: Annotated[
-        str, typer.Option("--classifier", help="discriminant, self-taught, svm (the paper's: slow) or logistic.")
-    ] = "discriminant",
+    classifier: FewLabels = "discriminant",
     label_set: LabelSet = "cell_type",
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Draws of labels from each fold.")] = 3,
     seed: Seed = 0,
@@ -67,7 +68,7 @@ def attributes(
     bundle: BundlePath = None,
     embeddings: Points = None,
     out: Out = _OUT,
-    classifier: Classifier = "discriminant",
+    classifier: FewLabels = "discriminant",
     seed: Seed = 0,
 ) -> None:
     """Morphological attributes on the same embedding: five folds, and the authors' own split."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sklearn.preprocessing import StandardScaler
 
 DEFAULT = "discriminant"
+SELF_TAUGHT = "self-taught"
+"""The default that learns from a background of unlabelled cells as well (:mod:`hemosight.space.selftraining`)."""
 SVM_FOLDS = 3
 
 
@@ -79,18 +81,19 @@ def fit(
 ) -> Reader:
     """Fit a classifier by name.
 
-    With a ``background`` of unlabelled cells the default learns from them too
-    (:mod:`hemosight.space.selftraining`); the others learn from labels alone.
+    With a ``background`` of unlabelled cells the default, also called ``self-taught`` then, learns from them too; the
+    others learn from labels alone.
 
     Raises :class:`~hemosight.errors.TooFewLabels` with fewer than two classes and
     :class:`~hemosight.errors.UnknownName` for a classifier that is not one of :data:`FITTERS`.
     """
-    if classifier not in FITTERS:
+    taught = background is not None and classifier in (DEFAULT, SELF_TAUGHT)
+    if classifier not in FITTERS and not taught:
         raise UnknownName(kind="classifier", choices=", ".join(FITTERS), name=classifier)
     names = sorted(set(labels.tolist()))
     if len(names) < 2:
         raise TooFewLabels(came=f"only {names[0]!r}" if names else "no labelled cell")
-    if background is not None and classifier == DEFAULT:
+    if background is not None and taught:
         return selftraining.fit(vectors, labels, background)
     return FITTERS[classifier](vectors, labels)
 

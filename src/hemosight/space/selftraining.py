@@ -8,7 +8,8 @@ sum of outer products stays the same from round to round, whoever is what: it is
 products with a matrix of one column a class.
 
 A background of other kinds of cells than the labels speak of can mislead. So the labels decide: the self-taught reader
-is taken only where, in cross-validation, it gets at least as many labelled cells right as the plain one.
+is taken only where, in cross-validation, it gets at least as large a share of each class right, on average, as the
+plain one.
 """
 
 from __future__ import annotations
@@ -90,13 +91,20 @@ def fit(vectors: Vectors, labels: NDArray[np.str_], background: Background, weig
 
     plain_held, truth = held_out(lambda others: discriminant.solve(others, dealt.amount))
     taught_held, _ = held_out(lambda others: _taught(others, dealt.amount, background))
-    if (taught_held.argmax(axis=1) == truth).sum() < (plain_held.argmax(axis=1) == truth).sum():
+    if _recall(taught_held, truth) < _recall(plain_held, truth) - 1e-9:  # equal shares may differ in the last bit
         held, expected = plain_held, discriminant.overconfidence(vectors.shape[1], len(vectors))
         slopes, bias = discriminant.solve(dealt.total, dealt.amount)
     else:
         held, expected = taught_held, 1.0 + _OVERCONFIDENCE * vectors.shape[1]
         slopes, bias = _taught(dealt.total, dealt.amount, background)
     return Reader(dealt.names, slopes, bias, 1.0 / discriminant.calibrate(held, truth, expected))
+
+
+def _recall(held: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """Share of held-out cells read right, the mean over classes: a rare class counts as much as a common one."""
+    counts = np.bincount(truth)
+    right = np.bincount(truth[held.argmax(axis=1) == truth], minlength=len(counts))
+    return float((right[counts > 0] / counts[counts > 0]).mean()) if len(truth) else 0.0
 
 
 def _taught(labelled: Statistics, amount: float, background: Background) -> Affine:

@@ -10,6 +10,7 @@ import polars as pl
 from hemosight.errors import NoAttributes
 from hemosight.images.splits import Rows
 from hemosight.space import classifiers
+from hemosight.space.selftraining import Background
 from hemosight.study.material import OFFICIAL_TEST, Material
 from hemosight.study.steps import Steps
 from hemosight.study.tables import measured
@@ -41,6 +42,8 @@ def attributes(
     ``labels``      integer   labels of the fit; null for the mean
     ==============  ========  ===============================================================
 
+    ``self-taught`` as ``classifier`` learns from all other cells, without labels, too, but for the held-out tenth.
+
     Raises :class:`~hemosight.errors.NoAttributes` where no cell has any.
     """
     chosen = [
@@ -53,7 +56,11 @@ def attributes(
     def piece(name: str, split: str, fold: int | None, support: Rows, queries: Rows) -> Callable[[], pl.DataFrame]:
         def fit() -> pl.DataFrame:
             labels = material.labels(name)
-            reader = classifiers.fit(material.vectors[support], labels[support], classifier)
+            background = None
+            if classifier == classifiers.SELF_TAUGHT:
+                seen = np.concatenate([support, queries, material.split.held])
+                background = Background(material.vectors[np.setdiff1d(np.arange(len(material)), seen)])
+            reader = classifiers.fit(material.vectors[support], labels[support], classifier, background=background)
             facts = {
                 "study": "attributes",
                 "classifier": classifier,

@@ -16,7 +16,7 @@ import polars as pl
 
 from hemosight.errors import TooFewLabels
 from hemosight.images.splits import Rows, few_shot
-from hemosight.space import classifiers, selftraining
+from hemosight.space import classifiers
 from hemosight.space.labels import CELL_TYPE
 from hemosight.space.selftraining import Background
 from hemosight.study.material import Material
@@ -26,8 +26,6 @@ from hemosight.study.tables import FOLD, HELD_OUT, measured
 PER_CLASS = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Labels of each class; times nine classes the paper's sizes."""
 FOLDS = 5
-SELF_TAUGHT = "self-taught"
-"""The default classifier that learns, besides a support set, from its fold's other cells, without their labels."""
 DRAWS = 3
 """Support sets drawn from each fold at each size but the last."""
 
@@ -104,7 +102,8 @@ def label_efficiency(
 ) -> pl.DataFrame:
     """Fit on every support set of the protocol, and read its fold and the held-out tenth.
 
-    ``classifier`` is one of :data:`hemosight.space.classifiers.FITTERS`, or :data:`SELF_TAUGHT`.
+    ``classifier`` is one of :data:`hemosight.space.classifiers.FITTERS`, or ``self-taught``, which learns from a fold's
+    other cells, without their labels, as well.
 
     Returns a table of scores (:mod:`hemosight.study.tables`), before whose columns stand
 
@@ -125,11 +124,10 @@ def label_efficiency(
 
     def piece(draw: Draw) -> Callable[[], pl.DataFrame]:
         def fit() -> pl.DataFrame:
+            taught = classifier == classifiers.SELF_TAUGHT
+            background = Background(material.vectors[draw.unlabelled]) if taught else None
             support = material.vectors[draw.support], labels[draw.support]
-            if classifier == SELF_TAUGHT:
-                reader = selftraining.fit(*support, Background(material.vectors[draw.unlabelled]))
-            else:
-                reader = classifiers.fit(*support, classifier)
+            reader = classifiers.fit(*support, classifier, background=background)
             facts = {"study": "label-efficiency", "classifier": classifier, **draw.facts()}
             return pl.concat(
                 measured(
