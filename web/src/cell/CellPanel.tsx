@@ -134,9 +134,12 @@ export function CellPanel(props: Props) {
         </div>
       )}
 
-      {shown && <Readings detail={shown} first={columns.labelSet} />}
+      {shown && <Readings detail={shown} names={[columns.labelSet]} />}
       <Like image={image} among="project" title="Like these of the project" show={props.show} />
       <Like image={image} among="reference" title="Known cells nearest to it" show={props.show} />
+      {shown && (
+        <Readings detail={shown} names={Object.keys(shown.sets).filter((name) => name !== columns.labelSet)} titled />
+      )}
       <OnMap x={columns.x[row]!} y={columns.y[row]!} mark={said ?? reading} image={chosen} />
       {shown && <Told detail={shown} mayComment={project.role !== "viewer"} />}
       {detail.isError && <FaultLine fault={detail.error} />}
@@ -144,29 +147,21 @@ export function CellPanel(props: Props) {
   );
 }
 
-/** How probable each class of each label set is, by the model. */
-function Readings({ detail, first }: { detail: ImageDetail; first: string }) {
+/** How probable each class of these label sets is, by the model. */
+function Readings({ detail, names, titled = false }: { detail: ImageDetail; names: string[]; titled?: boolean }) {
   const { project } = useRoom();
   const sets = useLabelSets(project.id);
-  const names = Object.keys(detail.sets).sort((a, b) => Number(b === first) - Number(a === first));
-  return (
-    <section className="readings" aria-label="What the model reads">
-      {names.map((name) => {
-        const { probabilities } = detail.sets[name]!;
-        const set = sets.data?.find((set) => set.name === name);
-        if (!Object.keys(probabilities).length) return null;
-        const bars = <Bars probabilities={probabilities} classes={set?.classes ?? []} most={name === first ? 9 : 3} />;
-        return name === first ? (
-          <div key={name}>{bars}</div>
-        ) : (
-          <div key={name} className="attribute">
-            <h3>{set?.title ?? name}</h3>
-            {bars}
-          </div>
-        );
-      })}
-    </section>
-  );
+  return names.map((name) => {
+    const probabilities = detail.sets[name]?.probabilities ?? {};
+    const set = sets.data?.find((set) => set.name === name);
+    if (!Object.keys(probabilities).length) return null;
+    return (
+      <section key={name} aria-label={set?.title ?? name}>
+        {titled && <h3>{set?.title ?? name}</h3>}
+        <Bars probabilities={probabilities} classes={set?.classes ?? []} most={titled ? 3 : 9} />
+      </section>
+    );
+  });
 }
 
 /** Below this a bar says nothing. */
@@ -196,7 +191,7 @@ export function Bars({
             <span className="track" aria-hidden="true">
               <i style={{ width: `${100 * value}%` }} />
             </span>
-            <span className="value">{value.toFixed(2).replace(/^0/, "")}</span>
+            <span className="value">{value >= 0.995 ? ">.99" : value.toFixed(2).replace(/^0/, "")}</span>
           </li>
         );
       })}
