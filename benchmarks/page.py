@@ -16,6 +16,7 @@ import statistics
 import struct
 import sys
 import tempfile
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -100,6 +101,11 @@ def columns(count: int, classes: list[dict[str, str]], rng: np.random.Generator)
     return start + b"\0" * (-len(start) % 8) + body
 
 
+def answering(body: bytes, kind: str) -> Callable[[Route], None]:
+    """Something to answer a request with, whatever it asks for."""
+    return lambda route: route.fulfill(body=body, content_type=kind)
+
+
 def measure(page: Page, script: str) -> str:
     """Frames a second, after half a second in which the page finds its pace."""
     times = page.evaluate(script, SECONDS)
@@ -130,11 +136,8 @@ def main() -> None:
             made = columns(count, classes, rng)
             page = browser.new_page(viewport={"width": 1280, "height": 820})
 
-            def answer(route: Route, made: bytes = made) -> None:
-                route.fulfill(body=made, content_type="application/vnd.hemosight.columns")
-
-            page.route("**/columns?*", answer)
-            page.route("**/thumbnail", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
+            page.route("**/columns?*", answering(made, "application/vnd.hemosight.columns"))
+            page.route("**/thumbnail", answering(thumbnail, "image/jpeg"))
             page.goto(f"{service.address}/projects/{project}{way}")
             page.locator(ready).first.wait_for(timeout=120_000)
             if script is PAN:
