@@ -52,6 +52,6 @@ export const useLabelSets = (project: number) =>
   });
 
 /** A name as a reader writes it: "nucleus_shape" is "Nucleus shape". Titles that people gave are left alone. */
-function worded(title: string): string {
+export function worded(title: string): string {
   return /^[a-z][a-z0-9_]*$/.test(title) ? title.charAt(0).toUpperCase() + title.slice(1).replaceAll("_", " ") : title;
 }

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { get, send } from "../api/client";
-import { useLabelSets, useMembers } from "../api/queries";
+import { useLabelSets, useMembers, worded } from "../api/queries";
 import type { ImageDetail, List, Mark, Neighbour } from "../api/types";
 import { NONE, READ, rowOf } from "../columns/columns";
 import { USUAL } from "../gallery/bins";
@@ -151,14 +151,18 @@ export function CellPanel(props: Props) {
 function Readings({ detail, names, titled = false }: { detail: ImageDetail; names: string[]; titled?: boolean }) {
   const { project } = useRoom();
   const sets = useLabelSets(project.id);
+  const desk = useDesk((desk) => desk.columns);
   return names.map((name) => {
     const probabilities = detail.sets[name]?.probabilities ?? {};
     const set = sets.data?.find((set) => set.name === name);
+    // The desk knows the classes of its own label set before the list of all of them is there.
+    const classes = set?.classes ?? (name === desk.labelSet ? desk.classes : []);
+    const title = set?.title ?? worded(name);
     if (!Object.keys(probabilities).length) return null;
     return (
-      <section key={name} aria-label={set?.title ?? name}>
-        {titled && <h3>{set?.title ?? name}</h3>}
-        <Bars probabilities={probabilities} classes={set?.classes ?? []} most={titled ? 3 : 9} />
+      <section key={name} aria-label={title}>
+        {titled && <h3>{title}</h3>}
+        <Bars probabilities={probabilities} classes={classes} most={titled ? 3 : 9} />
       </section>
     );
   });
@@ -186,8 +190,8 @@ export function Bars({
         const mark = classes.find((mark) => mark.name === name);
         return (
           <li key={name} className="typed" style={inks(mark)}>
-            <Letter mark={mark} />
-            <span className="name">{mark?.title ?? name}</span>
+            {mark ? <Letter mark={mark} /> : <span />}
+            <span className="name">{worded(mark?.title ?? name)}</span>
             <span className="track" aria-hidden="true">
               <i style={{ width: `${100 * value}%` }} />
             </span>

@@ -1,10 +1,8 @@
-import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { Link } from "react-router";
-import { address, fetchFrom } from "../api/client";
 import type { Mark } from "../api/types";
 import { useTheme } from "../app/theme";
-import { unpack } from "../columns/columns";
+import { useReference } from "../landscape/reference";
 import { useRoom } from "../project/context";
 
 const WIDTH = 264;
@@ -12,30 +10,12 @@ const HEIGHT = 132;
 /** More dots than this do not fit the picture. */
 const DOTS = 6000;
 
-interface Reference {
-  x: Float32Array;
-  y: Float32Array;
-  type: Uint8Array | null;
-  classes: Mark[];
-}
-
-async function readReference(): Promise<Reference> {
-  const response = await fetchFrom(address("/model/landscape"));
-  const { header, arrays } = unpack(await response.arrayBuffer());
-  return {
-    x: arrays.x as Float32Array,
-    y: arrays.y as Float32Array,
-    type: (arrays.cell_type as Uint8Array) ?? null,
-    classes: (header.classes as Mark[]) ?? [],
-  };
-}
-
 /** Where the cell lies among the known ones. The map itself is a screen of its own. */
 export function OnMap({ x, y, mark, image }: { x: number; y: number; mark: Mark | undefined; image: number }) {
   const { project } = useRoom();
   const theme = useTheme();
   const canvas = useRef<HTMLCanvasElement>(null);
-  const map = useQuery({ queryKey: ["reference-map"], queryFn: readReference, staleTime: Number.POSITIVE_INFINITY });
+  const map = useReference();
 
   useEffect(() => {
     const pen = canvas.current?.getContext("2d");
@@ -44,7 +24,9 @@ export function OnMap({ x, y, mark, image }: { x: number; y: number; mark: Mark 
     canvas.current!.width = WIDTH * ratio;
     canvas.current!.height = HEIGHT * ratio;
     pen.scale(ratio, ratio);
-    const { x: xs, y: ys, type, classes } = map.data;
+    const { x: xs, y: ys } = map.data;
+    const type = map.data.codes.cell_type;
+    const classes = map.data.classes.cell_type ?? [];
     const range = (values: Float32Array, own: number) => {
       let low = own;
       let high = own;
