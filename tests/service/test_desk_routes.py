@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
+import time
 import uuid
 import zipfile
 from dataclasses import dataclass
@@ -19,9 +21,12 @@ from sqlalchemy import select
 
 from hemosight.bundle import Bundle
 from hemosight.service.bundles import Shelf
+from hemosight.service.desk import forecasts
 from hemosight.service.desk.columns import unpack
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, KnownBundle, Member
+from hemosight.space import discriminant
+from hemosight.study.metrics import scores
 
 CELLS = 60
 
@@ -188,6 +193,77 @@ def test_next_gives_cells_nobody_has_looked_at(room: Room) -> None:
     (point,) = room.get("/next", n=1)["curve"]
     assert point["labels"] == 10
     assert 0 <= point["low"] <= point["macro_f1"] <= point["high"] <= 1
+
+
+def test_next_forecasts_what_more_labels_bring_and_no_request_waits_for_it(
+    room: Room, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = _overlapping(room, tiny_bundle, 600)
+    truth, vectors = room.project.truth, room.project.vectors
+    room.label({image: truth[image] for image in cells[:16]})
+    assert room.get("/next")["forecast"] is None, "too few labels"
+    assert not _forecasts_at_work(room)
+    go_on, made, original = threading.Event(), [], forecasts.forecast
+
+    def slowly(*asked: Any) -> Any:
+        assert go_on.wait(60)
+        made.append(original(*asked))
+        return made[-1]
+
+    monkeypatch.setattr(forecasts, "forecast", slowly)
+    room.label({image: truth[image] for image in cells[16:120]})
+    assert room.get("/next")["forecast"] is None, "it is being worked out"
+    assert room.get("/next")["forecast"] is None, "and not begun twice"
+    go_on.set()
+    _until_forecast(room)
+    found = room.get("/next")["forecast"]
+    assert found["labels"] == 120
+    assert found["by_class"].keys() == {truth[image] for image in cells}
+    assert 0 <= found["low"] <= found["more"] <= found["high"] <= 9 * 120
+    assert sum(found["by_class"].values()) == pytest.approx(found["more"], abs=4)
+    taught = discriminant.fit(
+        np.stack([vectors[image] for image in cells[:120]]), np.array([truth[image] for image in cells[:120]])
+    )
+    others = cells[120:]
+    read = taught.predict(np.stack([vectors[image] for image in others]))
+    right = scores(np.array([truth[image] for image in others]), read, bootstraps=2).macro_f1.value
+    assert found["score"] == pytest.approx(right, abs=0.06), "of cells it never saw"
+    assert right < found["target"] + 0.06
+
+    room.label({image: truth[image] for image in cells[120:123]})
+    assert room.get("/next")["forecast"] == found, "three labels more are no reason to forecast again"
+    assert not _forecasts_at_work(room)
+    room.label({image: truth[image] for image in cells[123:160]})
+    assert room.get("/next")["forecast"] == found, "what is known, until there is better"
+    _until_forecast(room)
+    assert room.get("/next")["forecast"]["labels"] == 160
+    assert len(made) == 2
+
+
+def _overlapping(room: Room, bundle: Bundle, count: int) -> list[int]:
+    """Cells of four types that overlap, so that more labels tell more."""
+    cells = room.project.add(bundle, count, seed=21, read=False)
+    rng = np.random.default_rng(3)
+    codes, dim = rng.integers(0, 4, count), len(room.project.vectors[cells[0]])
+    centres = rng.normal(size=(4, dim))
+    names = ("blast", "eosinophil", "monocyte", "neutrophil")
+    for image, code in zip(cells, codes.tolist(), strict=True):
+        room.project.truth[image] = names[code]
+        room.project.vectors[image] = (centres[code] + 0.35 * np.sqrt(dim) * rng.normal(size=dim)).astype(np.float32)
+    room.project.read(cells)
+    return cells
+
+
+def _forecasts_at_work(room: Room) -> bool:
+    known: dict[Any, Any] = room.viewer.app.state.forecasts._known  # type: ignore[attr-defined]
+    return any(one.at_work for one in known.values())
+
+
+def _until_forecast(room: Room) -> None:
+    deadline = time.monotonic() + 60
+    while _forecasts_at_work(room):
+        assert time.monotonic() < deadline, "the forecast did not come"
+        time.sleep(0.05)
 
 
 def test_two_people_sign_what_is_finished(room: Room, tiny_bundle: Bundle) -> None:

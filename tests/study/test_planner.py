@@ -102,6 +102,26 @@ def test_trials_grow_and_keep_proportions() -> None:
     assert tried.counts[-1] == pytest.approx([72, 48, 24, 24])
 
 
+def test_reading_in_the_subspace_of_few_cells_is_reading_in_the_whole_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, labels = gaussians(20, 12, dim=DIM, spread=6.0)
+    quick = trials(vectors, labels, draws=2, rng=np.random.default_rng(0))
+    monkeypatch.setattr(planner, "_within", lambda vectors: vectors)
+    slow = trials(vectors, labels, draws=2, rng=np.random.default_rng(0))
+    assert 0.4 < (slow.read == slow.truth).mean() < 0.99
+    assert (quick.read == slow.read).mean() > 0.999
+
+
+def test_without_a_target_the_next_rung_is_gone_for_and_a_sample_stands_for_all() -> None:
+    vectors, labels = gaussians(60, 7, dim=DIM, spread=SPREAD)
+    made = plan(vectors, labels, samples=0, draws=2)
+    assert made.target == min(rung for rung in planner.RUNGS if 1 - rung <= 0.9 * (1 - made.score))
+    all_of_them = plan(vectors, labels, 0.85, samples=0, draws=2)
+    tenfold = plan(vectors, labels, 0.85, samples=0, draws=2, of=300)
+    assert tenfold.more == pytest.approx(all_of_them.more - 60)
+    assert tenfold.score > all_of_them.score
+    assert tenfold.by_class["labels"].sum() == 300
+
+
 def test_f1_of_resampled_cells_against_the_obvious() -> None:
     vectors, labels = gaussians(30, 9, spread=2.5)
     tried = trials(vectors, labels, draws=2, rng=np.random.default_rng(0))

@@ -11,6 +11,7 @@ from hemosight.bundle import NOTICE
 from hemosight.service import faults, page
 from hemosight.service.bundles import Shelf
 from hemosight.service.desk.desks import Desks
+from hemosight.service.desk.forecasts import Forecasts
 from hemosight.service.events import Hub
 from hemosight.service.operations.logs import RequestLog
 from hemosight.service.operations.metrics import Metrics, RequestMetrics
@@ -91,6 +92,7 @@ def create_app(settings: Settings, database: Database, *, shelf: Shelf | None = 
         metrics=Metrics(),
         shelf=shelf,
         desks=Desks(database, lambda session, bundle_id: shelf.engine_of(session, bundle_id).bundle),
+        forecasts=Forecasts(),
         hub=Hub(database),
     )
     app = FastAPI(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from hemosight.engine import Engine
 from hemosight.service.bundles import Shelf
 from hemosight.service.desk.desks import Desks
+from hemosight.service.desk.forecasts import Forecasts
 from hemosight.service.events import Hub
 from hemosight.service.operations.metrics import Metrics
 from hemosight.service.settings import Settings
@@ -30,7 +31,7 @@ class State:
     metrics: Metrics
     shelf: Shelf
     desks: Desks
-
+    forecasts: Forecasts
     hub: Hub
 
     def engine_of(self, session: Session, bundle_id: int) -> Engine:

@@ -114,16 +114,20 @@ Affine = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def shrinkage(
-    covariance: NDArray[np.float64], residual_norms: NDArray[np.float64], weights: NDArray[np.float64]
+    covariance: NDArray[np.float64],
+    residual_norms: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    dimensions: int | None = None,
 ) -> float:
     """Ledoit and Wolf's amount, between 0 and 1.
 
     ``residual_norms`` are squared lengths of each cell's distance from its class mean, ``weights`` the cells'
     weights. With b = mean(norms^2) and s = |covariance|_F^2, the amount is (b - s) / n over the squared distance of
-    the covariance from the nearest multiple of the identity.
+    the covariance from the nearest multiple of the identity. ``dimensions`` are those of the whole space where the
+    covariance is given in the subspace that the cells span, beyond which it is zero.
     """
     total = weights.sum()
-    dimensions = len(covariance)
+    dimensions = dimensions or len(covariance)
     spread = float((covariance**2).sum())
     noise = (float(weights @ residual_norms**2) / total - spread) / total
     distance = spread - np.trace(covariance) ** 2 / dimensions
@@ -132,10 +136,13 @@ def shrinkage(
     return float(np.clip(noise / distance, 0.0, 1.0))
 
 
-def shrunk(statistics: Statistics, amount: float) -> NDArray[np.float64]:
-    """The common covariance shrunk by an amount towards a multiple of the identity, dimensions x dimensions."""
+def shrunk(statistics: Statistics, amount: float, dimensions: int | None = None) -> NDArray[np.float64]:
+    """The common covariance shrunk by an amount towards a multiple of the identity, dimensions x dimensions.
+
+    ``dimensions`` as in :func:`shrinkage`.
+    """
     covariance = statistics.covariance()
-    level = np.trace(covariance) / len(covariance)
+    level = np.trace(covariance) / (dimensions or len(covariance))
     covariance *= 1.0 - amount
     if level <= 1e-12:
         # One cell a class: no spread within any. The spread between them sets the scale, alike in every direction.
@@ -144,10 +151,13 @@ def shrunk(statistics: Statistics, amount: float) -> NDArray[np.float64]:
     return covariance
 
 
-def solve(statistics: Statistics, amount: float) -> Affine:
-    """Discriminant weights (dimensions x classes) and biases (classes) at a given shrinkage."""
+def solve(statistics: Statistics, amount: float, dimensions: int | None = None) -> Affine:
+    """Discriminant weights (dimensions x classes) and biases (classes) at a given shrinkage.
+
+    ``dimensions`` as in :func:`shrinkage`.
+    """
     means = statistics.means()
-    factor = cho_factor(shrunk(statistics, amount), lower=True, overwrite_a=True, check_finite=False)
+    factor = cho_factor(shrunk(statistics, amount, dimensions), lower=True, overwrite_a=True, check_finite=False)
     weight = cho_solve(factor, means.T)
     bias = -0.5 * np.einsum("ij,ji->i", means, weight)
     bias = np.where(statistics.present, bias, -np.inf)
@@ -210,14 +220,20 @@ class Dealt:
         return cls(tuple(str(name) for name in names), codes, fold, parts, total, amount)
 
 
-def estimate(total: Statistics, vectors: Vectors, codes: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
-    """Ledoit and Wolf's amount for these cells, whose sums are ``total``."""
+def estimate(
+    total: Statistics,
+    vectors: Vectors,
+    codes: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    dimensions: int | None = None,
+) -> float:
+    """Ledoit and Wolf's amount for these cells, whose sums are ``total``; ``dimensions`` as in :func:`shrinkage`."""
     means = total.means() + total.origin
     norms = np.empty(len(vectors))
     for start in range(0, len(vectors), _BLOCK):
         part = slice(start, start + _BLOCK)
         norms[part] = ((vectors[part] - means[codes[part]]) ** 2).sum(axis=1)
-    return shrinkage(total.covariance(), norms, weight)
+    return shrinkage(total.covariance(), norms, weight, dimensions)
 
 
 def calibration_folds(codes: NDArray[np.int64]) -> NDArray[np.int64]:

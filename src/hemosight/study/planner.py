@@ -6,6 +6,8 @@ would bring, as long as they come in the proportions they came in so far. How fa
 doing it again on resampled cells and draws: the interval therefore knows that few labels are also few cells to
 measure on.
 
+Fewer cells than dimensions span a subspace, in which the readings are the same and cost a hundredth.
+
 Which types they should be follows from a curve for each class: the next label goes where the mean F1 rises most.
 
 Nothing here needs pictures or torch; the review service calls :func:`plan` on its own labels.
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.linalg import qr
 from numpy.typing import NDArray
 
 from hemosight.errors import TooFewLabels
@@ -35,6 +38,8 @@ LEAST = 5
 """Labels of the smallest class that a forecast needs: one a fold."""
 BEYOND = 10.0
 """Times the labels there are; a forecast beyond that is none, and is given as infinite."""
+RUNGS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
+"""Targets to go for one after the other, where nobody names one."""
 _STEPS = 60
 
 
@@ -132,12 +137,13 @@ class Trials:
 def plan(
     vectors: Vectors,
     labels: NDArray[np.str_],
-    target: float,
+    target: float | None = None,
     *,
     classifier: str = classifiers.DEFAULT,
     draws: int = DRAWS,
     samples: int = SAMPLES,
     seed: int = 0,
+    of: int | None = None,
 ) -> Plan:
     """Forecast how many more labels reach a macro-F1.
 
@@ -146,9 +152,12 @@ def plan(
     vectors, labels
         Labelled cells: cells x dimensions, one label each.
     target
-        Macro-F1 between 0 and 1.
+        Macro-F1 between 0 and 1; where None, the first of :data:`RUNGS` that takes a tenth of
+        what is missing.
     draws, samples
         Repeats of the trials, and of the forecast for its interval.
+    of
+        Labels there are, where the given ones are a random sample of them.
 
     Raises
     ------
@@ -168,7 +177,11 @@ def plan(
         again = tried.f1(cells, rng.integers(0, draws, draws)).mean(axis=2)
         measured.append(again.mean(axis=0))
         drawn.append(_law(tried.sizes, again))
-    have = len(labels)
+    have = of or len(labels)
+    if target is None:
+        # One that is all but reached tells nothing.
+        least = 1.0 - 0.9 * (1.0 - float(law(have)))
+        target = next((rung for rung in RUNGS if rung >= least), 1.0)
     needed = np.array([_more(sample, target, have) for sample in drawn] or [_more(law, target, have)])
     low, high = np.quantile(needed, [0.025, 0.975], method="inverted_cdf")
     more = _more(law, target, have)
@@ -181,7 +194,9 @@ def plan(
         high=float(high),
         chance=float(np.isfinite(needed).mean()),
         curve=_curve(tried.sizes, scores.mean(axis=(0, 2)), np.array(measured), law, drawn, have),
-        by_class=_shared_out(tried, scores, more, np.bincount(tried.truth)),
+        by_class=_shared_out(
+            tried, scores, more, np.rint(np.bincount(tried.truth) * have / len(labels)).astype(np.int64)
+        ),
     )
 
 
@@ -201,6 +216,9 @@ def trials(
     if counts.min() < LEAST:
         rare = ", ".join(f"{names[code]} {counts[code]}" for code in np.flatnonzero(counts < LEAST))
         raise TooFewLabels(came=f"fewer than {LEAST} of {rare}")
+    dimensions = vectors.shape[1]
+    if classifier == classifiers.DEFAULT and len(vectors) < dimensions:
+        vectors = _within(vectors)
     read = np.empty((draws, len(PARTS), len(labels)), np.int64)
     fitted = np.zeros((draws, FOLDS, len(PARTS), len(names)))
     for draw in range(draws):
@@ -216,10 +234,15 @@ def trials(
             sizes = np.bincount(truth[others], minlength=len(names))
             for part, share in enumerate(PARTS):
                 few = others[own_rank < np.maximum(np.rint(share * sizes), 1)[truth[others]]]
-                read[draw, part, queries] = _read(vectors, truth, names, few, queries, classifier)
+                read[draw, part, queries] = _read(vectors, truth, names, few, queries, classifier, dimensions)
                 fitted[draw, held, part] = np.bincount(truth[few], minlength=len(names))
     per_class = fitted.mean(axis=(0, 1))
     return Trials(tuple(names.tolist()), truth, read, per_class.sum(axis=1), per_class)
+
+
+def _within(vectors: Vectors) -> Vectors:
+    """Coordinates of cells in the subspace that they span (cells x cells): distances and products stay as they are."""
+    return qr(vectors.T).R.T
 
 
 def _read(
@@ -229,6 +252,7 @@ def _read(
     few: NDArray[np.int64],
     queries: NDArray[np.int64],
     classifier: str,
+    dimensions: int,
 ) -> NDArray[np.int64]:
     if classifier != classifiers.DEFAULT:
         fitted = classifiers.fit(vectors[few], names[truth[few]], classifier)
@@ -236,8 +260,8 @@ def _read(
     # Readings need no calibration, which is five of the six factorisations of a fit.
     origin = vectors[few].mean(axis=0, dtype=np.float64)
     total = discriminant.Statistics.of(vectors[few], truth[few], len(names), origin)
-    amount = discriminant.estimate(total, vectors[few], truth[few], np.ones(len(few)))
-    weight, bias = discriminant.solve(total, amount)
+    amount = discriminant.estimate(total, vectors[few], truth[few], np.ones(len(few)), dimensions)
+    weight, bias = discriminant.solve(total, amount, dimensions)
     return (vectors[queries].astype(np.float64) @ weight + bias).argmax(axis=1)
 
 

@@ -711,7 +711,8 @@ export interface paths {
          * @description Cells nobody has said anything of, those first whose label would teach most.
          *
          *     ``curve`` is the review so far: of each stretch of labels, how the model read those cells before it learnt from
-         *     them. Cells chosen for being hard make it look worse than the model is.
+         *     them. Cells chosen for being hard make it look worse than the model is. ``forecast`` is of the whole project,
+         *     whatever the case: what its labels are worth by themselves, and how many more a higher score takes.
          */
         get: operations["get_next"];
         put?: never;
@@ -1587,20 +1588,49 @@ export interface components {
         };
         /**
          * Forecast
-         * @description How many more labels a target takes.
+         * @description How many more labels a target takes, by the project's own labels alone, of types with at least five.
+         *
+         *     It is of a reader taught by nothing but the labels that stand in this project and label set, each cell read by fits
+         *     that never saw its label. The project's reader also knows the bundle's cells: where the bundle has the label set,
+         *     it mostly needs fewer labels than this says. A forecast holds as long as labels come in the shares they came in.
          */
         Forecast: {
-            /** By Class */
+            /**
+             * By Class
+             * @description How they are best shared out among the types.
+             */
             by_class: {
                 [key: string]: number;
             };
-            /** High */
+            /**
+             * High
+             * @description Its upper end; nine times `labels` where it is beyond that.
+             */
             high: number;
-            /** Low */
+            /**
+             * Labels
+             * @description Labels it was made from; it is made anew after ten more, or a tenth more.
+             */
+            labels: number;
+            /**
+             * Low
+             * @description Lower end of the 95 % interval of `more`.
+             */
             low: number;
-            /** More */
+            /**
+             * More
+             * @description Labels that reach the target, beyond those.
+             */
             more: number;
-            /** Target */
+            /**
+             * Score
+             * @description Macro-F1 that these labels reach by themselves now, by the fitted curve.
+             */
+            score: number;
+            /**
+             * Target
+             * @description Macro-F1 to go for next.
+             */
             target: number;
         };
         /**
@@ -2449,6 +2479,7 @@ export interface components {
         Queue: {
             /** Curve */
             curve: components["schemas"]["CurvePoint"][];
+            /** @description Null with fewer than 20 labels in two types of five each, where no higher score is in reach, and until it is worked out, a few seconds after it was first asked for. */
             forecast: components["schemas"]["Forecast"] | null;
             /** Items */
             items: components["schemas"]["NextShown"][];

@@ -31,6 +31,6 @@ test("a new order leaves the current cell and the way behind it alone", () => {
 
 test("the forecast in a sentence", () => {
   const forecast = { target: 0.95, more: 40, low: 25, high: 80, by_class: {} };
-  expect(forecastWords(forecast)).toBe("About 40 more labels (25 to 80) to a macro-F1 of 0.95.");
-  expect(forecastWords({ ...forecast, more: 0 })).toBe("A macro-F1 of 0.95 is reached.");
+  expect(forecastWords(forecast)).toBe("About 40 more labels (25 to 80) to a macro-F1 of 0.95 by your labels alone.");
+  expect(forecastWords({ ...forecast, more: 0 })).toBe("A macro-F1 of 0.95 is reached by your labels alone.");
 });

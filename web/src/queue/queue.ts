@@ -14,6 +14,7 @@ export interface CurvePoint {
   high: number;
 }
 
+/** What more labels would bring, by the project's own labels alone. */
 export interface Forecast {
   target: number;
   more: number;
@@ -73,7 +74,7 @@ export function renewed(walk: Walk, fresh: Next[]): Walk {
 /** What the forecast says in a sentence. */
 export function forecastWords(forecast: Forecast): string {
   const target = `macro-F1 of ${forecast.target.toFixed(2)}`;
-  if (forecast.more <= 0) return `A ${target} is reached.`;
+  if (forecast.more <= 0) return `A ${target} is reached by your labels alone.`;
   const range = forecast.low === forecast.high ? "" : ` (${Math.max(0, forecast.low)} to ${forecast.high})`;
-  return `About ${forecast.more} more labels${range} to a ${target}.`;
+  return `About ${forecast.more} more labels${range} to a ${target} by your labels alone.`;
 }

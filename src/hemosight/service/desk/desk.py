@@ -12,18 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 from sqlalchemy import BigInteger, cast, select
 from sqlalchemy.orm import Session
-from threadpoolctl import ThreadpoolController
 
 from hemosight.bundle import Bundle
 from hemosight.errors import NothingThere
 from hemosight.service.desk import loading
+from hemosight.service.desk.one_thread import one_thread
 from hemosight.service.desk.opinions import NOTHING, Opinion, Question, Word
 from hemosight.service.desk.references import References
 from hemosight.service.desk.roll import READ, Roll
@@ -45,12 +44,6 @@ _AWAY = 12 * 3600.0
 """Seconds after which a desk that nobody looked at loads anew: older events may be forgotten."""
 _BLOCK = 4096
 _NEWS = 10_000
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """The libraries of linear algebra that are loaded; looking for them takes as long as a small refit."""
-    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -320,8 +313,7 @@ class Desk:
             stamp = seen if seen > opinion.floor or opinion.fits else seen - 1
             roll, read = self._roll, np.flatnonzero(self._roll.status[: self._roll.count] == READ)
         own = opinion.question.kind == "own"
-        # One thread: two wait for each other wherever anything else runs, and then take ten times as long.
-        with opinion.learning, _blas().limit(limits=1, user_api="blas"):
+        with opinion.learning, one_thread():
             if opinion.lessons is None:
                 reference = None if own else self._references.get(self.bundle, opinion.question.name)
                 opinion.lessons = Lessons(

@@ -10,7 +10,7 @@ from hemosight.service.desk.agreement import Judgement, so_far
 from hemosight.service.desk.queue import choose
 from hemosight.service.routes.differential import CaseQuery, SetQuery
 from hemosight.service.schemas.labels import Number
-from hemosight.service.schemas.queue import CurvePoint, NextShown, Queue
+from hemosight.service.schemas.queue import CurvePoint, Forecast, NextShown, Queue
 from hemosight.service.security.permissions import Viewer
 from hemosight.service.state import Service
 from hemosight.service.storage import labels, projects
@@ -32,7 +32,8 @@ def read(
     """Cells nobody has said anything of, those first whose label would teach most.
 
     ``curve`` is the review so far: of each stretch of labels, how the model read those cells before it learnt from
-    them. Cells chosen for being hard make it look worse than the model is.
+    them. Cells chosen for being hard make it look worse than the model is. ``forecast`` is of the whole project,
+    whatever the case: what its labels are worth by themselves, and how many more a higher score takes.
     """
     with service.database.session() as session:
         if case is not None:
@@ -50,7 +51,8 @@ def read(
         )
         for one in choose(view, strategy, n, case, skip or [])
     ]
-    return Queue(items=items, curve=_curve(said), forecast=None)
+    found = service.forecasts.get(seat.project, view)
+    return Queue(items=items, curve=_curve(said), forecast=None if found is None else Forecast.model_validate(found))
 
 
 def _curve(said: list[Judgement]) -> list[CurvePoint]:
