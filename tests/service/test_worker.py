@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import threading
 import time
@@ -25,7 +26,7 @@ from hemosight.service.storage import events, uploads, workers
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import CellReading, Image, Picture, Project, ReadingTry
 from hemosight.service.uploads import Intake
-from hemosight.service.worker import TRIES, Reader, work
+from hemosight.service.worker import TRIES, Reader, _tend_once, work
 
 
 @pytest.fixture(scope="module")
@@ -294,3 +295,54 @@ def test_a_worker_outlives_its_connections(
 def _living(database: Database, bundle: int) -> list[str]:
     with database.session() as session:
         return [row.name for row in workers.living(session, bundle)]
+
+
+def test_pictures_of_no_project_are_forgotten_but_never_under_an_upload(
+    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+) -> None:
+    files = crops(drawn_smear, 4)
+    upload(database, project, dict(list(files.items())[:3]))
+    with database.session() as session:
+        kept = session.scalars(select(Image.sha256).order_by(Image.id)).first()
+        session.execute(text("DELETE FROM images WHERE sha256 <> :kept"), {"kept": kept})
+
+    def pictures() -> list[bytes]:
+        with database.session() as session:
+            return list(session.scalars(select(Picture.sha256)))
+
+    reader = Reader(database, shelf.engine, bundle, "tidy")
+    data = list(files.values())[3]
+    new = uploads.NewPicture("new.png", hashlib.sha256(data).digest(), data, "image/png", 1, 1, None)
+    orphan = next(sha for sha in pictures() if sha != kept)
+    with database.session() as session:
+        again = uploads.NewPicture("again.png", orphan, b"", "image/png", 1, 1, None)
+        uploads.add(session, uploads.begin(session, project, None, None), [new, again])
+        _tend_once(database, reader, bundle, sweep=True)  # while the upload has not committed
+        assert len(pictures()) == 3, "two of no image, as far as others see"
+    _tend_once(database, reader, bundle, sweep=True)
+    assert set(pictures()) == {kept, new.sha256, orphan}
+    upload(database, project, {"new.png": data})  # an upload that meets what it knows
+
+
+def test_an_upload_waits_while_pictures_are_forgotten(
+    database: Database, bundle: int, project: int, drawn_smear: Path
+) -> None:
+    files = crops(drawn_smear, 2)
+    upload(database, project, files)
+    with database.session() as session:
+        session.execute(text("DELETE FROM images"))
+    with database.session() as session:
+        assert uploads.forget_unused_pictures(session) == 2
+        thread = threading.Thread(target=upload, args=(database, project, files))
+        thread.start()
+
+        def waits() -> bool:
+            with database.session() as other:
+                query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                return other.scalar(text(query)) == 1
+
+        until(waits)
+    thread.join(60)
+    with database.session() as session:
+        assert len(session.scalars(select(Image.id)).all()) == 2
+        assert len(session.scalars(select(Picture.sha256)).all()) == 2

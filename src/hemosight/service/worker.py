@@ -30,7 +30,7 @@ from hemosight.network import Point
 from hemosight.readings import OK
 from hemosight.service import jobs
 from hemosight.service.bundles import Shelf
-from hemosight.service.storage import events, readings, workers
+from hemosight.service.storage import events, readings, uploads, workers
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.readings import Read, Unread
 
@@ -43,7 +43,7 @@ TRIES = 3
 _TEND = 2.0
 """Seconds between looks at what dead workers left."""
 _SWEEP = 60.0
-"""Seconds between looks for images that no job reads."""
+"""Seconds between looks for images that no job reads, and for pictures that no image needs."""
 _RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
 
 
@@ -220,7 +220,7 @@ async def _work_while_connected(database: Database, reader: Reader, bundle_id: i
 
 
 async def _tend(database: Database, reader: Reader, bundle_id: int) -> None:
-    """Look after the queue: jobs of dead workers, images without a job, old events; and give signs of life."""
+    """Look after what is left over (jobs of dead workers, images without a job, pictures of no image, old events)."""
     swept = -_SWEEP
     while True:
         sweep = time.monotonic() - swept > _SWEEP
@@ -239,6 +239,9 @@ def _tend_once(database: Database, reader: Reader, bundle_id: int, sweep: bool) 
             if found := jobs.sweep(session, bundle_id):
                 log.warning("images_without_a_job", worker=reader.name, images=found)
             events.prune(session)
+        with database.session() as session:
+            if forgotten := uploads.forget_unused_pictures(session):
+                log.info("pictures_forgotten", worker=reader.name, pictures=forgotten)
 
 
 def _register(database: Database, shelf: Shelf) -> int:

@@ -14,6 +14,10 @@ from hemosight.service.storage.tables import Case, CellReading, Image, Picture, 
 
 _INTAKE = 0x48534950
 """First key of the advisory lock that lets one transaction at a time add images to a project."""
+_PICTURES = 0x4853504943
+"""The advisory lock that uploads share while they store pictures, and that whoever removes some has alone."""
+_FORGOTTEN = 1000
+"""Pictures removed at once: uploads wait meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def add(session: Session, upload: Upload, pictures: Sequence[NewPicture]) -> tup
     session.execute(
         text("SELECT pg_advisory_xact_lock(:key, :project)"), {"key": _INTAKE, "project": upload.project_id}
     )
+    # What is in the table now stays there until the images refer to it.
+    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _PICTURES})
     distinct = list({picture.sha256: picture for picture in reversed(pictures)}.values())[::-1]
     found = session.execute(
         select(Image.sha256, Image.id).where(
@@ -168,15 +174,20 @@ def take_back(session: Session, upload: Upload) -> int:
 
 
 def forget_unused_pictures(session: Session) -> int:
-    """Remove pictures that no project holds any more; gives how many.
+    """Remove pictures that no project holds any more, :data:`_FORGOTTEN` at most; gives how many.
 
-    Run where nobody uploads: an upload that meets a picture while it is being removed fails and has to be repeated.
+    No upload meets a picture while it goes: where one is storing files, nothing is removed this time.
     """
+    if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _PICTURES}):
+        return 0
     gone = session.execute(
         text("""
-            DELETE FROM pictures AS picture
-            WHERE NOT EXISTS (SELECT FROM images WHERE images.sha256 = picture.sha256) RETURNING 1
-        """)
+            DELETE FROM pictures WHERE sha256 IN (
+                SELECT sha256 FROM pictures AS picture
+                WHERE NOT EXISTS (SELECT FROM images WHERE images.sha256 = picture.sha256) LIMIT :most
+            ) RETURNING 1
+        """),
+        {"most": _FORGOTTEN},
     )
     return len(gone.all())
 
