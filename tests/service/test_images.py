@@ -106,17 +106,18 @@ def test_pages_are_the_list(ada: Visitor, project: str, sort: str, limit: int) -
 def test_filters_are_those_of_a_slow_loop(ada: Visitor, project: str) -> None:
     everything = listed(ada, project)
     predicted = everything[0]["predicted"]
+    cases = {row["key"]: row["id"] for row in ada.get(f"{project}/cases").json()["items"]}
     middle = float(np.median([item["probability"] for item in everything if item["probability"] is not None]))
     for wanted, fits in (
         ({"predicted": predicted}, lambda item: item["predicted"] == predicted),
         ({"min_confidence": middle}, lambda item: (item["probability"] or 0) >= middle),
         ({"max_confidence": middle}, lambda item: item["probability"] is not None and item["probability"] <= middle),
         ({"min_novelty": 0.5}, lambda item: (item["novelty"] or 0) >= 0.5),
-        ({"case": "S_2"}, lambda item: item["case"] == "S_2"),
+        ({"case": cases["S_2"]}, lambda item: item["case"] == "S_2"),
         ({"text": "s_2"}, lambda item: item["case"] == "S_2"),  # an underscore is no wildcard
         ({"text": "LATE.TIF"}, lambda item: item["name"] == "late.tif"),
         (
-            {"case": "S-1", "predicted": predicted},
+            {"case": cases["S-1"], "predicted": predicted},
             lambda item: item["case"] == "S-1" and item["predicted"] == predicted,
         ),
         ({"labelled": "true"}, lambda item: False),
@@ -156,7 +157,8 @@ def test_what_does_not_exist_is_said(ada: Visitor, project: str) -> None:
     for path, status in (
         ("images?predicted=nobody", 404),
         ("images?label_set=nothing", 404),
-        ("images?case=none", 404),
+        ("images?case=999999", 404),
+        ("images?case=S-1", 422),
         ("images?after=x&sort=novelty", 422),
         ("images?after=x", 422),
         ("images?after=nan_1&sort=novelty", 422),

@@ -3836,8 +3836,8 @@ export interface operations {
                 min_confidence?: number | null;
                 max_confidence?: number | null;
                 min_novelty?: number | null;
-                /** @description A case's key. */
-                case?: string | null;
+                /** @description A case's number; all images where left away. */
+                case?: number | null;
                 /** @description Stands in the name, the case or a comment. */
                 text?: string | null;
                 labelled?: boolean | null;

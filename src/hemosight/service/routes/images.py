@@ -11,6 +11,7 @@ from hemosight.errors import NothingThere
 from hemosight.service import listing
 from hemosight.service.desk.views import View
 from hemosight.service.listing import Sort, Wanted
+from hemosight.service.routes.differential import CaseQuery
 from hemosight.service.routes.labels import shown as fact_shown
 from hemosight.service.schemas.images import (
     WAITING,
@@ -25,7 +26,6 @@ from hemosight.service.schemas.images import (
 )
 from hemosight.service.schemas.labels import SetName
 from hemosight.service.schemas.pages import Limit
-from hemosight.service.schemas.projects import Key
 from hemosight.service.security.permissions import Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, events, images, labels, projects
@@ -48,7 +48,7 @@ def list_images(
     min_confidence: Share = None,
     max_confidence: Share = None,
     min_novelty: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
-    case: Annotated[Key | None, Query(description="A case's key.")] = None,
+    case: CaseQuery = None,
     text: Annotated[str | None, Query(max_length=200, description="Stands in the name, the case or a comment.")] = None,
     labelled: bool | None = None,
     unsure: bool | None = None,
@@ -59,14 +59,10 @@ def list_images(
     """Images that fit every filter given, with the model's word and people's, in pages."""
     # Before the first query: the desk needs a connection of its own, and who waits for one should hold none.
     view = service.desks.get(seat.project).view(label_set)
-    within = None
     if case is not None:
-        row = projects.case_of(session, seat.project, case)
-        if row is None:
-            raise NothingThere(kind="a case of this project")
-        within = row.id
+        projects.case(session, seat.project, case)
     among = images.named(session, seat.project, text) if text else None
-    wanted = Wanted(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, within, among)
+    wanted = Wanted(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, case, among)
     rows, following = listing.page(view, listing.rows(view, wanted), sort, after, limit)
     facts = images.shown(session, seat.project, view.ids[rows].tolist())
     # One that was taken back this very moment is left out.
