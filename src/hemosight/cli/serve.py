@@ -14,7 +14,10 @@ app = typer.Typer(no_args_is_help=True, help="Look after the review service: fir
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder of the embedded PostgreSQL [default: hemosight in the XDG data folder]."),
+    typer.Option(
+        "--data-dir",
+        help="Folder of the embedded PostgreSQL [default: hemosight in the XDG data folder; root: /var/lib/hemosight].",
+    ),
 ]
 Dsn = Annotated[str | None, typer.Option("--database", help="DSN of another PostgreSQL instead of the embedded one.")]
 File = Annotated[Path | None, typer.Option("--settings", help="File of settings: TOML, or KEY=value in a .env.")]

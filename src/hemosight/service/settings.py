@@ -32,7 +32,9 @@ class Settings(BaseSettings):
 
     # --- where things are ---
     data_dir: Path | None = Field(
-        None, description="Folder of the embedded PostgreSQL; `hemosight` in the XDG data folder where not given."
+        None,
+        description="Folder of the embedded PostgreSQL; where not given, `hemosight` in the XDG data folder, and "
+        "`/var/lib/hemosight` of root.",
     )
     database: SecretStr | None = Field(
         None, description="Address (DSN) of another PostgreSQL, used instead of the embedded one."

@@ -35,10 +35,19 @@ def folder() -> Iterator[Path]:
 
 
 def test_data_directory_follows_the_desktop_convention(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("XDG_DATA_HOME", "/somewhere")
     assert default_data_dir() == Path("/somewhere/hemosight")
     monkeypatch.delenv("XDG_DATA_HOME")
     assert default_data_dir() == Path.home() / ".local/share/hemosight"
+
+
+def test_the_data_of_root_lie_outside_a_home_that_is_for_root_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert default_data_dir() == Path("/var/lib/hemosight")
+    monkeypatch.setenv("XDG_DATA_HOME", "/somewhere")
+    assert default_data_dir() == Path("/somewhere/hemosight")
 
 
 def test_a_killed_holder_leaves_data_and_no_server_that_never_stops(folder: Path) -> None:

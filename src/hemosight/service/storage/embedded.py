@@ -29,8 +29,14 @@ _PATIENCE = 120
 
 
 def default_data_dir() -> Path:
-    """``$XDG_DATA_HOME/hemosight``, which is ``~/.local/share/hemosight`` where nobody chose."""
+    """``$XDG_DATA_HOME/hemosight``; where nobody chose ``~/.local/share/hemosight``, and root's ``/var/lib/hemosight``.
+
+    Started by root, the server runs as another user, for whom every folder above its data is made readable by all:
+    that must not happen to root's home.
+    """
     home = os.environ.get("XDG_DATA_HOME")
+    if not home and hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/hemosight")
     return (Path(home) if home else Path.home() / ".local" / "share") / "hemosight"
 
 
