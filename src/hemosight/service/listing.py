@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemosight.errors import NothingThere, Unfit
+from hemosight.service.desk.opinions import UNDECIDED
 from hemosight.service.desk.views import View
+from hemosight.sheet.palette import UNSURE
 
-UNSURE = -2
-NOTHING = -1
 Sort = Literal["id", "confidence", "uncertainty", "novelty"]
 
 
@@ -54,7 +54,7 @@ def rows(view: View, wanted: Wanted) -> NDArray[np.int64]:
     if wanted.predicted is not None:
         fits &= view.predicted == _class(names, wanted.predicted)
     if wanted.label is not None:
-        fits &= view.label == (UNSURE if wanted.label == "?" else _class(names, wanted.label))
+        fits &= view.label == (UNDECIDED if wanted.label == UNSURE else _class(names, wanted.label))
     with np.errstate(invalid="ignore"):  # what was not read has no number, and fits no range
         if wanted.min_confidence is not None:
             fits &= view.probability >= wanted.min_confidence
@@ -65,7 +65,7 @@ def rows(view: View, wanted: Wanted) -> NDArray[np.int64]:
     if wanted.labelled is not None:
         fits &= (view.label >= 0) == wanted.labelled
     if wanted.unsure is not None:
-        fits &= (view.label == UNSURE) == wanted.unsure
+        fits &= (view.label == UNDECIDED) == wanted.unsure
     if wanted.case is not None:
         fits &= view.case == wanted.case
     if wanted.among is not None:

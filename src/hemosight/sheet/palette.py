@@ -16,7 +16,7 @@ PAGE = ("#fbfbfa", "#15171a")
 """The page behind the colours, light and dark."""
 
 UNSURE = "?"
-"""The letter of what no type was decided for."""
+"""The letter of what no type was decided for, and at the desk the label that says a person could not tell."""
 
 
 @dataclass(frozen=True)

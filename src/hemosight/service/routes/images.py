@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from hemosight.errors import NothingThere
 from hemosight.service import listing
+from hemosight.service.desk.opinions import UNDECIDED
 from hemosight.service.desk.views import View
 from hemosight.service.listing import Sort, Wanted
 from hemosight.service.routes.differential import CaseQuery
@@ -29,6 +30,7 @@ from hemosight.service.schemas.pages import Limit
 from hemosight.service.security.permissions import Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, events, images, labels, projects
+from hemosight.sheet.palette import UNSURE
 from hemosight.space.neighbours import nearest
 
 router = APIRouter(prefix="/projects/{project}/images", tags=["images"])
@@ -172,7 +174,7 @@ def _listed(view: View, row: int, facts: images.Shown) -> ImageListed:
 
 def _label(view: View, row: int) -> str | None:
     label = int(view.label[row])
-    return "?" if label == listing.UNSURE else view.question.names[label] if label >= 0 else None
+    return UNSURE if label == UNDECIDED else view.question.names[label] if label >= 0 else None
 
 
 def _said(view: View, row: int) -> str | None:

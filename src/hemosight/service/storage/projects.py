@@ -24,9 +24,8 @@ from hemosight.service.storage.tables import (
     Standing,
     User,
 )
+from hemosight.sheet.palette import UNSURE
 
-UNSURE = "?"
-"""The label that says a person could not tell."""
 _SAID = (func.count().filter(Standing.label != UNSURE), func.count().filter(Standing.label == UNSURE))
 
 
