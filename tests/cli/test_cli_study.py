@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from hemosight.bundle import Bundle
 from hemosight.cli import app
+from hemosight.errors import BadTable
 from hemosight.space.embeddings import Embeddings
 
 RUN = CliRunner()
@@ -55,9 +58,36 @@ def test_baseline(packed: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
     points = tmp_path / "points.safetensors"
     support = tiny_bundle.support.embeddings
     Embeddings(support.ids, support.vectors, support.space).save(points)
-    assert "self_supervised" in _run(
-        "baseline", "--bundle", str(packed), "--features", str(points), "--out", str(tmp_path)
-    )
+    words = ("baseline", "--bundle", str(packed), "--out", str(tmp_path))
+    assert "self_supervised" in _run(*words, "--features", str(points))
+    # A bundle holds no crops to make features of, or to train on.
+    for more in ([], ["--features", str(points), "--train-baseline", "2"]):
+        with pytest.raises(BadTable, match="Give --data"):
+            _run(*words, *more)
+    wrong = RUN.invoke(app, ["study", *words, "--train-baseline", "0"])
+    assert wrong.exit_code == 2
+    assert "neither a number" in wrong.output
+
+
+@pytest.mark.train
+def test_baseline_trained(
+    packed: Path, drawn_smear: Path, tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hemosight.encoder import baseline as network
+
+    def contender(*_: Any, **__: Any) -> Any:
+        return lambda _support, labels, queries, _seed: (
+            tuple(sorted(set(labels.tolist()))),
+            np.full((len(queries), 9), 1 / 9),
+        )
+
+    monkeypatch.setattr(network, "contender", contender)
+    points = tmp_path / "points.safetensors"
+    tiny_bundle.support.embeddings.save(points)
+    words = ("--bundle", str(packed), "--data", str(drawn_smear), "--features", str(points), "--out", str(tmp_path))
+    _run("baseline", *words, "--train-baseline", "2", "--train-baseline", "all")
+    table = pl.read_parquet(tmp_path / "baseline.parquet").filter(classifier="trained network")
+    assert set(table["per_class"]) == {2, None}
 
 
 def test_transfer(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:

@@ -131,3 +131,30 @@ def test_a_contender_learns_rows_and_reads_others(
     )
     assert classes == tuple(sorted(set(labels[support])))
     assert probabilities.shape == (len(queries), len(classes))
+
+
+def test_a_contender_that_was_stopped_goes_on(
+    drawn_catalog: Catalog, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.array([str(label) for label in drawn_catalog.labels()])
+    rows = np.arange(0, len(labels), 2), labels[::2], np.arange(1, len(labels), 2), 3
+    options: dict[str, Any] = {"cache": cache, "device": "cpu", "create": tiny}
+    straight = baseline.contender(drawn_catalog, config(), **options)(*rows)
+    epochs: list[int] = []
+    whole = baseline._Run._epoch
+
+    def epoch(run: baseline._Run, number: int, optimizer: torch.optim.Optimizer) -> float:
+        epochs.append(number)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+        return whole(run, number, optimizer)
+
+    monkeypatch.setattr(baseline._Run, "_epoch", epoch)
+    stopped = baseline.contender(drawn_catalog, config(), folder=tmp_path, **options)
+    with pytest.raises(KeyboardInterrupt):
+        stopped(*rows)
+    classes, probabilities = stopped(*rows)
+    assert epochs == [0, 1, 2, 2, 3]
+    assert classes == straight[0]
+    assert np.array_equal(probabilities, straight[1])
+    assert not list(tmp_path.iterdir()), "nothing is left of a run whose answers are there"

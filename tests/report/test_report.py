@@ -6,11 +6,14 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -20,9 +23,10 @@ from hemosight.cli import app
 from hemosight.errors import UnknownName
 from hemosight.images.catalog import Catalog
 from hemosight.network import Network
-from hemosight.report import elsewhere, layout, page, plates, questions
+from hemosight.report import baseline, elsewhere, layout, page, plates, questions
 from hemosight.report.figure import Claim, Figure, Section, Work
 from hemosight.report.reproduce import STUDIES, Reproduced, chosen, reproduce
+from hemosight.space.embeddings import Embeddings, Space
 from hemosight.study import material
 from hemosight.study.steps import Steps
 
@@ -38,7 +42,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def work(tiny_bundle: Bundle, drawn_catalog: Catalog, folder: Path) -> Work:
     network = Network(tiny_bundle.encoder, tiny_bundle.preprocessing, threads=1)
     cells = material.embed(drawn_catalog, network, fraction=0.25)
-    return Work(cells, tiny_bundle, "discriminant", Steps(folder / "steps", workers=1))
+    # The filters that see colour: a network that knows less.
+    colours = cells.vectors[:, : cells.vectors.shape[1] // 2]
+    colours = colours / np.linalg.norm(colours, axis=1, keepdims=True)
+    features = folder / "features.safetensors"
+    Embeddings(cells.embeddings.ids, colours, Space("colours", cells.embeddings.space.preprocessing)).save(features)
+    return Work(cells, tiny_bundle, "discriminant", Steps(folder / "steps", workers=1), features=features)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +118,7 @@ def test_ids_are_unique_so_that_no_chart_borrows_anothers_clip(made: Reproduced)
 def test_what_is_done_is_not_done_again(made: Reproduced, work: Work, folder: Path, tmp_path: Path) -> None:
     kept = {file: file.stat().st_mtime_ns for file in (folder / "steps").rglob("*.parquet")}
     assert kept
-    again = reproduce(work, tmp_path, studies=QUICK[:4])
+    again = reproduce(work, tmp_path, studies=QUICK[:5])
     assert {file: file.stat().st_mtime_ns for file in (folder / "steps").rglob("*.parquet")} == kept
     tables = {figure.name: figure.table for figure in _figures(made)}
     for figure in _figures(again):
@@ -126,6 +135,67 @@ def test_a_study_that_the_cells_do_not_allow_is_left_out_and_said(work: Work, tm
     assert list(done.left_out) == ["attributes"]
     assert [section.name for section in done.sections] == ["held-out"]
     assert "Left out: attributes" in done.report.read_text()
+
+
+def test_the_baseline_is_measured_on_the_same_labels(made: Reproduced, work: Work) -> None:
+    section = next(section for section in made.sections if section.name == "baseline")
+    curves, crossed = (figure.table for figure in section.figures)
+    mine, theirs = (curves.filter(series=series).drop("series", "mean", "sd") for series in ("embeddings", "top only"))
+    assert mine.equals(theirs, null_equal=True)
+    assert set(mine["per_class"].drop_nulls()) == {2}
+    assert set(crossed["on"]) == {"fold", "held-out"}
+    assert section.text[0] in section.figures[0].caption
+    assert "features.safetensors" in section.figures[0].caption
+    assert "--train-baseline" in section.text[1]
+
+
+def _scores(classifier: str, values: dict[int, float]) -> pl.DataFrame:
+    facts = {"study": "s", "classifier": classifier, "fold": 0, "draw": 0}
+    rows = [
+        {**facts, "per_class": size, "labels": 9 * size, "on": "held-out", "metric": "macro_f1", "class": None,
+         "cells": 10, "value": value, "scaled": 0.0}
+        for size, value in values.items()
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides={"class": pl.String})
+
+
+def test_where_the_curves_cross_is_said_as_computed(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def compared(_cells: material.Material, **settings: Any) -> pl.DataFrame:
+        asked.update(settings)
+        top = _scores("top only", {2: 0.5, 10: 0.8, 50: 0.92, 250: 0.94})
+        return pl.concat([top, _scores("trained network", {50: 0.92, 250: 0.97})])
+
+    monkeypatch.setattr(baseline.study, "compared", compared)
+    mine = _scores("discriminant", {2: 0.8, 10: 0.9, 50: 0.94, 250: 0.95})
+    monkeypatch.setattr(baseline, "label_efficiency", lambda *_, **__: mine)
+    section = baseline.baseline(replace(work, train=(50, 250)))
+    assert asked["train"] == (50, 250)
+    assert section.text[0] == (
+        "Top only does not catch up: the embeddings' lead in macro-F1 goes from +0.300 at 18 labels to +0.010 at 2,250 "
+        "(held-out cells). Trained network catches up at 1,006 labels: the embeddings' lead in macro-F1 goes from "
+        "+0.020 at 450 labels to -0.020 at 2,250 (held-out cells)."
+    )
+    assert section.text[0] in section.figures[0].caption
+    assert "end to end" in section.figures[0].caption
+    assert [claim.value for claim in section.claims] == ["none of these sizes", "1,006"]
+    assert set(section.figures[0].table["series"]) == {"embeddings", "top only", "trained network"}
+    ahead = _scores("discriminant", {2: 0.4, 10: 0.7})
+    monkeypatch.setattr(baseline, "label_efficiency", lambda *_, **__: ahead)
+    assert "Top only is no worse at any size" in baseline.baseline(work).text[0]
+
+
+def test_without_torch_the_baseline_is_left_out_and_said(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("hemosight.encoder")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    done = reproduce(replace(work, features=None, steps=Steps(None, 1)), tmp_path, studies=["baseline", "held-out"])
+    assert [section.name for section in done.sections] == ["held-out"]
+    assert "pip install 'hemosight[train]'" in done.left_out["baseline"]
+    assert "Left out: baseline" in done.report.read_text()
 
 
 def test_what_is_run() -> None:

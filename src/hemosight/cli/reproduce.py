@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hemosight.cli.progress import bars
+from hemosight.cli.study import TrainBaseline, sizes_of
 from hemosight.cli.typed import typed
 
 
@@ -22,6 +23,15 @@ def reproduce(
     classifier: Annotated[
         str, typer.Option("--classifier", help="discriminant, svm (the paper's, much slower) or logistic.")
     ] = "discriminant",
+    baseline_features: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline-features",
+            help="Points of the network that the supervised baseline starts from; else ImageNet's are made once "
+            "(needs the [train] extra).",
+        ),
+    ] = None,
+    train_baseline: TrainBaseline = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this study; may be given again.")] = None,
     skip: Annotated[list[str] | None, typer.Option("--skip", help="Not this study; may be given again.")] = None,
     hold_out: Annotated[float, typer.Option("--hold-out", help="Share of the cells kept from everything.")] = 0.1,
@@ -30,9 +40,9 @@ def reproduce(
 ) -> None:
     """Run every study on labelled crops and write one report with its tables and figures.
 
-    Studies: label-efficiency, held-out, attributes, active, landscape, explanation, transfer, plan. What is done is
-    kept in OUT/steps: run the same command again after an interruption and it goes on where it stopped. The report
-    shows crops; it stays on this machine unless you share it.
+    Studies: label-efficiency, held-out, baseline, attributes, active, landscape, explanation, transfer, plan. What is
+    done is kept in OUT/steps: run the same command again after an interruption and it goes on where it stopped. The
+    report shows crops; it stays on this machine unless you share it.
     """
     from datetime import UTC, datetime
 
@@ -43,6 +53,7 @@ def reproduce(
     from hemosight.study.material import gather
     from hemosight.study.steps import Steps
 
+    train = sizes_of(train_baseline)
     studies = chosen(only or (), skip or ())
     started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     packed = load(bundle)
@@ -59,7 +70,7 @@ def reproduce(
         )
         packed.space.require(material.embeddings.space)
         steps = Steps(out / "steps", workers, fitting)
-        work = Work(material, packed, classifier, steps, seed, say)
+        work = Work(material, packed, classifier, steps, seed, say, embedding, baseline_features, train)
         command = " ".join(typed(["hemosight", *sys.argv[1:]]))
         made = run(work, out, studies=studies, command=command, started=started)
     for section in made.sections:

@@ -35,6 +35,15 @@ FewLabels = Annotated[
 ]
 LabelSet = Annotated[str, typer.Option("--label-set", help="What is read: cell_type, or an attribute.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of folds and draws.")]
+TrainBaseline = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--train-baseline",
+        metavar="SIZE",
+        help="Train the whole network too, with so many labels of each class, or all; may be given again. Hours "
+        "without a graphics card; resumable.",
+    ),
+]
 _OUT = Path("study")
 
 
@@ -127,8 +136,14 @@ def active(
 @app.command("baseline")
 def baseline(
     features: Annotated[
-        Path, typer.Option("--features", help="Embeddings of the same data by the network the baseline starts from.")
-    ],
+        Path | None,
+        typer.Option(
+            "--features",
+            help="Embeddings of the same data by the network the baseline starts from; else ImageNet's are made of "
+            "--data (needs the [train] extra).",
+        ),
+    ] = None,
+    train: TrainBaseline = None,
     data: Data = None,
     bundle: BundlePath = None,
     embeddings: Points = None,
@@ -137,18 +152,23 @@ def baseline(
     seed: Seed = 0,
 ) -> None:
     """A softmax layer on a frozen network beside the bundle's embeddings: same labels, and where the two cross."""
+    from hemosight.errors import BadTable
+
+    sizes = sizes_of(train)
+    if data is None and (features is None or sizes):
+        raise BadTable(
+            expected="crops", came="none", path="the bundle", mend="Give --data, or --features and no --train-baseline."
+        )
     with _at_work(data, bundle, embeddings, out) as (cells, steps):
-        from hemosight.space.embeddings import Embeddings
         from hemosight.study import baseline as study
         from hemosight.study import label_efficiency as efficiency
         from hemosight.study.tables import summary
 
-        top = study.top_only(Embeddings.load(features), cells)
+        theirs = study.compared(cells, features=features, train=sizes, seed=seed, steps=steps, progress=steps.progress)
         mine = efficiency.label_efficiency(cells, classifier=classifier, repeats=1, seed=seed, steps=steps)
-        theirs = study.baseline(cells, {"top only": top}, seed=seed, steps=steps)
         crossing, means = study.crossing(mine, theirs), summary(theirs)
     _write(out, {"baseline": theirs, "baseline-means": means, "baseline-crossing": crossing})
-    _show(means, "macro_f1", ["on", "per_class", "labels", "n", "mean", "sd"])
+    _show(means, "macro_f1", ["classifier", "on", "per_class", "labels", "n", "mean", "sd"])
     _print(crossing)
 
 
@@ -246,6 +266,16 @@ def plan(
 
 
 # --- what all of them do ---
+
+
+def sizes_of(texts: list[str] | None) -> tuple[int | None, ...]:
+    """Labels of each class, as they are written on a command line; None for ``all``."""
+    sizes: list[int | None] = []
+    for text in texts or ():
+        if text != "all" and not (text.isdecimal() and int(text)):
+            raise typer.BadParameter(f"{text!r} is neither a number of labels nor all", param_hint="--train-baseline")
+        sizes.append(None if text == "all" else int(text))
+    return tuple(sizes)
 
 
 @contextmanager

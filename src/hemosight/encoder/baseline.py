@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,11 +225,18 @@ def train_baseline(
 
 
 def contender(
-    catalog: Catalog, config: BaselineConfig | None = None, *, cache: str | Path | None = None
+    catalog: Catalog,
+    config: BaselineConfig | None = None,
+    *,
+    folder: str | Path | None = None,
+    cache: str | Path | None = None,
+    device: str | None = None,
+    create: Create | None = None,
 ) -> Callable[[NDArray[np.int64], NDArray[np.str_], NDArray[np.int64], int], Answers]:
     """A function that trains on some rows of a catalog and reads others: what a study compares.
 
-    It takes rows to learn from, their labels, rows to read and a seed.
+    It takes rows to learn from, their labels, rows to read and a seed. Below ``folder`` each run has a folder of its
+    own while it lasts, so that a run that was stopped goes on; the rest is as for :func:`train_baseline`.
     """
     settings = config or BaselineConfig()
 
@@ -236,8 +244,16 @@ def contender(
         support: NDArray[np.int64], labels: NDArray[np.str_], queries: NDArray[np.int64], seed: int
     ) -> Answers:
         seeded = settings.model_copy(update={"seed": seed})
-        trained = train_baseline(catalog.take(support), labels.tolist(), seeded, cache=cache)
-        return trained.classes, trained.probabilities(catalog.take(queries), cache=cache)
+        cells = catalog.take(support)
+        own = None
+        if folder is not None:
+            facts = _facts(seeded, cells.ids, labels.tolist())
+            own = Path(folder) / hashlib.sha256(facts.encode()).hexdigest()[:32]
+        trained = train_baseline(cells, labels.tolist(), seeded, folder=own, cache=cache, device=device, create=create)
+        answers = trained.classes, trained.probabilities(catalog.take(queries), cache=cache, device=device)
+        if own is not None:
+            shutil.rmtree(own)  # tens of megabytes a run, and its answers are all that a study keeps
+        return answers
 
     return learn_and_read
 
@@ -311,6 +327,12 @@ class _Run:
         return augment.apply(images, draws, settings.size)
 
 
+def _facts(config: BaselineConfig, ids: Sequence[str], labels: Sequence[str]) -> str:
+    lines = sorted(f"{cell} {label}\n" for cell, label in zip(ids, labels, strict=True))
+    data = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return json.dumps({"config": config.model_dump(mode="json"), "data": data}, sort_keys=True)
+
+
 @dataclass(frozen=True)
 class _Kept:
     """The checkpoint of a run on these cells with these settings; nowhere, where there is no folder."""
@@ -322,9 +344,7 @@ class _Kept:
     def open(
         cls, folder: str | Path | None, config: BaselineConfig, ids: Sequence[str], labels: Sequence[str]
     ) -> _Kept:
-        lines = sorted(f"{cell} {label}\n" for cell, label in zip(ids, labels, strict=True))
-        data = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
-        facts = json.dumps({"config": config.model_dump(mode="json"), "data": data}, sort_keys=True)
+        facts = _facts(config, ids, labels)
         if folder is None:
             return cls(None, facts)
         file = Path(folder) / "baseline.pt"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 
 from hemosight.bundle import Bundle
 from hemosight.charts.look import Spec
+from hemosight.images.catalog import Progress
 from hemosight.study.material import Material
 from hemosight.study.steps import Steps
 
@@ -29,6 +31,12 @@ class Work:
         Runs pieces and keeps them.
     seed
         Of everything that is drawn.
+    say, embedding
+        Told what is going on, and how many cells have been embedded.
+    features
+        Of the network that the supervised baseline starts from; made where None.
+    train
+        Sizes at which that network is trained as well: labels of each class, None for all.
     """
 
     material: Material
@@ -37,6 +45,9 @@ class Work:
     steps: Steps
     seed: int = 0
     say: Callable[[str], None] = lambda words: None
+    embedding: Progress | None = None
+    features: Path | None = None
+    train: tuple[int | None, ...] = ()
 
     @property
     def basis(self) -> str:

@@ -11,12 +11,13 @@ from pathlib import Path
 from hemosight.errors import HemoSightError, UnknownName
 from hemosight.images.sources import sources_of
 from hemosight.network import cores
-from hemosight.report import elsewhere, layout, page, plates, questions, readings
+from hemosight.report import baseline, elsewhere, layout, page, plates, questions, readings
 from hemosight.report.figure import Section, Study, Work
 
 STUDIES: Mapping[str, Study] = {
     "label-efficiency": readings.label_efficiency,
     "held-out": readings.held_out,
+    "baseline": baseline.baseline,
     "attributes": readings.attributes,
     "active": questions.active,
     "landscape": layout.landscape,
@@ -38,7 +39,7 @@ class Reproduced:
     sections
         What is on it.
     left_out
-        Studies that these cells do not allow, and why.
+        Studies that these cells or this installation do not allow, and why.
     seconds
         How long each study took; a study that was done before takes hardly any.
     """
@@ -65,8 +66,8 @@ def reproduce(
 ) -> Reproduced:
     """Run studies and write ``report.html``, ``tables/`` and ``figures/`` into ``out``.
 
-    A study that these cells do not allow (no attributes, one class) is left out, and the report says why. The page is
-    written anew after each study: what an interruption leaves is whole.
+    A study that these cells (no attributes, one class) or this installation (no torch) do not allow is left out, and
+    the report says why. The page is written anew after each study: what an interruption leaves is whole.
     """
     sections: list[Section] = []
     left_out: dict[str, str] = {}

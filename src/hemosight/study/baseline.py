@@ -1,25 +1,30 @@
 """The supervised baseline beside self-supervised embeddings: same folds, same labels, and where the two cross.
 
-A contender is anything that learns from rows of a material and reads others: a network trained end to end on
-their pictures, or the cheap :func:`top_only`, a softmax layer on a frozen network's features, which is what the paper's
-baseline is up to 450 images.
+A contender is anything that learns from rows of a material and reads others: a network trained end to end on their
+pictures (:func:`trained`), or the cheap :func:`top_only`, a softmax layer on a frozen network's features, which is what
+the paper's baseline is up to 450 images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hemosight.errors import BadTable
+from hemosight.errors import BadSplit, BadTable, TrainingExtraMissing
+from hemosight.images.catalog import Catalog, Progress
+from hemosight.images.preprocess import Preprocessing
 from hemosight.images.splits import Rows
+from hemosight.network import Network
 from hemosight.space import classifiers
 from hemosight.space.embeddings import Embeddings
 from hemosight.space.labels import CELL_TYPE
 from hemosight.study.label_efficiency import FOLDS, PER_CLASS, Draw, draws
-from hemosight.study.material import Material
+from hemosight.study.material import Material, placed_by
 from hemosight.study.steps import Steps
 from hemosight.study.tables import FOLD, HELD_OUT, measured, summary
 
@@ -27,6 +32,89 @@ Answers = tuple[tuple[str, ...], NDArray[np.float64]]
 """Classes and probabilities: one row a cell, one column a class."""
 Contender = Callable[[Rows, NDArray[np.str_], Rows, int], Answers]
 """(rows to learn from, their labels, rows to read, seed) -> answers; rows are the material's."""
+TOP_ONLY, TRAINED = "top only", "trained network"
+BACKBONE, SIZE = "tf_efficientnet_lite0", 128
+"""The network that the baseline starts from, knowing ImageNet alone, and the side of its input in pixels."""
+
+
+def compared(
+    material: Material,
+    *,
+    features: Path | None = None,
+    train: Collection[int | None] = (),
+    seed: int = 0,
+    steps: Steps | None = None,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """The table of :func:`baseline`: the top alone at every size, the network trained end to end at those of ``train``.
+
+    Parameters
+    ----------
+    features
+        Embeddings of the same cells by the network that the baseline starts from; made where None
+        (:func:`starting_features`).
+    train
+        Labels of each class, None for all labels. Hours on a processor; a run that was stopped goes on.
+    progress
+        Told how many cells have features.
+    """
+    steps = steps or Steps()
+    frozen = (
+        Embeddings.load(features)
+        if features is not None
+        else starting_features(material.catalog, cache=steps.folder, progress=progress)
+    )
+    top = {TOP_ONLY: top_only(frozen, material)}
+    rests_on = f"{frozen.space.encoder} {frozen.space.preprocessing}"
+    tables = [baseline(material, top, rests_on=rests_on, seed=seed, steps=steps)]
+    if train:
+        network, settings = trained(material.catalog, folder=steps.folder)
+        # One after another: they draw from torch's one generator, and each takes all cores.
+        alone = replace(steps, workers=1)
+        tables.append(baseline(material, {TRAINED: network}, only=train, rests_on=settings, seed=seed, steps=alone))
+    return pl.concat(tables)
+
+
+def starting_features(catalog: Catalog, *, cache: Path | None = None, progress: Progress | None = None) -> Embeddings:
+    """Where the network that the baseline starts from places cells.
+
+    The network and the points are kept in ``cache``; torch is needed until the network is there.
+
+    Raises
+    ------
+    TrainingExtraMissing
+        When it has to be made and torch is not installed.
+    """
+    file = None if cache is None else cache / f"imagenet-{BACKBONE}-{SIZE}.onnx"
+    if file is not None and file.exists():
+        data = file.read_bytes()
+    else:
+        try:
+            from hemosight.encoder.export import exported
+        except ImportError as error:
+            raise TrainingExtraMissing(package=error.name or "torch") from error
+        data = exported(backbone=BACKBONE, weights="imagenet", size=SIZE).network
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(".part")
+            part.write_bytes(data)
+            part.replace(file)
+    return placed_by(Network(data, Preprocessing(size=SIZE)), catalog, cache=cache, progress=progress)
+
+
+def trained(catalog: Catalog, *, folder: Path | None = None) -> tuple[Contender, str]:
+    """The network taught with labels, in the paper's two stages, and the settings that decide it.
+
+    Checkpoints of the run that is going on lie below ``folder``. Raises
+    :class:`~hemosight.errors.TrainingExtraMissing` without torch.
+    """
+    try:
+        from hemosight.encoder.baseline import BaselineConfig, contender
+    except ImportError as error:
+        raise TrainingExtraMissing(package=error.name or "torch") from error
+    settings = BaselineConfig()
+    kept = None if folder is None else folder / "baseline-runs"
+    return contender(catalog, settings, folder=kept), settings.model_dump_json()
 
 
 def top_only(features: Embeddings, material: Material) -> Contender:
@@ -59,13 +147,23 @@ def baseline(
     label_set: str = CELL_TYPE,
     per_class: Sequence[int] = PER_CLASS,
     folds: int = FOLDS,
+    only: Collection[int | None] | None = None,
     repeats: int = 1,
+    rests_on: str = "",
     seed: int = 0,
     steps: Steps | None = None,
 ) -> pl.DataFrame:
     """Teach every contender on the draws that :func:`~hemosight.study.label_efficiency.label_efficiency` makes.
 
+    ``only`` are the sizes to do instead of ``per_class`` and all labels, which are None among them; ``rests_on`` says
+    what the contenders depend on besides the material, so that nothing kept of other contenders is taken for theirs.
+
     Returns its table, ``study`` being ``baseline`` and ``classifier`` the contender's name: the two can be stacked.
+
+    Raises
+    ------
+    BadSplit
+        Where some class cannot fill a single one of the sizes ``only``.
     """
     labels = material.labels(label_set)
     held_out = material.split.held[labels[material.split.held] != ""]
@@ -84,9 +182,26 @@ def baseline(
 
         return work
 
-    protocol = list(draws(material, label_set=label_set, per_class=per_class, folds=folds, repeats=repeats, seed=seed))
+    sizes = per_class if only is None else sorted(size for size in only if size is not None)
+    protocol = [
+        draw
+        for draw in draws(material, label_set=label_set, per_class=sizes, folds=folds, repeats=repeats, seed=seed)
+        if only is None or draw.per_class in only
+    ]
+    if not protocol:
+        raise BadSplit(
+            expected=f"a class to have {sizes[0]:,} labels outside of each fold",
+            came="one with fewer",
+            mend="Ask for fewer labels of each class.",
+        )
     pieces = {f"{name} {draw.name}": piece(name, draw) for name in contenders for draw in protocol}
-    decided_by = {"material": material.hash, "label_set": label_set, "folds": folds, "seed": seed}
+    decided_by = {
+        "material": material.hash,
+        "label_set": label_set,
+        "rests_on": rests_on,
+        "folds": folds,
+        "seed": seed,
+    }
     return (steps or Steps()).run("baseline", decided_by, pieces)
 
 

@@ -133,7 +133,7 @@ def gather(
     else:
         if bundle is None:
             raise BadTable(expected="a bundle or embeddings", came="neither", path=data, mend="Give one of the two.")
-        placed = _cached(cells, bundle, cache, embedding)
+        placed = placed_by(Network(bundle.encoder, bundle.preprocessing), cells, cache=cache, progress=embedding)
     return _joined(catalog, cells, placed, fraction, seed, str(data))
 
 
@@ -188,14 +188,20 @@ def _points(cells: Catalog, network: Network, progress: Progress | None) -> Embe
     return Embeddings(tuple(read), vectors, network.space)
 
 
-def _cached(cells: Catalog, bundle: Bundle, cache: Path | None, progress: Progress | None) -> Embeddings:
-    space = bundle.space
+def placed_by(
+    network: Network, cells: Catalog, *, cache: Path | None = None, progress: Progress | None = None
+) -> Embeddings:
+    """Where a network places the cells of a catalog that can be read.
+
+    Points are kept in ``cache``, a file for each network; only cells that are not in it are embedded.
+    """
+    space = network.space
     file = None if cache is None else cache / f"embeddings-{space.encoder[:16]}-{space.preprocessing[:16]}.safetensors"
     known = Embeddings.load(file) if file is not None and file.exists() else None
     new = cells if known is None else cells.take(np.flatnonzero(known.rows(cells.ids) < 0))
     if known is not None and not len(new):
         return known
-    made = _points(new, Network(bundle.encoder, bundle.preprocessing), progress)
+    made = _points(new, network, progress)
     if known is not None:
         made = Embeddings((*known.ids, *made.ids), np.concatenate([known.vectors, made.vectors]), space)
     if file is not None:

@@ -1,0 +1,187 @@
+"""The baseline: the same folds and labels, and the point where the curves cross."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from problems import material
+
+from hemosight.errors import BadSplit, BadTable, TrainingExtraMissing
+from hemosight.images.catalog import Catalog
+from hemosight.images.preprocess import Preprocessing
+from hemosight.study import baseline as study
+from hemosight.study.baseline import Answers, baseline, crossing, top_only
+from hemosight.study.label_efficiency import label_efficiency
+from hemosight.study.steps import Steps
+
+CELLS = material(60, spread=2.5)
+
+
+def test_it_learns_from_the_same_labels() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def contender(support, labels, queries, _seed):
+        assert labels.tolist() == CELLS.labels()[support].tolist()
+        assert not set(support.tolist()) & set(queries.tolist())
+        seen.append(tuple(support.tolist()))
+        return ("blast", "monocyte"), np.tile([0.7, 0.3], (len(queries), 1))
+
+    table = baseline(CELLS, {"blind": contender}, per_class=(2, 5))
+    mine = label_efficiency(CELLS, per_class=(2, 5), repeats=1)
+    assert table.columns == mine.columns
+    assert (
+        table.select("fold", "per_class", "labels", "on")
+        .unique()
+        .sort(pl.all())
+        .equals(mine.select("fold", "per_class", "labels", "on").unique().sort(pl.all()))
+    )
+    assert len(seen) == len(set(seen)) == 15
+    assert table.filter(metric="accuracy")["value"].mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_softmax_on_frozen_features_learns() -> None:
+    shuffled = CELLS.embeddings.take(np.random.default_rng(0).permutation(len(CELLS)))
+    table = baseline(CELLS, {"top only": top_only(shuffled, CELLS)}, per_class=(5,))
+    assert table.filter(metric="macro_f1", on="fold")["value"].to_numpy().mean() > 0.6
+    with pytest.raises(BadTable, match="all 240 cells; found of 10"):
+        top_only(shuffled.take(range(10)), CELLS)
+
+
+def _blind(_support: Any, _labels: Any, queries: Any, _seed: int) -> Answers:
+    return ("blast", "monocyte"), np.tile([0.7, 0.3], (len(queries), 1))
+
+
+def test_only_the_sizes_asked_for() -> None:
+    few = baseline(CELLS, {"blind": _blind}, only=[5, 2])
+    assert set(few["per_class"]) == {2, 5}
+    every = baseline(CELLS, {"blind": _blind}, only=[5, None])
+    assert set(every["per_class"]) == {5, None}
+    with pytest.raises(BadSplit, match="10,000 labels"):
+        baseline(CELLS, {"blind": _blind}, only=[10_000])
+
+
+def test_what_is_kept_of_one_network_is_not_taken_for_anothers(tmp_path: Path) -> None:
+    def sure(support: Any, labels: Any, queries: Any, seed: int) -> Answers:
+        return _blind(support, labels, queries, seed)[0], np.tile([1.0, 0.0], (len(queries), 1))
+
+    steps = Steps(tmp_path, workers=1)
+    first, second, again = (
+        baseline(CELLS, {"top only": answers}, only=[2], rests_on=network, steps=steps).filter(metric="confidence")
+        for answers, network in ((_blind, "a"), (sure, "b"), (sure, "a"))
+    )
+    assert first["value"].to_numpy() == pytest.approx(0.7)
+    assert second["value"].to_numpy() == pytest.approx(1.0)
+    assert again.equals(first)
+
+
+def _without_torch(patch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("hemosight.encoder")]:
+        patch.delitem(sys.modules, name)
+    patch.setitem(sys.modules, "torch", None)
+
+
+def test_features_need_torch_until_the_network_is_kept(
+    drawn_catalog: Catalog, tiny_onnx: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_torch(monkeypatch)
+    with pytest.raises(TrainingExtraMissing):
+        study.starting_features(drawn_catalog, cache=tmp_path)
+    with pytest.raises(TrainingExtraMissing):
+        study.trained(drawn_catalog)
+    monkeypatch.setattr(study, "SIZE", 64)
+    (tmp_path / f"imagenet-{study.BACKBONE}-64.onnx").write_bytes(tiny_onnx)
+    told: list[int] = []
+    features = study.starting_features(drawn_catalog, cache=tmp_path, progress=lambda done, _total: told.append(done))
+    assert features.ids == tuple(drawn_catalog.ids)
+    assert len(told) == len(drawn_catalog)
+    again = study.starting_features(drawn_catalog, cache=tmp_path, progress=lambda done, _total: told.append(done))
+    assert np.array_equal(again.vectors, features.vectors)
+    assert len(told) == len(drawn_catalog), "read back, not embedded again"
+
+
+@pytest.mark.train
+def test_the_network_is_exported_once(
+    drawn_catalog: Catalog, tiny_onnx: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hemosight.encoder import export
+
+    asked: list[dict[str, Any]] = []
+
+    def exported(**settings: Any) -> export.Exported:
+        asked.append(settings)
+        return export.Exported(tiny_onnx, Preprocessing(size=64), "tiny", {})
+
+    monkeypatch.setattr(export, "exported", exported)
+    monkeypatch.setattr(study, "SIZE", 64)
+    for _ in range(2):
+        study.starting_features(drawn_catalog, cache=tmp_path / "kept")
+    assert asked == [{"backbone": study.BACKBONE, "weights": "imagenet", "size": 64}]
+
+
+@pytest.mark.train
+def test_features_are_of_the_network_that_the_baseline_starts_from() -> None:
+    from hemosight.encoder.baseline import BaselineConfig
+
+    settings = BaselineConfig().encoder
+    assert (settings.backbone, settings.weights) == (study.BACKBONE, "imagenet")
+    assert settings.preprocessing == Preprocessing(size=study.SIZE)
+
+
+@pytest.mark.train
+def test_the_whole_network_is_trained_at_the_sizes_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hemosight.encoder import baseline as network
+
+    taught: list[int] = []
+
+    def contender(catalog: Catalog, _config: network.BaselineConfig, *, folder: Path) -> study.Contender:
+        assert catalog is CELLS.catalog
+        assert folder.parent == tmp_path / "steps"
+
+        def learn(support: Any, labels: Any, queries: Any, seed: int) -> Answers:
+            taught.append(len(support))
+            return _blind(support, labels, queries, seed)
+
+        return learn
+
+    monkeypatch.setattr(network, "contender", contender)
+    features = tmp_path / "features.safetensors"
+    CELLS.embeddings.save(features)
+    both = [
+        study.compared(CELLS, features=features, train=(5, None), steps=Steps(tmp_path / "steps", workers=1))
+        for _ in range(2)
+    ]
+    trained = both[0].filter(classifier=study.TRAINED)
+    assert set(trained["per_class"]) == {5, None}
+    assert set(both[0].filter(classifier=study.TOP_ONLY)["per_class"]) > {5, None}
+    assert len(taught) == 10, "five folds of two sizes, kept the second time"
+    assert both[1].equals(both[0])
+
+
+def _curve(classifier: str, values: dict[int, float]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"study": "s", "classifier": classifier, "fold": 0, "draw": 0, "per_class": size, "labels": 9 * size,
+             "on": "fold", "metric": "macro_f1", "class": None, "cells": 10, "value": value, "scaled": 0.0}
+            for size, value in values.items()
+        ],
+        schema_overrides={"class": pl.String},
+    )  # fmt: skip
+
+
+def test_the_crossing_lies_between_two_sizes() -> None:
+    mine = _curve("discriminant", {2: 0.8, 10: 0.9, 50: 0.94, 250: 0.95})
+    (row,) = crossing(mine, _curve("net", {2: 0.5, 10: 0.8, 50: 0.92, 250: 0.97})).to_dicts()
+    assert row["labels"] == pytest.approx(9 * 50 * 5**0.5)
+    assert row["first"] == pytest.approx(0.3)
+    assert row["last"] == pytest.approx(-0.02)
+
+
+def test_curves_that_do_not_cross() -> None:
+    mine = _curve("discriminant", {2: 0.8, 10: 0.9})
+    assert crossing(mine, _curve("net", {2: 0.5, 10: 0.8}))["labels"].to_list() == [None]
+    assert crossing(mine, _curve("net", {2: 0.9, 10: 0.95}))["labels"].item() == pytest.approx(18)
