@@ -248,6 +248,22 @@ describe("what is heard", () => {
     expect(store.snapshot().line).toBe("open");
   });
 
+  test("a healed line sends what waits at once, and is not called healed before", async () => {
+    const waiting = new ProjectStore(service, "cell_type", () => new Promise(() => {}));
+    waiting.start();
+    await vi.waitFor(() => expect(waiting.snapshot().phase).toBe("ready"));
+    service.refuse = [offline(), offline()];
+    const done = waiting.label([1], "monocyte");
+    await vi.waitFor(() => expect(waiting.snapshot().line).toBe("lost"));
+    service.line(true);
+    expect(waiting.snapshot().line).toBe("lost");
+    await vi.waitFor(() => expect(service.refuse).toHaveLength(0));
+    service.line(true);
+    await done;
+    expect(service.facts).toHaveLength(1);
+    expect(waiting.snapshot().line).toBe("open");
+  });
+
   test("a full answer that is older than a label of ours does not take it away", async () => {
     await store.label([1], "monocyte");
     service.heard({ id: 8, kind: "readings", data: {} });

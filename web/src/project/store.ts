@@ -85,6 +85,10 @@ export class ProjectStore {
   private notesTold = 0;
   private hangUp: (() => void) | null = null;
   private lastHeard: number | null = null;
+  /** Whether a label is asked for again and again, because the line is broken. */
+  private insisting = false;
+  private listening = false;
+  private wake: () => void = () => {};
   private ended = false;
 
   constructor(
@@ -256,16 +260,24 @@ export class ProjectStore {
   private async persist(ask: () => Promise<LabelAnswer>): Promise<LabelAnswer | null> {
     for (let times = 0; ; times++) {
       try {
-        return await ask();
+        const answer = await ask();
+        this.insisting = false;
+        return answer;
       } catch (fault) {
         const passing = fault instanceof ServiceFault && (fault.offline || fault.status >= 500 || fault.status === 429);
         if (!passing || this.ended) {
           const text = fault instanceof ServiceFault ? fault.said : "It was not saved.";
           this.tell({ kind: "fault", text, images: [], undo: false });
+          this.insisting = false;
+          if (this.listening) this.set({ line: "open" });
           return null;
         }
+        this.insisting = true;
         this.set({ line: "lost" });
-        await this.pause(RETRY[Math.min(times, RETRY.length - 1)]!);
+        const healed = new Promise<void>((done) => {
+          this.wake = done;
+        });
+        await Promise.race([this.pause(RETRY[Math.min(times, RETRY.length - 1)]!), healed]);
       }
     }
   }
@@ -319,7 +331,10 @@ export class ProjectStore {
 
   private readonly onLine = (open: boolean): void => {
     const healed = open && this.desk.line === "lost";
-    this.set({ line: open ? "open" : "lost" });
+    this.listening = open;
+    if (open) this.wake();
+    // While a label still waits for its answer the page says so, whatever else is heard.
+    this.set({ line: open && !this.insisting ? "open" : "lost" });
     if (healed) void this.refresh();
   };
 

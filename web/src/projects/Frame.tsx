@@ -1,3 +1,4 @@
+import { useEffect } from "react";
 import { createPortal } from "react-dom";
 import { NavLink, Outlet, useParams } from "react-router";
 import { useProject } from "../api/queries";
@@ -78,6 +79,13 @@ function Counts() {
 function Line() {
   const line = useDesk((desk) => desk.line);
   const pending = useDesk((desk) => desk.pending.size);
+  // What waits here is gone when the page goes: the browser asks first.
+  useEffect(() => {
+    if (!pending) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener("beforeunload", ask);
+    return () => window.removeEventListener("beforeunload", ask);
+  }, [pending]);
   if (line === "open") return null;
   return (
     <div className="offline" role="status">
