@@ -52,7 +52,8 @@ export function Chart({ label, figure, height = 220 }: Props) {
   if (fault) return <p className="fault-line">This chart could not be drawn: {String(fault)}</p>;
   return (
     <div className="chart" role="img" aria-label={label} style={{ minHeight: height }}>
-      <div ref={place} className="chart-place" />
+      {/* The figure says what it shows as a whole; its marks, unnamed, would each be read out as a picture. */}
+      <div ref={place} className="chart-place" aria-hidden="true" />
     </div>
   );
 }

@@ -31,8 +31,6 @@ export function inksOf(element: Element = document.documentElement): Inks {
 
 export function configOf(inks: Inks): Config {
   return {
-    // The figure says what it shows as a whole; its marks, unnamed, would each be read out as a picture.
-    aria: false,
     background: "transparent",
     font: FONT,
     padding: 4,
