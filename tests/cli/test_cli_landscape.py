@@ -23,4 +23,4 @@ def test_a_bundle_is_given_a_map_and_nothing_else_changes(
     assert kept == before.manifest.files
     changed = {"files", "landscape"}
     assert after.manifest.model_dump(exclude=changed) == before.manifest.model_dump(exclude=changed)
-    assert after.manifest.landscape["command"].startswith("hemosight ")
+    assert after.manifest.landscape["command"].startswith("hemosight")
