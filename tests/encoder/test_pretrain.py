@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tiny_runs import small, tiny
 
 from hemosight.encoder import backbones
+from hemosight.encoder import run as running
 from hemosight.encoder.display import Display
 from hemosight.encoder.learner import Learner
 from hemosight.encoder.pretrain import Outcome, pretrain
@@ -264,7 +265,7 @@ def test_a_time_budget_becomes_epochs_that_are_written_down(
         return json.loads((folder / "config.json").read_text())["epochs"]
 
     seconds = itertools.count()
-    monkeypatch.setattr("hemosight.encoder.run.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     train(drawn_catalog, small(minutes=0.01), tmp_path / "short", cache)
     assert epochs(tmp_path / "short") == 1
     # A step takes one second of that clock, an epoch four and a half: half a minute is six epochs.
