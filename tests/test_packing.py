@@ -67,6 +67,23 @@ def test_the_figures_can_be_measured_again(packed: Bundle, embedded: Material, d
     assert confusion.trace() / confusion.sum() == pytest.approx(right)
 
 
+def test_calibration_bins_add_up_to_the_error(packed: Bundle) -> None:
+    figures = packed.manifest.figures["held_out"]
+    bins = figures["reliability"]
+    assert sum(one["cells"] for one in bins) == figures["cells"]
+    gap = sum(one["cells"] * abs(one["accuracy"] - one["confidence"]) for one in bins) / figures["cells"]
+    assert gap == pytest.approx(figures["calibration_error"], abs=1e-4)
+
+
+def test_label_efficiency_ends_with_all_labels(packed: Bundle, embedded: Material) -> None:
+    rows = packed.manifest.figures["label_efficiency"]
+    labels = [row["labels"] for row in rows]
+    assert labels == sorted(labels)
+    assert labels[-1] == pytest.approx(0.8 * len(embedded.split.rest), abs=1), "four folds of five"
+    assert all(row["low"] <= row["macro_f1"] <= row["high"] <= 1 for row in rows)
+    assert rows[-1]["macro_f1"] > rows[0]["macro_f1"], "more labels, a better reading of drawn cells"
+
+
 def test_official_test_rows_lend_no_attributes(embedded: Material, packed: Bundle) -> None:
     nucleus = packed.support.labels["nucleus_shape"]
     assert any(nucleus), "a drawn smear has no official split: its attributes are used"

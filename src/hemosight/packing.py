@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from hemosight.bundle import Bundle
 from hemosight.engine import Engine
@@ -23,8 +24,10 @@ from hemosight.space import landscape as maps
 from hemosight.space.embeddings import Embeddings
 from hemosight.space.labels import CELL_TYPE, SupportSet
 from hemosight.study import metrics
+from hemosight.study.label_efficiency import label_efficiency
 from hemosight.study.material import OFFICIAL_TEST, Material, undisputed
 from hemosight.study.scanner import scanner_control
+from hemosight.study.tables import FOLD
 
 
 def pack(
@@ -56,6 +59,7 @@ def pack(
     held = embedded.catalog.take(embedded.split.held)
     figures = measure(bundle, held, embedded.embeddings.take(embedded.split.held))
     figures["attributes"] = measure_attributes(bundle, embedded)
+    figures["label_efficiency"] = measure_label_efficiency(embedded, classifier)
     return bundle.with_figures(figures)
 
 
@@ -119,6 +123,7 @@ def measure(bundle: Bundle, catalog: Catalog, embeddings: Embeddings) -> dict[st
             "macro_f1": scores.macro_f1.to_json(),
             "accuracy": scores.accuracy.to_json(),
             "calibration_error": round(metrics.calibration_error(sure, right), 5),
+            "reliability": metrics.reliability(sure, right),
             "classes": list(scores.classes),
             "f1": [round(float(value), 5) for value in scores.f1],
             "precision": [round(float(value), 5) for value in scores.precision],
@@ -147,6 +152,31 @@ def measure_attributes(bundle: Bundle, embedded: Material) -> dict[str, Any]:
         return {}
     mean = float(np.mean([facts["macro_f1"]["value"] for facts in by_name.values()]))
     return {"rows": "the authors' test split, as far as images are present", "mean_macro_f1": round(mean, 5), **by_name}
+
+
+def measure_label_efficiency(embedded: Material, classifier: str = classifiers.DEFAULT) -> list[dict[str, Any]]:
+    """Macro-F1 by number of labels, on folds of what is not held out: mean over the folds, and one sd about it.
+
+    Empty with fewer than two classes.
+    """
+    try:
+        table = label_efficiency(embedded, classifier=classifier, repeats=1)
+    except TooFewLabels:
+        return []
+    scores = table.filter((pl.col("metric") == "macro_f1") & (pl.col("on") == FOLD))
+    return [
+        {
+            "labels": round(labels),
+            "macro_f1": round(mean, 5),
+            "low": round(mean - (sd or 0.0), 5),
+            "high": round(min(1.0, mean + (sd or 0.0)), 5),
+        }
+        for labels, mean, sd in scores.group_by("per_class")
+        .agg(pl.col("labels").mean(), pl.col("value").mean(), sd=pl.col("value").std())
+        .sort("labels")
+        .select("labels", "value", "sd")
+        .iter_rows()
+    ]
 
 
 def _provenance(catalog: Catalog) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import torch
 
 from hemosight.encoder import export as exporting
 from hemosight.encoder.backbones import Encoder, create, save
-from hemosight.encoder.export import PARITY, export, exported, parity, store_half
+from hemosight.encoder.export import PARITY, export, exported, losses_of, parity, store_half
 from hemosight.errors import ParityFailed
 from hemosight.images.preprocess import Preprocessing
 
@@ -74,9 +74,28 @@ def test_a_run_folder_exports_with_its_own_road(encoder: Encoder, tmp_path: Path
     save(encoder, tmp_path, road, {"recipe": "test"})
     made = exported(tmp_path)
     assert made.preprocessing == road
-    assert made.provenance == {"recipe": "test", "turns": 1}
+    assert made.provenance == {"recipe": "test", "turns": 1, "trained_size": SIDE}
     assert made.backbone == "test_efficientnet"
     assert parity(encoder, made.network, SIDE) < 0.05
+
+
+def test_a_run_may_read_at_another_size_than_it_was_trained_at(encoder: Encoder, tmp_path: Path) -> None:
+    save(encoder, tmp_path, Preprocessing(crop=200, size=SIDE), {})
+    made = exported(tmp_path, size=2 * SIDE)
+    assert made.preprocessing == Preprocessing(crop=200, size=2 * SIDE)
+    assert made.provenance["trained_size"] == SIDE
+    assert parity(encoder, made.network, 2 * SIDE) < 0.05
+
+
+def test_losses_of_a_run_travel_with_it(encoder: Encoder, tmp_path: Path) -> None:
+    save(encoder, tmp_path, Preprocessing(size=SIDE), {})
+    rows = [f"{step},0,{1 / step},0.1,9," for step in range(1, 8)]
+    (tmp_path / "log.csv").write_text("\n".join(["step,epoch,loss,lr,images_per_second,val_loss", "0,0,,,,1.5", *rows]))
+    training = exported(tmp_path).provenance["training"]
+    assert training == [{"step": step, "loss": round(1 / step, 5)} for step in range(1, 8)]
+    means = losses_of(tmp_path, most=3)
+    assert [row["step"] for row in means] == [3, 6, 7]
+    assert means[0]["loss"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3, abs=1e-5)
 
 
 @pytest.mark.parametrize("turns", [2, 4])

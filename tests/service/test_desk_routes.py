@@ -363,6 +363,24 @@ def test_the_model_says_what_it_is(room: Room, tiny_bundle: Bundle) -> None:
     assert shown["confusion"] is None, "the tiny bundle was measured on nothing"
 
 
+def test_the_model_page_gets_the_curves_of_a_bundle_that_has_them(
+    room: Room, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bins = [{"cells": 8, "confidence": 0.97, "accuracy": 1.0}]
+    efficiency = [{"labels": 18, "macro_f1": 0.7, "low": 0.65, "high": 0.75}]
+    training = [{"step": 7, "loss": 2.5}]
+    figures = tiny_bundle.manifest.figures
+    monkeypatch.setitem(figures, "held_out", {"calibration_error": 0.03, "reliability": bins})
+    monkeypatch.setitem(figures, "label_efficiency", efficiency)
+    monkeypatch.setitem(tiny_bundle.manifest.encoder_provenance, "training", training)
+    shown = room.viewer.get("/model").json()
+    assert shown["calibration"] == {"error": 0.03, "bins": bins}
+    assert shown["label_efficiency"] == efficiency
+    assert shown["training"] == training
+    del figures["held_out"]["reliability"]
+    assert room.viewer.get("/model").json()["calibration"] == {"error": 0.03, "bins": []}, "an older bundle"
+
+
 def test_what_does_not_fit_is_refused(room: Room) -> None:
     image = room.project.images[0]
     item = {"image": image, "label": "blast", "version": 0}

@@ -49,7 +49,10 @@ def pack(
         "tf_efficientnet_lite0"
     ),
     weights: Annotated[str, typer.Option("--weights", help="imagenet, none, or a .safetensors file.")] = "imagenet",
-    size: Annotated[int, typer.Option("--size", min=32, max=512, help="Side of the network's input.")] = 224,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", min=32, max=512, help="Side of the network's input; what it was trained at, or 224."),
+    ] = None,
     turns: Annotated[
         int, typer.Option("--turns", help="Quarter turns of each crop that its embedding averages: 1, 2 or 4.")
     ] = 1,

@@ -7,12 +7,13 @@ returns ``features`` (the last feature map, ``[N, dim, h, w]``) and ``embedding`
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import polars as pl
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
@@ -149,19 +150,50 @@ def exported(
     *,
     backbone: str = DEFAULT_BACKBONE,
     weights: str = "imagenet",
-    size: int = 224,
+    size: int | None = None,
     turns: int = 1,
 ) -> Exported:
     """Export a trained encoder's run folder, or a backbone with the weights it starts from.
 
-    ``backbone``, ``weights`` and ``size`` (side of the input in pixels) count only where no ``run`` is given;
-    ``turns`` is as for :func:`export`.
+    Parameters
+    ----------
+    run
+        Its losses, where it kept them, become part of the provenance.
+    backbone, weights
+        Count only where no ``run`` is given.
+    size
+        Side of the network's input in pixels; what the run was trained at where None, or 224 without a run. A
+        convolutional network reads best somewhat above the size it was trained at (Touvron et al. 2019, "Fixing the
+        train-test resolution discrepancy").
+    turns
+        As for :func:`export`.
     """
     if run is not None:
         encoder, facts = load(run)
-        network = export(encoder, facts.preprocessing.size, half_weights=True, turns=turns)
-        return Exported(network, facts.preprocessing, facts.backbone, {**facts.provenance, "turns": turns})
+        preprocessing = replace(facts.preprocessing, size=size or facts.preprocessing.size)
+        network = export(encoder, preprocessing.size, half_weights=True, turns=turns)
+        provenance = {**facts.provenance, "turns": turns, "trained_size": facts.preprocessing.size}
+        if losses := losses_of(Path(run)):
+            provenance["training"] = losses
+        return Exported(network, preprocessing, facts.backbone, provenance)
     encoder = create(backbone, weights).eval()
-    preprocessing = Preprocessing(size=size)
+    preprocessing = Preprocessing(size=size or 224)
     provenance: dict[str, object] = {"weights": weights, "trained": "not on blood cells", "turns": turns}
-    return Exported(export(encoder, size, half_weights=True, turns=turns), preprocessing, backbone, provenance)
+    network = export(encoder, preprocessing.size, half_weights=True, turns=turns)
+    return Exported(network, preprocessing, backbone, provenance)
+
+
+def losses_of(run: Path, most: int = 200) -> list[dict[str, float]]:
+    """The losses a run wrote down, as rows ``step``, ``loss``: means over at most so many equal stretches of steps.
+
+    Empty where the folder holds no ``log.csv``, or none of its rows a loss.
+    """
+    if not (run / "log.csv").is_file():
+        return []
+    rows = pl.read_csv(run / "log.csv").select(pl.col("step").cast(pl.Int64), pl.col("loss").cast(pl.Float64))
+    rows = rows.drop_nulls().sort("step")
+    if not len(rows):
+        return []
+    stretch = -(-len(rows) // most)
+    means = rows.with_row_index("row").group_by(pl.col("row") // stretch, maintain_order=True)
+    return means.agg(pl.col("step").last(), pl.col("loss").mean().round(5)).select("step", "loss").to_dicts()

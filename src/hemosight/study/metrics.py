@@ -97,6 +97,22 @@ def calibration_error(probabilities: NDArray[np.float64], correct: NDArray[np.bo
     return float(np.abs(gaps).sum() / max(len(bins), 1))
 
 
+def reliability(probabilities: NDArray[np.float64], correct: NDArray[np.bool_]) -> list[dict[str, float]]:
+    """What :func:`calibration_error` averages, a row for each bin that has cells.
+
+    Keys: ``cells``, their mean ``confidence``, and ``accuracy``, the share of them that was right.
+    """
+    bins = np.clip((probabilities * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
+    return [
+        {
+            "cells": int((bins == k).sum()),
+            "confidence": round(float(probabilities[bins == k].mean()), 5),
+            "accuracy": round(float(correct[bins == k].mean()), 5),
+        }
+        for k in np.unique(bins)
+    ]
+
+
 def confusions(t: NDArray[np.int64], r: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     """Cells by true class (rows) and read class (columns), from class numbers below ``k``."""
     return np.bincount(t * k + r, minlength=k * k).reshape(k, k)

@@ -1141,14 +1141,32 @@ export interface components {
         Calibration: {
             /**
              * Bins
-             * @default 15
+             * @description Bins of confidence that have cells; empty where none were kept.
              */
-            bins: number;
+            bins: components["schemas"]["CalibrationBin"][];
             /**
              * Error
              * @description Expected calibration error on held-out cells.
              */
             error: number;
+        };
+        /**
+         * CalibrationBin
+         * @description Held-out cells that the model was about as sure of.
+         */
+        CalibrationBin: {
+            /**
+             * Accuracy
+             * @description Share of them that was right.
+             */
+            accuracy: number;
+            /** Cells */
+            cells: number;
+            /**
+             * Confidence
+             * @description Their mean probability.
+             */
+            confidence: number;
         };
         /**
          * CaseChange
@@ -1377,7 +1395,7 @@ export interface components {
         };
         /**
          * Efficiency
-         * @description Score by number of labels of each class.
+         * @description Score by number of labels, on folds of the cells the bundle was packed from; one standard deviation about it.
          */
         Efficiency: {
             /** High */
@@ -2959,6 +2977,7 @@ export type BrowserShown = components['schemas']['BrowserShown'];
 export type Browsers = components['schemas']['Browsers'];
 export type BundleShown = components['schemas']['BundleShown'];
 export type Calibration = components['schemas']['Calibration'];
+export type CalibrationBin = components['schemas']['CalibrationBin'];
 export type CaseChange = components['schemas']['CaseChange'];
 export type CaseShown = components['schemas']['CaseShown'];
 export type Cases = components['schemas']['Cases'];

@@ -12,7 +12,7 @@ const model = {
       granule_type: { cells: 9, macro_f1: { value: 0.98, low: 0.97, high: 0.99 } },
     },
   },
-  calibration: { error: 0.02, bins: 15 },
+  calibration: { error: 0.02, bins: [] },
 } as unknown as Model;
 
 test("classes are counted in the order of the differential; a stranger comes last", () => {
@@ -41,11 +41,9 @@ test("attributes are those with a figure, best first", () => {
   expect(attributesOf(model).map(({ name }) => name)).toEqual(["granule type", "cell size"]);
 });
 
-test("calibration is drawn where its bins were kept, empty ones left out", () => {
+test("calibration is drawn where its bins were kept", () => {
   expect(calibrationOf(model)).toEqual([]);
-  const bins = [
-    { confidence: 0.95, accuracy: 0.97, cells: 40 },
-    { confidence: 0.55, accuracy: 0, cells: 0 },
-  ];
-  expect(calibrationOf({ ...model, calibration: { error: 0.02, bins } })).toEqual([bins[0]]);
+  expect(calibrationOf({ ...model, calibration: null })).toEqual([]);
+  const bins = [{ confidence: 0.95, accuracy: 0.97, cells: 40 }];
+  expect(calibrationOf({ ...model, calibration: { error: 0.02, bins } })).toEqual(bins);
 });

@@ -57,7 +57,7 @@ export interface Model {
   label_sets: { name: string; title: string; classes: string[]; counts: Record<string, number> }[];
   figures: { held_out?: HeldOut; attributes?: Record<string, unknown> };
   confusion: Confusion | null;
-  calibration: { error: number; bins?: number | Bin[] } | null;
+  calibration: { error: number; bins: Bin[] } | null;
   label_efficiency: EfficiencyPoint[] | null;
   training: { step: number; loss: number }[] | null;
   classes: string[];
@@ -102,8 +102,7 @@ export function confusionOf({ classes, counts }: Confusion): ConfusionCell[] {
 
 /** How often the model is right when it says how sure it is; empty where only the error was kept. */
 export function calibrationOf(model: Model): Bin[] {
-  const bins = model.calibration?.bins;
-  return Array.isArray(bins) ? bins.filter((bin) => bin.cells > 0) : [];
+  return model.calibration?.bins ?? [];
 }
 
 /** Macro-F1 of every attribute that was measured. */

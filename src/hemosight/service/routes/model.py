@@ -61,7 +61,7 @@ def read(_: SignedIn, service: Service) -> ModelShown:
         ],
         figures=manifest.figures,
         confusion=_confusion(held),
-        calibration=Calibration(error=held["calibration_error"]) if "calibration_error" in held else None,
+        calibration=_calibration(held),
         label_efficiency=_efficiency(manifest),
         training=_training(manifest),
         classes=list(bundle.readers[CELL_TYPE].classes) if CELL_TYPE in bundle.readers else [],
@@ -131,6 +131,13 @@ def _confusion(held: dict[str, Any]) -> Confusion | None:
     return Confusion(
         counts=held["confusion"], **{name: held[name] for name in ("classes", "precision", "recall", "f1")}
     )
+
+
+def _calibration(held: dict[str, Any]) -> Calibration | None:
+    if "calibration_error" not in held:
+        return None
+    # Bundles packed before the bins were kept have the error alone.
+    return Calibration(error=held["calibration_error"], bins=held.get("reliability", []))
 
 
 def _efficiency(manifest: Manifest) -> list[Efficiency] | None:

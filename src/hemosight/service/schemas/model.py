@@ -6,8 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from hemosight.study.metrics import CALIBRATION_BINS
-
 
 class Source(BaseModel):
     """A data set that labels came from."""
@@ -58,15 +56,23 @@ class Confusion(BaseModel):
     f1: list[float]
 
 
+class CalibrationBin(BaseModel):
+    """Held-out cells that the model was about as sure of."""
+
+    confidence: float = Field(description="Their mean probability.")
+    accuracy: float = Field(description="Share of them that was right.")
+    cells: int
+
+
 class Calibration(BaseModel):
     """How far probabilities are from how often they are right."""
 
     error: float = Field(description="Expected calibration error on held-out cells.")
-    bins: int = CALIBRATION_BINS
+    bins: list[CalibrationBin] = Field(description="Bins of confidence that have cells; empty where none were kept.")
 
 
 class Efficiency(BaseModel):
-    """Score by number of labels of each class."""
+    """Score by number of labels, on folds of the cells the bundle was packed from; one standard deviation about it."""
 
     labels: int
     macro_f1: float
