@@ -10,74 +10,26 @@ event that says every reading has followed.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import subprocess
-import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
+import filled
 import httpx
 import numpy as np
 import polars as pl
 import typer
 from rich.console import Console
-from sqlalchemy import insert
 
 from hemosight.benchmark import machine
-from hemosight.bundle import Bundle, load
-from hemosight.service.storage import events
-from hemosight.service.storage.database import Database
-from hemosight.service.storage.embedded import embedded
-from hemosight.service.storage.tables import CellReading, Image, Picture, Project
 
 ROUNDS = 60
 WARM_UP = 3
-_TOGETHER = 1000
-
-
-def fill(database: Database, project: int, bundle: Bundle, count: int) -> None:
-    """Images and readings as uploads and workers would have left them; the pictures themselves are empty."""
-    rng = np.random.default_rng(0)
-    vectors, _ = bundle.support.labelled()
-    for start in range(0, count, _TOGETHER):
-        n = min(_TOGETHER, count - start)
-        drawn = vectors[rng.integers(len(vectors), size=n)]
-        drawn = drawn + rng.normal(scale=0.2 * vectors.std(), size=drawn.shape)
-        drawn = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype("<f4")
-        novelty, places = bundle.novelty.score(drawn), rng.normal(size=(n, 2))
-        keys = [hashlib.sha256(f"{start + row}".encode()).digest() for row in range(n)]
-        with database.session() as session:
-            owner = session.get(Project, project)
-            assert owner is not None
-            blank = {"data": b"", "media_type": "image/png", "width": 360, "height": 363}
-            session.execute(insert(Picture), [{"sha256": key, **blank} for key in keys])
-            rows = [
-                {"project_id": project, "sha256": key, "name": f"{start + row}.png"} for row, key in enumerate(keys)
-            ]
-            ids = session.scalars(insert(Image).returning(Image.id, sort_by_parameter_order=True), rows).all()
-            session.execute(
-                insert(CellReading),
-                [
-                    {
-                        "image_id": image,
-                        "bundle_id": owner.bundle_id,
-                        "vector": drawn[row].tobytes(),
-                        "status": "ok",
-                        "novelty": float(novelty[row]),
-                        "x": float(places[row, 0]),
-                        "y": float(places[row, 1]),
-                    }
-                    for row, image in enumerate(ids)
-                ],
-            )
-            events.tell(session, project, "images", {"added": n})
 
 
 class Ears:
@@ -159,20 +111,6 @@ def measure(address: str, project: int, count: int, rounds: int) -> pl.DataFrame
     return pl.DataFrame(rows)
 
 
-@contextmanager
-def served(folder: Path, bundle: Path | None) -> Generator[str]:
-    """A service for one local person, without workers; gives its address."""
-    command = [sys.executable, "-m", "hemosight", "serve", "--no-login", "--no-worker", "--port", "0"]
-    command += ["--data-dir", str(folder), *(["--bundle", str(bundle)] if bundle else [])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield next(line.split()[-1] for line in process.stdout if line.startswith("HemoSight is at "))
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
 def main(
     images: Annotated[int, typer.Option(help="Images in the project.")] = 10_000,
     rounds: Annotated[int, typer.Option(help="How often each thing is done.")] = ROUNDS,
@@ -180,14 +118,8 @@ def main(
 ) -> None:
     """Fill a project, work in it, and print milliseconds."""
     console = Console()
-    with TemporaryDirectory(prefix="hemosight-") as folder, served(Path(folder), bundle) as address:
-        with httpx.Client(base_url=f"{address}/api/v1", timeout=60) as client:
-            client.headers["X-CSRF-Token"] = client.get("/session").json()["csrf"]
-            project = client.post("/projects", json={"name": "Ten thousand"}).json()["id"]
-        with embedded(Path(folder), after=None) as dsn:
-            database = Database(dsn, pool=2)
-            fill(database, project, load(bundle), images)
-            database.close()
+    with TemporaryDirectory(prefix="hemosight-") as folder, filled.served(Path(folder), bundle) as address:
+        project = filled.project(address, Path(folder), "Ten thousand", images, bundle=bundle)
         console.print(f"{images:,} images; milliseconds on {machine()}")
         with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, float_precision=0, tbl_rows=50):
             console.print(measure(address, project, images, rounds))
