@@ -3,18 +3,15 @@
  *
  * A point is two floats and one byte, its group; what a group looks like is a palette of a few vectors, so that colours,
  * themes and hidden groups change without touching the points. Drawing is progressive: every k-th point first, by
- * reading the same buffers with a longer stride, then the rest a slice at a time while nobody moves the map. k is what
- * this machine draws in a frame.
+ * reading the same buffers with a longer stride, then the rest a slice at a time while nobody moves the map. k follows
+ * from what this machine draws in a frame.
  */
 
 import type { Size, View } from "./camera";
+import { MOST_SLICES, Pace } from "./pace";
 
 /** Groups that a palette can hold. A point of any later group is not drawn. */
 export const GROUPS = 64;
-
-/** A 32-bit stride may be 255 bytes at most. */
-const MOST_SLICES = 63;
-const FRAME = 1000 / 30;
 
 const VERTEX = `#version 300 es
 in float x;
@@ -54,12 +51,6 @@ interface Cloud {
   size: number;
 }
 
-export interface Frames {
-  /** Milliseconds between the last frames while the map moved. */
-  interval: number;
-  slices: number;
-}
-
 export class Renderer {
   private readonly gl: WebGL2RenderingContext;
   private readonly program: WebGLProgram;
@@ -70,14 +61,13 @@ export class Renderer {
   private view: View = { x: 0, y: 0, scale: 1 };
   private size: Size = { width: 1, height: 1 };
   private ratio = 1;
-  /** The slice to draw next; at `slices` the picture is whole. */
+  /** The slice to draw next; when all are drawn the picture is whole. */
   private slice = 0;
-  private slices = 1;
+  private readonly pace = new Pace();
   private asked = 0;
   private last = 0;
   private moved = false;
   private gone = false;
-  readonly frames: Frames = { interval: 0, slices: 1 };
 
   /** Throws where the browser has no WebGL 2. */
   constructor(private readonly canvas: HTMLCanvasElement) {
@@ -113,7 +103,7 @@ export class Renderer {
       gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
     }
     this.clouds.set(layer, cloud);
-    if (layer === "project") this.slices = Math.min(MOST_SLICES, Math.max(1, Math.round(cloud.count / 100_000)));
+    if (layer === "project") this.pace.begin(cloud.count);
     this.draw();
   }
 
@@ -180,28 +170,21 @@ export class Renderer {
   }
 
   private frame(now: number): void {
-    this.pace(now);
-    if (this.slice === 0) this.begin();
+    const interval = now - this.last;
+    this.last = now;
+    if (this.slice === 0) {
+      // The number of slices changes between pictures only: within one, the slices must add up to all points.
+      if (this.moved) this.pace.took(interval);
+      this.moved = false;
+      this.begin();
+    }
+    const { slices } = this.pace;
     const project = this.clouds.get("project");
-    if (project) this.points(project, this.slice, this.slices);
+    if (project) this.points(project, this.slice, slices);
     this.slice += 1;
     // The rings lie over whatever the slice has put there.
     if (project) this.rings(project);
-    if (this.slice < this.slices) this.ask();
-  }
-
-  /** Draw fewer points at once where frames come late while the map moves, more where there is time left. */
-  private pace(now: number): void {
-    const interval = now - this.last;
-    this.last = now;
-    if (this.slice !== 0) return;
-    if (this.moved && interval < 250) {
-      this.frames.interval = interval;
-      if (interval > FRAME * 0.9) this.slices = Math.min(MOST_SLICES, Math.ceil(this.slices * 1.3));
-      else if (interval < FRAME * 0.55 && this.slices > 1) this.slices = Math.max(1, Math.floor(this.slices * 0.95));
-      this.frames.slices = this.slices;
-    }
-    this.moved = false;
+    if (this.slice < slices) this.ask();
   }
 
   private begin(): void {
