@@ -21,6 +21,14 @@ export function thumbnail(project: number, image: number): string {
   return address(`/projects/${project}/images/${image}/thumbnail`);
 }
 
+/** A picture that goes out of sight is no longer waited for: those in sight come first when the table is scrolled. */
+function leaving(picture: HTMLImageElement) {
+  return () =>
+    queueMicrotask(() => {
+      if (!picture.isConnected) picture.removeAttribute("src");
+    });
+}
+
 export interface CropProps {
   project: number;
   image: number;
@@ -56,6 +64,7 @@ export const Crop = memo(function Crop(props: CropProps) {
     >
       {!props.bare && (
         <img
+          ref={leaving}
           src={thumbnail(props.project, image)}
           width={size}
           height={size}

@@ -22,6 +22,8 @@ import { range, toggled } from "./selecting";
 
 /** How far beyond the window crops are laid out, pixels. */
 const MARGIN = 400;
+/** The table is laid out anew when it has been scrolled by so many pixels, not with every one; less than the margin. */
+const STRIDE = 96;
 /** From here on, pixels a frame, the table rushes by and pictures are left out. */
 const RUSH = 1200;
 /** A press that moves less than this is a click. */
@@ -86,7 +88,8 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
         const top = element.scrollTop;
         const rush = Math.abs(top - last) > RUSH;
         last = top;
-        setView((view) => ({ ...view, top, rush }));
+        const line = Math.floor(top / STRIDE) * STRIDE;
+        setView((view) => (view.top === line && view.rush === rush ? view : { ...view, top: line, rush }));
         clearTimeout(settle);
         if (rush) settle = setTimeout(() => setView((view) => ({ ...view, rush: false })), 120);
       });
@@ -255,7 +258,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
   // --- what is in sight --------------------------------------------------------------------------------------------
 
   const top = view.top - MARGIN;
-  const bottom = view.top + view.height + MARGIN;
+  const bottom = view.top + STRIDE + view.height + MARGIN;
   const stretches = within(layout, top, bottom);
   const shown = layout.bins.flatMap((bin, index) => (bin.bottom >= top && bin.top <= bottom ? [index] : []));
   const chosenSpot = chosen === null ? null : place(chosen);
