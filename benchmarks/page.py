@@ -1,27 +1,34 @@
-"""Frames a second of the page: panning a map of a million points, scrolling a hundred thousand thumbnails.
+"""How quick the page is: panning a million points, scrolling a hundred thousand thumbnails, relabelling a cell.
 
     python benchmarks/page.py
 
-The page and the service are the real ones; the cells are made up, and given to the page in place of the service's
-columns, with one drawn thumbnail for all. Headless Chromium draws WebGL in software (SwiftShader), on the processor
-that runs everything else: with a graphics card it is faster. Run it on an idle machine; the load is printed.
+Page and service are the real ones. The thumbnails are drawn cells in a project of their own, put straight into the
+tables, and the service hands them out while the table scrolls, 60 pixels a frame. The map's points are made up and
+given to the page in place of the project's columns. A relabel counts from the press of the type's key to
+the end of the frame that shows the crop in its new bin (it glides there for 0.2 s); the service is told meanwhile, and
+"saved" is when its word has come.
+
+Headless Chromium draws everything, WebGL too (SwiftShader), on the processor that runs the service and PostgreSQL as
+well: with a graphics card it is faster. Run it on an idle machine; the load is printed. It takes three minutes, half of
+them to fill the projects.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import struct
 import sys
-import tempfile
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import filled
 import numpy as np
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, sync_playwright
+
+from hemosight.benchmark import machine
+from hemosight.service.thumbnails import thumbnail
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "acceptance"))
 
@@ -30,7 +37,12 @@ from running import PAGE, QUIET, chromium
 
 POINTS = 1_000_000
 THUMBNAILS = 100_000
+CELLS = 10_000
+SWITCHES = (*QUIET, "--disable-gpu-compositing")
+"""As Chromium does on a machine without a graphics card: WebGL by SwiftShader, all else by the processor directly."""
 SECONDS = 4
+TRIES = 30
+WARM_UP = 3
 
 PAN = """
 async (seconds) => {
@@ -55,12 +67,11 @@ async (seconds) => {
 
 SCROLL = """
 async (seconds) => {
-  const tall = [...document.querySelectorAll(".desk-table *")].filter((e) => e.scrollHeight > e.clientHeight + 1000)[0];
-  const times = [], begin = performance.now();
+  const table = document.querySelector(".table-scroll"), times = [], begin = performance.now();
   await new Promise((done) => {
     const frame = (now) => {
       times.push(now);
-      tall.scrollTop += 60;
+      table.scrollTop += 60;
       now - begin < 1000 * seconds ? requestAnimationFrame(frame) : done();
     };
     requestAnimationFrame(frame);
@@ -68,6 +79,78 @@ async (seconds) => {
   return times;
 }
 """
+
+ALL_SHOWN = """
+() => {
+  const { top, bottom } = document.querySelector(".table-scroll").getBoundingClientRect(), begin = performance.now();
+  return new Promise((done) => {
+    const look = () => {
+      const seen = [...document.querySelectorAll(".crop")].filter((crop) => {
+        const box = crop.getBoundingClientRect();
+        return box.bottom > top && box.top < bottom;
+      });
+      const whole = seen.every((crop) => crop.querySelector("img")?.complete);
+      whole ? done(performance.now() - begin) : requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+}
+"""
+"""How long it takes, once the table stands, until every crop in sight has its picture."""
+
+AT_REST = """
+() => new Promise((done) => {
+  const now = () => [...document.querySelectorAll(".type-row")].map((row) => row.textContent).join();
+  let last = now(), since = performance.now();
+  const look = () => {
+    if (now() !== last) [last, since] = [now(), performance.now()];
+    performance.now() - since > 700 ? done() : setTimeout(look, 50);
+  };
+  look();
+})
+"""
+"""Waits until the bins have kept their numbers for a while: what a label teaches has followed."""
+
+BORDER = """
+() => {
+  const table = document.querySelector(".table-scroll"), bins = [...document.querySelectorAll(".bin")];
+  const tall = bins.find((bin) => bin.offsetHeight > 2 * table.offsetHeight);
+  table.scrollTop = tall.offsetTop + tall.offsetHeight - table.offsetHeight / 2;
+}
+"""
+"""Scrolls to where one bin ends and the next begins: both are in sight."""
+
+LAST = """
+() => {
+  const table = document.querySelector(".table-scroll").getBoundingClientRect();
+  const [above, below] = [...document.querySelectorAll(".bin")].filter((bin) => {
+    const box = bin.getBoundingClientRect();
+    return box.bottom > table.top && box.top < table.bottom;
+  });
+  const cell = [...above.querySelectorAll(".crop")].at(-1);
+  window.relabelled = new Promise((done, failed) => {
+    setTimeout(() => failed(new Error(`${cell.id} did not come to ${below.ariaLabel}`)), 10000);
+    const press = ({ timeStamp }) => {
+      const took = {};
+      const frame = () => {
+        const now = document.getElementById(cell.id);
+        if (now && below.contains(now)) {
+          // Whatever this frame shows has been drawn when the next one begins.
+          if (took.seen) took.screen ??= performance.now() - timeStamp;
+          took.seen = true;
+          const saved = took.screen && !now.classList.contains("pending");
+          if (saved) return done([took.screen, performance.now() - timeStamp]);
+        }
+        requestAnimationFrame(frame);
+      };
+      requestAnimationFrame(frame);
+    };
+    addEventListener("keydown", press, { capture: true, once: true });
+  });
+  return [`#${cell.id}`, below.dataset.drop];
+}
+"""
+"""Gives the last cell of the bin above and the code of the bin below, and waits for the key."""
 
 
 def columns(count: int, classes: list[dict[str, str]], rng: np.random.Generator) -> bytes:
@@ -101,11 +184,6 @@ def columns(count: int, classes: list[dict[str, str]], rng: np.random.Generator)
     return start + b"\0" * (-len(start) % 8) + body
 
 
-def answering(body: bytes, kind: str) -> Callable[[Route], None]:
-    """Something to answer a request with, whatever it asks for."""
-    return lambda route: route.fulfill(body=body, content_type=kind)
-
-
 def measure(page: Page, script: str) -> str:
     """Frames a second, after half a second in which the page finds its pace."""
     times = page.evaluate(script, SECONDS)
@@ -114,38 +192,72 @@ def measure(page: Page, script: str) -> str:
     return f"{1000 / statistics.mean(settled):5.1f} frames a second, 95th percentile {worst:.0f} ms a frame"
 
 
+def pan(page: Page, project: str, classes: list[dict[str, str]], points: int) -> str:
+    """Drag the map of so many cells to and fro."""
+    made = columns(points, classes, np.random.default_rng(0))
+    page.route("**/columns?*", lambda route: route.fulfill(body=made, content_type="application/vnd.hemosight.columns"))
+    page.goto(f"{project}/map")
+    page.locator(".map-letter").first.wait_for(timeout=120_000)
+    page.get_by_role("button", name="Move").click()
+    page.wait_for_timeout(3000)
+    return measure(page, PAN)
+
+
+def scroll(page: Page, project: str) -> str:
+    """Scroll the table from its top; says as well when the last picture in sight has come after that."""
+    page.goto(project)
+    page.locator(".crop img").first.wait_for(timeout=120_000)
+    page.wait_for_timeout(3000)
+    return f"{measure(page, SCROLL)}; every picture in sight {page.evaluate(ALL_SHOWN):.0f} ms after it stands"
+
+
+def relabel(page: Page, project: str, classes: list[dict[str, str]]) -> str:
+    """Again and again, give the last cell of a bin the type of the next one, by its key."""
+    page.goto(project)
+    page.locator(".crop img").first.wait_for(timeout=120_000)
+    took = []
+    for _ in range(WARM_UP + TRIES):
+        page.evaluate(AT_REST)
+        page.evaluate(BORDER)
+        page.wait_for_timeout(200)
+        cell, below = page.evaluate(LAST)
+        page.locator(cell).click()
+        page.wait_for_timeout(300)
+        page.keyboard.press(classes[int(below)]["key"])
+        took.append(page.evaluate("window.relabelled"))
+    screen, saved = np.quantile(took[WARM_UP:], (0.5, 0.95), axis=0).T
+    return f"{screen[0]:.0f} ms (p50), {screen[1]:.0f} ms (p95); saved {saved[0]:.0f} ms (p50), {saved[1]:.0f} ms (p95)"
+
+
 def main() -> None:
-    """Measure both, print both."""
+    """Fill two projects, measure, print."""
     path = chromium()
     if path is None or not PAGE.exists():
         sys.exit("this needs a Chromium and the built page: make page")
-    rng = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder, drawn.serving() as service, sync_playwright() as playwright:
-        files = drawn.crops(Path(folder), {"neutrophil": 1})
-        with drawn.client(service.address) as api:
-            project = drawn.project(api, "Many cells", files)
-            classes = api.get(f"/projects/{project}/label-sets").json()["items"][0]["classes"]
-        thumbnail = files[0].read_bytes()
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-        print(f"Chromium {browser.version}, headless, WebGL in software")
-        for what, count, way, ready, script in (
-            (f"panning {POINTS:,} points", POINTS, "/map", ".map-letter", PAN),
-            (f"scrolling {THUMBNAILS:,} thumbnails", THUMBNAILS, "", ".crop", SCROLL),
+    with TemporaryDirectory(prefix="hemosight-") as home, filled.served(Path(home)) as address:
+        with TemporaryDirectory() as folder:
+            crops = [file.read_bytes() for file in drawn.crops(Path(folder))]
+        many = [(b"", thumbnail(crop)) for crop in crops]
+        few = [(crop, thumbnail(crop)) for crop in crops]
+        tall = filled.project(address, Path(home), "Many cells", THUMBNAILS, pictures=many)
+        usual = filled.project(address, Path(home), "Usual", CELLS, pictures=few)
+        with drawn.client(address) as api:
+            classes = api.get(f"/projects/{usual}/label-sets").json()["items"][0]["classes"]
+        print(machine())
+        with (
+            sync_playwright() as playwright,
+            playwright.chromium.launch(executable_path=path, args=SWITCHES) as browser,
         ):
-            made = columns(count, classes, rng)
-            page = browser.new_page(viewport={"width": 1280, "height": 820})
-
-            page.route("**/columns?*", answering(made, "application/vnd.hemosight.columns"))
-            page.route("**/thumbnail", answering(thumbnail, "image/jpeg"))
-            page.goto(f"{service.address}/projects/{project}{way}")
-            page.locator(ready).first.wait_for(timeout=120_000)
-            if script is PAN:
-                page.get_by_role("button", name="Move").click()
-            page.wait_for_timeout(3000)
-            print(f"{what}: {measure(page, script)}")
-            page.close()
-        browser.close()
+            print(f"Chromium {browser.version}, headless, WebGL in software")
+            root = f"{address}/projects"
+            for what, measured in (
+                (f"panning {POINTS:,} points", lambda page: pan(page, f"{root}/{usual}", classes, POINTS)),
+                (f"scrolling {THUMBNAILS:,} thumbnails", lambda page: scroll(page, f"{root}/{tall}")),
+                (f"relabel to screen, {CELLS:,} cells", lambda page: relabel(page, f"{root}/{usual}", classes)),
+            ):
+                page = browser.new_page(viewport={"width": 1280, "height": 820})
+                print(f"{what}: {measured(page)}", flush=True)
+                page.close()
 
 
 if __name__ == "__main__":
