@@ -189,6 +189,48 @@ describe("undo and redo", () => {
     expect(service.facts.map((fact) => fact.label)).toEqual(["monocyte", null]);
   });
 
+  test("never show another bin than what was said last, however late the answers come", async () => {
+    await store.label([1], "monocyte");
+    void store.label([1], "lymphocyte");
+    void store.undo();
+    void store.redo();
+    const undone = store.undo();
+    const seen = new Set<number>();
+    store.subscribe(() => seen.add(labels()[0]!));
+    await undone;
+    expect([...seen]).toEqual([2]);
+  });
+
+  test("is not unsaid by changes that the service collected before it", async () => {
+    await store.label([1], "monocyte");
+    await store.label([1], "lymphocyte");
+    void store.undo();
+    const seen = new Set<number>();
+    store.subscribe(() => seen.add(labels()[0]!));
+    await settled();
+    // What the service had not yet heard of: neither the label nor that it was taken back.
+    service.full = false;
+    service.fresh = columnsOf([{ id: 1, predicted: 1 }], 2);
+    service.heard({ id: 7, kind: "readings", data: {} });
+    await vi.waitFor(() => expect(store.snapshot().columns.predicted[0]).toBe(1));
+    expect([...seen]).toEqual([2]);
+    expect(store.snapshot().columns.version[0]).toBe(3);
+    await store.label([1], "?");
+    expect(service.requests.at(-1)!.items[0]!.version).toBe(3);
+  });
+
+  test("of another label set leave the cells of this one where they are", async () => {
+    await store.label([1], "monocyte");
+    service.fresh = columnsOf([{ id: 1, label: 0, version: 9 }, { id: 2 }, { id: 3 }]);
+    await store.useLabelSet("vacuoles");
+    await vi.waitFor(() => expect(store.snapshot().phase).toBe("ready"));
+    const seen = new Set<number>();
+    store.subscribe(() => seen.add(labels()[0]!));
+    await store.undo();
+    expect(service.facts.at(-1)).toMatchObject({ image: 1, label: null });
+    expect([...seen]).toEqual([0]);
+  });
+
   test("a new deed ends what could be redone", async () => {
     await store.label([1], "monocyte");
     await store.undo();

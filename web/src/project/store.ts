@@ -74,7 +74,9 @@ function requestName(): string {
 export class ProjectStore {
   private desk: Desk;
   private truth: Columns;
-  private readonly said = new Map<number, string | null>();
+  /** What was said here and waits for the service's word, and in which turn it was said last. */
+  private readonly said = new Map<number, { label: string | null; turn: number }>();
+  private turn = 0;
   private readonly listeners = new Set<() => void>();
   private queue: Promise<void> = Promise.resolve();
   private refreshing: Promise<void> | null = null;
@@ -198,7 +200,10 @@ export class ProjectStore {
   }
 
   private perform(deed: Deed): Promise<void> {
-    this.say(deed.items.map(({ image, after }) => [image, after]));
+    const turn = this.say(
+      deed.labelSet,
+      deed.items.map(({ image, after }) => [image, after]),
+    );
     const requests = chunks(deed.items).map((items) => {
       const request = requestName();
       return () =>
@@ -209,7 +214,7 @@ export class ProjectStore {
           items: items.map(({ image, after }) => ({ image, label: after, version: this.versionOf(image) })),
         });
     });
-    return this.enqueue(deed, () => requests);
+    return this.enqueue(deed.labelSet, turn, deed, () => requests);
   }
 
   /** Take back the last deed. */
@@ -217,8 +222,11 @@ export class ProjectStore {
     const deed = this.desk.past.at(-1);
     if (!deed) return Promise.resolve();
     this.set({ past: this.desk.past.slice(0, -1), future: [...this.desk.future, deed], notes: this.settledNotes() });
-    this.say(deed.items.map(({ image, before }) => [image, before]));
-    return this.enqueue(null, () =>
+    const turn = this.say(
+      deed.labelSet,
+      deed.items.map(({ image, before }) => [image, before]),
+    );
+    return this.enqueue(deed.labelSet, turn, null, () =>
       chunks(deed.facts).map((facts) => {
         const request = requestName();
         return () => this.service.undo(request, facts);
@@ -236,16 +244,20 @@ export class ProjectStore {
   }
 
   /** Ask one after the other, when everything before has been answered. */
-  private enqueue(deed: Deed | null, asks: () => (() => Promise<LabelAnswer>)[]): Promise<void> {
-    const images = new Map(this.said);
+  private enqueue(
+    labelSet: string,
+    turn: number,
+    deed: Deed | null,
+    asks: () => (() => Promise<LabelAnswer>)[],
+  ): Promise<void> {
     const run = this.queue.then(async () => {
       for (const ask of asks()) {
         const answer = await this.persist(ask);
         if (!answer) break;
-        this.answered(answer);
+        this.answered(labelSet, answer);
         deed?.facts.push(...answer.undo);
       }
-      this.settle(images);
+      this.settle(turn);
       // What the service refused altogether is nothing to undo.
       if (deed && !deed.facts.length) {
         const others = (other: Deed) => other !== deed;
@@ -282,14 +294,19 @@ export class ProjectStore {
     }
   }
 
-  private say(items: [number, string | null][]): void {
-    for (const [image, label] of items) this.said.set(image, label);
-    this.show();
+  /** Show what was said, where the desk reads by that label set; gives the turn in which it was said. */
+  private say(labelSet: string, items: [number, string | null][]): number {
+    const turn = ++this.turn;
+    if (labelSet === this.desk.labelSet) {
+      for (const [image, label] of items) this.said.set(image, { label, turn });
+      this.show();
+    }
+    return turn;
   }
 
-  private answered(answer: LabelAnswer): void {
+  private answered(labelSet: string, answer: LabelAnswer): void {
     if (this.desk.line === "lost") this.set({ line: "open" });
-    this.apply([...answer.facts, ...answer.conflicts]);
+    if (labelSet === this.desk.labelSet) this.apply([...answer.facts, ...answer.conflicts]);
     const count = answer.conflicts.length;
     if (!count) return;
     this.tell({
@@ -300,9 +317,9 @@ export class ProjectStore {
     });
   }
 
-  private settle(asked: Map<number, string | null>): void {
-    // What was said again since then still waits.
-    for (const [image, label] of asked) if (this.said.get(image) === label) this.said.delete(image);
+  private settle(turn: number): void {
+    // What was said again since then still waits, also where it is the same word: between the two lies another.
+    for (const [image, said] of this.said) if (said.turn <= turn) this.said.delete(image);
     this.show();
   }
 
@@ -378,8 +395,8 @@ export class ProjectStore {
       const before = this.desk.columns;
       const known = this.truth;
       this.truth = merged(known, fresh);
-      if (fresh.full) this.keepNewer(known);
-      else if (this.truth.count !== fresh.total) this.anew = this.stale = true;
+      this.keepNewer(known, fresh);
+      if (!fresh.full && this.truth.count !== fresh.total) this.anew = this.stale = true;
       this.set({ phase: "ready", fault: null });
       this.show();
       if (phase === "ready") this.follow(before, taught);
@@ -402,18 +419,14 @@ export class ProjectStore {
     }
   }
 
-  /** A full answer may have been made before a label that we know of. */
-  private keepNewer(known: Columns): void {
+  /** An answer, whole or not, may have been made before a label that we know of. */
+  private keepNewer(known: Columns, fresh: Columns): void {
     const facts: { image: number; label: string | null; version: number }[] = [];
-    for (let row = 0; row < known.count; row++) {
-      const now = rowOf(this.truth, known.id[row]!);
-      if (now >= 0 && this.truth.version[now]! < known.version[row]!) {
-        facts.push({
-          image: known.id[row]!,
-          label: labelOf(known.classes, known.label[row]!),
-          version: known.version[row]!,
-        });
-      }
+    for (let row = 0; row < fresh.count; row++) {
+      const image = fresh.id[row]!;
+      const was = rowOf(known, image);
+      if (was < 0 || fresh.version[row]! >= known.version[was]!) continue;
+      facts.push({ image, label: labelOf(known.classes, known.label[was]!), version: known.version[was]! });
     }
     if (facts.length) this.apply(facts);
   }
@@ -485,7 +498,7 @@ export class ProjectStore {
       const label = columns.label.slice();
       for (const [image, said] of this.said) {
         const row = rowOf(columns, image);
-        if (row >= 0) label[row] = codeOf(columns.classes, said);
+        if (row >= 0) label[row] = codeOf(columns.classes, said.label);
       }
       columns = { ...columns, label };
     }
