@@ -1,5 +1,5 @@
 import type { Figure } from "../charts/Chart";
-import type { CurvePoint, Forecast } from "./queue";
+import { type CurvePoint, type Forecast, openUpwards } from "./queue";
 
 /** Macro-F1 by number of labels so far, with its interval, and where the planner expects the target to be met. */
 export function curveFigure(curve: CurvePoint[], forecast: Forecast | null): Figure {
@@ -21,6 +21,8 @@ export function curveFigure(curve: CurvePoint[], forecast: Forecast | null): Fig
           },
         ]
       : [];
+  // An interval without an upper end goes on to the right of what is drawn.
+  const beyond = forecast && openUpwards(forecast) ? span : [];
   const x = { field: "labels", type: "quantitative", title: "labels", axis: { tickCount: 5, format: "d" } };
   const y = { type: "quantitative", title: "macro-F1", scale: { zero: false, nice: true }, axis: { tickCount: 5 } };
   return (inks) => ({
@@ -53,6 +55,11 @@ export function curveFigure(curve: CurvePoint[], forecast: Forecast | null): Fig
         data: { values: span },
         mark: { type: "rule", strokeWidth: 2, color: inks.quiet },
         encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y: { ...y, field: "macro_f1" } },
+      },
+      {
+        data: { values: beyond },
+        mark: { type: "point", shape: "triangle-right", filled: true, size: 60, opacity: 1, color: inks.quiet },
+        encoding: { x: { ...x, field: "high" }, y: { ...y, field: "macro_f1" } },
       },
     ],
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { extended, forecastWords, type Next, renewed, START, said, step } from "./queue";
+import { extended, forecastWords, type Next, openUpwards, renewed, START, said, step } from "./queue";
 
 const next = (...images: number[]): Next[] =>
   images.map((image) => ({ image, reason: "unsure", predicted: "monocyte", probability: 0.4 }));
@@ -30,7 +30,19 @@ test("a new order leaves the current cell and the way behind it alone", () => {
 });
 
 test("the forecast in a sentence", () => {
-  const forecast = { target: 0.95, more: 40, low: 25, high: 80, by_class: {} };
+  const forecast = { target: 0.95, labels: 60, more: 40, low: 25, high: 80, by_class: {} };
   expect(forecastWords(forecast)).toBe("About 40 more labels (25 to 80) to a macro-F1 of 0.95 by your labels alone.");
   expect(forecastWords({ ...forecast, more: 0 })).toBe("A macro-F1 of 0.95 is reached by your labels alone.");
+});
+
+test("a forecast whose interval is open upwards names no upper end", () => {
+  const forecast = { target: 0.95, labels: 60, more: 200, low: 25, high: 540, by_class: {} };
+  expect(openUpwards(forecast)).toBe(true);
+  expect(forecastWords(forecast)).toBe(
+    "At least 25 more labels, most likely about 200, to a macro-F1 of 0.95 by your labels alone.",
+  );
+  expect(forecastWords({ ...forecast, low: 0 })).toBe(
+    "About 200 more labels to a macro-F1 of 0.95 by your labels alone. It may take many more.",
+  );
+  expect(openUpwards({ ...forecast, high: 539 })).toBe(false);
 });

@@ -17,8 +17,11 @@ export interface CurvePoint {
 /** What more labels would bring, by the project's own labels alone. */
 export interface Forecast {
   target: number;
+  /** Labels it was made from. */
+  labels: number;
   more: number;
   low: number;
+  /** Nine times `labels` where it lies beyond that. */
   high: number;
   by_class: Record<string, number>;
 }
@@ -71,10 +74,23 @@ export function renewed(walk: Walk, fresh: Next[]): Walk {
   return extended({ ...walk, items: walk.items.slice(0, walk.at + 1) }, fresh);
 }
 
+/** The planner looks no farther than so many times the labels there are. */
+const FARTHEST = 9;
+
+/** Whether more labels than the interval's upper end says may be needed: nobody knows how many. */
+export const openUpwards = ({ high, labels }: Forecast): boolean => labels > 0 && high >= FARTHEST * labels;
+
 /** What the forecast says in a sentence. */
 export function forecastWords(forecast: Forecast): string {
   const target = `macro-F1 of ${forecast.target.toFixed(2)}`;
   if (forecast.more <= 0) return `A ${target} is reached by your labels alone.`;
-  const range = forecast.low === forecast.high ? "" : ` (${Math.max(0, forecast.low)} to ${forecast.high})`;
-  return `About ${forecast.more} more labels${range} to a ${target} by your labels alone.`;
+  const low = Math.max(0, forecast.low);
+  const to = `to a ${target} by your labels alone.`;
+  if (openUpwards(forecast)) {
+    return low > 0
+      ? `At least ${low} more labels, most likely about ${forecast.more}, ${to}`
+      : `About ${forecast.more} more labels ${to} It may take many more.`;
+  }
+  const range = forecast.low === forecast.high ? "" : ` (${low} to ${forecast.high})`;
+  return `About ${forecast.more} more labels${range} ${to}`;
 }
