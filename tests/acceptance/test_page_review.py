@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from running import Serving
 
@@ -254,6 +255,34 @@ def test_everything_is_reached_by_keyboard_and_nothing_serious_is_wrong(desk: De
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert serious(page) == []
+
+
+def test_cells_of_a_case_are_added_to_it_also_over_a_reload(desk: Desk, crops: list[Path], tmp_path: Path) -> None:
+    page = desk.page
+    # Turned by a quarter they are new to the project.
+    turned = []
+    for crop in crops[:3]:
+        turned.append(tmp_path / f"turned-{crop.stem}.png")
+        Image.open(crop).transpose(Image.Transpose.ROTATE_90).save(turned[-1])
+    page.get_by_role("button", name="add cells").click()
+    page.get_by_label("for case").fill("S-2026-0412")
+    assert serious(page) == []
+    page.route("**/uploads/*/files", lambda route: route.abort())
+    page.locator('[data-picker="files"]').set_input_files(turned)
+    expect(page.locator(".upload-progress")).to_contain_text("Trying again")
+    page.unroute("**/uploads/*/files")
+    page.reload()
+    page.get_by_role("button", name="filter").click()
+    page.get_by_label("Case", exact=True).select_option("S-2026-0412")
+    expect(page.locator(".crop")).to_have_count(3)
+    page.get_by_role("button", name="show everything").click()
+    page.get_by_role("button", name="filter").click()
+    cases = page.request.get(f"{api(desk)}/cases").json()["items"]
+    assert [(case["key"], case["images"]) for case in cases] == [("S-2026-0412", 3)]
+    # The case is offered for what comes next.
+    page.get_by_role("button", name="add cells").click()
+    expect(page.locator("datalist option")).to_have_attribute("value", "S-2026-0412")
+    page.keyboard.press("Escape")
 
 
 def api(desk: Desk) -> str:

@@ -1,7 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { Dropdown, Form } from "react-bootstrap";
 import { get } from "../api/client";
-import { useCases } from "../api/queries";
 import type { List } from "../api/types";
 import { useDesk, useRoom } from "../project/context";
 import { AddCells } from "../upload/UploadArea";
@@ -20,9 +19,8 @@ export const LARGEST = 160;
 
 /** How the table is sorted and filtered, and how large its crops are. */
 export function Toolbar({ arrangement, size, setSize, searching }: Props) {
-  const { project } = useRoom();
   const chosen = useDesk((desk) => desk.chosen);
-  const cases = useCases(project.id);
+  const cases = useDesk((desk) => desk.columns.cases);
   const { filter, setFilter, sort } = arrangement;
   const narrowed =
     filter.case !== null || filter.who !== "all" || filter.certainty < 1 || filter.unusual || filter.among !== null;
@@ -63,7 +61,7 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
             <option value="model">Read by model only</option>
             <option value="people">Labelled by people</option>
           </Form.Select>
-          {(cases.data?.length ?? 0) > 0 && (
+          {cases.length > 0 && (
             <Form.Select
               size="sm"
               aria-label="Case"
@@ -71,7 +69,7 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
               onChange={(e) => setFilter({ ...filter, case: e.target.value ? Number(e.target.value) : null })}
             >
               <option value="">All cases</option>
-              {cases.data?.map((one) => (
+              {cases.map((one) => (
                 <option key={one.id} value={one.id}>
                   {one.key}
                 </option>

@@ -1,5 +1,7 @@
 import { useRef } from "react";
+import { Dropdown } from "react-bootstrap";
 import { useRoom } from "../project/context";
+import { CaseField } from "./CaseField";
 import { picked } from "./gather";
 import { useUploader } from "./Uploads";
 
@@ -34,6 +36,7 @@ export function UploadArea() {
         </button>
         .
       </p>
+      <CaseField />
       <Pickers folder={folder} files={files} take={take} />
     </div>
   );
@@ -85,9 +88,20 @@ export function AddCells() {
   };
   return (
     <>
-      <button type="button" className="btn btn-link btn-sm" onClick={() => files.current?.click()}>
-        add cells
-      </button>
+      <Dropdown autoClose="outside">
+        <Dropdown.Toggle variant="link" size="sm">
+          add cells
+        </Dropdown.Toggle>
+        <Dropdown.Menu align="end" className="add-menu">
+          <CaseField />
+          <Dropdown.Item as="button" onClick={() => files.current?.click()}>
+            Files or a zip…
+          </Dropdown.Item>
+          <Dropdown.Item as="button" onClick={() => folder.current?.click()}>
+            A folder…
+          </Dropdown.Item>
+        </Dropdown.Menu>
+      </Dropdown>
       <Pickers folder={folder} files={files} take={take} />
     </>
   );

@@ -59,7 +59,9 @@ export function Uploads({ children }: { children: ReactNode }) {
       event.preventDefault();
       depth = 0;
       setOver(false);
-      void dropped(event.dataTransfer!).then((found) => uploader.add(found));
+      // The case that the veil named, whatever is typed while a large folder is walked.
+      const { caseKey } = uploader.snapshot();
+      void dropped(event.dataTransfer!).then((found) => uploader.add(found, caseKey));
     };
     window.addEventListener("dragenter", enter);
     window.addEventListener("dragleave", leave);
@@ -79,10 +81,22 @@ export function Uploads({ children }: { children: ReactNode }) {
       <Progress />
       {over && (
         <div className="drop-veil" aria-hidden="true">
-          <strong>Drop to add these cells to {project.name}</strong>
+          <Welcome />
         </div>
       )}
     </Context.Provider>
+  );
+}
+
+/** Where and to whose cells a drop goes, said before it is let go. */
+function Welcome() {
+  const { project } = useRoom();
+  const caseKey = useUploads().caseKey.trim();
+  return (
+    <strong>
+      Drop to add these cells to {project.name}
+      {caseKey && `, case ${caseKey}`}
+    </strong>
   );
 }
 
@@ -145,10 +159,11 @@ function FileList({ files }: { files: UploadState["files"] }) {
     <section className="upload-files" ref={box} tabIndex={0} aria-label="Files">
       <ul style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map(({ index, start }) => {
-          const { name, state, reason } = files[index]!;
+          const { name, case: caseKey, state, reason } = files[index]!;
           return (
-            <li key={name} style={{ top: start }}>
-              <span className="name" title={name}>
+            <li key={index} style={{ top: start }}>
+              <span className="name" title={caseKey ? `${name}, case ${caseKey}` : name}>
+                {caseKey && <span className="quiet">{caseKey} · </span>}
                 {name}
               </span>
               <span className={state === "refused" ? "refused" : "quiet"}>{reason ?? SAID[state]}</span>

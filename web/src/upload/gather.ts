@@ -4,7 +4,13 @@ export interface Found {
   /** Relative name, folders included: it often says the case. */
   name: string;
   file: File;
+  /** The specimen or patient that the file is of, where somebody said so. */
+  case?: string | null;
 }
+
+/** What a file is known by: two cases may well have files of the same name. */
+export const keyOf = (found: { name: string; case?: string | null }): string =>
+  found.case ? `${found.case}\u0000${found.name}` : found.name;
 
 const CROPS = /\.(jpe?g|png|tiff?|bmp|webp|zip)$/i;
 

@@ -1,10 +1,10 @@
 /** Files that wait to be sent, kept in the browser's own store so that a reload does not lose them. */
 
-import type { Found } from "./gather";
+import { type Found, keyOf } from "./gather";
 
 export interface Shelf {
   put(project: number, found: Found[]): Promise<void>;
-  taken(project: number, names: string[]): Promise<void>;
+  taken(project: number, found: Found[]): Promise<void>;
   waiting(project: number): Promise<Found[]>;
   clear(project: number): Promise<void>;
 }
@@ -38,25 +38,35 @@ async function within<T>(
   }
 }
 
+/** A file as it is kept: by its key, with its own name beside it. An older page kept neither case nor own name. */
+interface Row {
+  name: string;
+  file: File;
+  case?: string | null;
+  as?: string;
+}
+
 const all = (project: number) => IDBKeyRange.bound([project], [project, []]);
 
 export const shelf: Shelf = {
   async put(project, found) {
     if (found.reduce((sum, { file }) => sum + file.size, 0) > ROOM) return;
     await within("readwrite", (store) => {
-      for (const { name, file } of found) store.put({ project, name, file });
+      for (const one of found) {
+        store.put({ project, name: keyOf(one), file: one.file, case: one.case ?? null, as: one.name });
+      }
       return undefined;
     });
   },
-  async taken(project, names) {
+  async taken(project, found) {
     await within("readwrite", (store) => {
-      for (const name of names) store.delete([project, name]);
+      for (const one of found) store.delete([project, keyOf(one)]);
       return undefined;
     });
   },
   async waiting(project) {
-    const rows = await within<Found[]>("readonly", (store) => store.getAll(all(project)));
-    return (rows ?? []).map(({ name, file }) => ({ name, file }));
+    const rows = await within<Row[]>("readonly", (store) => store.getAll(all(project)));
+    return (rows ?? []).map((row) => ({ name: row.as ?? row.name, file: row.file, case: row.case ?? null }));
   },
   async clear(project) {
     await within("readwrite", (store) => {

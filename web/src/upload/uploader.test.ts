@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ServiceFault } from "../api/client";
-import { type Found, mayHoldCrops, picked, sha256 } from "./gather";
+import { type Found, keyOf, mayHoldCrops, picked, sha256 } from "./gather";
 import { batches, Uploader, type UploadService } from "./uploader";
 
 const named = (name: string, content = name): Found => ({
@@ -14,34 +14,41 @@ const digest = (content: string) => createHash("sha256").update(content).digest(
 
 class Pretended implements UploadService {
   sent: string[][] = [];
+  /** The case of each upload; its number is its place. */
+  begun: (string | null)[] = [];
+  to: number[] = [];
+  cancelled: number[] = [];
   there: Record<string, number> = {};
   faults: ServiceFault[] = [];
-  async begin() {
-    return 1;
+  async begin(caseKey: string | null) {
+    return this.begun.push(caseKey) - 1;
   }
   async known(digests: string[]) {
     return Object.fromEntries(digests.filter((one) => one in this.there).map((one) => [one, this.there[one]!]));
   }
-  async send(_upload: number, batch: Found[]) {
+  async send(upload: number, batch: Found[]) {
     const fault = this.faults.shift();
     if (fault) throw fault;
     this.sent.push(batch.map(({ name }) => name));
+    this.to.push(upload);
     return batch.map(({ name }) =>
       name.includes("broken")
         ? { name, state: "refused", reason: "not an image" }
         : { name, state: "added", reason: null },
     );
   }
-  async cancel() {}
+  async cancel(upload: number) {
+    this.cancelled.push(upload);
+  }
 }
 
 class Shelf {
   kept = new Map<string, Found>();
   async put(_: number, found: Found[]) {
-    for (const one of found) this.kept.set(one.name, one);
+    for (const one of found) this.kept.set(keyOf(one), one);
   }
-  async taken(_: number, names: string[]) {
-    for (const name of names) this.kept.delete(name);
+  async taken(_: number, found: Found[]) {
+    for (const one of found) this.kept.delete(keyOf(one));
   }
   async waiting() {
     return [...this.kept.values()];
@@ -77,9 +84,9 @@ describe("an upload", () => {
     await uploader.add([named("new.png"), named("old.png"), named("broken.png")]);
     expect(service.sent).toEqual([["new.png", "broken.png"]]);
     expect(uploader.snapshot().files).toEqual([
-      { name: "new.png", state: "added", reason: null },
-      { name: "old.png", state: "known", reason: null },
-      { name: "broken.png", state: "refused", reason: "not an image" },
+      { name: "new.png", case: null, state: "added", reason: null },
+      { name: "old.png", case: null, state: "known", reason: null },
+      { name: "broken.png", case: null, state: "refused", reason: "not an image" },
     ]);
     expect(uploader.snapshot()).toMatchObject({
       running: false,
@@ -116,6 +123,61 @@ describe("an upload", () => {
     expect(service.sent).toEqual([["left.png"]]);
     expect(shelf.kept.size).toBe(0);
   });
+});
+
+describe("a case", () => {
+  test("goes with what is added while it is set, in an upload of its own", async () => {
+    const service = new Pretended();
+    const uploader = make(service);
+    uploader.setCase(" S-1 ");
+    const first = uploader.add([named("1.png", "a"), named("2.png", "b")]);
+    uploader.setCase("S-2");
+    const second = uploader.add([named("1.png", "c")]);
+    uploader.setCase("");
+    await Promise.all([first, second, uploader.add([named("3.png")])]);
+    uploader.setCase("S-1");
+    await uploader.add([named("4.png")]);
+    expect(service.begun).toEqual(["S-1", "S-2", null]);
+    expect(service.sent).toEqual([["1.png", "2.png"], ["1.png"], ["3.png"], ["4.png"]]);
+    expect(service.to).toEqual([0, 1, 2, 0]);
+    expect(uploader.snapshot().counts).toMatchObject({ added: 5, waiting: 0 });
+    expect(uploader.snapshot().files.map((file) => file.case)).toEqual(["S-1", "S-1", "S-2", null, "S-1"]);
+  });
+
+  test("outlives a reload in the middle, whatever the field says then", async () => {
+    const shelf = new Shelf();
+    const before = new Pretended();
+    before.send = () => new Promise(() => {});
+    const gone = make(before, shelf);
+    void gone.add([named("1.png", "a")], "S-1");
+    void gone.add([named("1.png", "b")], "S-2");
+    await vi.waitFor(() => expect(shelf.kept.size).toBe(2));
+
+    const service = new Pretended();
+    const uploader = make(service, shelf);
+    uploader.setCase("S-3");
+    await uploader.resume();
+    expect(service.begun).toEqual(["S-1", "S-2"]);
+    expect(service.sent).toEqual([["1.png"], ["1.png"]]);
+    expect(shelf.kept.size).toBe(0);
+  });
+
+  test("is stopped with all others, and begins anew after that", async () => {
+    const service = new Pretended();
+    const uploader = make(service);
+    await uploader.add([named("1.png")], "S-1");
+    await uploader.add([named("2.png")], "S-2");
+    await uploader.cancel();
+    expect(service.cancelled).toEqual([0, 1]);
+    await uploader.add([named("3.png")], "S-1");
+    expect(service.begun).toEqual(["S-1", "S-2", "S-1"]);
+  });
+});
+
+test("batches are of one case each", () => {
+  const of = (key: string | null): Found => ({ ...named("x"), case: key });
+  const cut = batches([of(null), { ...named("y") }, of("S-1"), of("S-1"), of("S-2")]);
+  expect(cut.map((batch) => batch.length)).toEqual([2, 2, 1]);
 });
 
 test("batches are bounded in number and in bytes", () => {

@@ -1,16 +1,18 @@
 /**
  * Sends files while the review goes on: what the service has already is skipped by its digest, the rest goes in
- * batches, and each file says what became of it.
+ * batches, and each file says what became of it. Files of one case go in an upload of their own.
  */
 
 import { address, fetchFrom, ServiceFault, send } from "../api/client";
-import { type Found, sha256 } from "./gather";
+import { type Found, keyOf, sha256 } from "./gather";
 import type { Shelf } from "./shelf";
 
 export type FileState = "waiting" | "sending" | "added" | "known" | "refused";
 
 export interface Sent {
   name: string;
+  /** The case it was added to. */
+  case: string | null;
   state: FileState;
   reason: string | null;
 }
@@ -21,19 +23,23 @@ export interface UploadState {
   running: boolean;
   /** Why sending pauses, if it does. */
   fault: string | null;
+  /** The case of what is dropped or chosen next, as typed. */
+  caseKey: string;
 }
 
 export interface UploadService {
-  begin(): Promise<number>;
+  /** A new upload, for a case where one is given. */
+  begin(caseKey: string | null): Promise<number>;
   known(digests: string[]): Promise<Record<string, number>>;
   send(upload: number, batch: Found[]): Promise<{ name: string; state: string; reason: string | null }[]>;
   cancel(upload: number): Promise<void>;
 }
 
-export function uploadServiceOf(project: number, caseKey?: string): UploadService {
+export function uploadServiceOf(project: number): UploadService {
   const root = `/projects/${project}` as const;
   return {
-    begin: async () => (await send<{ id: number }>("POST", `${root}/uploads`, caseKey ? { case: caseKey } : {})).id,
+    begin: async (caseKey) =>
+      (await send<{ id: number }>("POST", `${root}/uploads`, caseKey ? { case: caseKey } : {})).id,
     known: async (sha256) => (await send<{ known: Record<string, number> }>("POST", `${root}/known`, { sha256 })).known,
     async send(upload, batch) {
       const form = new FormData();
@@ -45,6 +51,8 @@ export function uploadServiceOf(project: number, caseKey?: string): UploadServic
   };
 }
 
+/** The longest key of a case, as the service has it. */
+export const LONGEST_CASE = 200;
 const BATCH = 16;
 const BATCH_BYTES = 8e6;
 const ASKED = 64;
@@ -52,11 +60,12 @@ const ASKED = 64;
 const none = (): Record<FileState, number> => ({ waiting: 0, sending: 0, added: 0, known: 0, refused: 0 });
 
 export class Uploader {
-  private state: UploadState = { files: [], counts: none(), running: false, fault: null };
+  private state: UploadState = { files: [], counts: none(), running: false, fault: null, caseKey: "" };
   private readonly listeners = new Set<() => void>();
   private queue: Found[] = [];
   private readonly index = new Map<string, number>();
-  private upload: number | null = null;
+  /** The upload under way of each case; of files without one under null. */
+  private readonly uploads = new Map<string | null, number>();
   private stopped = false;
 
   constructor(
@@ -76,19 +85,30 @@ export class Uploader {
   /** Go on with what a reload interrupted. */
   async resume(): Promise<void> {
     const waiting = await this.shelf?.waiting(this.project).catch(() => []);
-    if (waiting?.length) await this.add(waiting, false);
+    if (waiting?.length) await this.take(waiting, false);
   }
 
-  /** Send these as well. Gives when there is nothing left to send. */
-  async add(found: Found[], keep = true): Promise<void> {
-    const fresh = found.filter(({ name }) => {
-      const at = this.index.get(name);
+  /** Say whose cells are dropped or chosen from now on; nothing for nobody's. */
+  readonly setCase = (caseKey: string): void => this.set({ caseKey });
+
+  /** Send these as well, for this case: the one that is set now. Gives when there is nothing left to send. */
+  async add(found: Found[], caseKey = this.state.caseKey): Promise<void> {
+    const key = caseKey.trim().slice(0, LONGEST_CASE) || null;
+    await this.take(
+      found.map(({ name, file }) => ({ name, file, case: key })),
+      true,
+    );
+  }
+
+  private async take(found: Found[], keep: boolean): Promise<void> {
+    const fresh = found.filter((one) => {
+      const at = this.index.get(keyOf(one));
       const state = at === undefined ? null : this.state.files[at]!.state;
       return state === null || state === "refused" || state === "added" || state === "known";
     });
     if (!fresh.length) return;
     if (keep) await this.shelf?.put(this.project, fresh).catch(() => undefined);
-    this.mark(fresh.map(({ name }) => ({ name, state: "waiting", reason: null })));
+    this.mark(saying(fresh, "waiting"));
     this.queue.push(...fresh);
     if (!this.state.running) await this.run();
   }
@@ -97,10 +117,11 @@ export class Uploader {
   async cancel(): Promise<void> {
     this.stopped = true;
     const left = this.queue.splice(0);
-    this.mark(left.map(({ name }) => ({ name, state: "refused", reason: "cancelled" })));
+    this.mark(saying(left, "refused", "cancelled"));
+    const uploads = [...this.uploads.values()];
+    this.uploads.clear();
     await this.shelf?.clear(this.project).catch(() => undefined);
-    if (this.upload !== null) await this.service.cancel(this.upload).catch(() => undefined);
-    this.upload = null;
+    for (const upload of uploads) await this.service.cancel(upload).catch(() => undefined);
   }
 
   private async run(): Promise<void> {
@@ -112,7 +133,7 @@ export class Uploader {
         const unknown = await this.unknown(some);
         for (const batch of batches(unknown)) {
           if (this.stopped) {
-            this.mark(batch.map(({ name }) => ({ name, state: "refused", reason: "cancelled" })));
+            this.mark(saying(batch, "refused", "cancelled"));
             continue;
           }
           await this.sendBatch(batch);
@@ -131,38 +152,32 @@ export class Uploader {
     const known = asked.length ? await this.persist(() => this.service.known(asked)) : {};
     const there = some.filter((_, at) => digests[at] && known && known[digests[at]] !== undefined);
     if (there.length) {
-      this.mark(there.map(({ name }) => ({ name, state: "known", reason: null })));
+      this.mark(saying(there, "known"));
       await this.done(there);
     }
     return some.filter((found) => !there.includes(found));
   }
 
   private async sendBatch(batch: Found[]): Promise<void> {
-    this.mark(batch.map(({ name }) => ({ name, state: "sending", reason: null })));
+    const caseKey = batch[0]!.case ?? null;
+    this.mark(saying(batch, "sending"));
     try {
-      this.upload ??= await this.persist(() => this.service.begin());
-      const answer = await this.persist(() => this.service.send(this.upload!, batch));
-      this.mark(answer.map(({ name, state, reason }) => ({ name, state: state as FileState, reason })));
+      const upload = this.uploads.get(caseKey) ?? (await this.persist(() => this.service.begin(caseKey)));
+      this.uploads.set(caseKey, upload);
+      const answer = await this.persist(() => this.service.send(upload, batch));
+      this.mark(answer.map(({ name, state, reason }) => ({ name, case: caseKey, state: state as FileState, reason })));
       // Of a zip, the service names what lay inside; the zip itself has then arrived.
-      this.mark(
-        batch
-          .filter(({ name }) => this.state.files[this.index.get(name)!]!.state === "sending")
-          .map(({ name }) => ({ name, state: "added", reason: null })),
-      );
+      const silent = batch.filter((one) => this.state.files[this.index.get(keyOf(one))!]!.state === "sending");
+      this.mark(saying(silent, "added"));
     } catch (fault) {
       const reason = fault instanceof ServiceFault ? fault.fault.message : "It could not be read.";
-      this.mark(batch.map(({ name }) => ({ name, state: "refused", reason })));
+      this.mark(saying(batch, "refused", reason));
     }
     await this.done(batch);
   }
 
   private async done(found: Found[]): Promise<void> {
-    await this.shelf
-      ?.taken(
-        this.project,
-        found.map(({ name }) => name),
-      )
-      .catch(() => undefined);
+    await this.shelf?.taken(this.project, found).catch(() => undefined);
   }
 
   /** Ask again while the line is broken or the service is busy. */
@@ -185,9 +200,10 @@ export class Uploader {
     if (!changes.length) return;
     const files = [...this.state.files];
     for (const change of changes) {
-      const at = this.index.get(change.name);
+      const key = keyOf(change);
+      const at = this.index.get(key);
       if (at === undefined) {
-        this.index.set(change.name, files.length);
+        this.index.set(key, files.length);
         files.push(change);
       } else files[at] = change;
     }
@@ -202,13 +218,19 @@ export class Uploader {
   }
 }
 
-/** Batches small enough that progress is seen and a lost one costs little. */
+/** These files, each in the same state. */
+function saying(found: Found[], state: FileState, reason: string | null = null): Sent[] {
+  return found.map((one) => ({ name: one.name, case: one.case ?? null, state, reason }));
+}
+
+/** Batches small enough that progress is seen and a lost one costs little; each of one case. */
 export function batches(found: Found[]): Found[][] {
   const result: Found[][] = [];
   let bytes = 0;
   for (const one of found) {
     const last = result.at(-1);
-    if (!last || last.length >= BATCH || bytes + one.file.size > BATCH_BYTES) {
+    const another = last && (last[0]!.case ?? null) !== (one.case ?? null);
+    if (!last || another || last.length >= BATCH || bytes + one.file.size > BATCH_BYTES) {
       result.push([one]);
       bytes = one.file.size;
     } else {
