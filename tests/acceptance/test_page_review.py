@@ -257,6 +257,28 @@ def test_everything_is_reached_by_keyboard_and_nothing_serious_is_wrong(desk: De
         assert serious(page) == []
 
 
+@pytest.mark.parametrize(("width", "height"), [(820, 1180), (1024, 768)])
+def test_on_a_tablet_the_chosen_cell_leaves_the_table_its_room(desk: Desk, width: int, height: int) -> None:
+    page = desk.page
+    wide = page.viewport_size
+    assert wide is not None
+    page.set_viewport_size({"width": width, "height": height})
+    page.locator(".crop").nth(5).click()
+    panel, table = page.locator(".desk-cell"), page.locator(".table-scroll")
+    expect(panel.locator(".large img").first).to_be_visible()
+    one, other = panel.bounding_box(), table.bounding_box()
+    assert one is not None
+    assert other is not None
+    assert one["x"] >= other["x"] + other["width"] or one["y"] >= other["y"] + other["height"]
+    assert other["width"] * other["height"] > 0.4 * width * height
+    page.get_by_label("Fold the cell away").click()
+    expect(panel.locator(".large")).to_have_count(0)
+    page.get_by_label("Show the chosen cell").click()
+    expect(panel.locator(".large")).to_be_visible()
+    assert serious(page) == []
+    page.set_viewport_size(wide)
+
+
 def test_cells_of_a_case_are_added_to_it_also_over_a_reload(desk: Desk, crops: list[Path], tmp_path: Path) -> None:
     page = desk.page
     # Turned by a quarter they are new to the project.

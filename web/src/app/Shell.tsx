@@ -53,7 +53,7 @@ function Bar({ session }: { session: Session }) {
     <header className="shell-bar">
       <Link className="brand" to="/projects">
         <img src="/mark.svg" alt="" />
-        HemoSight
+        <span className="brand-name">HemoSight</span>
       </Link>
       {/* A project's screens put their tabs and counts here. */}
       <div id="shell-slot" className="shell-slot" />

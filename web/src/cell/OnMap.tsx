@@ -63,7 +63,7 @@ export function OnMap({ x, y, mark, image }: { x: number; y: number; mark: Mark 
       <Link to={`/projects/${project.id}/map`} title="Open the map">
         <canvas
           ref={canvas}
-          style={{ width: WIDTH, height: HEIGHT }}
+          style={{ width: WIDTH, maxWidth: "100%", aspectRatio: WIDTH / HEIGHT }}
           role="img"
           aria-label={`Cell ${image} among the known cells`}
         />

@@ -47,7 +47,7 @@ export default function Gallery() {
   const chosen = useDesk((desk) => desk.chosen);
   const arrangement = useArrangement(project.id, columns, chosen);
   const [size, setSize] = useRemembered("size", 88);
-  const [typesOpen, setTypesOpen] = useRemembered("types", true);
+  const [typesOpen, setTypesOpen] = useRemembered("types", !window.matchMedia("(max-width: 600px)").matches);
   const [cellOpen, setCellOpen] = useRemembered("cell", true);
   const [heat, setHeat] = useState(false);
   const [keys, setKeys] = useState(false);
@@ -239,7 +239,7 @@ export default function Gallery() {
           aria-label={cellOpen ? "Fold the cell away" : "Show the chosen cell"}
           onClick={() => setCellOpen(!cellOpen)}
         >
-          {cellOpen ? "›" : "‹"}
+          <span aria-hidden="true">{cellOpen ? "›" : "‹"}</span>
         </button>
         {cellOpen && (
           <CellPanel
