@@ -1,10 +1,8 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
-import { Button, Form } from "react-bootstrap";
-import { Navigate, useNavigate, useSearchParams } from "react-router";
+import { useState } from "react";
+import { Navigate, useSearchParams } from "react-router";
 import { send } from "../api/client";
-import { names, readSession, useSession } from "../api/queries";
-import { FaultLine } from "../ui/states";
+import { useSession } from "../api/queries";
+import { Entry, Field, useEntry } from "./Entry";
 
 /** Where to go after signing in: a path of this page, never another site. */
 export function within(to: string | null): string {
@@ -13,58 +11,31 @@ export function within(to: string | null): string {
 
 export default function SignIn() {
   const [search] = useSearchParams();
-  const navigate = useNavigate();
-  const queries = useQueryClient();
   const session = useSession();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   const to = within(search.get("to"));
-
-  const enter = useMutation({
-    mutationFn: () => send("POST", "/session", { name, password }),
-    onSuccess: async () => {
-      await queries.fetchQuery({ queryKey: names.session, queryFn: readSession, staleTime: 0 });
-      navigate(to, { replace: true });
-    },
-  });
+  const entry = useEntry(() => send("POST", "/session", { name, password }), to);
   if (session.data?.user) return <Navigate to={to} replace />;
 
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    enter.mutate();
-  };
+  const title = (
+    <>
+      <img src="/mark.svg" alt="" width={28} /> HemoSight
+    </>
+  );
+  const use = <p className="quiet small mt-4">For research use. Not for primary diagnosis.</p>;
   return (
-    <div className="sheet sheet-narrow">
-      <h1>
-        <img src="/mark.svg" alt="" width={28} /> HemoSight
-      </h1>
-      <Form onSubmit={submit}>
-        <Form.Group className="mb-3" controlId="name">
-          <Form.Label>Name</Form.Label>
-          <Form.Control
-            autoFocus
-            autoComplete="username"
-            required
-            value={name}
-            onChange={(e) => setName(e.target.value)}
-          />
-        </Form.Group>
-        <Form.Group className="mb-3" controlId="password">
-          <Form.Label>Password</Form.Label>
-          <Form.Control
-            type="password"
-            autoComplete="current-password"
-            required
-            value={password}
-            onChange={(e) => setPassword(e.target.value)}
-          />
-        </Form.Group>
-        <FaultLine fault={enter.error} />
-        <Button type="submit" disabled={enter.isPending}>
-          Sign in
-        </Button>
-      </Form>
-      <p className="quiet small mt-4">For research use. Not for primary diagnosis.</p>
-    </div>
+    <Entry title={title} act="Sign in" entry={entry} below={use}>
+      <Field id="name" label="Name" autoFocus autoComplete="username" required value={name} change={setName} />
+      <Field
+        id="password"
+        label="Password"
+        type="password"
+        autoComplete="current-password"
+        required
+        value={password}
+        change={setPassword}
+      />
+    </Entry>
   );
 }
