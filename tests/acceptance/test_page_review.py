@@ -214,7 +214,7 @@ def test_the_chosen_cell_tells_what_is_known_of_it(desk: Desk) -> None:
     expect(heat).to_have_count(0)
     panel.get_by_label("Comment on this cell").fill("smudge?")
     page.keyboard.press("Enter")
-    expect(panel.get_by_text("“smudge?”")).to_be_visible()
+    expect(panel.locator(".told li").filter(has_text="“smudge?”")).to_contain_text("Dr. Amina Diallo")
 
 
 def test_a_restart_in_the_middle_loses_nothing(desk: Desk, serving: Serving) -> None:

@@ -236,7 +236,7 @@ def test_comments_stay(ada: Visitor, project: str) -> None:
     assert answer.status_code == 201
     (comment,) = ada.get(f"{project}/images/{item['id']}").json()["comments"]
     assert comment == answer.json()
-    assert comment["text"] == "toxic granules?"
+    assert (comment["text"], comment["user"]) == ("toxic granules?", ada.get("/session").json()["user"]["id"])
     assert listed(ada, project, text="GRANULES") == [item]
     assert ada.post(f"{project}/images/{item['id']}/comments", json={"text": " "}).status_code == 422
 

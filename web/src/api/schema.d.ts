@@ -1282,7 +1282,7 @@ export interface components {
             /** Text */
             text: string;
             /** User Id */
-            user_id: number;
+            user: number;
         };
         /**
          * Confusion

@@ -278,10 +278,10 @@ function Told({ detail, mayComment }: { detail: ImageDetail; mayComment: boolean
       who: nameOf(fact.user),
       text: fact.kind === "clear" ? VERBS.clear : `${VERBS[fact.kind]} ${titled(fact.label)}`,
     })),
-    ...detail.comments.map(({ id, at, user_id, text }) => ({
+    ...detail.comments.map(({ id, at, user, text }) => ({
       key: `c${id}`,
       at,
-      who: nameOf(user_id),
+      who: nameOf(user),
       text: `“${text}”`,
     })),
   ].sort((a, b) => b.at.localeCompare(a.at));

@@ -30,6 +30,7 @@ from hemosight.service.schemas.pages import Limit
 from hemosight.service.security.permissions import Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, events, images, labels, projects
+from hemosight.service.storage.tables import Comment
 from hemosight.sheet.palette import UNSURE
 from hemosight.space.neighbours import nearest
 
@@ -99,7 +100,7 @@ def get_image(seat: Viewer, service: Service, session: Transaction, image: Id) -
             )
             for name, answer in answers.items()
         },
-        comments=[CommentShown.model_validate(row) for row in images.comments(session, image)],
+        comments=[_comment(row) for row in images.comments(session, image)],
         history=[fact_shown(fact, name) for fact, name in labels.history(session, image)],
     )
 
@@ -150,7 +151,11 @@ def add_comment(seat: Reviewer, session: Transaction, image: Id, given: NewComme
     audit.note(session, seat, "comment.add", {"image": image, "comment": comment.id}, seat.project)
     session.flush()
     events.tell(session, seat.project, "comment", {"image": image})
-    return CommentShown.model_validate(comment)
+    return _comment(comment)
+
+
+def _comment(row: Comment) -> CommentShown:
+    return CommentShown(id=row.id, user=row.user_id, at=row.at, text=row.text)
 
 
 def _listed(view: View, row: int, facts: images.Shown) -> ImageListed:

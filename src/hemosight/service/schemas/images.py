@@ -64,9 +64,8 @@ class SetAnswer(BaseModel):
 class CommentShown(BaseModel):
     """What somebody wrote under an image."""
 
-    model_config = ConfigDict(from_attributes=True)
     id: int
-    user: int = Field(validation_alias="user_id")
+    user: int
     at: datetime.datetime
     text: str
 
