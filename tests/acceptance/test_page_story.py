@@ -244,6 +244,24 @@ def test_the_report_fits_one_sheet(page: Page) -> None:
     assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True, print_background=True))) == 1
 
 
+def test_the_empty_desk_offers_drawn_cells(context: BrowserContext, api: httpx.Client) -> None:
+    tried = api.post("/projects", json={"name": "Tried out"}).json()["id"]
+    opened = context.new_page()
+    opened.goto(f"/projects/{tried}")
+    opened.get_by_role("button", name="try 200 drawn cells").click()
+    expect(opened.get_by_text("The first are being drawn")).to_be_visible()
+    # Bins fill while others are still being drawn.
+    expect(opened.locator(".crop").first).to_be_visible(timeout=60_000)
+    assert int(opened.locator(".counts").inner_text().split()[0]) < 200
+    expect(opened.locator(".counts")).to_contain_text("200 cells", timeout=120_000)
+    expect(opened.locator(".counts")).to_contain_text("200 read by model", timeout=120_000)
+    # Bins of most types have something in them, and it is nobody's case.
+    counts = opened.locator("[data-type-row] .count").all_inner_texts()
+    assert sum(int(count) > 0 for count in counts) >= 7
+    assert [case["key"] for case in api.get(f"/projects/{tried}/cases").json()["items"]] == ["drawn"]
+    opened.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [*SCREENS, "model", "help", "projects"])
 def test_nothing_stands_in_a_readers_way(context: BrowserContext, project: int, screen: str, scheme: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -33,6 +34,8 @@ class State:
     desks: Desks
     forecasts: Forecasts
     hub: Hub
+    drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while cells are drawn: one request at a time takes a core for it."""
 
     def engine_of(self, session: Session, bundle_id: int) -> Engine:
         """The engine of a project's bundle; see :meth:`hemosight.service.bundles.Shelf.engine_of`."""

@@ -344,6 +344,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/drawn": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draw Cells
+         * @description Draw cells and add them, for somebody who has no crops at hand. They are of the case `drawn`, and nobody's.
+         *
+         *     They go the way of every upload and are read while others are still being drawn; the answer comes when all are
+         *     there, after some seconds. Asked again, it adds what is missing: the same cells are known by their content.
+         *     Cancelling the upload ends it.
+         */
+        post: operations["draw_cells"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/events": {
         parameters: {
             query?: never;
@@ -1281,7 +1305,7 @@ export interface components {
             id: number;
             /** Text */
             text: string;
-            /** User Id */
+            /** User */
             user: number;
         };
         /**
@@ -1392,6 +1416,35 @@ export interface components {
             id: number;
             /** Name */
             name: string;
+        };
+        /**
+         * Drawn
+         * @description What became of drawn cells.
+         * @example {
+         *       "added": 200,
+         *       "case": "drawn",
+         *       "known": 0,
+         *       "upload": 3
+         *     }
+         */
+        Drawn: {
+            /** Added */
+            added: number;
+            /**
+             * Case
+             * @description Key of the case they are in.
+             */
+            case: string;
+            /**
+             * Known
+             * @description Cells the project had already.
+             */
+            known: number;
+            /**
+             * Upload
+             * @description The upload they came by.
+             */
+            upload: number;
         };
         /**
          * Efficiency
@@ -2080,6 +2133,27 @@ export interface components {
              * @example a second look at the nucleus
              */
             text: string;
+        };
+        /**
+         * NewDrawing
+         * @description Which drawn cells are wanted.
+         * @example {
+         *       "count": 200,
+         *       "seed": 0
+         *     }
+         */
+        NewDrawing: {
+            /**
+             * Count
+             * @description How many, in the shares of a smear.
+             */
+            count: number;
+            /**
+             * Seed
+             * @description The same cells for the same seed; more extend fewer.
+             * @default 0
+             */
+            seed: number;
         };
         /**
          * NewLabelSet
@@ -2990,6 +3064,7 @@ export type CountRow = components['schemas']['CountRow'];
 export type CurvePoint = components['schemas']['CurvePoint'];
 export type DifferentialShown = components['schemas']['DifferentialShown'];
 export type Doer = components['schemas']['Doer'];
+export type Drawn = components['schemas']['Drawn'];
 export type Efficiency = components['schemas']['Efficiency'];
 export type Ended = components['schemas']['Ended'];
 export type Example = components['schemas']['Example'];
@@ -3022,6 +3097,7 @@ export type Neighbour = components['schemas']['Neighbour'];
 export type Neighbours = components['schemas']['Neighbours'];
 export type NewCase = components['schemas']['NewCase'];
 export type NewComment = components['schemas']['NewComment'];
+export type NewDrawing = components['schemas']['NewDrawing'];
 export type NewLabelSet = components['schemas']['NewLabelSet'];
 export type NewLabels = components['schemas']['NewLabels'];
 export type NewProject = components['schemas']['NewProject'];
@@ -3753,6 +3829,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DifferentialShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    draw_cells: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDrawing"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drawn"];
                 };
             };
             /** @description Why not. */

@@ -18,6 +18,7 @@ export type LabelRequest = Shapes.NewLabels;
 export type LabelSet = Shapes.LabelSetShown;
 export type Neighbour = Shapes.Neighbour;
 export type ImageDetail = Shapes.ImageShown;
+export type Drawn = Shapes.Drawn;
 
 /** A page of a list. */
 export interface List<T> {

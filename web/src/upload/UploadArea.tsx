@@ -1,13 +1,35 @@
+import { useMutation } from "@tanstack/react-query";
 import { useRef } from "react";
 import { Dropdown } from "react-bootstrap";
+import { ServiceFault, send } from "../api/client";
+import type { Drawn } from "../api/types";
 import { useRoom } from "../project/context";
+import { FaultLine } from "../ui/states";
 import { CaseField } from "./CaseField";
 import { picked } from "./gather";
 import { useUploader } from "./Uploads";
 
-/** The empty desk: one line, and nothing else. */
+/** Drawn cells that are offered to somebody without crops. */
+const DRAWN = 200;
+
+/** Cells that the service draws; the table takes over when the first are there, and they go on coming. */
+function useDrawing() {
+  const { project, store } = useRoom();
+  return useMutation({
+    mutationFn: () => send<Drawn>("POST", `/projects/${project.id}/drawn`, { count: DRAWN }),
+    onError: (fault) => {
+      // The empty desk says so itself; it is gone once there are cells.
+      if (!store.snapshot().columns.count) return;
+      const text = fault instanceof ServiceFault ? fault.said : "The cells were not all drawn.";
+      store.tell({ kind: "fault", text, images: [], undo: false });
+    },
+  });
+}
+
+/** The empty desk: one line, and whose cells they are. */
 export function UploadArea() {
   const { project } = useRoom();
+  const drawing = useDrawing();
   const uploader = useUploader();
   const folder = useRef<HTMLInputElement>(null);
   const files = useRef<HTMLInputElement>(null);
@@ -34,8 +56,18 @@ export function UploadArea() {
         <button type="button" className="linked" onClick={() => files.current?.click()}>
           files or a zip
         </button>
+        ; or{" "}
+        <button type="button" className="linked" disabled={drawing.isPending} onClick={() => drawing.mutate()}>
+          try {DRAWN} drawn cells
+        </button>
         .
       </p>
+      {drawing.isPending && (
+        <p className="small" role="status">
+          The first are being drawn…
+        </p>
+      )}
+      <FaultLine fault={drawing.error} />
       <CaseField />
       <Pickers folder={folder} files={files} take={take} />
     </div>

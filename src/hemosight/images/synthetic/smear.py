@@ -24,7 +24,7 @@ from hemosight.images.synthetic.stain import Scanner, Stain
 
 SOURCE = "drawn"
 """The ``source`` of drawn cells in a catalog."""
-_VERSION = 1
+VERSION = 1
 """Goes up when the same seed draws another picture, so that files of an older release are drawn anew."""
 
 
@@ -134,7 +134,7 @@ def draw_smear(
     for done, (label, number) in enumerate(wanted, start=1):
         path = folder / label / f"{label}_{number:04d}.jpg"
         recipe = {
-            "version": _VERSION,
+            "version": VERSION,
             "seed": seed,
             "label": label,
             "number": number,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from hemosight.errors import NothingThere
-from hemosight.service import jobs, multipart
+from hemosight.service import drawing, jobs, multipart
 from hemosight.service.schemas.uploads import (
     Asked,
+    Drawn,
     FileOutcome,
     FileOutcomes,
     Known,
+    NewDrawing,
     NewUpload,
     UploadBegun,
     UploadShown,
@@ -71,6 +73,23 @@ async def add_files(seat: Reviewer, service: Service, request: Request, upload: 
         await run_in_threadpool(take, parts)
     outcomes += await run_in_threadpool(intake.finish)
     return FileOutcomes(items=[FileOutcome(**vars(outcome)) for outcome in outcomes])
+
+
+@router.post("/drawn", operation_id="draw_cells", status_code=201)
+async def draw_cells(seat: Reviewer, service: Service, given: NewDrawing) -> Drawn:
+    """Draw cells and add them, for somebody who has no crops at hand. They are of the case `drawn`, and nobody's.
+
+    They go the way of every upload and are read while others are still being drawn; the answer comes when all are
+    there, after some seconds. Asked again, it adds what is missing: the same cells are known by their content.
+    Cancelling the upload ends it.
+    """
+    upload = await run_in_threadpool(drawing.begin, service.database, seat, given.count, given.seed)
+    intake = await run_in_threadpool(Intake, service.database, service.settings, seat, seat.project, upload)
+    states: list[str] = []
+    async with service.drawing:
+        async for outcomes in iterate_in_threadpool(drawing.draw(intake, given.count, given.seed)):
+            states += [outcome.state for outcome in outcomes]
+    return Drawn(upload=upload, case=drawing.CASE, added=states.count("added"), known=states.count("known"))
 
 
 @router.get("/uploads/{upload}", operation_id="get_upload")

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hemosight.service.schemas.projects import Key
 
+MOST_DRAWN = 500
+"""Drawn cells of one request: half a minute of one core."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -23,6 +25,26 @@ class UploadBegun(BaseModel):
     """An upload that takes files."""
 
     id: int
+
+
+class NewDrawing(BaseModel):
+    """Which drawn cells are wanted."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"count": 200, "seed": 0}]})
+    count: int = Field(ge=1, le=MOST_DRAWN, description="How many, in the shares of a smear.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="The same cells for the same seed; more extend fewer.")
+
+
+class Drawn(BaseModel):
+    """What became of drawn cells."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"upload": 3, "case": "drawn", "added": 200, "known": 0}]}
+    )
+    upload: int = Field(description="The upload they came by.")
+    case: str = Field(description="Key of the case they are in.")
+    added: int
+    known: int = Field(description="Cells the project had already.")
 
 
 class FileOutcome(BaseModel):
