@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,10 +11,10 @@ import pytest
 from hemosight import packing
 from hemosight.bundle import Bundle
 from hemosight.engine import Engine
-from hemosight.errors import TooFewLabels
+from hemosight.errors import BadSplit, TooFewLabels
 from hemosight.images.catalog import Catalog
 from hemosight.images.preprocess import Preprocessing
-from hemosight.images.splits import hold_out
+from hemosight.images.splits import Split, hold_out
 from hemosight.network import Network
 from hemosight.study.material import Material, embed
 
@@ -97,6 +99,18 @@ def test_nothing_labelled_is_a_clear_error(drawn_catalog: Catalog, network: Netw
     unlabelled = Catalog(drawn_catalog.table.with_columns(label=pl.lit(None, pl.String)))
     with pytest.raises(TooFewLabels):
         embed(unlabelled, network)
+
+
+def test_measured_again_the_figures_are_the_same(packed: Bundle, embedded: Material) -> None:
+    blank = packed.with_figures({})
+    assert packing.measured(blank, embedded).manifest.figures == packed.manifest.figures
+    assert blank.manifest.figures == {}
+
+
+def test_a_bundle_is_not_measured_on_cells_it_was_labelled_with(packed: Bundle, embedded: Material) -> None:
+    other = replace(embedded, split=Split(rest=embedded.split.held, held=embedded.split.rest))
+    with pytest.raises(BadSplit, match="among its labelled cells"):
+        packing.measured(packed, other)
 
 
 def test_a_map_is_added_and_measured_on_cells_it_never_saw(packed: Bundle, embedded: Material) -> None:

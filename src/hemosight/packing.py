@@ -14,7 +14,7 @@ import polars as pl
 
 from hemosight.bundle import Bundle
 from hemosight.engine import Engine
-from hemosight.errors import TooFewLabels
+from hemosight.errors import BadSplit, TooFewLabels
 from hemosight.images.catalog import Catalog, Progress
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.sources import sources_of
@@ -56,10 +56,28 @@ def pack(
         sources=_provenance(embedded.catalog),
         commands=list(commands),
     )
+    return measured(bundle, embedded)
+
+
+def measured(bundle: Bundle, embedded: Material) -> Bundle:
+    """The same bundle with its figures measured anew: on the held-out cells, and on folds of the rest.
+
+    Raises :class:`~hemosight.errors.BadSplit` where the bundle has labels of held-out cells, and
+    :class:`~hemosight.errors.EncoderMismatch` where another encoder placed the cells.
+    """
+    bundle.space.require(embedded.embeddings.space)
     held = embedded.catalog.take(embedded.split.held)
+    known = sum(cell in bundle.support for cell in held.ids)
+    if known:
+        raise BadSplit(
+            expected="held-out cells that the bundle has no label of",
+            came=f"{known:,} of {len(held):,} that are among its labelled cells",
+            mend="Give the data, the share and the seed that it was packed with.",
+        )
     figures = measure(bundle, held, embedded.embeddings.take(embedded.split.held))
     figures["attributes"] = measure_attributes(bundle, embedded)
-    figures["label_efficiency"] = measure_label_efficiency(embedded, classifier)
+    facts = bundle.manifest.label_sets[CELL_TYPE]
+    figures["label_efficiency"] = measure_label_efficiency(embedded, facts.classifier)
     return bundle.with_figures(figures)
 
 

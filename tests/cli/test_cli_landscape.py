@@ -1,4 +1,4 @@
-"""`hemosight landscape` as its user types it."""
+"""`hemosight landscape` and `hemosight measure` as their user types them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typer.testing import CliRunner
 
 from hemosight.bundle import Bundle, load
 from hemosight.cli import app
+from hemosight.errors import BadSplit
+from hemosight.images import sources
+from hemosight.images.splits import hold_out
 
 
 def test_a_bundle_is_given_a_map_and_nothing_else_changes(
@@ -24,3 +27,32 @@ def test_a_bundle_is_given_a_map_and_nothing_else_changes(
     changed = {"files", "landscape"}
     assert after.manifest.model_dump(exclude=changed) == before.manifest.model_dump(exclude=changed)
     assert after.manifest.landscape["command"].startswith("hemosight")
+
+
+def test_figures_are_measured_and_nothing_else_changes(tiny_bundle: Bundle, drawn_smear: Path, tmp_path: Path) -> None:
+    """Of a bundle whose support is all of the smear: it is refused, for no cell was held out of it."""
+    whole = tiny_bundle.save(tmp_path / "whole.hemosight")
+    refused = CliRunner().invoke(app, ["measure", str(whole), "--data", str(drawn_smear)])
+    assert isinstance(refused.exception, BadSplit)
+    assert "among its labelled cells" in str(refused.exception)
+
+    catalog = sources.read(drawn_smear)
+    rest = [catalog.ids[row] for row in hold_out(catalog, 0.1, 0).rest]
+    packed = Bundle.pack(
+        name="tiny",
+        version="1",
+        encoder=tiny_bundle.encoder,
+        backbone="one convolution",
+        encoder_provenance={},
+        preprocessing=tiny_bundle.preprocessing,
+        support=tiny_bundle.support.take(tiny_bundle.support.embeddings.rows(rest)),
+    ).save(tmp_path / "packed.hemosight")
+    done = CliRunner().invoke(app, ["measure", str(packed), "--data", str(drawn_smear)])
+    assert done.exit_code == 0, done.output
+    assert load(packed).manifest.figures == {}, "shown only"
+    done = CliRunner().invoke(app, ["measure", str(packed), "--data", str(drawn_smear), "--out", str(packed)])
+    assert done.exit_code == 0, done.output
+    after = load(packed).manifest.figures
+    assert f"{after['held_out']['cells']} cells, macro-F1 {after['held_out']['macro_f1']['value']:.4f}" in done.output
+    assert after["held_out"]["reliability"]
+    assert after["label_efficiency"]

@@ -11,7 +11,7 @@ import torch
 from hemosight.bundle import Bundle
 from hemosight.encoder import bundled
 from hemosight.encoder.backbones import Encoder, create
-from hemosight.encoder.export import export
+from hemosight.encoder.export import export, exported, parity
 from hemosight.errors import WeightsMissing
 from hemosight.images.preprocess import Preprocessing
 from hemosight.network import Network
@@ -49,7 +49,7 @@ def bundle_file(trained: Encoder, tmp_path_factory: pytest.TempPathFactory) -> P
         version="1",
         encoder=data,
         backbone=SMALL,
-        encoder_provenance={},
+        encoder_provenance={"weights": "drawn by lot", "turns": 4},
         preprocessing=preprocessing,
         support=support,
     )
@@ -70,6 +70,16 @@ def test_every_tensor_but_the_counts_comes_out_of_the_bundle(trained: Encoder, b
     expected = {name for name in trained.state_dict() if not name.endswith("num_batches_tracked")}
     assert set(found) == expected
     assert all(tensor.dtype == torch.float32 for tensor in found.values())
+
+
+def test_exported_again_it_keeps_its_road_and_its_provenance(trained: Encoder, bundle_file: Path) -> None:
+    made = exported(backbone=SMALL, weights=str(bundle_file), turns=2)
+    assert made.preprocessing == Preprocessing(size=SIDE)
+    assert made.provenance == {"weights": "drawn by lot", "trained_size": SIDE, "turns": 2}
+    assert parity(trained, made.network, SIDE, turns=2) < 0.05
+    larger = exported(backbone=SMALL, weights=str(bundle_file), size=2 * SIDE)
+    assert larger.preprocessing == Preprocessing(size=2 * SIDE)
+    assert larger.provenance["trained_size"] == SIDE
 
 
 def test_a_folder_is_a_bundle_too(bundle_file: Path, tmp_path: Path) -> None:

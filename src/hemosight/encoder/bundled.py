@@ -30,6 +30,11 @@ def is_bundle(weights: str) -> bool:
     return weights == SHIPPED or path.suffix == bundle.SUFFIX or (path / "manifest.json").is_file()
 
 
+def read(weights: str) -> bundle.Bundle:
+    """The bundle these weights name; raises what :func:`hemosight.bundle.load` raises."""
+    return bundle.load(None if weights == SHIPPED else weights)
+
+
 def state(weights: str, backbone: str) -> dict[str, Tensor]:
     """A bundle's weights as the state of an :class:`~hemosight.encoder.backbones.Encoder`, single precision.
 
@@ -37,7 +42,7 @@ def state(weights: str, backbone: str) -> dict[str, Tensor]:
     :class:`~hemosight.errors.WeightsMissing` where the bundle's backbone is another, and what
     :func:`hemosight.bundle.load` raises.
     """
-    loaded = bundle.load(None if weights == SHIPPED else weights)
+    loaded = read(weights)
     if loaded.manifest.backbone != backbone:
         raise WeightsMissing(weights=weights, backbone=backbone, reason=f"a bundle of {loaded.manifest.backbone}")
     found = {}

@@ -18,6 +18,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from hemosight.encoder import bundled
 from hemosight.encoder.backbones import DEFAULT_BACKBONE, Encoder, create, load
 from hemosight.errors import ParityFailed
 from hemosight.images.preprocess import Preprocessing
@@ -160,9 +161,9 @@ def exported(
     run
         Its losses, where it kept them, become part of the provenance.
     backbone, weights
-        Count only where no ``run`` is given.
+        Count only where no ``run`` is given. Weights of a bundle bring its preprocessing and provenance.
     size
-        Side of the network's input in pixels; what the run was trained at where None, or 224 without a run. A
+        Side of the network's input in pixels; the run's or the bundle's own where None, or 224 without either. A
         convolutional network reads best somewhat above the size it was trained at (Touvron et al. 2019, "Fixing the
         train-test resolution discrepancy").
     turns
@@ -177,8 +178,16 @@ def exported(
             provenance["training"] = losses
         return Exported(network, preprocessing, facts.backbone, provenance)
     encoder = create(backbone, weights).eval()
-    preprocessing = Preprocessing(size=size or 224)
-    provenance: dict[str, object] = {"weights": weights, "trained": "not on blood cells", "turns": turns}
+    provenance: dict[str, object]
+    if bundled.is_bundle(weights):
+        # Its encoder brings its own road for pixels, and where it comes from.
+        manifest = bundled.read(weights).manifest
+        own = Preprocessing(**manifest.preprocessing)
+        preprocessing = replace(own, size=size or own.size)
+        provenance = {"trained_size": own.size, **manifest.encoder_provenance, "turns": turns}
+    else:
+        preprocessing = Preprocessing(size=size or 224)
+        provenance = {"weights": weights, "trained": "not on blood cells", "turns": turns}
     network = export(encoder, preprocessing.size, half_weights=True, turns=turns)
     return Exported(network, preprocessing, backbone, provenance)
 
