@@ -9,11 +9,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
+from hemosight.images.synthetic import DrawnCell, slide
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import NAME, embedded
 
@@ -85,6 +87,15 @@ def module_database(new_database: MakeDatabase) -> Iterator[Database]:
     """A migrated database that the tests of a module share."""
     with new_database() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def quickly_drawn() -> Iterator[None]:
+    """Cells are drawn in a thousandth of the time: here it matters what is asked, not what is seen."""
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slide, "draw_cell", lambda label, *_, **__: DrawnCell(pixels, label, {}))
+        yield
 
 
 def _of(dsn: str, name: str) -> str:

@@ -9,10 +9,13 @@ from sqlalchemy import select, text
 
 from hemosight.bundle import Bundle
 from hemosight.images.synthetic import draw_slide
+from hemosight.service.bundles import Shelf
+from hemosight.service.schemas.uploads import NewDrawing
 from hemosight.service.storage import uploads
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, Case, Image, Picture
+from hemosight.service.storage.tables import AuditRow, Case, Image, Picture, Project
 from hemosight.service.uploads import Intake
+from hemosight.service.worker import Reader
 
 
 @pytest.fixture
@@ -62,6 +65,19 @@ def test_the_same_cells_are_known_and_more_extend_them(ada: Visitor, project: st
     assert (more["added"], more["known"]) == (2, 3)
 
 
+def test_drawn_cells_are_read_as_others_are(
+    database: Database, tiny_bundle: Bundle, ada: Visitor, project: str
+) -> None:
+    upload = draw(ada, project, 4)["upload"]
+    with database.session() as session:
+        bundle = session.scalars(select(Project.bundle_id)).one()
+        images = list(session.scalars(select(Image.id)))
+    reader = Reader(database, Shelf(tiny_bundle, threads=1).engine, bundle, "one")
+    assert reader.read(int(project.rpartition("/")[2]), images) == 4
+    shown = ada.get(f"{project}/uploads/{upload}").json()
+    assert {key: shown[key] for key in ("read", "refused", "waiting")} == {"read": 4, "refused": 0, "waiting": 0}
+
+
 def test_cancelling_ends_the_drawing(
     database: Database, ada: Visitor, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +97,27 @@ def test_cancelling_ends_the_drawing(
     assert ada.get(f"{project}/uploads/1").json()["total"] == 8
 
 
-@pytest.mark.parametrize("wrong", [{}, {"count": 0}, {"count": 501}, {"count": 1, "seed": -1}, {"count": 1, "x": 1}])
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"count": 501}, {"count": 1, "seed": -1}, {"count": 1, "x": 1}])
 def test_other_wishes_are_refused(ada: Visitor, project: str, wrong: dict[str, int]) -> None:
     assert ada.post(f"{project}/drawn", json=wrong).status_code == 422
+
+
+def test_too_many_are_refused_with_the_most_that_are_drawn(ada: Visitor, project: str) -> None:
+    answer = ada.post(f"{project}/drawn", json={"count": 501})
+    assert answer.status_code == 422
+    assert "count" in answer.text
+    assert "500" in answer.text
+
+
+def test_two_hundred_cells_are_drawn_unless_said_otherwise() -> None:
+    wanted = NewDrawing.model_validate({})
+    assert (wanted.count, wanted.seed) == (200, 0)
+
+
+def test_only_who_reviews_has_cells_drawn(database: Database, app: FastAPI, ada: Visitor, project: str) -> None:
+    viewer = add_user(database, "vera")
+    add_user(database, "olga")
+    assert ada.put(f"{project}/members/{viewer}", json={"role": "viewer"}).status_code == 200
+    for visitor, status in ((browser(app, "vera"), 403), (browser(app, "olga"), 404), (Visitor(app), 401)):
+        assert visitor.post(f"{project}/drawn", json={"count": 1}).status_code == status
+    assert ada.get(project).json()["images"] == 0

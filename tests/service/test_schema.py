@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import schemathesis
 from fastapi import FastAPI
@@ -20,11 +18,11 @@ from schemathesis import GenerationMode, checks
 from sqlalchemy import text
 
 from hemosight.bundle import Bundle
-from hemosight.images.synthetic import DrawnCell, slide
 from hemosight.service.app import create_app
 from hemosight.service.settings import defaults
 from hemosight.service.storage.database import Database
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
 ENDLESS = {"listen"}
 """Streams without an end, which a question-and-answer test cannot ask."""
 EXAMPLES = 10
@@ -41,15 +39,6 @@ def app(module_database: Database, tiny_bundle: Bundle) -> FastAPI:
     browser(made, "root").post("/projects", json={"name": "Slides"})
     _PLACE["token"] = program(made, root).headers["Authorization"]
     return made
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly_drawn() -> Iterator[None]:
-    """Cells are drawn in a thousandth of the time: here it matters what is asked, not what is seen."""
-    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slide, "draw_cell", lambda label, *_, **__: DrawnCell(pixels, label, {}))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from hemosight.service.app import API
 from hemosight.service.security.csrf import SAFE
 from hemosight.service.storage.database import Database
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
 STRANGERS = {"get_session", "sign_in", "first_run", "healthz", "readyz"}
 """What answers anybody."""
 ACCOUNTS = {"sign_out", "list_projects", "create_project"}

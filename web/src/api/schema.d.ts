@@ -2146,6 +2146,7 @@ export interface components {
             /**
              * Count
              * @description How many, in the shares of a smear.
+             * @default 200
              */
             count: number;
             /**

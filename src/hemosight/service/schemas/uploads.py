@@ -31,7 +31,7 @@ class NewDrawing(BaseModel):
     """Which drawn cells are wanted."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"count": 200, "seed": 0}]})
-    count: int = Field(ge=1, le=MOST_DRAWN, description="How many, in the shares of a smear.")
+    count: int = Field(200, ge=1, le=MOST_DRAWN, description="How many, in the shares of a smear.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="The same cells for the same seed; more extend fewer.")
 
 
