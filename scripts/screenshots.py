@@ -28,7 +28,12 @@ from running import PAGE, QUIET, chromium  # noqa: E402
 
 OUT = ROOT / "docs" / "screens"
 SIZE: ViewportSize = {"width": 1280, "height": 820}
-MOST = 150_000
+PICTURES = """() => [...document.images].every((picture) => {
+  const { top, bottom } = picture.getBoundingClientRect();
+  return picture.complete || bottom < 0 || top > innerHeight;
+})"""
+"""Whether every picture in sight has come."""
+MOST = 400_000
 """Bytes of a picture."""
 
 
@@ -51,6 +56,7 @@ def main() -> None:
             for name, act in SCREENS.items():
                 act(page, f"/projects/{project}")
                 page.wait_for_timeout(900)
+                page.wait_for_function(PICTURES)
                 _keep(page.screenshot(), OUT / f"{name}-{scheme}.png")
             context.close()
         browser.close()

@@ -143,6 +143,7 @@ export function efficiencyFigure(points: EfficiencyPoint[]): Figure {
   });
 }
 
+/** No line joins the bins: one of a single cell would draw the eye as much as one of hundreds. */
 export function calibrationFigure(bins: Bin[]): Figure {
   const domain = [0, 1];
   const x = { type: "quantitative", title: "how sure the model was", scale: { domain }, axis: { format: ".0%" } };
@@ -158,11 +159,6 @@ export function calibrationFigure(bins: Bin[]): Figure {
         },
         mark: { type: "line", color: inks.strong, strokeWidth: 1, strokeDash: [4, 4] },
         encoding: { x: { ...x, field: "at" }, y: { ...y, field: "right" } },
-      },
-      {
-        data: { values: bins },
-        mark: { type: "line", point: false, strokeWidth: 1.5 },
-        encoding: { x: { ...x, field: "confidence" }, y: { ...y, field: "accuracy" } },
       },
       {
         data: { values: bins },
