@@ -19,6 +19,7 @@ import {
   type Model as Facts,
   inOrder,
   plain,
+  trainingOf,
 } from "./facts";
 import {
   attributesFigure,
@@ -262,9 +263,11 @@ function ReferenceMap() {
 }
 
 function Provenance({ bundle }: { bundle: Facts["bundle"] }) {
+  const trained = trainingOf(bundle.provenance);
   return (
     <section>
       <h2>Where it comes from</h2>
+      {trained && <p>{trained}</p>}
       <ul className="model-sources">
         {bundle.sources.map((source) => (
           <li key={source.name}>

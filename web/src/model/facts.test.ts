@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { attributesOf, calibrationOf, confusionOf, countsOf, inOrder, type Model } from "./facts";
+import { attributesOf, calibrationOf, confusionOf, countsOf, inOrder, type Model, trainingOf } from "./facts";
 
 const marks = ["ig", "blast"].map((name) => ({ name, title: name, key: name[0]!, light: "#000000", dark: "#ffffff" }));
 const model = {
@@ -46,4 +46,19 @@ test("calibration is drawn where its bins were kept", () => {
   expect(calibrationOf({ ...model, calibration: null })).toEqual([]);
   const bins = [{ confidence: 0.95, accuracy: 0.97, cells: 40 }];
   expect(calibrationOf({ ...model, calibration: { error: 0.02, bins } })).toEqual(bins);
+});
+
+test("how training ended is told of a run that says so", () => {
+  const run = {
+    data: { train: 6833, validation: 360 },
+    results: { epoch: 14, step: 994, val_loss: 0.41023, knn: 0.86944 },
+  };
+  expect(trainingOf(run)).toBe(
+    "Its encoder saw 6,833 crops, no label, in 14 epochs of training (994 steps). On 360 crops kept aside the loss was " +
+      "0.410 at the end, and nearest neighbours named 86.9% of types.",
+  );
+  expect(trainingOf({ ...run, results: { epoch: 14, step: 994 } })).toBe(
+    "Its encoder saw 6,833 crops, no label, in 14 epochs of training (994 steps).",
+  );
+  expect(trainingOf({ weights: "imagenet", trained: "not on blood cells" })).toBeNull();
 });

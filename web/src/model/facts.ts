@@ -120,3 +120,25 @@ export function attributesOf(model: Model): ({ name: string } & Interval)[] {
 export function plain(name: string): string {
   return name.replaceAll("_", " ");
 }
+
+interface Run {
+  data?: { train?: number; validation?: number };
+  results?: { epoch?: number; step?: number; val_loss?: number; knn?: number };
+}
+
+/** How the encoder's training ended, as far as its run says; null of an encoder that was taken as it came. */
+export function trainingOf(provenance: Record<string, unknown>): string | null {
+  const { data, results } = provenance as Run;
+  if (!data?.train || !results?.epoch || !results.step) return null;
+  const count = (n: number) => n.toLocaleString("en");
+  const watched = data.validation ? `On ${count(data.validation)} crops kept aside` : "On crops kept aside";
+  const ended = [
+    results.val_loss === undefined ? "" : `the loss was ${results.val_loss.toFixed(3)} at the end`,
+    results.knn === undefined ? "" : `nearest neighbours named ${(100 * results.knn).toFixed(1)}% of types`,
+  ].filter(Boolean);
+  return [
+    `Its encoder saw ${count(data.train)} crops, no label, in ${count(results.epoch)} epochs of training `,
+    `(${count(results.step)} steps).`,
+    ended.length ? ` ${watched} ${ended.join(", and ")}.` : "",
+  ].join("");
+}
