@@ -164,8 +164,8 @@ def exported(
         Count only where no ``run`` is given. Weights of a bundle bring its preprocessing and provenance.
     size
         Side of the network's input in pixels; the run's or the bundle's own where None, or 224 without either. A
-        convolutional network reads best somewhat above the size it was trained at (Touvron et al. 2019, "Fixing the
-        train-test resolution discrepancy").
+        convolutional network often reads a little better above the size it was trained at (Touvron et al. 2019,
+        "Fixing the train-test resolution discrepancy").
     turns
         As for :func:`export`.
     """
@@ -181,10 +181,10 @@ def exported(
     provenance: dict[str, object]
     if bundled.is_bundle(weights):
         # Its encoder brings its own road for pixels, and where it comes from.
-        manifest = bundled.read(weights).manifest
-        own = Preprocessing(**manifest.preprocessing)
+        packed = bundled.read(weights)
+        own = packed.preprocessing
         preprocessing = replace(own, size=size or own.size)
-        provenance = {"trained_size": own.size, **manifest.encoder_provenance, "turns": turns}
+        provenance = {"trained_size": own.size, **packed.manifest.encoder_provenance, "turns": turns}
     else:
         preprocessing = Preprocessing(size=size or 224)
         provenance = {"weights": weights, "trained": "not on blood cells", "turns": turns}

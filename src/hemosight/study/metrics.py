@@ -92,7 +92,7 @@ def calibration_error(probabilities: NDArray[np.float64], correct: NDArray[np.bo
 
     ``probabilities`` is each cell's highest probability, ``correct`` whether its label was right (Guo et al. 2017).
     """
-    bins = np.clip((probabilities * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
+    bins = _bins(probabilities)
     gaps = np.bincount(bins, probabilities - correct, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / max(len(bins), 1))
 
@@ -102,7 +102,7 @@ def reliability(probabilities: NDArray[np.float64], correct: NDArray[np.bool_]) 
 
     Keys: ``cells``, their mean ``confidence``, and ``accuracy``, the share of them that was right.
     """
-    bins = np.clip((probabilities * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
+    bins = _bins(probabilities)
     return [
         {
             "cells": int((bins == k).sum()),
@@ -139,3 +139,8 @@ def accuracies(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
 def _interval(value: float, resampled: NDArray[np.float64]) -> Interval:
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Interval(float(value), float(low), float(high))
+
+
+def _bins(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The bin of confidence that each cell falls into."""
+    return np.clip((probabilities * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
