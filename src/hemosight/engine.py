@@ -173,11 +173,13 @@ class Engine:
         """
         pixels = self.network.open(crop)
         features, vectors = self.network.maps(self.network.preprocessing(pixels, scale)[None])
+        surrogate = self.network.surrogate
         if like is not None:
-            heat = explain.likeness_heat(features[0], like)
+            heat = explain.likeness_heat(features[0], like, surrogate=surrogate)
         else:
             reader = reader or self._reader(label_set, support)[0]
-            heat = explain.class_heat(features[0], reader, label or str(reader.predict(vectors)[0]), vectors[0])
+            label = label or str(reader.predict(vectors)[0])
+            heat = explain.class_heat(features[0], reader, label, vectors[0], surrogate)
         height, width, _ = pixels.shape
         return explain.onto_crop(heat, height, width, crop=self.network.preprocessing.crop, scale=scale)
 

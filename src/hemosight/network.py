@@ -85,12 +85,23 @@ class Network:
         """Length of a vector."""
         return int(self._session.get_outputs()[1].shape[1])
 
+    @cached_property
+    def surrogate(self) -> NDArray[np.float32] | None:
+        """From the average of the last map, and a one, nearly to the vector before it is brought to unit length.
+
+        (channels + 1) x dimensions; None where the vector is that average itself.
+        """
+        if "surrogate" not in [output.name for output in self._session.get_outputs()]:
+            return None
+        nothing = np.zeros((1, self.preprocessing.size, self.preprocessing.size, 3), np.uint8)
+        return np.asarray(self._session.run(["surrogate"], {"pixels": nothing})[0])
+
     def vectors(self, pixels: Pixels) -> Vectors:
         """Prepared pixels (uint8, N x size x size x 3) -> unit vectors, N x dimensions."""
         return np.asarray(self._session.run(["embedding"], {"pixels": pixels})[0])
 
     def maps(self, pixels: Pixels) -> tuple[NDArray[np.float32], Vectors]:
-        """Prepared pixels -> the last feature maps (N x dimensions x h x w) and the vectors."""
+        """Prepared pixels -> the last feature maps (N x channels x h x w) and the vectors."""
         features, vectors = self._session.run(["features", "embedding"], {"pixels": pixels})
         return np.asarray(features), np.asarray(vectors)
 

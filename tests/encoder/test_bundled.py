@@ -82,6 +82,35 @@ def test_exported_again_it_keeps_its_road_and_its_provenance(trained: Encoder, b
     assert larger.provenance["trained_size"] == SIDE
 
 
+def test_a_readout_stays_behind(trained: Encoder, bundle_file: Path, tmp_path: Path) -> None:
+    """What a bundle reads from all levels does not keep it from being trained on, nor from being read again."""
+    from hemosight.bundle import load
+    from hemosight.encoder import readout
+
+    read = create(SMALL, weights=str(bundle_file)).eval()
+    pictures = np.random.default_rng(6).integers(0, 256, (8, 96, 96, 3), dtype=np.uint8)
+    read.readout = readout.fit(read, pictures, size=SIDE)
+    packed = load(bundle_file)
+    data = export(read, SIDE, half_weights=True, turns=4)
+    space = Network(data, packed.preprocessing, threads=1).embed(
+        list(np.random.default_rng(5).integers(0, 256, (4, 224, 224, 3), dtype=np.uint8))
+    )
+    again = Bundle.pack(
+        name="levels",
+        version="1",
+        encoder=data,
+        backbone=SMALL,
+        encoder_provenance={"readout": {"levels": "all"}},
+        preprocessing=packed.preprocessing,
+        support=SupportSet(space, {CELL_TYPE: ("blast", "blast", "ig", "ig")}),
+    ).save(tmp_path / "levels.hemosight")
+    assert set(bundled.state(str(again), SMALL)) == set(bundled.state(str(bundle_file), SMALL))
+    onwards = create(SMALL, weights=str(again))
+    assert onwards.readout is None
+    assert onwards.dim == trained.dim
+    assert "readout" not in exported(backbone=SMALL, weights=str(again)).provenance
+
+
 def test_a_folder_is_a_bundle_too(bundle_file: Path, tmp_path: Path) -> None:
     from hemosight.bundle import load
 

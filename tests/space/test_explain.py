@@ -98,6 +98,26 @@ def test_it_equals_autograd(label: str) -> None:
     assert heat == pytest.approx(_by_autograd(again, again.grad), abs=1e-4)
 
 
+@pytest.mark.train
+def test_through_a_surrogate_it_equals_autograd() -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(8)
+    reader, features, surrogate = _reader(), _features(dim=20), rng.normal(size=(21, DIM)).astype(np.float32)
+    maps = torch.from_numpy(features)[None].double().requires_grad_()
+    behind = torch.from_numpy(surrogate).double()
+    point = maps.mean(dim=(2, 3))[0] @ behind[:-1] + behind[-1]
+    scores = reader.slope * (point / point.norm() @ torch.from_numpy(reader.weight) + torch.from_numpy(reader.bias))
+    (scores[1] - torch.logsumexp(scores[[0, 2, 3]], 0)).backward()
+    heat = explain.class_heat(features, reader, "type 1", point.detach().numpy(), surrogate)
+    assert heat == pytest.approx(_by_autograd(maps, maps.grad), abs=1e-4)
+
+    like, unlike = (row / np.linalg.norm(row) for row in rng.normal(size=(2, DIM)))
+    again = maps.detach().clone().requires_grad_()
+    ((again.mean(dim=(2, 3))[0] @ behind[:-1] + behind[-1]) @ torch.from_numpy(like - unlike)).backward()
+    heat = explain.likeness_heat(features, like, unlike, surrogate)
+    assert heat == pytest.approx(_by_autograd(again, again.grad), abs=1e-4)
+
+
 def _by_autograd(maps, gradient) -> NDArray[np.float64]:
     g, a = gradient[0], maps.detach()[0]
     alpha = g**2 / (2 * g**2 + g**3 * a.sum(dim=(1, 2), keepdim=True)).where(g != 0, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,14 @@ import typer
 
 from hemosight.cli.progress import bars
 from hemosight.cli.typed import typed
+
+
+class Levels(StrEnum):
+    """Which levels of a network become an embedding."""
+
+    ALL = "all"
+    LAST = "last"
+
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of crops or of data sets, or a catalog.")]
 
@@ -59,6 +68,9 @@ def pack(
     turns: Annotated[
         int, typer.Option("--turns", help="Quarter turns of each crop that its embedding averages: 1, 2 or 4.")
     ] = 1,
+    levels: Annotated[
+        Levels, typer.Option("--levels", help="What is read: all levels of the network, or the last as in the paper.")
+    ] = Levels.ALL,
     name: Annotated[str, typer.Option("--name", help="What the bundle is called.")] = "unnamed",
     version: Annotated[str, typer.Option("--version", help="Its version.")] = "1",
     classifier: Annotated[str, typer.Option("--classifier", help="discriminant, svm (the paper's) or logistic.")] = (
@@ -77,6 +89,7 @@ def pack(
     if turns not in (1, 2, 4):
         raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
     from hemosight.images import sources
+    from hemosight.images.splits import hold_out as split
     from hemosight.network import Network
     from hemosight.study.material import embed as embed_cells
 
@@ -85,15 +98,25 @@ def pack(
     except ImportError as error:
         raise TrainingExtraMissing(package=error.name) from error
 
-    with bars("reading", "embedding") as (say, (reading, embedding)):
+    with bars("reading", "reading out", "embedding") as (say, (reading, reading_out, embedding)):
+        catalog = sources.read(data, progress=reading)
+        cells = catalog.take(split(catalog, hold_out, seed).rest).readable() if levels is Levels.ALL else None
         say("exporting the encoder")
-        made = exported(encoder, backbone=backbone, weights=weights, size=size, turns=turns)
+        made = exported(
+            encoder,
+            backbone=backbone,
+            weights=weights,
+            size=size,
+            turns=turns,
+            cells=cells,
+            seed=seed,
+            progress=reading_out,
+        )
         network = Network(made.network, made.preprocessing)
         provenance, commands = dict(made.provenance), [" ".join(typed(["hemosight", *sys.argv[1:]]))]
         if isinstance(trained := provenance.get("command"), list):
             provenance["command"] = typed(trained)
             commands.insert(0, " ".join(provenance["command"]))
-        catalog = sources.read(data, progress=reading)
         embedded = embed_cells(catalog, network, fraction=hold_out, seed=seed, progress=embedding)
         say(f"fitting {classifier} on {len(embedded.split.rest):,} cells")
         bundle = packing.pack(

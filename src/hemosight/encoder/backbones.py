@@ -1,5 +1,8 @@
 """Backbones by name: a timm network, global average pooling, dropout while training, L2 norm.
 
+Once it is trained, an encoder may be given a readout of all its levels instead of the average of the last one
+(:mod:`hemosight.encoder.readout`).
+
 The paper's is ``tf_efficientnetv2_b0``. ``tf_efficientnet_lite0`` is the one whose ImageNet weights come inside a
 Python package, so that it starts from real weights where no model hub can be reached.
 """
@@ -17,6 +20,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from hemosight.encoder import bundled
+from hemosight.encoder.readout import Levels, Readout, describe, levels_of
 from hemosight.errors import TrainingExtraMissing, UnknownName, WeightsMissing
 from hemosight.images.preprocess import Preprocessing
 
@@ -44,6 +48,7 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.network = network
         self.dropout = nn.Dropout(dropout)
+        self.readout: Readout | None = None
         means, deviations = _rescaling(backbone, network)
         self.register_buffer("mean", torch.tensor(means).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviations).view(1, 3, 1, 1), persistent=False)
@@ -51,11 +56,20 @@ class Encoder(nn.Module):
     @property
     def dim(self) -> int:
         """Length of an embedding."""
+        if self.readout is not None:
+            return self.readout.dim
         return int(self.network.num_features)  # pyright: ignore[reportArgumentType] -- timm states it untyped
 
     def features(self, pixels: Tensor) -> Tensor:
         """The last feature map, ``[N, dim, h, w]``, after the last activation."""
-        return self.network((pixels.to(self.mean.dtype) - self.mean) / self.deviation)
+        return self.network(self._rescaled(pixels))
+
+    def levels(self, pixels: Tensor) -> tuple[Tensor, Levels]:
+        """The last feature map, and the maps of every level that a readout looks at."""
+        return levels_of(self.network, self._rescaled(pixels))
+
+    def _rescaled(self, pixels: Tensor) -> Tensor:
+        return (pixels.to(self.mean.dtype) - self.mean) / self.deviation
 
     def pool(self, features: Tensor) -> Tensor:
         """Feature maps -> unit vectors, ``[N, dim]``."""
@@ -63,7 +77,9 @@ class Encoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels -> unit vectors, ``[N, dim]``."""
-        return self.pool(self.features(pixels))
+        if self.readout is None:
+            return self.pool(self.features(pixels))
+        return nn.functional.normalize(self.readout(describe(self.levels(pixels)[1])), dim=1)
 
 
 def create(name: str = DEFAULT_BACKBONE, weights: str = "imagenet", dropout: float = 0.0) -> Encoder:

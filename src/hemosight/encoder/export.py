@@ -1,7 +1,8 @@
 """A torch encoder -> one ONNX file that reads crops anywhere, without torch.
 
 The exported network takes ``pixels`` (uint8, ``[N, size, size, 3]``, as the one road for pixels leaves them) and
-returns ``features`` (the last feature map, ``[N, dim, h, w]``) and ``embedding`` (unit vectors, ``[N, dim]``).
+returns ``features`` (the last feature map, ``[N, L, h, w]``; the mean over turns, turned back) and ``embedding`` (unit
+vectors, ``[N, dim]``). With a readout it also states the readout's ``surrogate``, ``[L + 1, dim]``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from torch import Tensor, nn
 
 from hemosight.encoder import bundled
 from hemosight.encoder.backbones import DEFAULT_BACKBONE, Encoder, create, load
+from hemosight.encoder.readout import CELLS, STRENGTH, describe, fit_on
 from hemosight.errors import ParityFailed
+from hemosight.images.catalog import Catalog, Progress
 from hemosight.images.preprocess import Preprocessing
 
 PARITY = 1e-4
@@ -35,16 +38,19 @@ class _Exported(nn.Module):
         self.encoder = encoder
         self.turns = turns
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         upright = pixels.permute(0, 3, 1, 2)
-        features = self.encoder.features(upright)
-        # A slide has no upright: the mean over quarter turns is nearer to the cell than any one of them. The mean of
-        # pooled maps is the pooled mean, so the turned maps need not be turned back.
-        turned = [
-            self.encoder.features(torch.rot90(upright, 4 // self.turns * k, (2, 3))) for k in range(1, self.turns)
-        ]
-        pooled = torch.stack([part.mean(dim=(2, 3)) for part in (features, *turned)]).mean(dim=0)
-        return features, nn.functional.normalize(pooled, dim=1)
+        # A slide has no upright: the mean over quarter turns is nearer to the cell than any one of them.
+        quarters = [4 // self.turns * k for k in range(self.turns)]
+        seen = [self.encoder.levels(torch.rot90(upright, quarter, (2, 3))) for quarter in quarters]
+        turned_back = [torch.rot90(last, -quarter, (2, 3)) for (last, _), quarter in zip(seen, quarters, strict=True)]
+        features = torch.stack(turned_back).mean(dim=0)
+        readout = self.encoder.readout
+        if readout is None:
+            return features, nn.functional.normalize(features.mean(dim=(2, 3)), dim=1)
+        point = readout(torch.stack([describe(levels) for _, levels in seen]).mean(dim=0))
+        # Written as a sum, for an exporter that may leave out an output which depends on no input.
+        return features, nn.functional.normalize(point, dim=1), readout.surrogate + 0.0
 
 
 def export(
@@ -61,7 +67,7 @@ def export(
         arithmetic stays in single precision. Parity is proven before the rounding.
     turns
         1, 2 or 4 quarter turns of the crop whose pooled features are averaged into the embedding; as many times the
-        work. The feature map is that of the crop as it came.
+        work. The feature map is the mean of the turned maps, turned back. A readout must have been fitted for as many.
 
     Raises :class:`~hemosight.errors.ParityFailed` when any output differs by more than 1e-4 (of the map's own
     largest value for the feature map, absolutely for the embedding).
@@ -74,7 +80,7 @@ def export(
             module,
             (example,),
             input_names=["pixels"],
-            output_names=["features", "embedding"],
+            output_names=["features", "embedding", *([] if encoder.readout is None else ["surrogate"])],
             dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
             dynamo=True,
             verbose=False,
@@ -97,7 +103,9 @@ def parity(encoder: Encoder, data: bytes, size: int, batch: int = 3, seed: int =
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     features, embedding = (np.asarray(array) for array in session.run(["features", "embedding"], {"pixels": pixels}))
     with torch.no_grad():
-        expected_features, expected = (t.numpy() for t in _Exported(encoder, turns).eval()(torch.from_numpy(pixels)))
+        expected_features, expected, *_ = (
+            t.numpy() for t in _Exported(encoder, turns).eval()(torch.from_numpy(pixels))
+        )
     scale = max(1.0, float(np.abs(expected_features).max()))
     return max(float(np.abs(features - expected_features).max()) / scale, float(np.abs(embedding - expected).max()))
 
@@ -107,7 +115,8 @@ def store_half(data: bytes) -> bytes:
     model = onnx.load_from_string(data)
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or int(np.prod(tensor.dims)) < 1024:
+        # Biases, means and deviations are few, and what is subtracted must keep its digits.
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2 or int(np.prod(tensor.dims)) < 1024:
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}.half"))
@@ -153,6 +162,9 @@ def exported(
     weights: str = "imagenet",
     size: int | None = None,
     turns: int = 1,
+    cells: Catalog | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Exported:
     """Export a trained encoder's run folder, or a backbone with the weights it starts from.
 
@@ -168,26 +180,36 @@ def exported(
         "Fixing the train-test resolution discrepancy").
     turns
         As for :func:`export`.
+    cells
+        A readout of all levels is fitted on them, without their labels; where None, the embedding is the average of
+        the last feature map, as in the paper.
+    seed, progress
+        Of fitting the readout (:func:`hemosight.encoder.readout.fit_on`).
     """
+    provenance: dict[str, object]
     if run is not None:
         encoder, facts = load(run)
+        backbone = facts.backbone
         preprocessing = replace(facts.preprocessing, size=size or facts.preprocessing.size)
-        network = export(encoder, preprocessing.size, half_weights=True, turns=turns)
         provenance = {**facts.provenance, "turns": turns, "trained_size": facts.preprocessing.size}
         if losses := losses_of(Path(run)):
             provenance["training"] = losses
-        return Exported(network, preprocessing, facts.backbone, provenance)
-    encoder = create(backbone, weights).eval()
-    provenance: dict[str, object]
-    if bundled.is_bundle(weights):
-        # Its encoder brings its own road for pixels, and where it comes from.
-        packed = bundled.read(weights)
-        own = packed.preprocessing
-        preprocessing = replace(own, size=size or own.size)
-        provenance = {"trained_size": own.size, **packed.manifest.encoder_provenance, "turns": turns}
     else:
-        preprocessing = Preprocessing(size=size or 224)
-        provenance = {"weights": weights, "trained": "not on blood cells", "turns": turns}
+        encoder = create(backbone, weights).eval()
+        if bundled.is_bundle(weights):
+            # Its encoder brings its own road for pixels, and where it comes from.
+            packed = bundled.read(weights)
+            own = packed.preprocessing
+            preprocessing = replace(own, size=size or own.size)
+            provenance = {"trained_size": own.size, **packed.manifest.encoder_provenance, "turns": turns}
+            provenance.pop("readout", None)  # it is fitted anew, or there is none
+        else:
+            preprocessing = Preprocessing(size=size or 224)
+            provenance = {"weights": weights, "trained": "not on blood cells", "turns": turns}
+    if cells is not None:
+        encoder.readout = fit_on(encoder, cells, preprocessing, turns=turns, seed=seed, progress=progress)
+        used = min(len(set(cells.ids)), CELLS)
+        provenance["readout"] = {"levels": "all", "strength": STRENGTH, "cells": used, "seed": seed}
     network = export(encoder, preprocessing.size, half_weights=True, turns=turns)
     return Exported(network, preprocessing, backbone, provenance)
 

@@ -122,24 +122,13 @@ class PretrainConfig(BaseModel):
         if rest or (self.field - self.crop) % 2 or (side - self.size) % 2:
             raise ValueError(
                 f"field * size / crop must be a whole number, as far from size as field is from crop, in even steps: "
-                f"{self.field} * {self.size} / {self.crop}; try field={self._nearest_field()}"
+                f"{self.field} * {self.size} / {self.crop}; try field={nearest_field(self.crop, self.size)}"
             )
         if self.batch % self.micro_batches:
             raise ValueError(f"batch ({self.batch}) must divide by micro_batches ({self.micro_batches})")
         if (self.early_stopping or self.schedule == "plateau" or self.keep == "best") and self.validation == 0:
             raise ValueError("validation=0 leaves nothing to stop, step down or choose by")
         return self
-
-    def _nearest_field(self) -> int:
-        """The least field that fits and still fills the corners of a rotated view."""
-        side = self.size
-        while (
-            side * side < 2 * self.size**2
-            or side * self.crop % self.size
-            or (side * self.crop // self.size - self.crop) % 2
-        ):
-            side += 2
-        return side * self.crop // self.size
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -150,6 +139,14 @@ class PretrainConfig(BaseModel):
     def wide_preprocessing(self) -> Preprocessing:
         """What views are cut from: the same road, with more around it."""
         return Preprocessing(crop=self.field, size=self.field * self.size // self.crop)
+
+
+def nearest_field(crop: int, size: int) -> int:
+    """The least side of a wider crop that fits ``crop`` and ``size`` and still fills the corners of a rotated view."""
+    side = size
+    while side * side < 2 * size**2 or side * crop % size or (side * crop // size - crop) % 2:
+        side += 2
+    return side * crop // size
 
 
 RECIPES: Mapping[str, PretrainConfig] = MappingProxyType(

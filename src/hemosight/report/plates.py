@@ -35,7 +35,9 @@ def explanation(work: Work) -> Section:
     reader = work.bundle.readers[CELL_TYPE]
     work.say(f"explaining {len(cells.rows):,} cells")
     heats = {
-        row: explain.class_heat(cells.features[row], reader, str(cells.labels[row]), cells.vectors[row])
+        row: explain.class_heat(
+            cells.features[row], reader, str(cells.labels[row]), cells.vectors[row], cells.surrogate
+        )
         for row in range(len(cells.rows))
         if cells.labels[row] in reader.classes
     }
@@ -65,12 +67,14 @@ def explanation(work: Work) -> Section:
         )
     )
     turns = work.bundle.manifest.encoder_provenance.get("turns", 1)
-    note = (
-        f" The encoder averages {turns} quarter turns; maps are of the upright crop, with the gradient at what "
-        f"was read."
-        if isinstance(turns, int) and turns > 1
-        else ""
-    )
+    note = ""
+    if isinstance(turns, int) and turns > 1:
+        note += f" Maps are means over {turns} quarter turns of the crop, turned back."
+    if cells.surrogate is not None:
+        note += (
+            " The encoder reads every level of the network; maps are of the last level, through the linear surrogate "
+            "that comes nearest to what is read."
+        )
     text = (
         f"Of the heat that speaks for a cell's type, {middle:.1%} lies in the middle disc, {area:.1%} of the "
         f"crop's area: "
@@ -100,6 +104,7 @@ class _Cells:
         maps_ = [network.maps(squares[start : start + BATCH]) for start in range(0, len(squares), BATCH)]
         self.features = np.concatenate([features for features, _ in maps_])
         self.vectors = np.concatenate([vectors for _, vectors in maps_])
+        self.surrogate = network.surrogate
         road = replace(network.preprocessing, grey_world=False, size=SIDE)
         self.shown = [road(picture, scales[row]) for picture, row in zip(pictures, rows, strict=True)]
 
@@ -142,9 +147,9 @@ def _triplets(work: Work, cells: _Cells) -> Figure:
     for number, triplet in enumerate(found, 1):
         a, p, n = triplet.anchor, triplet.positive, triplet.negative
         heats = (
-            explain.likeness_heat(cells.features[a], cells.vectors[p], unlike=cells.vectors[n]),
-            explain.likeness_heat(cells.features[p], cells.vectors[a]),
-            explain.likeness_heat(cells.features[n], cells.vectors[a]),
+            explain.likeness_heat(cells.features[a], cells.vectors[p], cells.vectors[n], cells.surrogate),
+            explain.likeness_heat(cells.features[p], cells.vectors[a], surrogate=cells.surrogate),
+            explain.likeness_heat(cells.features[n], cells.vectors[a], surrogate=cells.surrogate),
         )
         for role, row, heat in zip(("anchor", "positive", "negative"), (a, p, n), heats, strict=True):
             plate += [cells.picture(row, f"{role}: {title(cells.labels[row])}"), cells.heated(row, heat, "")]
@@ -216,7 +221,7 @@ def _neighbours(work: Work, cells: _Cells) -> list[Figure]:
     for name, (row, distance) in near.items():
         # All neighbours share most of what makes a cell a cell: only what sets one apart from the others tells.
         others = np.mean([cells.vectors[other] for other, _ in near.values() if other != row], axis=0)
-        heat = explain.likeness_heat(cells.features[query], cells.vectors[row], unlike=others)
+        heat = explain.likeness_heat(cells.features[query], cells.vectors[row], others, cells.surrogate)
         plate.append(cells.picture(row, title(name)))
         under.append(cells.heated(query, heat, f"{title(name)}, distance {distance:.2f}"))
     half = (len(plate) + 1) // 2

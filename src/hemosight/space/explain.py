@@ -18,7 +18,11 @@ torch's autograd to 1e-4 (a test says so).
 
 A class's score is its log-odds against the other classes, because a class's own score means nothing alone: adding
 the same vector to every class's weights changes no reading, but would change a map. A likeness is ``u . b`` for
-another cell's unit vector ``b``, which splits over positions exactly.
+another cell's unit vector ``b``, which splits over positions exactly where the average is what is read.
+
+Where the vector is read from all levels of the network, the last map's average a does not give it, but nearly, through
+a linear surrogate: ``u ~ [a, 1] P``. The gradient is then taken through it, ``dS/da = P dS/du``: the heat shows where
+the last map holds what makes the reading likely, as far as the last map knows it.
 
 An encoder may average quarter turns of a crop; its feature map is that of the upright crop. Give the vector that was
 read, and the gradient is taken there: the map then shows the upright crop's share of it. Without, it is taken at the
@@ -43,6 +47,9 @@ Features = NDArray[np.float32]
 Heat = NDArray[np.float32]
 """How much each place counts: float32, 0 to 1, any height x width."""
 Vector = NDArray[np.float32] | NDArray[np.float64]
+Surrogate = NDArray[np.float32] | None
+"""From the average of the last map, and a one, nearly to what was read: (channels + 1) x dimensions; None where the
+average itself was read."""
 
 # Viridis (van der Walt & Smith 2015, CC0) at ten even steps: lightness rises evenly, and its bright end, green and
 # yellow, is what no Romanowsky stain shows.
@@ -66,7 +73,9 @@ MARGIN = 0.5
 # --- heat -------------------------------------------------------------------------------------------------
 
 
-def class_heat(features: Features, reader: Reader, label: str, vector: Vector | None = None) -> Heat:
+def class_heat(
+    features: Features, reader: Reader, label: str, vector: Vector | None = None, surrogate: Surrogate = None
+) -> Heat:
     """Where the evidence for a class lies; h x w, its largest value 1 (all zero where nothing speaks for it).
 
     Parameters
@@ -77,29 +86,38 @@ def class_heat(features: Features, reader: Reader, label: str, vector: Vector | 
         One of the reader's classes, likely or not.
     vector
         What was read, where the encoder averages turns (see the module's docstring).
+    surrogate
+        The network's (``Network.surrogate``).
 
     Raises :class:`~hemosight.errors.UnknownName` for another label.
     """
     if label not in reader.classes:
         raise UnknownName(kind="the class", choices=", ".join(reader.classes), name=label)
     pooled = features.mean(axis=(1, 2), dtype=np.float64)
+    if surrogate is not None:
+        pooled = np.append(pooled, 1.0) @ surrogate.astype(np.float64)
     unit = _unit(pooled) if vector is None else _unit(np.asarray(vector, np.float64))
     # The part of the upright crop's average that lies along what was read; its length where nothing is averaged.
     length = max(float(pooled @ unit), 1e-12)
     slope = log_odds_slope(reader, label, unit)
-    return _grad_cam_plus_plus(features, (slope - unit * (unit @ slope)) / length)
+    return _grad_cam_plus_plus(features, _behind((slope - unit * (unit @ slope)) / length, surrogate))
 
 
-def likeness_heat(features: Features, like: Vector, unlike: Vector | None = None) -> Heat:
+def likeness_heat(features: Features, like: Vector, unlike: Vector | None = None, surrogate: Surrogate = None) -> Heat:
     """Where a crop shows what another cell shows (``like``), and a third does not (``unlike``); h x w.
 
     The score is ``u . like - u . unlike``: minus half the change of the triplet loss with the anchor, before it is
-    brought to unit length. Vectors are unit vectors, shape (dimensions,).
+    brought to unit length. Vectors are unit vectors, shape (dimensions,); ``surrogate`` as for :func:`class_heat`.
     """
     toward = _unit(np.asarray(like, np.float64))
     if unlike is not None:
         toward = toward - _unit(np.asarray(unlike, np.float64))
-    return _grad_cam_plus_plus(features, toward)
+    return _grad_cam_plus_plus(features, _behind(toward, surrogate))
+
+
+def _behind(slope: NDArray[np.float64], surrogate: Surrogate) -> NDArray[np.float64]:
+    """A gradient at what was read -> one at the last map's average."""
+    return slope if surrogate is None else surrogate[:-1].astype(np.float64) @ slope
 
 
 def log_odds_slope(reader: Reader, label: str, unit: Vector) -> NDArray[np.float64]:
@@ -112,7 +130,7 @@ def log_odds_slope(reader: Reader, label: str, unit: Vector) -> NDArray[np.float
 
 
 def _grad_cam_plus_plus(features: Features, slope: NDArray[np.float64]) -> Heat:
-    """``slope`` is dS/du; the heat is Chattopadhay's L over its maximum."""
+    """``slope`` is dS/da; the heat is Chattopadhay's L over its maximum."""
     dim, height, width = features.shape
     area = height * width
     gradient = np.maximum(slope / area, 0.0)
