@@ -19,6 +19,7 @@ import {
   type Model as Facts,
   inOrder,
   plain,
+  readoutOf,
   trainingOf,
 } from "./facts";
 import {
@@ -264,10 +265,12 @@ function ReferenceMap() {
 
 function Provenance({ bundle }: { bundle: Facts["bundle"] }) {
   const trained = trainingOf(bundle.provenance);
+  const readout = readoutOf(bundle.provenance, bundle.dimensions);
   return (
     <section>
       <h2>Where it comes from</h2>
       {trained && <p>{trained}</p>}
+      {readout && <p>{readout}</p>}
       <ul className="model-sources">
         {bundle.sources.map((source) => (
           <li key={source.name}>

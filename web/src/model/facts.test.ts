@@ -1,5 +1,14 @@
 import { expect, test } from "vitest";
-import { attributesOf, calibrationOf, confusionOf, countsOf, inOrder, type Model, trainingOf } from "./facts";
+import {
+  attributesOf,
+  calibrationOf,
+  confusionOf,
+  countsOf,
+  inOrder,
+  type Model,
+  readoutOf,
+  trainingOf,
+} from "./facts";
 
 const marks = ["ig", "blast"].map((name) => ({ name, title: name, key: name[0]!, light: "#000000", dark: "#ffffff" }));
 const model = {
@@ -61,4 +70,12 @@ test("how training ended is told of a run that says so", () => {
     "Its encoder saw 6,833 crops, no label, in 14 epochs of training (994 steps).",
   );
   expect(trainingOf({ weights: "imagenet", trained: "not on blood cells" })).toBeNull();
+});
+
+test("says what is read of the encoder, where that is more than its last map", () => {
+  expect(readoutOf({ readout: { levels: "all", cells: 1400 } }, 1216)).toBe(
+    "It is read at every level of the network, in 1,216 numbers: how much there is of something, and how unevenly it " +
+      "lies. They were brought to one scale on 1,400 crops without a label.",
+  );
+  expect(readoutOf({ turns: 4 }, 1280)).toBeNull();
 });

@@ -142,3 +142,14 @@ export function trainingOf(provenance: Record<string, unknown>): string | null {
     ended.length ? ` ${watched} ${ended.join(", and ")}.` : "",
   ].join("");
 }
+
+/** What is read of the encoder, where that is more than the average of its last feature map; null otherwise. */
+export function readoutOf(provenance: Record<string, unknown>, dimensions: number): string | null {
+  const { readout } = provenance as { readout?: { cells?: number } };
+  if (!readout?.cells) return null;
+  const count = (n: number) => n.toLocaleString("en");
+  return (
+    `It is read at every level of the network, in ${count(dimensions)} numbers: how much there is of something, and how ` +
+    `unevenly it lies. They were brought to one scale on ${count(readout.cells)} crops without a label.`
+  );
+}
