@@ -80,6 +80,12 @@ def test_every_block_of_an_efficientnet_is_a_level() -> None:
     assert [level.shape[1] for level in levels] == [24, 40, 80, 112, 192, 320]
 
 
+def test_a_network_that_tells_nothing_of_its_inside_has_one_level() -> None:
+    last, levels = readout.levels_of(torch.nn.Conv2d(3, 5, 3), torch.zeros(1, 3, 8, 8))
+    assert last.shape == (1, 5, 6, 6)
+    assert [level is last for level in levels] == [True]
+
+
 def test_cells_are_standardised(encoder: Encoder) -> None:
     pictures = _pictures(60)
     made = readout.fit(encoder, pictures, size=SIDE, strength=0.0)

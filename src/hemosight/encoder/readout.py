@@ -100,6 +100,9 @@ class Readout(nn.Module):
 
 def levels_of(network: nn.Module, pixels: Tensor) -> tuple[Tensor, Levels]:
     """The last feature map of a timm network, and its levels from a quarter of the crop's side down."""
+    if not hasattr(network, "forward_intermediates"):  # a network that tells nothing of its inside
+        last = network(pixels)
+        return last, [last]
     intermediates: Callable[..., tuple[Tensor, Levels]] = network.forward_intermediates  # pyright: ignore[reportAssignmentType]
     # EfficientNets have more levels than changes of scale, and hand them out when asked.
     every = {"extra_blocks": True} if "extra_blocks" in inspect.signature(intermediates).parameters else {}
