@@ -1,10 +1,10 @@
-"""Do cells of a type that nobody has labelled stand out?
+"""How much cells of a type stand out that nobody has labelled.
 
     hemosight embed --data DIR --out points.safetensors
     python benchmarks/novelty.py --data DIR --embeddings points.safetensors
 
-Each type in turn is left out of the known cells, the nine tenths. Printed is how well novelty tells the held-out cells of
-that type from the other held-out ones: the area under the ROC curve, where 0.5 is chance.
+Each type in turn is left out of the known cells, the nine tenths. Printed is how well novelty tells the held-out cells
+of that type from the other held-out ones: the area under the ROC curve, where 0.5 is chance.
 """
 
 from __future__ import annotations
