@@ -64,9 +64,10 @@ def test_baseline(packed: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
     for more in ([], ["--features", str(points), "--train-baseline", "2"]):
         with pytest.raises(BadTable, match="Give --data"):
             _run(*words, *more)
-    wrong = RUN.invoke(app, ["study", *words, "--train-baseline", "0"])
-    assert wrong.exit_code == 2
-    assert "neither a number" in wrong.output
+    for text, why in (("0", "neither a number"), ("all:6", "no number of folds"), ("2:", "no number of folds")):
+        wrong = RUN.invoke(app, ["study", *words, "--train-baseline", text])
+        assert wrong.exit_code == 2
+        assert why in wrong.output
 
 
 @pytest.mark.train
@@ -85,9 +86,10 @@ def test_baseline_trained(
     points = tmp_path / "points.safetensors"
     tiny_bundle.support.embeddings.save(points)
     words = ("--bundle", str(packed), "--data", str(drawn_smear), "--features", str(points), "--out", str(tmp_path))
-    _run("baseline", *words, "--train-baseline", "2", "--train-baseline", "all")
+    _run("baseline", *words, "--train-baseline", "2", "--train-baseline", "all:3")
     table = pl.read_parquet(tmp_path / "baseline.parquet").filter(classifier="trained network")
     assert set(table["per_class"]) == {2, None}
+    assert table.filter(pl.col("per_class").is_null())["fold"].n_unique() == 3
 
 
 def test_transfer(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:

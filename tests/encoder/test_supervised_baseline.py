@@ -157,4 +157,37 @@ def test_a_contender_that_was_stopped_goes_on(
     assert epochs == [0, 1, 2, 2, 3]
     assert classes == straight[0]
     assert np.array_equal(probabilities, straight[1])
-    assert not list(tmp_path.iterdir()), "nothing is left of a run whose answers are there"
+    (left,) = tmp_path.iterdir()
+    assert left.suffix == ".npz", "nothing but answers is left of a run"
+
+
+def test_a_contender_is_trained_once(
+    drawn_catalog: Catalog, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.array([str(label) for label in drawn_catalog.labels()])
+    support, queries = np.arange(0, len(labels), 2), np.arange(1, len(labels), 2)
+    epochs: list[int] = []
+    whole = baseline._Run._epoch
+
+    def epoch(run: baseline._Run, number: int, optimizer: torch.optim.Optimizer) -> float:
+        epochs.append(number)
+        return whole(run, number, optimizer)
+
+    monkeypatch.setattr(baseline._Run, "_epoch", epoch)
+
+    def trains(rows: np.ndarray, seed: int, settings: baseline.BaselineConfig) -> bool:
+        epochs.clear()
+        contender = baseline.contender(drawn_catalog, settings, folder=tmp_path, cache=cache, device="cpu", create=tiny)
+        answers.append(contender(support, labels[support], rows, seed))
+        return bool(epochs)
+
+    answers: list[baseline.Answers] = []
+    assert trains(queries, 3, config())
+    assert not trains(queries, 3, config())
+    assert answers[0][0] == answers[1][0]
+    assert np.array_equal(answers[0][1], answers[1][1])
+    assert trains(queries, 4, config()), "another seed"
+    assert trains(queries[1:], 3, config()), "other cells to read"
+    assert trains(queries, 3, config(dropout=0.5)), "other settings"
+    monkeypatch.setattr(baseline, "_code", lambda: "other")
+    assert trains(queries, 3, config()), "other code"

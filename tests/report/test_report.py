@@ -170,8 +170,8 @@ def test_where_the_curves_cross_is_said_as_computed(work: Work, monkeypatch: pyt
     monkeypatch.setattr(baseline.study, "compared", compared)
     mine = _scores("discriminant", {2: 0.8, 10: 0.9, 50: 0.94, 250: 0.95})
     monkeypatch.setattr(baseline, "label_efficiency", lambda *_, **__: mine)
-    section = baseline.baseline(replace(work, train=(50, 250)))
-    assert asked["train"] == (50, 250)
+    section = baseline.baseline(replace(work, train={50: 5, 250: 3}))
+    assert asked["train"] == {50: 5, 250: 3}
     assert section.text[0] == (
         "Top only does not catch up: the embeddings' lead in macro-F1 goes from +0.300 at 18 labels to +0.010 at 2,250 "
         "(held-out cells). Trained network catches up at 1,006 labels: the embeddings' lead in macro-F1 goes from "
@@ -179,6 +179,9 @@ def test_where_the_curves_cross_is_said_as_computed(work: Work, monkeypatch: pyt
     )
     assert section.text[0] in section.figures[0].caption
     assert "end to end" in section.figures[0].caption
+    assert all(
+        "(the trained network: in the first 3 with 250 of each class)" in each.caption for each in section.figures
+    )
     assert [claim.value for claim in section.claims] == ["none of these sizes", "1,006"]
     assert set(section.figures[0].table["series"]) == {"embeddings", "top only", "trained network"}
     ahead = _scores("discriminant", {2: 0.4, 10: 0.7})

@@ -57,12 +57,13 @@ def _blind(_support: Any, _labels: Any, queries: Any, _seed: int) -> Answers:
 
 
 def test_only_the_sizes_asked_for() -> None:
-    few = baseline(CELLS, {"blind": _blind}, only=[5, 2])
+    few = baseline(CELLS, {"blind": _blind}, only={5: 5, 2: 5})
     assert set(few["per_class"]) == {2, 5}
-    every = baseline(CELLS, {"blind": _blind}, only=[5, None])
-    assert set(every["per_class"]) == {5, None}
+    every = baseline(CELLS, {"blind": _blind}, only={5: 1, None: 2})
+    folds = {(5, 0), (None, 0), (None, 1)}
+    assert set(every.select("per_class", "fold").unique().iter_rows()) == folds, "in as many folds as asked for"
     with pytest.raises(BadSplit, match="10,000 labels"):
-        baseline(CELLS, {"blind": _blind}, only=[10_000])
+        baseline(CELLS, {"blind": _blind}, only={10_000: 5})
 
 
 def test_what_is_kept_of_one_network_is_not_taken_for_anothers(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_what_is_kept_of_one_network_is_not_taken_for_anothers(tmp_path: Path) -
 
     steps = Steps(tmp_path, workers=1)
     first, second, again = (
-        baseline(CELLS, {"top only": answers}, only=[2], rests_on=network, steps=steps).filter(metric="confidence")
+        baseline(CELLS, {"top only": answers}, only={2: 5}, rests_on=network, steps=steps).filter(metric="confidence")
         for answers, network in ((_blind, "a"), (sure, "b"), (sure, "a"))
     )
     assert first["value"].to_numpy() == pytest.approx(0.7)
@@ -152,13 +153,13 @@ def test_the_whole_network_is_trained_at_the_sizes_asked_for(tmp_path: Path, mon
     features = tmp_path / "features.safetensors"
     CELLS.embeddings.save(features)
     both = [
-        study.compared(CELLS, features=features, train=(5, None), steps=Steps(tmp_path / "steps", workers=1))
+        study.compared(CELLS, features=features, train={5: 5, None: 2}, steps=Steps(tmp_path / "steps", workers=1))
         for _ in range(2)
     ]
     trained = both[0].filter(classifier=study.TRAINED)
     assert set(trained["per_class"]) == {5, None}
     assert set(both[0].filter(classifier=study.TOP_ONLY)["per_class"]) > {5, None}
-    assert len(taught) == 10, "five folds of two sizes, kept the second time"
+    assert len(taught) == 7, "five folds of one size and two of another, kept the second time"
     assert both[1].equals(both[0])
 
 
@@ -185,3 +186,14 @@ def test_curves_that_do_not_cross() -> None:
     mine = _curve("discriminant", {2: 0.8, 10: 0.9})
     assert crossing(mine, _curve("net", {2: 0.5, 10: 0.8}))["labels"].to_list() == [None]
     assert crossing(mine, _curve("net", {2: 0.9, 10: 0.95}))["labels"].item() == pytest.approx(18)
+
+
+def test_curves_are_compared_in_the_folds_that_both_have() -> None:
+    mine = pl.concat(
+        _curve("discriminant", values).with_columns(fold=pl.lit(fold, pl.Int64))
+        for fold, values in enumerate(({2: 0.8, 10: 0.9}, {2: 0.6, 10: 0.96}))
+    )
+    theirs = _curve("net", {2: 0.7, 10: 0.94})
+    assert crossing(mine, theirs)["last"].to_list() == pytest.approx([-0.04])
+    both = pl.concat([theirs, theirs.with_columns(fold=pl.lit(1, pl.Int64))])
+    assert crossing(mine, both)["last"].to_list() == pytest.approx([-0.01])

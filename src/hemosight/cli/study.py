@@ -39,9 +39,9 @@ TrainBaseline = Annotated[
     list[str] | None,
     typer.Option(
         "--train-baseline",
-        metavar="SIZE",
-        help="Train the whole network too, with so many labels of each class, or all; may be given again. Hours "
-        "without a graphics card; resumable.",
+        metavar="SIZE[:FOLDS]",
+        help="Train the whole network too, with so many labels of each class, or all, in every fold or in so many; may "
+        "be given again. Hours without a graphics card; resumable.",
     ),
 ]
 _OUT = Path("study")
@@ -268,14 +268,19 @@ def plan(
 # --- what all of them do ---
 
 
-def sizes_of(texts: list[str] | None) -> tuple[int | None, ...]:
-    """Labels of each class, as they are written on a command line; None for ``all``."""
-    sizes: list[int | None] = []
+def sizes_of(texts: list[str] | None) -> dict[int | None, int]:
+    """Labels of each class, None for ``all``, and in how many folds, as they are written on a command line."""
+    from hemosight.study.label_efficiency import FOLDS
+
+    sizes: dict[int | None, int] = {}
     for text in texts or ():
-        if text != "all" and not (text.isdecimal() and int(text)):
+        size, colon, folds = text.partition(":")
+        if size != "all" and not (size.isdecimal() and int(size)):
             raise typer.BadParameter(f"{text!r} is neither a number of labels nor all", param_hint="--train-baseline")
-        sizes.append(None if text == "all" else int(text))
-    return tuple(sizes)
+        if colon and not (folds.isdecimal() and 1 <= int(folds) <= FOLDS):
+            raise typer.BadParameter(f"{text!r} names no number of folds, 1 to {FOLDS}", param_hint="--train-baseline")
+        sizes[None if size == "all" else int(size)] = int(folds or FOLDS)
+    return sizes
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from hemosight.encoder.pretraining_data import cache_home, seed_for
 from hemosight.encoder.recipes import RECIPES, Count, Positive, PretrainConfig, Share
 from hemosight.encoder.run import Create
 from hemosight.errors import BatchTooLarge, RunDiffers, TooFewLabels, TrainingDiverged
-from hemosight.images import augment, pixel_cache
+from hemosight.images import augment, pixel_cache, preprocess
 from hemosight.images.catalog import Catalog
 from hemosight.images.pixel_cache import PixelCache
 
@@ -217,6 +218,8 @@ def train_baseline(
     with torch.random.fork_rng([where] if where.type == "cuda" else []):
         torch.manual_seed(seed_for(config.seed, "top"))
         network = Classifier(make(config.encoder), len(names), config.dropout).to(where)
+        if config.encoder.channels_last:
+            network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- untyped in torch
         run = _Run(network, config, pixels, cells, torch.from_numpy(codes).to(where), where)
         ids = [catalog.ids[cell] for cell in cells]
         kept = _Kept.open(folder, config, ids, names[codes].tolist())
@@ -236,7 +239,9 @@ def contender(
     """A function that trains on some rows of a catalog and reads others: what a study compares.
 
     It takes rows to learn from, their labels, rows to read and a seed. Below ``folder`` each run has a folder of its
-    own while it lasts, so that a run that was stopped goes on; the rest is as for :func:`train_baseline`.
+    own while it lasts, so that a run that was stopped goes on, and a file of its answers afterwards, so that other
+    studies of the same cells and labels, with other embeddings for instance, need not train it again; answers of
+    other settings or other code are not taken. The rest is as for :func:`train_baseline`.
     """
     settings = config or BaselineConfig()
 
@@ -244,14 +249,20 @@ def contender(
         support: NDArray[np.int64], labels: NDArray[np.str_], queries: NDArray[np.int64], seed: int
     ) -> Answers:
         seeded = settings.model_copy(update={"seed": seed})
-        cells = catalog.take(support)
+        cells, asked = catalog.take(support), catalog.take(queries)
         own = None
         if folder is not None:
-            facts = _facts(seeded, cells.ids, labels.tolist())
-            own = Path(folder) / hashlib.sha256(facts.encode()).hexdigest()[:32]
+            facts = [_facts(seeded, cells.ids, labels.tolist()), list(asked.ids), _code()]
+            own = Path(folder) / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+            if (kept := own.with_suffix(".npz")).is_file():
+                with np.load(kept) as file:
+                    return tuple(file["classes"].tolist()), file["probabilities"]
         trained = train_baseline(cells, labels.tolist(), seeded, folder=own, cache=cache, device=device, create=create)
-        answers = trained.classes, trained.probabilities(catalog.take(queries), cache=cache, device=device)
+        answers = trained.classes, trained.probabilities(asked, cache=cache, device=device)
         if own is not None:
+            part = own / "answers.npz"
+            np.savez(part, classes=np.array(answers[0]), probabilities=answers[1])
+            os.replace(part, own.with_suffix(".npz"))
             shutil.rmtree(own)  # tens of megabytes a run, and its answers are all that a study keeps
         return answers
 
@@ -266,6 +277,12 @@ def class_weights(codes: NDArray[np.int64], classes: int) -> NDArray[np.float64]
 def _pixels(catalog: Catalog, config: BaselineConfig, cache: str | Path | None) -> PixelCache:
     home = cache_home() if cache is None else Path(cache)
     return pixel_cache.build(catalog, config.encoder.wide_preprocessing, home)
+
+
+def _code() -> str:
+    """Hash of the source that decides what a baseline answers."""
+    modules = (sys.modules[__name__], backbones, augment, pixel_cache, preprocess)
+    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
 
 
 # --- the run ----------------------------------------------------------------------------------------------
@@ -324,7 +341,8 @@ class _Run:
         settings = self.config.encoder
         draws = augment.draw(settings.views, len(rows), torch.Generator().manual_seed(seed))
         images = torch.from_numpy(self.pixels[self.cells[rows]]).to(self.device)
-        return augment.apply(images, draws, settings.size)
+        pictures = augment.apply(images, draws, settings.size)
+        return pictures.contiguous(memory_format=torch.channels_last) if settings.channels_last else pictures
 
 
 def _facts(config: BaselineConfig, ids: Sequence[str], labels: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ def baseline(work: Work) -> Section:
     )
     if work.train:
         curves_are += f"; {study.TRAINED}: that network taught end to end, in the paper's two stages"
-    how = f"{FOLDS} folds, one draw of labels each, the same for every curve, measured on {cells}"
+    how = f"{FOLDS} folds, one draw of labels each, the same for every curve{_fewer(work)}, measured on {cells}"
     basis = f"Classifier: {work.classifier}. {work.basis}."
     made = (
         Figure(
@@ -69,7 +69,7 @@ def baseline(work: Work) -> Section:
             "Where the curves cross",
             "Labels from which on the baseline's mean macro-F1 is no lower, between two sizes on a logarithmic axis, "
             f"empty where it never is; first and last: how far ahead the embeddings are at the smallest and the "
-            f"largest size both have. {FOLDS} folds. {basis}",
+            f"largest size both have, in the folds that both have. {FOLDS} folds{_fewer(work)}. {basis}",
             crossed,
         ),
     )
@@ -87,7 +87,7 @@ def baseline(work: Work) -> Section:
         Claim(
             f"labels from which {row['baseline']} reads no worse than the embeddings, {cells}",
             "none of these sizes" if row["labels"] is None else f"{row['labels']:,.0f}",
-            f"{FOLDS} folds, up to {_largest(row, means):,.0f} labels",
+            f"{_folds(row, means)}, up to {_largest(row, means):,.0f} labels",
         )
         for row in here
     )
@@ -105,6 +105,25 @@ def _sentence(row: dict[str, Any], means: pl.DataFrame) -> str:
     else:
         end = f"catches up at {row['labels']:,.0f} labels"
     return f"{name} {end}: the embeddings' lead in macro-F1 goes {apart}"
+
+
+def _fewer(work: Work) -> str:
+    """Where a network was trained in some of the folds only."""
+    few = {size: folds for size, folds in work.train.items() if folds < FOLDS}
+    if not few:
+        return ""
+    parts = (
+        f"{folds} with {'all labels' if size is None else f'{size:,} of each class'}" for size, folds in few.items()
+    )
+    return f" (the {study.TRAINED}: in the first {', '.join(parts)})"
+
+
+def _folds(row: dict[str, Any], means: pl.DataFrame) -> str:
+    fits = means.filter(pl.col("series") == row["baseline"])["n"]
+    fewest, most = int(fits.min()), int(fits.max())  # type: ignore[arg-type] -- numbers
+    if fewest < most:
+        return f"{fewest} to {most} folds"
+    return f"{most} fold{'s' * (most > 1)}"
 
 
 def _largest(row: dict[str, Any], means: pl.DataFrame) -> float:

@@ -36,7 +36,7 @@ class Work:
     features
         Of the network that the supervised baseline starts from; made where None.
     train
-        Sizes at which that network is trained as well: labels of each class, None for all.
+        Sizes at which that network is trained as well: labels of each class, None for all -> in how many folds.
     """
 
     material: Material
@@ -47,7 +47,7 @@ class Work:
     say: Callable[[str], None] = lambda words: None
     embedding: Progress | None = None
     features: Path | None = None
-    train: tuple[int | None, ...] = ()
+    train: Mapping[int | None, int] = field(default_factory=dict)
 
     @property
     def basis(self) -> str:

@@ -7,7 +7,7 @@ the paper's baseline is up to 450 images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def compared(
     material: Material,
     *,
     features: Path | None = None,
-    train: Collection[int | None] = (),
+    train: Mapping[int | None, int] | None = None,
     seed: int = 0,
     steps: Steps | None = None,
     progress: Progress | None = None,
@@ -54,7 +54,8 @@ def compared(
         Embeddings of the same cells by the network that the baseline starts from; made where None
         (:func:`starting_features`).
     train
-        Labels of each class, None for all labels. Hours on a processor; a run that was stopped goes on.
+        Labels of each class, None for all labels -> in how many of the folds. Hours on a processor; a run that was
+        stopped goes on.
     progress
         Told how many cells have features.
     """
@@ -147,7 +148,7 @@ def baseline(
     label_set: str = CELL_TYPE,
     per_class: Sequence[int] = PER_CLASS,
     folds: int = FOLDS,
-    only: Collection[int | None] | None = None,
+    only: Mapping[int | None, int] | None = None,
     repeats: int = 1,
     rests_on: str = "",
     seed: int = 0,
@@ -155,8 +156,9 @@ def baseline(
 ) -> pl.DataFrame:
     """Teach every contender on the draws that :func:`~hemosight.study.label_efficiency.label_efficiency` makes.
 
-    ``only`` are the sizes to do instead of ``per_class`` and all labels, which are None among them; ``rests_on`` says
-    what the contenders depend on besides the material, so that nothing kept of other contenders is taken for theirs.
+    ``only`` are the sizes to do instead of ``per_class`` and all labels, which are None among them, each in so many of
+    the folds; ``rests_on`` says what the contenders depend on besides the material, so that nothing kept of other
+    contenders is taken for theirs.
 
     Returns its table, ``study`` being ``baseline`` and ``classifier`` the contender's name: the two can be stacked.
 
@@ -186,7 +188,7 @@ def baseline(
     protocol = [
         draw
         for draw in draws(material, label_set=label_set, per_class=sizes, folds=folds, repeats=repeats, seed=seed)
-        if only is None or draw.per_class in only
+        if only is None or draw.fold < only.get(draw.per_class, 0)
     ]
     if not protocol:
         raise BadSplit(
@@ -211,13 +213,15 @@ def crossing(mine: pl.DataFrame, theirs: pl.DataFrame, *, metric: str = "macro_f
     ``mine`` and ``theirs`` are tables of :func:`label_efficiency` and :func:`baseline`. One row for each pair of
     classifiers and ``on``: ``labels`` at which the baseline's mean reaches the other's and stays there, between two
     sizes on a logarithmic axis; null where it never does; ``first`` and ``last``: the difference (self-supervised
-    less baseline) at the smallest and at the largest size both have.
+    less baseline) at the smallest and at the largest size both have. Where the baseline was taught in some of the
+    folds only, it is compared in these.
     """
     rows = []
-    means = [summary(table).filter(pl.col("metric") == metric) for table in (mine, theirs)]
-    for key, one in means[0].group_by("classifier", "on", maintain_order=True):
-        for (name,), other in means[1].filter(on=key[1]).group_by(["classifier"], maintain_order=True):
-            both = one.join(other, on="per_class", suffix="_theirs", nulls_equal=True).sort("labels")
+    mine, theirs = (table.filter(pl.col("metric") == metric) for table in (mine, theirs))
+    for key, one in mine.group_by("classifier", "on", maintain_order=True):
+        for (name,), other in theirs.filter(on=key[1]).group_by(["classifier"], maintain_order=True):
+            same = one.join(other, on=("per_class", "fold"), how="semi", nulls_equal=True)
+            both = summary(same).join(summary(other), on="per_class", suffix="_theirs", nulls_equal=True).sort("labels")
             if not len(both):
                 continue
             ahead = (both["mean"] - both["mean_theirs"]).to_numpy()
