@@ -5,7 +5,7 @@
 The network is that of a bundle (``--weights``, the one that comes with HemoSight). Its numbers are taken once; each
 readout is fitted on them, without labels, and judged as ``benchmarks/folds.py`` judges encoders: on folds of the nine
 tenths, the held-out tenth untouched. Two more columns ask about another laboratory: Munich's neutrophils read with
-Barcelona's labels alone, and Munich's cells after five labels a class of their own.
+Barcelona's labels alone, and Munich's cells after five labels a class of their own; none of them is held out.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ def elsewhere(material: Material) -> tuple[float, float]:
     labels, vectors, sources_ = material.labels(), material.vectors, material.sources
     rest = material.split.rest
     munich = sources_ == MUNICH
-    barcelona = rest[~munich[rest]]
-    neutrophils = np.flatnonzero(munich & (labels == "neutrophil"))
+    barcelona, there = rest[~munich[rest]], rest[munich[rest]]
+    neutrophils = there[labels[there] == "neutrophil"]
     read = discriminant.fit(vectors[barcelona], labels[barcelona]).predict(vectors[neutrophils])
-    there, found = rest[munich[rest]], []
+    found = []
     for seed in range(DRAWS):
         few = there[few_shot(labels[there].tolist(), FEW, np.random.default_rng(seed))]
         support = np.concatenate([barcelona, few])
         weights = np.where(munich[support], WEIGHT, 1.0)
-        queries = np.setdiff1d(np.flatnonzero(munich), few)
+        queries = np.setdiff1d(there, few)
         reader = discriminant.fit(vectors[support], labels[support], weights)
         found.append(float(np.mean(reader.predict(vectors[queries]) == labels[queries])))
     return float(np.mean(read == "neutrophil")), float(np.mean(found))
