@@ -37,10 +37,10 @@ def trained() -> Encoder:
     return encoder.eval()
 
 
-@pytest.fixture(scope="module")
-def bundle_file(trained: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[1, 4], ids=["one turn", "four turns"])
+def bundle_file(trained: Encoder, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     preprocessing = Preprocessing(size=SIDE)
-    data = export(trained, SIDE, half_weights=True, turns=4)
+    data = export(trained, SIDE, half_weights=True, turns=request.param)
     network = Network(data, preprocessing, threads=1)
     crops = list(np.random.default_rng(5).integers(0, 256, (4, 224, 224, 3), dtype=np.uint8))
     support = SupportSet(network.embed(crops), {CELL_TYPE: ("blast", "blast", "ig", "ig")})
@@ -49,7 +49,7 @@ def bundle_file(trained: Encoder, tmp_path_factory: pytest.TempPathFactory) -> P
         version="1",
         encoder=data,
         backbone=SMALL,
-        encoder_provenance={"weights": "drawn by lot", "turns": 4},
+        encoder_provenance={"weights": "drawn by lot", "turns": request.param},
         preprocessing=preprocessing,
         support=support,
     )

@@ -14,7 +14,7 @@ from hemosight.encoder import readout
 from hemosight.encoder.backbones import Encoder, create
 from hemosight.encoder.export import PARITY, export, exported, parity
 from hemosight.encoder.recipes import nearest_field
-from hemosight.errors import BatchTooLarge
+from hemosight.errors import TooFewCells
 from hemosight.images import augment
 from hemosight.images.augment import ViewRecipe
 from hemosight.images.catalog import Catalog
@@ -136,7 +136,7 @@ def test_the_same_seed_fits_the_same(encoder: Encoder, fitted: Encoder) -> None:
 
 
 def test_one_cell_is_too_few(encoder: Encoder) -> None:
-    with pytest.raises(BatchTooLarge, match="the readout"):
+    with pytest.raises(TooFewCells, match="levels last needs none"):
         readout.fit(encoder, _pictures(1), size=SIDE)
 
 

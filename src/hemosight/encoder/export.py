@@ -17,6 +17,7 @@ import onnxruntime
 import polars as pl
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnxscript.optimizer import fold_constants, remove_unused_nodes
 from torch import Tensor, nn
 
 from hemosight.encoder import bundled
@@ -84,8 +85,13 @@ def export(
             dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
             dynamo=True,
             verbose=False,
+            optimize=False,
         )
         assert program is not None  # noqa: S101 -- narrows the type; the exporter returns None only when given a file
+    # The exporter's own optimisation would melt batch norms into convolutions, and a bundle that was exported so could
+    # not be trained on. The runtime melts them when it loads the network, once what is constant has been computed.
+    fold_constants(program.model)
+    remove_unused_nodes(program.model)
     data = _clean(program.model_proto.SerializeToString())
     difference = parity(encoder, data, size, turns=turns)
     if difference > PARITY:

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hemosight.encoder.recipes import nearest_field
-from hemosight.errors import BatchTooLarge, UnreadableImage
+from hemosight.errors import TooFewCells, UnreadableImage
 from hemosight.images import augment
 from hemosight.images.catalog import Catalog, Progress
 from hemosight.images.preprocess import Pixels, Preprocessing, decode, read_bytes
@@ -194,7 +194,7 @@ def fit(
     progress
         Told how many cells are done, and how many there are.
 
-    Raises :class:`~hemosight.errors.BatchTooLarge` with fewer than two cells.
+    Raises :class:`~hemosight.errors.TooFewCells` with fewer than two cells.
     """
     return solve(
         look(encoder, pictures, size=size, turns=turns, views=views, seed=seed, progress=progress), strength=strength
@@ -229,7 +229,7 @@ def look(
 ) -> Looked:
     """Look at cells as they are and at two views of each; parameters as in :func:`fit`."""
     if len(pictures) < 2:
-        raise BatchTooLarge(batch=2, images=len(pictures), purpose="the readout")
+        raise TooFewCells(least=2, purpose="a readout of every level (--levels last needs none)", came=len(pictures))
     recipe = views or augment.VIEWS["default"]
     generator = torch.Generator().manual_seed(seed)
     numbers, averages = [], []
