@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from problems import TYPES, gaussians, material
 
-from hemosight.space import discriminant
+from hemosight.space import discriminant, selftraining
 from hemosight.study.active import NAMES, Pool, active, faster, laws, learning, principal, reaching
 
 CELLS = material((150, 150, 20, 20), spread=2.0)
@@ -114,6 +114,39 @@ def test_labels_that_reach_the_score_of_all_labels() -> None:
         "labels": 30, "share": 0.6, "low": 30, "high": 30, "stays": 30,
     }  # fmt: skip
     assert rows["quick", 0.05]["labels"] == 20
+
+
+def test_a_run_that_ends_early_reaches_what_it_reached() -> None:
+    whole = _drawn({"all labels": [[0.9]]}).with_columns(labels=pl.lit(50, pl.Int64))
+    runs = _drawn({"slow": [[0.5, 0.6, 0.7]], "quick": [[0.5, 0.9, 0.88]]})
+    table = pl.concat([runs, whole]).with_columns(pool=50)
+    rows = {(r["strategy"], r["within"]): r for r in reaching(table, within=(0.0, 0.05)).to_dicts()}
+    assert [rows["slow", 0.05][name] for name in ("labels", "share", "low", "high", "stays")] == [None] * 5
+    assert [rows["quick", 0.05][name] for name in ("labels", "share", "low", "high", "stays")] == [20, 0.4, 20, 20, 20]
+    assert (rows["quick", 0.0]["labels"], rows["quick", 0.0]["stays"]) == (20, None)
+    assert rows["all labels", 0.0]["labels"] == 50
+
+
+def test_runs_that_end_early_are_measured_against_all_labels() -> None:
+    short = active(CELLS, strategies=["margin"], batch=20, first=2, folds=3, most=48, classifier="self-taught")
+    whole = TABLE.filter((pl.col("labels") == pl.col("pool")) & (pl.col("strategy") == "margin"))
+    at_the_end = short.filter(strategy="all labels").filter(pl.col("on") != "labels")
+    assert (at_the_end["labels"] == at_the_end["pool"]).all()
+    for metric in ("macro_f1", "accuracy"):
+        for on in ("fold", "held-out"):
+            both = (table.filter(metric=metric, on=on)["value"].to_list() for table in (at_the_end, whole))
+            assert next(both) == pytest.approx(next(both)), "with no cell left unlabelled there is none to learn from"
+    assert set(reaching(short)["strategy"]) == {"margin", "all labels"}
+
+
+def test_a_self_taught_reader_learns_from_what_was_not_asked() -> None:
+    vectors, labels = gaussians((60, 60, 10, 10), 2, spread=2.0)
+    for asked, reader in Pool(vectors, labels, vectors, "self-taught").run(
+        "margin", batch=40, first=2, most=88, seed=(1, 0)
+    ):
+        left = np.setdiff1d(np.arange(len(labels)), asked)
+        slow = selftraining.fit(vectors[asked], labels[asked], selftraining.Background(vectors[left]))
+        assert np.allclose(reader.probabilities(vectors), slow.probabilities(vectors))
 
 
 def test_faster_rates_are_found_and_not_invented() -> None:

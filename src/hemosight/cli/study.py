@@ -105,7 +105,7 @@ def active(
     most: Annotated[
         int | None, typer.Option("--most", min=1, help="Labels after which to stop; to the end else.")
     ] = None,
-    classifier: Classifier = "discriminant",
+    classifier: FewLabels = "discriminant",
     label_set: LabelSet = "cell_type",
     seed: Seed = 0,
 ) -> None:

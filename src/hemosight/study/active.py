@@ -28,6 +28,7 @@ from hemosight.space.growing import Growing
 from hemosight.space.labels import CELL_TYPE
 from hemosight.space.queries import STRATEGIES, query
 from hemosight.space.readers import Reader
+from hemosight.space.selftraining import Background
 from hemosight.study import curves
 from hemosight.study.material import Material
 from hemosight.study.steps import Steps
@@ -42,6 +43,22 @@ AXES = 64
 COLD = {"cold margin": ("typical", "margin")}
 """Strategies that choose their first cells too: with what they begin, and with what they go on."""
 NAMES = (*STRATEGIES, *COLD)
+ALL = "all labels"
+"""Not a strategy: the whole pool labelled at once, what runs that end early are measured against."""
+REACHING = {
+    "strategy": pl.String,
+    "on": pl.String,
+    "within": pl.Float64,
+    "target": pl.Float64,
+    "labels": pl.Int64,
+    "share": pl.Float64,
+    "low": pl.Int64,
+    "high": pl.Int64,
+    "stays": pl.Int64,
+}
+"""Columns of :func:`reaching`."""
+_WHOLE = 0.98
+"""Share of the pool from which on all of it counts as labelled: folds differ by a cell."""
 LAWS = {
     "strategy": pl.String,
     "fold": pl.Int64,
@@ -66,12 +83,15 @@ def active(
 ) -> pl.DataFrame:
     """Run every strategy on every fold, to exhaustion or to ``most`` labels.
 
+    ``classifier`` is one of :data:`hemosight.space.classifiers.FITTERS`, or ``self-taught``, which learns from what has
+    not been asked yet, without its labels, as well. With ``most`` there is a row of :data:`ALL` for each fold besides.
+
     Returns a table of scores (:mod:`hemosight.study.tables`), before whose columns stand
 
     ==============  ========  ==========================================================================
     ``study``       text      ``active``
     ``classifier``  text      which was fitted
-    ``strategy``    text      a name of :data:`~hemosight.space.queries.STRATEGIES`, or ``cold margin``
+    ``strategy``    text      a name of :data:`~hemosight.space.queries.STRATEGIES`, ``cold margin``, or ``all labels``
     ``fold``        integer   0 to 4
     ``round``       integer   0 after the first labels
     ``labels``      integer   labels so far
@@ -97,10 +117,13 @@ def active(
 
         def work() -> pl.DataFrame:
             pool = Pool(material.vectors[part.rest], labels[part.rest], geometry(fold), classifier)
+            rounds = (
+                [pool.whole()]
+                if name == ALL
+                else pool.run(name, batch=batch, first=first, most=most, seed=(seed, fold))
+            )
             tables = []
-            for number, (asked, reader) in enumerate(
-                pool.run(name, batch=batch, first=first, most=most, seed=(seed, fold))
-            ):
+            for number, (asked, reader) in enumerate(rounds):
                 so_far = {**facts, "round": number, "labels": len(asked), "pool": len(part.rest)}
                 tables += [
                     measured(
@@ -114,7 +137,8 @@ def active(
 
         return work
 
-    pieces = {f"{name} {fold}": piece(name, fold, part) for fold, part in enumerate(parts) for name in strategies}
+    names = strategies if most is None else (*strategies, ALL)
+    pieces = {f"{name} {fold}": piece(name, fold, part) for fold, part in enumerate(parts) for name in names}
     decided_by = {
         "material": material.hash,
         "label_set": label_set,
@@ -174,10 +198,19 @@ class Pool:
             )
             asked = np.concatenate([asked, new])
 
+    def whole(self) -> tuple[Rows, Reader]:
+        """All of the pool asked for, and the reader that comes of it."""
+        everything = np.arange(len(self.labels))
+        return everything, self._fitted(everything)
+
     def _reader(self, growing: Growing, asked: Rows) -> Reader:
-        if self.classifier == classifiers.DEFAULT:
-            return growing.reader()
-        return classifiers.fit(self.vectors[asked], self.labels[asked], self.classifier)
+        return growing.reader() if self.classifier == classifiers.DEFAULT else self._fitted(asked)
+
+    def _fitted(self, asked: Rows) -> Reader:
+        background = None
+        if self.classifier == classifiers.SELF_TAUGHT:
+            background = Background(np.delete(self.vectors, asked, axis=0))
+        return classifiers.fit(self.vectors[asked], self.labels[asked], self.classifier, background=background)
 
 
 def principal(vectors: Vectors, axes: int) -> Vectors:
@@ -232,9 +265,9 @@ def reaching(table: pl.DataFrame, *, metric: str = "macro_f1", within: Sequence[
     ``target``  number   mean score with all labels, less ``within``; the same for every strategy
     ``labels``  integer  fewest after which the mean over folds reaches it; null where it never does before the end
     ``share``   number   of the pool
-    ``low``     integer  2.5th percentile over resampled folds
-    ``high``    integer  97.5th
-    ``stays``   integer  fewest after which the mean never falls below it again
+    ``low``     integer  2.5th percentile over resampled folds; null beyond the end
+    ``high``    integer  97.5th; null beyond the end
+    ``stays``   integer  fewest after which the mean never falls below it again; null where it ends below
     ==========  =======  =================================================================================
     """
     macro = table.filter((pl.col("metric") == metric) & (pl.col("on") != "labels"))
@@ -242,33 +275,36 @@ def reaching(table: pl.DataFrame, *, metric: str = "macro_f1", within: Sequence[
     rng = np.random.default_rng(0)
     for (on,), part in macro.group_by(["on"], maintain_order=True):
         grids = {str(name): _grid(each) for (name,), each in part.group_by(["strategy"], maintain_order=True)}
-        complete = [scores[:, -1] for sizes, scores, pool in grids.values() if sizes[-1] >= 0.98 * pool]
+        complete = [scores[:, -1] for sizes, scores, pool in grids.values() if sizes[-1] >= _WHOLE * pool]
         if not complete:
             continue
         # Whatever the order in which cells were asked for, in the end all are labelled.
         final = np.mean(complete, axis=0)
         for name, (sizes, scores, pool) in grids.items():
             draws = rng.integers(0, len(scores), (1000, len(scores)))
+            # Labels beyond the end of a run that reached nothing: none, unless the end is all labels.
+            beyond = sizes[-1] if sizes[-1] >= _WHOLE * pool else np.inf
+            at_or_beyond = np.append(sizes.astype(np.float64), beyond)
             for slack in within:
                 reached = [_first(scores[rows_], final[rows_].mean() - slack) for rows_ in draws]
-                at = _first(scores, final.mean() - slack)
-                low, high = np.quantile(sizes[reached], [0.025, 0.975], method="inverted_cdf")
-                above = scores.mean(axis=0) >= final.mean() - slack
-                stays = len(above) - int(np.argmin(above[::-1])) if not above.all() else 0
+                above = scores.mean(axis=0) >= final.mean() - slack - 1e-12
+                low, high = np.quantile(at_or_beyond[reached], [0.025, 0.975], method="inverted_cdf")
+                at = at_or_beyond[_first(scores, final.mean() - slack)]
+                stays = at_or_beyond[len(above) - int(np.argmin(above[::-1])) if not above.all() else 0]
                 rows.append(
                     {
                         "strategy": name,
                         "on": on,
                         "within": slack,
                         "target": float(final.mean() - slack),
-                        "labels": int(sizes[at]),
-                        "share": float(sizes[at] / pool),
-                        "low": int(low),
-                        "high": int(high),
-                        "stays": int(sizes[min(stays, len(sizes) - 1)]),
+                        "labels": _finite(at),
+                        "share": float(at / pool) if np.isfinite(at) else None,
+                        "low": _finite(low),
+                        "high": _finite(high),
+                        "stays": _finite(stays),
                     }
                 )
-    return pl.DataFrame(rows).sort("on", "within", "labels")
+    return pl.DataFrame(rows, schema=REACHING).sort("on", "within", "labels", nulls_last=True)
 
 
 def laws(table: pl.DataFrame, *, on: str = FOLD) -> pl.DataFrame:
@@ -330,6 +366,10 @@ def _grid(part: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64], i
 
 
 def _first(scores: NDArray[np.float64], target: float) -> int:
-    """The first round whose mean over folds reaches a score; the last where none does."""
+    """The first round whose mean over folds reaches a score; one past the last where none does."""
     above = scores.mean(axis=0) >= target - 1e-12
-    return int(above.argmax()) if above.any() else scores.shape[1] - 1
+    return int(above.argmax()) if above.any() else scores.shape[1]
+
+
+def _finite(labels: float) -> int | None:
+    return int(labels) if np.isfinite(labels) else None
