@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from PIL import Image
 from hemosight.engine import OK, Engine, load
 from hemosight.errors import EncoderMismatch, TooFewLabels, UnknownName, UnreadableImage
 from hemosight.images.catalog import Catalog
+from hemosight.images.splits import few_shot
 from hemosight.images.synthetic import draw_smear
 from hemosight.space.embeddings import Embeddings, Space
+from hemosight.space.labels import CELL_TYPE
+from hemosight.space.novelty import Novelty
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +145,21 @@ def test_heat_explains_a_reading_in_the_crops_own_pixels(tiny_engine: Engine, dr
         tiny_engine.heat(b"no picture")
     with pytest.raises(UnknownName):
         tiny_engine.heat(crop, "no such type")
+
+
+def test_cells_of_another_scanner_are_no_background() -> None:
+    """Munich's among Barcelona's, in the bundle that comes with HemoSight; and Barcelona's among their own."""
+    whole = load().bundle
+    sources = np.array(whole.support.sources)
+    munich, barcelona = (np.flatnonzero(sources == name) for name in ("lmu_aml", "pbc"))
+    known = whole.support.take(barcelona[::2])
+    unit = Novelty.fit(known.embeddings.vectors).unit
+    bundle = replace(whole, support=known, manifest=whole.manifest.model_copy(update={"novelty_unit": unit}))
+    engine = Engine(bundle, threads=1)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        for elsewhere, rows in ((True, munich), (False, barcelona[1::2])):
+            labels = np.array(whole.support.labels[CELL_TYPE])[rows]
+            few = whole.support.take(rows[few_shot(labels.tolist(), 2, rng)])
+            assert (engine._background(few) is None) == elsewhere
+    assert engine._background(known) is None, "no cell is left to learn from"

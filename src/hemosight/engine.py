@@ -24,6 +24,10 @@ from hemosight.space.selftraining import Background
 
 _TOGETHER = 4 * BATCH
 """Points read at a time: one matrix product against everything known."""
+STRANGE = 0.95
+"""Median novelty above which labelled cells are taken to be of another scanner than the bundle's. With the encoder that
+comes with HemoSight a handful of cells of the same scanner has 0.6 to 0.94, one of another scanner 0.95 to 1.2
+(``benchmarks/novelty.py``)."""
 _NOTHING = content_id(b"")
 
 
@@ -136,10 +140,10 @@ class Engine:
     def _background(self, support: SupportSet) -> Background | None:
         """The bundle's cells without their labels, where they are more than the labels and of the same kind.
 
-        Labels from another scanner lie outside of them (median novelty above 1), and would be misled.
+        Labels from another scanner lie outside of them (median novelty above :data:`STRANGE`), and would be misled.
         """
         cells = self.bundle.support.embeddings
-        if len(support) >= len(cells) or np.median(self.bundle.novelty.score(support.embeddings.vectors)) > 1.0:
+        if len(support) >= len(cells) or np.median(self.bundle.novelty.score(support.embeddings.vectors)) > STRANGE:
             return None
         others = [row for row, cell in enumerate(cells.ids) if cell not in support]
         return self.bundle.background if len(others) == len(cells) else Background(cells.vectors[others])
