@@ -2,7 +2,8 @@
 
 The last feature map is what the loss trained; what tells two cells apart is as often granules, chromatin or a smooth
 cytoplasm, which earlier levels hold and averaging over 16 positions of the last one loses. A readout describes a crop
-by each channel A of each level, but the finest:
+by each channel A of each level of the network's body, but the finest (an EfficientNet's last level is that of its last
+stage, not the wider map that its head makes of it):
 
 - its mean over positions: how much of it there is;
 - its mean absolute deviation from that mean: how unevenly it lies, which is texture. The last level is left out, whose
@@ -12,8 +13,8 @@ by each channel A of each level, but the finest:
 texture: Huang & Belongie 2017.) Two steps bring them to one scale, learnt from cells without a label:
 
 - *standardising*: each number counts in its standard deviations over cells;
-- *forgetting what views change* (nuisance attribute projection, Solomonoff et al. 2005; Hatch et al. 2006): with N the
-  covariance of half the difference of two random views of one cell, vectors are multiplied by ``(I + s N)^(-1/2)``, so
+- *forgetting what views change* (nuisance attribute projection, Solomonoff et al. 2005; Hatch et al. 2006): with N half
+  the covariance of the difference of two random views of one cell, vectors are multiplied by ``(I + s N)^(-1/2)``, so
   that directions in which a stain, a lens or a turn of the slide moves a cell count for less.
 
 A *surrogate* goes with it: the linear map that, from the average of the last feature map, comes nearest to the point
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
 
 STRENGTH = 10.0
 """How much views are forgotten (``s``). Chosen on folds and on Munich's cells read with Barcelona's labels
-(docs/ideas/every-level.md): 0 is better by a little with few labels of the same laboratory, 100 without a label of
-another one."""
+(docs/ideas/every-level.md): at 0 the same laboratory is read no better, another one better after five labels a class
+and worse without any; 100 is better without any alone."""
 _FINEST = 4
 """Levels of more than a quarter of the crop's side are left out: they hold edges and colours of single pixels."""
 CELLS = 1400

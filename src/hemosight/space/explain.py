@@ -1,7 +1,7 @@
 """Where in a crop a reading, or a likeness, comes from: Grad-CAM++ without backpropagation.
 
-Behind the last feature map A (dimensions x h x w) the encoder only averages and brings to unit length, and a reader
-only adds one affine map:
+Where the average of the last feature map A (channels x h x w) is what is read, the encoder only averages and brings to
+unit length behind it, and a reader only adds one affine map:
 
     u_k = mean_ij A^k_ij,    v = u / |u|,    S = f(v)
 
@@ -24,9 +24,9 @@ Where the vector is read from all levels of the network, the last map's average 
 a linear surrogate: ``u ~ [a, 1] P``. The gradient is then taken through it, ``dS/da = P dS/du``: the heat shows where
 the last map holds what makes the reading likely, as far as the last map knows it.
 
-An encoder may average quarter turns of a crop; its feature map is that of the upright crop. Give the vector that was
-read, and the gradient is taken there: the map then shows the upright crop's share of it. Without, it is taken at the
-upright crop's own vector.
+An encoder may average quarter turns of a crop; its feature map is then the mean of the turned maps, turned back, whose
+average is the mean over turns. Give the vector that was read, and the gradient is taken there; without, at what the
+map's average gives, which is the same but for a surrogate's error.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from hemosight.errors import UnknownName
 from hemosight.space.readers import Reader
 
 Features = NDArray[np.float32]
-"""The last feature map of one crop: float32, dimensions x h x w."""
+"""The last feature map of one crop: float32, channels x h x w."""
 Heat = NDArray[np.float32]
 """How much each place counts: float32, 0 to 1, any height x width."""
 Vector = NDArray[np.float32] | NDArray[np.float64]
@@ -85,7 +85,7 @@ def class_heat(
     label
         One of the reader's classes, likely or not.
     vector
-        What was read, where the encoder averages turns (see the module's docstring).
+        What was read, where that is not quite what the map's average gives (see the module's docstring).
     surrogate
         The network's (``Network.surrogate``).
 
@@ -97,7 +97,7 @@ def class_heat(
     if surrogate is not None:
         pooled = np.append(pooled, 1.0) @ surrogate.astype(np.float64)
     unit = _unit(pooled) if vector is None else _unit(np.asarray(vector, np.float64))
-    # The part of the upright crop's average that lies along what was read; its length where nothing is averaged.
+    # The part of what the map gives that lies along what was read; its length where the two are the same.
     length = max(float(pooled @ unit), 1e-12)
     slope = log_odds_slope(reader, label, unit)
     return _grad_cam_plus_plus(features, _behind((slope - unit * (unit @ slope)) / length, surrogate))

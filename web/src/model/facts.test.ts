@@ -64,7 +64,7 @@ test("how training ended is told of a run that says so", () => {
   };
   expect(trainingOf(run)).toBe(
     "Its encoder saw 6,833 crops, no label, in 14 epochs of training (994 steps). On 360 crops kept aside the loss was " +
-      "0.410 at the end, and nearest neighbours named 86.9% of types.",
+      "0.410 at the end, and nearest neighbours named the type of 86.9% of cells.",
   );
   expect(trainingOf({ ...run, results: { epoch: 14, step: 994 } })).toBe(
     "Its encoder saw 6,833 crops, no label, in 14 epochs of training (994 steps).",

@@ -134,7 +134,7 @@ export function trainingOf(provenance: Record<string, unknown>): string | null {
   const watched = data.validation ? `On ${count(data.validation)} crops kept aside` : "On crops kept aside";
   const ended = [
     results.val_loss === undefined ? "" : `the loss was ${results.val_loss.toFixed(3)} at the end`,
-    results.knn === undefined ? "" : `nearest neighbours named ${(100 * results.knn).toFixed(1)}% of types`,
+    results.knn === undefined ? "" : `nearest neighbours named the type of ${(100 * results.knn).toFixed(1)}% of cells`,
   ].filter(Boolean);
   return [
     `Its encoder saw ${count(data.train)} crops, no label, in ${count(results.epoch)} epochs of training `,
