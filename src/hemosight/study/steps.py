@@ -2,8 +2,8 @@
 
 A piece is a function without arguments that returns a table. Its table is stored as Parquet under a name made from
 everything that decides it: the study, its settings, the material's hash, the piece's own name, and the code of the
-rooms that compute it. Threads are enough, and share the vectors: the time goes into linear algebra, which
-releases the interpreter's lock. Each runs its linear algebra on one core.
+rooms that compute it, the room that defines the piece among them. Threads are enough, and share the vectors: the time
+goes into linear algebra, which releases the interpreter's lock. Each runs its linear algebra on one core.
 """
 
 from __future__ import annotations
