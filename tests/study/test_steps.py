@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from hemosight.study import steps as module
 from hemosight.study.steps import Steps
 
 
@@ -53,3 +55,65 @@ def test_without_a_folder_nothing_is_kept() -> None:
     for _ in range(2):
         Steps().run("s", {}, _pieces(done))
     assert len(done) == 8
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package of this name whose source may be edited."""
+    folder = tmp_path / "hemosight"
+    sources = ("images/splits.py", "images/sources/own.py", "network.py", "space/a.py", "study/a.py", "report/a.py")
+    for name in (*sources, "service/a.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("A = 1\n", encoding="utf-8")
+    monkeypatch.setattr(module, "_PACKAGE", folder)
+    module.code.cache_clear()
+    yield folder
+    module.code.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("edited", "by_study", "by_report"),
+    [
+        ("images/splits.py", True, True),
+        ("images/sources/own.py", True, True),
+        ("network.py", True, True),
+        ("space/a.py", True, True),
+        ("study/a.py", True, True),
+        ("report/a.py", False, True),
+        ("service/a.py", False, False),
+    ],
+)
+def test_other_code_makes_other_pieces(
+    package: Path, tmp_path: Path, edited: str, by_study: bool, by_report: bool
+) -> None:
+    """A piece rests on the rooms that studies are made of, and on the one that defines it."""
+    for room, anew in (("study", by_study), ("report", by_report)):
+        done: list[str] = []
+        pieces = _pieces(done)
+        for piece in pieces.values():
+            piece.__module__ = f"hemosight.{room}.a"
+        for source in ("A = 1\n", "A = 2\n", "A = 1\n"):
+            (package / edited).write_text(source, encoding="utf-8")
+            module.code.cache_clear()
+            Steps(tmp_path / room, workers=1).run("s", {}, pieces)
+        assert len(done) == (8 if anew else 4), f"a piece of {room}"
+
+
+def test_source_that_moves_is_other_source(package: Path) -> None:
+    before = module.code()
+    (package / "space" / "a.py").rename(package / "space" / "b.py")
+    module.code.cache_clear()
+    assert module.code() != before
+
+
+def test_the_rooms_are_those_that_studies_import() -> None:
+    """What this package's studies import, and what these rooms import, is hashed or decides nothing."""
+    decide_nothing = {"errors", "bundle", "encoder"}  # the last two by their vectors, and by `rests_on`
+    package = Path(module.__file__).parents[1]
+    named = set()
+    for room in module._ROOMS:
+        for file in [*package.glob(f"{room}.py"), *(package / room).rglob("*.py")]:
+            for line in file.read_text(encoding="utf-8").splitlines():
+                if line.strip().startswith("from hemosight."):
+                    named.add(line.split()[1].split(".")[1])
+    assert named <= {*module._ROOMS, *decide_nothing}

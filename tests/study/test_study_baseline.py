@@ -161,6 +161,9 @@ def test_the_whole_network_is_trained_at_the_sizes_asked_for(tmp_path: Path, mon
     assert set(both[0].filter(classifier=study.TOP_ONLY)["per_class"]) > {5, None}
     assert len(taught) == 7, "five folds of one size and two of another, kept the second time"
     assert both[1].equals(both[0])
+    monkeypatch.setattr(network, "_code", lambda: "other code")
+    study.compared(CELLS, features=features, train={5: 5}, steps=Steps(tmp_path / "steps", workers=1))
+    assert len(taught) == 12, "other training code makes other networks"
 
 
 def _curve(classifier: str, values: dict[int, float]) -> pl.DataFrame:

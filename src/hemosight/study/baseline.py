@@ -104,18 +104,18 @@ def starting_features(catalog: Catalog, *, cache: Path | None = None, progress: 
 
 
 def trained(catalog: Catalog, *, folder: Path | None = None) -> tuple[Contender, str]:
-    """The network taught with labels, in the paper's two stages, and the settings that decide it.
+    """The network taught with labels, in the paper's two stages, and the settings and code that decide it.
 
     Checkpoints of the run that is going on lie below ``folder``. Raises
     :class:`~hemosight.errors.TrainingExtraMissing` without torch.
     """
     try:
-        from hemosight.encoder.baseline import BaselineConfig, contender
+        from hemosight.encoder.baseline import BaselineConfig, _code, contender
     except ImportError as error:
         raise TrainingExtraMissing(package=error.name or "torch") from error
     settings = BaselineConfig()
     kept = None if folder is None else folder / "baseline-runs"
-    return contender(catalog, settings, folder=kept), settings.model_dump_json()
+    return contender(catalog, settings, folder=kept), f"{settings.model_dump_json()} {_code()}"
 
 
 def top_only(features: Embeddings, material: Material) -> Contender:

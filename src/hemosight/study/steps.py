@@ -25,7 +25,9 @@ from hemosight.images.catalog import Progress
 from hemosight.network import cores
 
 Piece = Callable[[], pl.DataFrame]
-_ROOMS = ("study", "space")
+_PACKAGE = Path(__file__).parents[1]
+_ROOMS = ("images", "network", "space", "study")
+"""What any piece may rest on: splits and shifts of pictures, the network, readers, the studies themselves."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Steps:
 
         ``facts`` are what decides a piece besides its name; values that JSON can write.
         """
-        files = {name: self._file(study, facts, name) for name in pieces}
+        files = {name: self._file(study, facts, name, piece) for name, piece in pieces.items()}
         tables: dict[str, pl.DataFrame] = {}
         for name, file in files.items():
             if file is not None and file.exists():
@@ -79,22 +81,28 @@ class Steps:
         if self.progress is not None:
             self.progress(done, total)
 
-    def _file(self, study: str, facts: Mapping[str, Any], piece: str) -> Path | None:
+    def _file(self, study: str, facts: Mapping[str, Any], name: str, piece: Piece) -> Path | None:
         if self.folder is None:
             return None
-        decided_by = json.dumps([study, dict(facts), piece, code()], sort_keys=True, default=str)
+        decided_by = json.dumps([study, dict(facts), name, code(_room(piece))], sort_keys=True, default=str)
         return self.folder / study / f"{hashlib.sha256(decided_by.encode()).hexdigest()[:32]}.parquet"
 
 
 @cache
-def code() -> str:
-    """Hash of the source of the rooms that compute studies: a table made by other code is made anew."""
-    package = Path(__file__).parents[1]
+def code(room: str | None = None) -> str:
+    """Hash of the source of the rooms that compute studies, and of one more: a table of other code is made anew."""
     digest = hashlib.sha256()
-    for room in _ROOMS:
-        for file in sorted((package / room).rglob("*.py")):
-            digest.update(file.read_bytes())
+    for name in sorted({*_ROOMS, room or _ROOMS[0]}):
+        for file in sorted([*_PACKAGE.glob(f"{name}.py"), *(_PACKAGE / name).rglob("*.py")]):
+            source = file.read_bytes()
+            digest.update(f"{file.relative_to(_PACKAGE).as_posix()} {len(source)} ".encode() + source)
     return digest.hexdigest()
+
+
+def _room(piece: Piece) -> str | None:
+    """The room of this package in which a piece is defined."""
+    package, _, rest = piece.__module__.partition(".")
+    return rest.partition(".")[0] if package == _PACKAGE.name and rest else None
 
 
 def _keep(table: pl.DataFrame, file: Path | None) -> None:
