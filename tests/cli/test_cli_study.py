@@ -42,6 +42,15 @@ def test_label_efficiency(packed: Path, tmp_path: Path) -> None:
     assert kept == {file: file.stat().st_mtime_ns for file in (tmp_path / "steps").rglob("*.parquet")}
 
 
+def test_held_out(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
+    for more in ([], ["--data", str(drawn_smear)]):
+        printed = _run("held-out", "--bundle", str(packed), "--out", str(tmp_path), *more)
+        assert "macro-F1 of 5 fits" in printed
+        scores = pl.read_csv(tmp_path / "held-out-scores.csv")
+        assert set(scores["on"]) == {"held-out" if more else "fold"}
+        assert scores.filter(metric="f1")["class"].n_unique() == 9
+
+
 def test_attributes(packed: Path, tmp_path: Path) -> None:
     assert "nucleus_shape" in _run("attributes", "--bundle", str(packed), "--out", str(tmp_path))
 

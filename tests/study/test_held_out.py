@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score
 
 from hemosight.images.splits import Split
 from hemosight.study import figures
-from hemosight.study.held_out import ALL, CONDITION, held_out
+from hemosight.study.held_out import ALL, CONDITION, held_out, summaries
 from hemosight.study.material import Material
 
 CELLS = material(80, spread=2.5)
@@ -61,3 +61,19 @@ def test_reliability_against_the_obvious_loop() -> None:
         assert row["cells"] == len(mine)
         assert row["accuracy"] == pytest.approx(np.mean([r["read"] == r["truth"] for r in mine]))
         assert row["from"] <= row["confidence"] <= row["to"]
+
+
+def test_summaries_are_of_the_fit_on_all_labels() -> None:
+    tables = summaries(READINGS)
+    everything = READINGS.filter(repeat=ALL)
+    right = float((everything["truth"] == everything["read"]).cast(pl.Float64).mean())  # pyright: ignore[reportArgumentType] -- a number
+    assert tables["scores"].filter(metric="accuracy")["value"].item() == pytest.approx(right)
+    assert tables["confusion"]["cells"].sum() == tables["reliability"]["cells"].sum() == len(CELLS.split.held)
+    assert tables["repeats"].filter(metric="macro_f1")["repeat"].to_list() == ["0", "1", "2", "3", "4"]
+
+
+def test_summaries_without_held_out_cells_count_every_cell_once() -> None:
+    whole = Material(CELLS.catalog, CELLS.embeddings, Split(np.arange(len(CELLS)), np.empty(0, np.int64)))
+    tables = summaries(held_out(whole))
+    assert tables["confusion"]["cells"].sum() == len(CELLS)
+    assert tables["scores"].filter(metric="macro_f1").height == 1

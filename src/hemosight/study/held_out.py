@@ -13,6 +13,7 @@ import polars as pl
 from hemosight.images.splits import Rows
 from hemosight.space import classifiers
 from hemosight.space.labels import CELL_TYPE
+from hemosight.study import figures
 from hemosight.study.figures import read_cells
 from hemosight.study.material import Material
 from hemosight.study.steps import Steps
@@ -22,6 +23,7 @@ REPEATS = 5
 ALL = "all labels"
 CONDITION = ("study", "classifier", "on", "repeat")
 """Columns that tell the readings of one fit from those of another."""
+_TOGETHER = CONDITION[:-1]
 
 
 def held_out(
@@ -83,3 +85,26 @@ def held_out(
     }
     pieces = {name: piece(name, *rows) for name, rows in fits.items()}
     return (steps or Steps()).run("held-out", decided_by, pieces)
+
+
+def summaries(readings: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """What the readings say, table by table.
+
+    ==============  =====================================================================================
+    ``scores``      after the fit on all labels, with 95% intervals (:func:`~hemosight.study.figures.scores`)
+    ``confusion``   of the same readings (:func:`~hemosight.study.figures.confusion`)
+    ``reliability`` of the same readings (:func:`~hemosight.study.figures.reliability`)
+    ``repeats``     scores of each fit that leaves a fifth of the labels out
+    ==============  =====================================================================================
+
+    Where nothing was held out every cell is read once, by the fit that did not know it: one condition, not five.
+    """
+    everything = readings.filter(pl.col("repeat") == ALL)
+    chosen = everything if len(everything) else readings
+    repeats = figures.scores(readings.filter(pl.col("repeat") != ALL), CONDITION, bootstraps=1)
+    return {
+        "scores": figures.scores(chosen, _TOGETHER),
+        "confusion": figures.confusion(chosen, _TOGETHER),
+        "reliability": figures.reliability(chosen, _TOGETHER),
+        "repeats": repeats.drop("low", "high"),
+    }
