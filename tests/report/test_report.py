@@ -219,10 +219,55 @@ def test_active_learning_is_told_in_computed_words(work: Work, monkeypatch: pyte
 
     monkeypatch.setattr(questions.study, "active", quick)
     section = questions.active(work)
-    best = next(figure for figure in section.figures if figure.name == "labels-needed").table.row(0, named=True)
-    assert f"{best['labels']:,}" in section.text[0]
-    assert section.claims[0].value.startswith(f"{best['labels']:,}")
-    assert {figure.name for figure in section.figures} >= {"active-learning", "power-laws", "faster-than-random"}
+    figures = {figure.name: figure for figure in section.figures}
+    assert set(figures) >= {"active-learning", "power-laws", "faster-than-random"}
+    needed = figures["labels-needed"].table
+    reached = section.tables["active-reaching"]
+    learned = questions.study.learning(section.tables["active-runs"].filter(pl.col("on") != "labels"))
+    best = questions.chosen_on_folds(reached, learned)[0]
+    for within, claim in zip((0.0, questions.WITHIN), section.claims, strict=True):
+        row = needed.row(by_predicate=(pl.col("strategy") == best) & (pl.col("within") == within), named=True)
+        assert best in claim.what
+        assert claim.value.startswith(
+            f"{row['labels']:,} ({row['share']:.1%}) [{row['low']:,}, {row['high']:,}]; stays"
+        )
+        assert f"{row['labels']:,} of" in section.text[0]
+        assert f"{row['stays']:,}" in claim.value
+    assert section.claims[0].paper == "2,250 (13.3%)"
+    assert "rate r" in section.text[-1]
+    assert "area" in section.text[-1]
+    curves = figures["active-learning"]
+    assert set(curves.table["kind"]) == {"measured", "law", "level"}
+    points = sum(len(layer["data"]["values"]) for layer in curves.spec["layer"][2:] if "data" in layer)  # type: ignore[index]
+    assert len(curves.table.filter(pl.col("kind") == "law")) == points
+
+
+def test_a_strategy_is_chosen_by_the_folds_and_not_by_what_it_is_quoted_on() -> None:
+    rows = [("lucky", "fold", 400), ("plain", "fold", 300), ("steady", "fold", 300), ("never", "fold", None)]
+    rows += [("lucky", "held-out", 90), ("plain", "held-out", 500), ("steady", "held-out", 400)]
+    schema = {"strategy": pl.String, "on": pl.String, "labels": pl.Int64}
+    reached = pl.DataFrame(rows, schema=schema, orient="row").with_columns(within=pl.lit(questions.WITHIN))
+    heights = {"lucky": 0.99, "plain": 0.90, "steady": 0.95, "never": 0.5}
+    learned = pl.DataFrame({"strategy": list(heights), "mean": list(heights.values())}).with_columns(
+        metric=pl.lit("macro_f1"), on=pl.lit("fold")
+    )
+    assert questions.chosen_on_folds(reached, learned) == ["steady", "plain", "lucky", "never"]
+
+
+def test_both_tests_against_random_are_told_with_enough_digits() -> None:
+    tests = pl.DataFrame(
+        {
+            "strategy": ["margin", "badge"] * 2,
+            "quantity": ["r", "r", "area", "area"],
+            "pairs": [45] * 4,
+            "median": [2.5e-10, -1e-12, 0.004, 0.001],
+            "p": [0.01, 0.6, 0.001, 0.2],
+        }
+    )
+    said = questions._tested(tests)
+    assert "rate r of the fitted laws: 1 of 2 strategies learn faster than random: margin" in said
+    assert "from -1e-12 to 2.5e-10" in said
+    assert "(area under the score): 1 of 2 strategies read better than random: margin" in said
 
 
 def test_a_plan_is_told_beside_what_came_true(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:

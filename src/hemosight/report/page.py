@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import polars as pl
+import polars.selectors as selectors
 from markupsafe import Markup
 
 from hemosight.charts import draw
 from hemosight.charts.look import dressed
-from hemosight.readings import csv
 from hemosight.report.figure import Figure, Section
 
 SHOWN = 60
 """Rows of a table that stand on the page; the file beside it has all."""
 _INLINE = 200_000
 """Bytes of a specification or a CSV that travel inside the page; larger ones lie beside it."""
+
+_DIGITS = 7
+"""Significant digits of numbers in a CSV."""
 
 
 def write(
@@ -71,7 +75,7 @@ def write(
 
 
 def _drawn(figure: Figure, folder: Path) -> dict[str, Any]:
-    text = csv(figure.table)
+    text = _csv(figure.table)
     (folder / "tables" / f"{figure.name}.csv").write_text(text, encoding="utf-8")
     parts: dict[str, Any] = {
         "rows": [[_cell(value) for value in row] for row in figure.table.head(SHOWN).iter_rows()],
@@ -109,6 +113,11 @@ def _inline(drawn: str, name: str) -> str:
         drawn = drawn.replace(f'id="{identity}"', f'id="{own}"').replace(f"url(#{identity})", f"url(#{own})")
         drawn = drawn.replace(f'href="#{identity}"', f'href="#{own}"')
     return drawn
+
+
+def _csv(table: pl.DataFrame) -> str:
+    # Significant digits, not decimals: a p of 1e-7 is not 0.
+    return table.with_columns(selectors.float().round_sig_figs(_DIGITS)).write_csv()
 
 
 def _link(text: str, kind: str, beside: str) -> str:
