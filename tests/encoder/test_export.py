@@ -101,7 +101,7 @@ def test_losses_of_a_run_travel_with_it(encoder: Encoder, tmp_path: Path) -> Non
 @pytest.mark.parametrize("turns", [2, 4])
 def test_turns_make_the_embedding_blind_to_them(encoder: Encoder, turns: int) -> None:
     data = export(encoder, SIDE, turns=turns)
-    assert parity(encoder, data, SIDE, turns=turns) <= PARITY
+    assert parity(encoder, data, SIDE, batch=5, seed=7, turns=turns) <= PARITY
     session = onnxruntime.InferenceSession(data)
     pixels = np.random.default_rng(3).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
     turned = np.ascontiguousarray(np.rot90(pixels, 4 // turns, (1, 2)))

@@ -74,7 +74,7 @@ def test_levels_go_down_from_a_quarter_of_the_side(name: str, coarsest: int, blo
     assert (sides[0], sides[-1], len(sides)) == (SIDE // 4, coarsest, blocks)
 
 
-def test_every_block_of_an_efficientnet_is_a_level() -> None:
+def test_every_stage_of_an_efficientnet_from_a_quarter_down_is_a_level() -> None:
     with torch.no_grad():
         _, levels = create("tf_efficientnet_lite0", "none").eval().levels(torch.zeros(1, 3, 128, 128))
     assert [level.shape[1] for level in levels] == [24, 40, 80, 112, 192, 320]
@@ -143,7 +143,7 @@ def test_one_cell_is_too_few(encoder: Encoder) -> None:
 @pytest.mark.parametrize("turns", [1, 2])
 def test_what_ships_computes_the_same(fitted: Encoder, turns: int) -> None:
     data = export(fitted, SIDE, turns=turns)
-    assert parity(fitted, data, SIDE, turns=turns) <= PARITY
+    assert parity(fitted, data, SIDE, batch=5, seed=7, turns=turns) <= PARITY, "on other pixels than it was exported by"
     network = Network(data, Preprocessing(size=SIDE), threads=1)
     pixels = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
     maps, vectors = network.maps(pixels)
@@ -174,7 +174,7 @@ def test_the_surrogate_ships_and_comes_near(fitted: Encoder, encoder: Encoder) -
     assert ((points - guess) ** 2).sum() < 0.7 * ((points - points.mean(axis=0)) ** 2).sum()
 
 
-def test_a_catalog_lends_cells_and_no_labels(encoder: Encoder, drawn_catalog: Catalog, tmp_path: Path) -> None:
+def test_a_catalog_lends_cells_and_no_labels(encoder: Encoder, drawn_catalog: Catalog) -> None:
     import polars as pl
 
     road = Preprocessing(size=SIDE)
