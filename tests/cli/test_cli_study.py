@@ -115,4 +115,7 @@ def test_plan(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
     words = ("--bundle", str(packed), "--labels", str(drawn_smear / "labels.csv"), "--out", str(tmp_path / "plan.json"))
     assert "72 labels read" in _run("plan", "--target", "0.9", *words)
     facts = json.loads((tmp_path / "plan.json").read_text())
+    beyond = _run("plan", "--target", "0.999", *words[:4])
+    assert "over 648 more" in beyond
+    assert "next 648 labels" in beyond
     assert {row["class"] for row in facts["by_class"]} == set(pl.read_csv(drawn_smear / "labels.csv")["label"])

@@ -288,12 +288,15 @@ def plan(
         out.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     def number(value: float) -> str:
-        return f"{value:,.0f}" if value < float("inf") else f"over {planner.BEYOND * made.labels:,.0f}"
+        return f"{value:,.0f}" if value < float("inf") else f"over {made.farthest:,}"
 
     typer.echo(f"{made.labels:,} labels read {made.score:.3f} (macro-F1, by the fitted curve)")
     typer.echo(
         f"{made.target:.3f} needs {number(made.more)} more (95% interval {number(made.low)} to {number(made.high)}); "
         f"within reach in {made.chance:.0%} of forecasts"
+    )
+    typer.echo(
+        f"the next {made.more if made.reachable else made.farthest:,.0f} labels, shared out where they help most:"
     )
     _print(made.by_class)
 

@@ -8,7 +8,10 @@ measure on.
 
 Fewer cells than dimensions span a subspace, in which the readings are the same and cost a hundredth.
 
-Which types they should be follows from a curve for each class: the next label goes where the mean F1 rises most.
+Which types they should be follows from a curve for each class: the next label goes where the mean F1 rises most. Only
+half of them go so, and at most half as many as there are; the others are of every class alike. For a class's curve was
+measured while all classes grew, so that it also rises by what the others' labels teach: what all share, and where the
+others end. On drawn cells, many labels for the worst classes alone read less well than labels at random.
 
 Nothing here needs pictures or torch; the review service calls :func:`plan` on its own labels.
 """
@@ -37,7 +40,7 @@ SAMPLES = 200
 LEAST = 5
 """Labels of the smallest class that a forecast needs: one a fold."""
 BEYOND = 10.0
-"""Times the labels there are; a forecast beyond that is none, and is given as infinite."""
+"""Times the labels there are, those included; a forecast beyond that is none, and is given as infinite."""
 RUNGS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
 """Targets to go for one after the other, where nobody names one."""
 _STEPS = 60
@@ -56,7 +59,7 @@ class Plan:
     score
         Macro-F1 they reach now, by the fitted curve.
     more
-        How many more reach the target; 0 where they are enough, infinite where ten times as many would not do.
+        How many more reach the target; 0 where they are enough, infinite where ten times as many in all would not do.
     low, high
         Its 95% interval, infinite likewise.
     chance
@@ -64,7 +67,8 @@ class Plan:
     curve
         ``kind`` (``measured`` or ``forecast``), ``labels``, ``macro_f1``, ``low``, ``high``.
     by_class
-        ``class``, ``labels``, ``f1`` (now, by that class's curve) and ``more``: how the labels are best shared out.
+        ``class``, ``labels``, ``f1`` (now, by that class's curve) and ``more``: how the labels are best shared out;
+        where the target is out of reach, as many as a forecast goes (:attr:`farthest`).
     """
 
     target: float
@@ -82,8 +86,13 @@ class Plan:
         """Whether the target is within ten times the labels there are."""
         return bool(np.isfinite(self.more))
 
+    @property
+    def farthest(self) -> int:
+        """The most labels that a forecast asks for; a target out of reach needs more."""
+        return round((BEYOND - 1.0) * self.labels)
+
     def to_json(self) -> dict[str, Any]:
-        """For a page: infinities become null."""
+        """For a page: infinities become null; ``by_class`` then shares out :attr:`farthest` labels."""
 
         def finite(value: float) -> int | None:
             return round(value) if np.isfinite(value) else None
@@ -299,11 +308,17 @@ def _curve(
 
 
 def _shared_out(tried: Trials, scores: NDArray[np.float64], more: float, have: NDArray[np.int64]) -> pl.DataFrame:
-    """Each class's own curve, and the labels to ask for shared out where the mean F1 rises most."""
+    """Each class's own curve, and the labels to ask for: some where the mean F1 rises most, the others alike.
+
+    Out of reach, the most labels that are forecast are shared out: which types hold the mean back is known all the
+    same.
+    """
     laws = [_law(tried.counts[:, code], scores[:, :, code]) for code in range(len(tried.classes))]
-    given = np.zeros(len(laws))
-    total = more if np.isfinite(more) else 0.0
-    step = total / _STEPS
+    labels = float(have.sum())
+    total = more if np.isfinite(more) else (BEYOND - 1.0) * labels
+    chosen = min(total, labels) / 2.0
+    given = np.full(len(laws), (total - chosen) / len(laws))
+    step = chosen / _STEPS
     for _ in range(_STEPS if total > 0 else 0):
         gains = [float(law(n + step) - law(n)) for law, n in zip(laws, have + given, strict=True)]
         given[int(np.argmax(gains))] += step
