@@ -14,6 +14,7 @@ from hemosight.bundle import Bundle
 from hemosight.errors import UnknownName
 from hemosight.network import Network
 from hemosight.space import explain
+from hemosight.space.labels import CELL_TYPE
 from hemosight.space.readers import Reader
 
 DIM = 12
@@ -116,6 +117,40 @@ def test_through_a_surrogate_it_equals_autograd() -> None:
     ((again.mean(dim=(2, 3))[0] @ behind[:-1] + behind[-1]) @ torch.from_numpy(like - unlike)).backward()
     heat = explain.likeness_heat(features, like, unlike, surrogate)
     assert heat == pytest.approx(_by_autograd(again, again.grad), abs=1e-4)
+
+
+@pytest.mark.train
+def test_of_the_bundle_that_ships_it_equals_autograd() -> None:
+    """Through the surrogate to the mean of the maps of four quarter turns, each turned back."""
+    torch = pytest.importorskip("torch")
+    from hemosight.bundle import load
+    from hemosight.encoder.backbones import create
+    from hemosight.images.synthetic import draw_cell
+
+    bundle = load()
+    network, reader = Network(bundle.encoder, bundle.preprocessing, threads=1), bundle.readers[CELL_TYPE]
+    pixels = bundle.preprocessing(draw_cell("monocyte", np.random.default_rng(3)).pixels)[None]
+    features, vectors = network.maps(pixels)
+    assert network.surrogate is not None
+
+    encoder = create(bundle.manifest.backbone, "default").eval()
+    upright = torch.tensor(pixels).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        turned = [encoder.features(torch.rot90(upright, turn, (2, 3))) for turn in range(4)]
+        mean = torch.stack([torch.rot90(maps, -turn, (2, 3)) for turn, maps in enumerate(turned)]).mean(dim=0)
+    assert features == pytest.approx(mean.numpy(), abs=1e-2 * float(mean.max())), "weights are stored in half precision"
+
+    maps = torch.from_numpy(features).double().requires_grad_()
+    behind = torch.from_numpy(network.surrogate).double()
+    point = maps.mean(dim=(2, 3))[0] @ behind[:-1] + behind[-1]
+    assert np.dot((point / point.norm()).detach().numpy(), vectors[0]) > 0.5, "the surrogate comes near what is read"
+    label = str(reader.predict(vectors)[0])
+    own = reader.classes.index(label)
+    scores = reader.slope * (point / point.norm() @ torch.from_numpy(reader.weight) + torch.from_numpy(reader.bias))
+    (scores[own] - torch.logsumexp(torch.cat([scores[:own], scores[own + 1 :]]), 0)).backward()
+    heat = explain.class_heat(features[0], reader, label, surrogate=network.surrogate)
+    assert heat.max() == pytest.approx(1.0)
+    assert heat == pytest.approx(_by_autograd(maps, maps.grad), abs=1e-4)
 
 
 def _by_autograd(maps, gradient) -> NDArray[np.float64]:
