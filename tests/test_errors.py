@@ -10,13 +10,15 @@ import pytest
 
 from hemosight import errors
 from hemosight.errors import HemoSightError, ImageTooSmall
+from hemosight.service import errors as service_errors
 
 
 def _kinds(kind: type[HemoSightError]) -> list[type[HemoSightError]]:
     return [kind, *(deeper for child in kind.__subclasses__() for deeper in _kinds(child))]
 
 
-KINDS = [kind for kind in _kinds(HemoSightError) if kind.__module__ == errors.__name__ and kind is not HemoSightError]
+ROOMS = {errors.__name__, service_errors.__name__}
+KINDS = [kind for kind in _kinds(HemoSightError) if kind.__module__ in ROOMS and kind is not HemoSightError]
 
 
 @pytest.mark.parametrize("kind", KINDS)

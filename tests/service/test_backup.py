@@ -12,7 +12,8 @@ from gate import add_user, app_on, browser
 from sqlalchemy import select, text
 
 from hemosight.bundle import Bundle
-from hemosight.errors import BackupFailed, DatabaseNotEmpty, PathMissing
+from hemosight.errors import PathMissing
+from hemosight.service.errors import BackupFailed, DatabaseNotEmpty
 from hemosight.service.operations.backup import backup, restore
 from hemosight.service.storage.database import Database, newest_revision
 from hemosight.service.storage.tables import Picture

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hemosight.errors import BadServiceSetting, PathMissing
+from hemosight.errors import PathMissing
+from hemosight.service.errors import BadServiceSetting
 from hemosight.service.settings import PREFIX, Settings, defaults, is_loopback, load
 
 ROOT = Path(__file__).parents[2]

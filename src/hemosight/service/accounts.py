@@ -10,7 +10,7 @@ from hemosight.service.storage.database import Database
 def make_administrator(database: Database, name: str, display: str | None, password: str, least: int) -> bool:
     """Make an account an administrator with this password; whether it is a new one.
 
-    Its browsers are signed out. Raises :class:`~hemosight.errors.Unfit` for a password that is too short.
+    Its browsers are signed out. Raises :class:`~hemosight.service.errors.Unfit` for a password that is too short.
     """
     hashed = passwords.hashed(password, least)
     with database.session() as session:

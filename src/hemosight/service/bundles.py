@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from hemosight.bundle import Bundle
 from hemosight.bundle import load as load_bundle
 from hemosight.engine import Engine
-from hemosight.errors import BundleNotHere
+from hemosight.service.errors import BundleNotHere
 from hemosight.service.storage.tables import KnownBundle
 
 
@@ -76,7 +76,7 @@ class Shelf:
     def engine_of(self, session: Session, bundle_id: int) -> Engine:
         """The engine of a bundle the database knows.
 
-        Raises :class:`~hemosight.errors.BundleNotHere` where it is another one than this process has.
+        Raises :class:`~hemosight.service.errors.BundleNotHere` where it is another one than this process has.
         """
         if bundle_id not in self._known:
             row = session.get(KnownBundle, bundle_id)

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 
-from hemosight.errors import HemoSightError, Refusal, TooManyTries, UnreadableImage
+from hemosight.errors import HemoSightError, UnreadableImage
+from hemosight.service.errors import Refusal, TooManyTries
 
 log = structlog.get_logger()
 

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hemosight.errors import NothingThere, Unfit
 from hemosight.service.desk.opinions import UNDECIDED
 from hemosight.service.desk.views import View
+from hemosight.service.errors import NothingThere, Unfit
 from hemosight.sheet.palette import UNSURE
 
 Sort = Literal["id", "confidence", "uncertainty", "novelty"]
@@ -47,7 +47,7 @@ class Wanted:
 def rows(view: View, wanted: Wanted) -> NDArray[np.int64]:
     """Rows of a view that fit, in the order of ids.
 
-    Raises :class:`~hemosight.errors.NothingThere` for a class that the label set does not have.
+    Raises :class:`~hemosight.service.errors.NothingThere` for a class that the label set does not have.
     """
     fits = np.ones(len(view.ids), np.bool_)
     names = view.question.names
@@ -82,7 +82,7 @@ def page(
     ``novelty`` with the most unusual; images without a reading come last. A cursor is a place in that order, not a
     count: what is inserted or removed before it shifts nothing.
 
-    Raises :class:`~hemosight.errors.Unfit` for a cursor of another list.
+    Raises :class:`~hemosight.service.errors.Unfit` for a cursor of another list.
     """
     ids = view.ids[chosen]
     if sort == "id":

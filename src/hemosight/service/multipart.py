@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from hemosight.errors import BadForm, TooMuch
+from hemosight.service.errors import BadForm, TooMuch
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvicorn
 
-from hemosight.errors import OpenToAll, PortTaken
 from hemosight.service.app import create_app
 from hemosight.service.crew import Crew
+from hemosight.service.errors import OpenToAll, PortTaken
 from hemosight.service.operations import logs
 from hemosight.service.security.secrets import kept, new_secret
 from hemosight.service.settings import Settings
@@ -43,8 +43,8 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
     open_page
         Whether to open the page in a browser.
 
-    Raises :class:`~hemosight.errors.OpenToAll` where others could reach a service without accounts, and
-    :class:`~hemosight.errors.PortTaken`.
+    Raises :class:`~hemosight.service.errors.OpenToAll` where others could reach a service without accounts, and
+    :class:`~hemosight.service.errors.PortTaken`.
     """
     logs.configure(settings.log_level, settings.log_format)
     with _signals(), _listening(settings) as listener, open_database(settings) as database:

@@ -19,7 +19,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from hemosight.errors import BadServiceSetting, PathMissing
+from hemosight.errors import PathMissing
+from hemosight.service.errors import BadServiceSetting
 
 PREFIX = "HEMOSIGHT_"
 _MIB = 1 << 20
@@ -120,7 +121,7 @@ class Settings(BaseSettings):
 def load(file: Path | None = None, **given: Any) -> Settings:
     """Settings from options that are not None, the environment, a file and the defaults.
 
-    Raises :class:`~hemosight.errors.PathMissing` and :class:`~hemosight.errors.BadServiceSetting`.
+    Raises :class:`~hemosight.errors.PathMissing` and :class:`~hemosight.service.errors.BadServiceSetting`.
     """
     kind = Settings
     if file is not None:

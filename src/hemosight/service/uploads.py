@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Literal
 
-from hemosight.errors import InTheWay, NothingThere, UnreadableImage
+from hemosight.errors import UnreadableImage
 from hemosight.images.preprocess import measure
 from hemosight.service import jobs
+from hemosight.service.errors import InTheWay, NothingThere
 from hemosight.service.settings import Settings
 from hemosight.service.storage import audit, events, uploads
 from hemosight.service.storage.audit import Actor

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from hemosight.bundle import Bundle
 from hemosight.engine import Engine
-from hemosight.errors import NothingThere
 from hemosight.service.desk.columns import columns, unpack
 from hemosight.service.desk.desk import Desk
 from hemosight.service.desk.desks import Desks
 from hemosight.service.desk.references import References
 from hemosight.service.desk.views import View
+from hemosight.service.errors import NothingThere
 from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Event, Image, LabelSet

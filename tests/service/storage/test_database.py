@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from hemosight.errors import DatabaseBehind, DatabaseUnreachable
+from hemosight.service.errors import DatabaseBehind, DatabaseUnreachable
 from hemosight.service.storage import events
 from hemosight.service.storage.audit import note
 from hemosight.service.storage.database import MIGRATIONS, Database, newest_revision

@@ -14,7 +14,7 @@ from shutil import rmtree
 import psycopg
 import pytest
 
-from hemosight.errors import DatabaseWillNotStart
+from hemosight.service.errors import DatabaseWillNotStart
 from hemosight.service.storage.embedded import default_data_dir, embedded
 
 HOLD = """

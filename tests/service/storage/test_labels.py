@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from hemosight.bundle import Bundle
-from hemosight.errors import NothingThere, Unfit
+from hemosight.service.errors import NothingThere, Unfit
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.labels import Outcome, facts_after
 from hemosight.service.storage.tables import AuditRow, Event, LabelFact, LabelSet, Standing

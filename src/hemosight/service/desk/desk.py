@@ -20,13 +20,13 @@ from sqlalchemy import BigInteger, cast, select
 from sqlalchemy.orm import Session
 
 from hemosight.bundle import Bundle
-from hemosight.errors import NothingThere
 from hemosight.service.desk import loading
 from hemosight.service.desk.one_thread import one_thread
 from hemosight.service.desk.opinions import NOTHING, Opinion, Question, Word
 from hemosight.service.desk.references import References
 from hemosight.service.desk.roll import READ, Roll
 from hemosight.service.desk.views import View, view
+from hemosight.service.errors import NothingThere
 from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Event
@@ -80,7 +80,7 @@ class Desk:
     references
         What bundles teach.
 
-    Raises :class:`~hemosight.errors.NothingThere` where there is no such project.
+    Raises :class:`~hemosight.service.errors.NothingThere` where there is no such project.
     """
 
     def __init__(
@@ -393,7 +393,7 @@ class Desk:
             return tuple(self._questions.values())
 
     def question(self, label_set: str) -> Question:
-        """A label set by name. Raises :class:`~hemosight.errors.NothingThere`."""
+        """A label set by name. Raises :class:`~hemosight.service.errors.NothingThere`."""
         self.catch_up()
         with self._lock:
             return self._question(label_set)
@@ -412,7 +412,7 @@ class Desk:
         return settled.wait(patience)
 
     def view(self, label_set: str) -> View:
-        """The project as it is now. Raises :class:`~hemosight.errors.NothingThere` for an unknown label set."""
+        """The project as it is now. Raises :class:`~hemosight.service.errors.NothingThere` for an unknown label set."""
         self.catch_up()
         with self._lock:
             opinion = self._opinion(self._question(label_set).id)
@@ -441,7 +441,7 @@ class Desk:
         return found, seen.taught
 
     def answers(self, image: int) -> dict[str, Answer]:
-        """What every label set says of an image. Raises :class:`~hemosight.errors.NothingThere`."""
+        """What every label set says of an image. Raises :class:`~hemosight.service.errors.NothingThere`."""
         self.catch_up()
         with self._lock:
             taught = [question.id for question in self._questions.values() if self._words.get(question.id)]
@@ -479,7 +479,7 @@ class Desk:
             return self._opinion(self._question(label_set).id).reader
 
     def vector(self, image: int) -> NDArray[np.float32] | None:
-        """An image's vector; None where it is not read. Raises :class:`~hemosight.errors.NothingThere`."""
+        """An image's vector; None where it is not read. Raises :class:`~hemosight.service.errors.NothingThere`."""
         self.catch_up()
         with self._lock:
             row = self._roll.row_of.get(image)

@@ -40,7 +40,7 @@ class Desks:
         self._loading: dict[int, threading.Lock] = {}
 
     def get(self, project: int) -> Desk:
-        """The desk of a project. Raises :class:`~hemosight.errors.NothingThere` where there is none."""
+        """The desk of a project. Raises :class:`~hemosight.service.errors.NothingThere` where there is none."""
         with self._lock:
             desk = self._desks.get(project)
             if desk is not None:

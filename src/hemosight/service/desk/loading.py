@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from hemosight.errors import NothingThere
 from hemosight.service.desk.opinions import Question, Word
+from hemosight.service.errors import NothingThere
 from hemosight.service.storage.tables import Image, LabelFact, LabelSet, Project, Standing
 
 _BATCH = 5000
@@ -45,7 +45,7 @@ class Arrived:
 
 
 def project(session: Session, project_id: int) -> ProjectFacts:
-    """Settings. Raises :class:`~hemosight.errors.NothingThere`."""
+    """Settings. Raises :class:`~hemosight.service.errors.NothingThere`."""
     row = session.get(Project, project_id, populate_existing=True)
     if row is None:
         raise NothingThere(kind="a project")

@@ -12,7 +12,8 @@ from pathlib import Path
 import psycopg.conninfo
 from sqlalchemy import inspect
 
-from hemosight.errors import BackupFailed, DatabaseNotEmpty, PathMissing
+from hemosight.errors import PathMissing
+from hemosight.service.errors import BackupFailed, DatabaseNotEmpty
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import VERSION
 
@@ -24,7 +25,7 @@ def backup(database: Database, file: Path) -> int:
     """Write everything into one compressed file, as it was at one moment, while the service runs; gives its bytes.
 
     The file is complete or not there at all, and nobody but its owner may read it. Raises
-    :class:`~hemosight.errors.BackupFailed`.
+    :class:`~hemosight.service.errors.BackupFailed`.
     """
     part = file.with_name(file.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -41,8 +42,8 @@ def backup(database: Database, file: Path) -> int:
 def restore(database: Database, file: Path) -> None:
     """Fill an empty database from a backup, then bring its tables to this program's revision.
 
-    All of it or nothing. Raises :class:`~hemosight.errors.PathMissing`, :class:`~hemosight.errors.DatabaseNotEmpty`
-    and :class:`~hemosight.errors.BackupFailed`.
+    All of it or nothing. Raises :class:`~hemosight.errors.PathMissing`,
+    :class:`~hemosight.service.errors.DatabaseNotEmpty` and :class:`~hemosight.service.errors.BackupFailed`.
     """
     if not file.is_file():
         raise PathMissing(path=file, cwd=Path.cwd())

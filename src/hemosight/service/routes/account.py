@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.errors import NotAllowed, NothingThere, WrongPassword
+from hemosight.service.errors import NotAllowed, NothingThere, WrongPassword
 from hemosight.service.schemas.people import (
     AccountChange,
     Browsers,

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 
-from hemosight.errors import NotAllowed
+from hemosight.service.errors import NotAllowed
 from hemosight.service.schemas.audit import AuditPage, AuditShown, Doer
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import BIGGEST, Seat, SignedIn

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 import numpy as np
 from fastapi import APIRouter, Query
 
-from hemosight.errors import NothingThere
 from hemosight.service import listing
 from hemosight.service.desk.opinions import UNDECIDED
 from hemosight.service.desk.views import View
+from hemosight.service.errors import NothingThere
 from hemosight.service.listing import Sort, Wanted
 from hemosight.service.routes.differential import CaseQuery
 from hemosight.service.routes.labels import shown as fact_shown

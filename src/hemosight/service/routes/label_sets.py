@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from hemosight.errors import InTheWay
 from hemosight.service.desk.desk import Desk
+from hemosight.service.errors import InTheWay
 from hemosight.service.schemas.label_sets import (
     ClassGiven,
     LabelSetChange,

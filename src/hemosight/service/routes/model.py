@@ -8,8 +8,8 @@ import numpy as np
 from fastapi import APIRouter, Header, Response
 
 from hemosight.bundle import Bundle, Manifest
-from hemosight.errors import NothingThere
 from hemosight.service.desk.columns import BINARY, MEDIA_TYPE, NO_CLASS, pack
+from hemosight.service.errors import NothingThere
 from hemosight.service.schemas.model import (
     BundleShown,
     Calibration,

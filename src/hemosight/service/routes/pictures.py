@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 
-from hemosight.errors import NothingThere
 from hemosight.images.preprocess import decode
+from hemosight.service.errors import NothingThere
 from hemosight.service.schemas.labels import SetName
 from hemosight.service.security.permissions import Id, Viewer
 from hemosight.service.state import Service

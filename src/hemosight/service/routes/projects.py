@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from hemosight.bundle import Bundle
-from hemosight.errors import AlreadyThere, InTheWay, NotAllowed
+from hemosight.service.errors import AlreadyThere, InTheWay, NotAllowed
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.schemas.people import UserShown
 from hemosight.service.schemas.projects import (

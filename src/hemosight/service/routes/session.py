@@ -7,7 +7,7 @@ import datetime
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
-from hemosight.errors import InTheWay, NothingThere, NotSignedIn, TooManyTries, WrongPassword
+from hemosight.service.errors import InTheWay, NothingThere, NotSignedIn, TooManyTries, WrongPassword
 from hemosight.service.schemas.people import FirstAdmin, SessionShown, SignIn, UserShown
 from hemosight.service.security import csrf, passwords, sessions
 from hemosight.service.security.permissions import SCOPES, InPerson, Person, Seat, address_of, who

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.errors import InTheWay, Unfit
 from hemosight.service.desk.tally import Tally
+from hemosight.service.errors import InTheWay, Unfit
 from hemosight.service.routes.differential import counted
 from hemosight.service.schemas.differential import DifferentialShown, NewSignature, Signatures, SignatureShown
 from hemosight.service.security.permissions import ProjectSeat, Reviewer, Viewer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
-from hemosight.errors import NothingThere
 from hemosight.service import drawing, jobs, multipart
+from hemosight.service.errors import NothingThere
 from hemosight.service.schemas.uploads import (
     Asked,
     Drawn,

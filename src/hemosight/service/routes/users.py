@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hemosight.errors import InTheWay
+from hemosight.service.errors import InTheWay
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.schemas.people import NewUser, UserChange, Users, UserShown
 from hemosight.service.security import passwords

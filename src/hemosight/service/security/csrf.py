@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from hemosight.errors import ForeignRequest
+from hemosight.service.errors import ForeignRequest
 from hemosight.service.security.headers import host_name
 from hemosight.service.security.secrets import same
 
@@ -19,7 +19,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 def check_origin(request: Request) -> None:
     """Refuse an unsafe request whose browser says that it comes from elsewhere; programs say nothing.
 
-    Raises :class:`~hemosight.errors.ForeignRequest`.
+    Raises :class:`~hemosight.service.errors.ForeignRequest`.
     """
     if request.method in SAFE:
         return
@@ -33,7 +33,7 @@ def check_origin(request: Request) -> None:
 def check_token(request: Request, expected: str) -> None:
     """Refuse an unsafe request without the token of its session.
 
-    Raises :class:`~hemosight.errors.ForeignRequest`.
+    Raises :class:`~hemosight.service.errors.ForeignRequest`.
     """
     if request.method in SAFE:
         return

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hemosight.errors import ForeignHost
 from hemosight.service import faults
+from hemosight.service.errors import ForeignHost
 from hemosight.service.settings import Settings, is_loopback
 
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hemosight.errors import TooMuch
 from hemosight.service import faults
+from hemosight.service.errors import TooMuch
 from hemosight.service.security.sessions import cookie_name
 from hemosight.service.settings import Settings
 

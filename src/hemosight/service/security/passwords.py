@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from pwdlib import PasswordHash
 
-from hemosight.errors import Unfit
+from hemosight.service.errors import Unfit
 
 _HASHING = PasswordHash.recommended()
 LONGEST = 256
@@ -17,7 +17,8 @@ LONGEST = 256
 def hashed(password: str, least: int) -> str:
     """The hash of a new password.
 
-    Raises :class:`~hemosight.errors.Unfit` where it is shorter than ``least`` or is one character over and over.
+    Raises :class:`~hemosight.service.errors.Unfit` where it is shorter than ``least`` or is one character over and
+    over.
     """
     if not least <= len(password) <= LONGEST:
         raise Unfit(

@@ -15,7 +15,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hemosight.errors import InTheWay, NotAllowed, NothingThere, NotSignedIn
+from hemosight.service.errors import InTheWay, NotAllowed, NothingThere, NotSignedIn
 from hemosight.service.security import csrf, sessions
 from hemosight.service.security.secrets import kept
 from hemosight.service.state import Service, State
@@ -88,8 +88,8 @@ def address_of(request: Request) -> str:
 def who(request: Request, session: Session, service: State) -> Seat:
     """The seat of whoever asks.
 
-    Raises :class:`~hemosight.errors.NotSignedIn`, and :class:`~hemosight.errors.ForeignRequest` for an unsafe request
-    that carries a cookie but no token.
+    Raises :class:`~hemosight.service.errors.NotSignedIn`, and :class:`~hemosight.service.errors.ForeignRequest` for
+    an unsafe request that carries a cookie but no token.
     """
     sent = request.headers.get("authorization")
     if sent is not None:

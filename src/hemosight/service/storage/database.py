@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
-from hemosight.errors import DatabaseBehind, DatabaseUnreachable
+from hemosight.service.errors import DatabaseBehind, DatabaseUnreachable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATING = 0x48534D47
@@ -57,7 +57,7 @@ class Database:
     def connect(self, *, autocommit: bool = False) -> psycopg.Connection:
         """One connection of its own, outside the pool.
 
-        Raises :class:`~hemosight.errors.DatabaseUnreachable`.
+        Raises :class:`~hemosight.service.errors.DatabaseUnreachable`.
         """
         try:
             return psycopg.connect(self.dsn, autocommit=autocommit, connect_timeout=10, application_name="hemosight")
@@ -96,7 +96,7 @@ class Database:
             return MigrationContext.configure(connection).get_current_revision()
 
     def require_current(self) -> None:
-        """Raise :class:`~hemosight.errors.DatabaseBehind` unless the tables are those of this program."""
+        """Raise :class:`~hemosight.service.errors.DatabaseBehind` unless the tables are those of this program."""
         came, head = self.revision(), newest_revision()
         if came != head:
             raise DatabaseBehind(expected=head, came=came)
@@ -105,7 +105,7 @@ class Database:
         """Payloads notified on a channel, on a connection of its own.
 
         The first is empty and says that nothing is missed from here on; None comes after each ``stop`` seconds of
-        silence. Raises :class:`~hemosight.errors.DatabaseUnreachable` where the connection is lost.
+        silence. Raises :class:`~hemosight.service.errors.DatabaseUnreachable` where the connection is lost.
         """
         with self.connect(autocommit=True) as connection:
             connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))

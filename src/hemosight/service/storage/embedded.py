@@ -18,7 +18,7 @@ from typing import Literal
 
 import psutil
 
-from hemosight.errors import DatabaseWillNotStart
+from hemosight.service.errors import DatabaseWillNotStart
 
 VERSION = 18
 """Major version of the embedded PostgreSQL; a data directory belongs to one."""
@@ -51,7 +51,7 @@ def embedded(data_dir: Path | None = None, *, after: Literal["stop", "delete"] |
     after
         What happens to the server when the last holder leaves; None lets it run.
 
-    Raises :class:`~hemosight.errors.DatabaseWillNotStart`.
+    Raises :class:`~hemosight.service.errors.DatabaseWillNotStart`.
     """
     # Importing it looks for the server's binaries, which a service on another PostgreSQL never needs.
     with warnings.catch_warnings():

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from hemosight.errors import AlreadyThere, NothingThere
+from hemosight.service.errors import AlreadyThere, NothingThere
 from hemosight.service.storage.tables import LabelSet, Standing
 
 
@@ -21,7 +21,7 @@ def listed(session: Session, project: int) -> Sequence[LabelSet]:
 
 
 def get(session: Session, project: int, number: int) -> LabelSet:
-    """A label set, archived or not. Raises :class:`~hemosight.errors.NothingThere`."""
+    """A label set, archived or not. Raises :class:`~hemosight.service.errors.NothingThere`."""
     row = session.get(LabelSet, number, with_for_update=True)
     if row is None or row.project_id != project:
         raise NothingThere(kind="a label set of this project")
@@ -29,7 +29,7 @@ def get(session: Session, project: int, number: int) -> LabelSet:
 
 
 def add(session: Session, project: int, user: int, name: str, title: str, classes: list[Any]) -> LabelSet:
-    """One of the project's own. Raises :class:`~hemosight.errors.AlreadyThere`."""
+    """One of the project's own. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
     facts = {"project_id": project, "created_by": user, "name": name, "title": title, "kind": "own", "classes": classes}
     query = insert(LabelSet).values(**facts).on_conflict_do_nothing().returning(LabelSet.id)
     number = session.scalar(query)

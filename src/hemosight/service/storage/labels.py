@@ -16,8 +16,8 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from hemosight.errors import NothingThere, Unfit
 from hemosight.service.desk.agreement import Judgement
+from hemosight.service.errors import NothingThere, Unfit
 from hemosight.service.storage import audit, events
 from hemosight.service.storage.audit import Actor
 from hemosight.service.storage.tables import Image, LabelFact, LabelSet, Standing
@@ -80,8 +80,9 @@ class Request:
 def say(session: Session, request: Request, label_set: str, items: Sequence[Said], kind: str) -> Outcome:
     """Write facts for the images whose version still stands; the others become conflicts.
 
-    ``kind`` is ``set``, ``agree`` or ``clear``. Raises :class:`~hemosight.errors.NothingThere` for an image or a
-    label set that the project does not have and :class:`~hemosight.errors.Unfit` for a label that is no class of it.
+    ``kind`` is ``set``, ``agree`` or ``clear``. Raises :class:`~hemosight.service.errors.NothingThere` for an image
+    or a label set that the project does not have and :class:`~hemosight.service.errors.Unfit` for a label that is no
+    class of it.
     """
     row = label_set_of(session, request.project, label_set)
     known = {facts["name"] for facts in row.classes} | {UNSURE, None}
@@ -114,7 +115,7 @@ def say(session: Session, request: Request, label_set: str, items: Sequence[Said
 def undo(session: Session, request: Request, facts: Sequence[int]) -> Outcome:
     """Restore what stood before each fact, by a new fact, as long as that fact still stands.
 
-    Raises :class:`~hemosight.errors.NothingThere` for a fact that is not of the project.
+    Raises :class:`~hemosight.service.errors.NothingThere` for a fact that is not of the project.
     """
     events.take_turn(session, request.project)
     query = select(LabelFact).where(LabelFact.project_id == request.project, LabelFact.id.in_(facts))
@@ -166,7 +167,7 @@ def history(session: Session, image: int) -> list[tuple[LabelFact, str]]:
 
 
 def label_set_of(session: Session, project: int, name: str) -> LabelSet:
-    """A label set that is in use, by name. Raises :class:`~hemosight.errors.NothingThere`."""
+    """A label set that is in use, by name. Raises :class:`~hemosight.service.errors.NothingThere`."""
     query = select(LabelSet).where(LabelSet.project_id == project, LabelSet.name == name)
     row = session.scalars(query.where(LabelSet.archived_at.is_(None))).one_or_none()
     if row is None:

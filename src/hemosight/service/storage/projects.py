@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from hemosight.errors import AlreadyThere, InTheWay, NothingThere
+from hemosight.service.errors import AlreadyThere, InTheWay, NothingThere
 from hemosight.service.storage.tables import (
     Case,
     CellReading,
@@ -40,7 +40,7 @@ class Progress:
 
 
 def get(session: Session, project_id: int) -> Project:
-    """A project. Raises :class:`~hemosight.errors.NothingThere`."""
+    """A project. Raises :class:`~hemosight.service.errors.NothingThere`."""
     project = session.get(Project, project_id)
     if project is None:
         raise NothingThere(kind="a project")
@@ -152,7 +152,10 @@ def seat_member(session: Session, project_id: int, user_id: int, given: str) -> 
 
 
 def unseat_member(session: Session, project_id: int, user_id: int) -> None:
-    """Take a person's role away. Raises :class:`~hemosight.errors.NothingThere` and as :func:`_keep_an_admin`."""
+    """Take a person's role away.
+
+    Raises :class:`~hemosight.service.errors.NothingThere` and as :func:`_keep_an_admin`.
+    """
     row = session.get(Member, (project_id, user_id))
     if row is None:
         raise NothingThere(kind="a member of this project")
@@ -188,7 +191,7 @@ def case_keys(session: Session, project_id: int) -> list[tuple[int, str]]:
 
 
 def case(session: Session, project_id: int, case_id: int) -> Case:
-    """A case of a project. Raises :class:`~hemosight.errors.NothingThere`."""
+    """A case of a project. Raises :class:`~hemosight.service.errors.NothingThere`."""
     row = session.get(Case, case_id)
     if row is None or row.project_id != project_id:
         raise NothingThere(kind="a case of this project")
@@ -201,7 +204,7 @@ def case_of(session: Session, project_id: int, key: str) -> Case | None:
 
 
 def add_case(session: Session, project_id: int, key: str, note: str) -> Case:
-    """A new case. Raises :class:`~hemosight.errors.AlreadyThere`."""
+    """A new case. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
     query = insert(Case).values(project_id=project_id, key=key, note=note)
     made = session.execute(query.on_conflict_do_nothing().returning(Case.id)).scalar_one_or_none()
     if made is None:

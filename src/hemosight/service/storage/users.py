@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from hemosight.errors import AlreadyThere, InTheWay, NothingThere
+from hemosight.service.errors import AlreadyThere, InTheWay, NothingThere
 from hemosight.service.storage.tables import User
 
 LOCAL = "local"
@@ -21,7 +21,7 @@ def named(session: Session, name: str) -> User | None:
 
 
 def get(session: Session, user_id: int) -> User:
-    """An account. Raises :class:`~hemosight.errors.NothingThere`."""
+    """An account. Raises :class:`~hemosight.service.errors.NothingThere`."""
     user = session.get(User, user_id)
     if user is None:
         raise NothingThere(kind="an account")
@@ -34,7 +34,7 @@ def listed(session: Session, after: int, limit: int) -> Sequence[User]:
 
 
 def add(session: Session, name: str, display: str, password_hash: str | None, *, is_admin: bool) -> User:
-    """A new account. Raises :class:`~hemosight.errors.AlreadyThere`."""
+    """A new account. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
     if named(session, name) is not None:
         raise AlreadyThere(kind="a name of an account")
     user = User(name=name, display=display or name, password_hash=password_hash, is_admin=is_admin, active=True)
@@ -64,7 +64,7 @@ def an_administrator(session: Session) -> bool:
 
 
 def keep_an_administrator(session: Session, leaving: int) -> None:
-    """Refuse to take away the last administrator. Raises :class:`~hemosight.errors.InTheWay`."""
+    """Refuse to take away the last administrator. Raises :class:`~hemosight.service.errors.InTheWay`."""
     # All are locked: two who take each other away at once must not both succeed.
     query = select(User.id).where(User.active, User.is_admin, User.password_hash.is_not(None)).with_for_update()
     if set(session.scalars(query.order_by(User.id))) <= {leaving}:
