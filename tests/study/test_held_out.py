@@ -77,3 +77,11 @@ def test_summaries_without_held_out_cells_count_every_cell_once() -> None:
     tables = summaries(held_out(whole))
     assert tables["confusion"]["cells"].sum() == len(CELLS)
     assert tables["scores"].filter(metric="macro_f1").height == 1
+
+
+def test_a_rare_class_read_without_fault_has_no_wide_interval() -> None:
+    """One draw in three has no cell of it: that is not a fault of reading."""
+    truth = ["blast"] * 40 + ["monocyte"]
+    readings = pl.DataFrame({"study": "s", "truth": truth, "read": truth, "confidence": 0.9})
+    scores = figures.scores(readings, ["study"])
+    assert scores.filter(pl.col("metric").is_in(["macro_f1", "f1", "recall", "precision"]))["low"].min() == 1.0

@@ -57,14 +57,16 @@ def measured_with_intervals(part: pl.DataFrame, facts: Mapping[str, Any], bootst
     rng = np.random.default_rng(0)
     # Resampling cells with replacement is drawing the confusion matrix from a multinomial.
     drawn = rng.multinomial(len(truth), (matrix / len(truth)).ravel(), size=bootstraps).reshape(-1, k, k)
-    present = matrix.sum(axis=1) > 0
-    precision, recall, f1 = metrics.per_class(drawn)
     samples: dict[tuple[str, str | None], NDArray[np.float64]] = {
-        ("macro_f1", None): f1[:, present].mean(axis=1),
+        ("macro_f1", None): metrics.macros(drawn),
         ("accuracy", None): metrics.accuracies(drawn),
     }
-    for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
-        samples |= {(name, str(names[column])): values[:, column] for column in range(k)}
+    true, said = drawn.sum(axis=2) > 0, drawn.sum(axis=1) > 0
+    defined = (said, true, true | said)
+    for name, values, has in zip(("precision", "recall", "f1"), metrics.per_class(drawn), defined, strict=True):
+        # Draws without a cell of the class say nothing of it, unless none has any.
+        kept = (has[:, column] if has[:, column].any() else slice(None) for column in range(k))
+        samples |= {(name, str(names[column])): values[rows, column] for column, rows in enumerate(kept)}
     bounds = [np.quantile(samples[key], [0.025, 0.975]).tolist() for key in table.select("metric", "class").iter_rows()]
     table = table.with_columns(low=pl.Series([low for low, _ in bounds]), high=pl.Series([high for _, high in bounds]))
     sure, right = part["confidence"].to_numpy(), truth == read

@@ -71,7 +71,6 @@ def scores(
     names = np.unique(np.concatenate([truth, read]))
     t, r, k = np.searchsorted(names, truth), np.searchsorted(names, read), len(names)
     confusion = confusions(t, r, k)
-    present = confusion.sum(axis=1) > 0
     rng = np.random.default_rng(seed)
     # Resampling cells with replacement is drawing the confusion matrix from a multinomial.
     resampled = rng.multinomial(len(t), (confusion / max(len(t), 1)).ravel(), size=bootstraps).reshape(-1, k, k)
@@ -83,7 +82,7 @@ def scores(
         recall=recall[0],
         f1=f1[0],
         accuracy=_interval(accuracies(confusion[None])[0], accuracies(resampled)),
-        macro_f1=_interval(f1[0][present].mean(), per_class(resampled)[2][:, present].mean(axis=1)),
+        macro_f1=_interval(macros(confusion[None])[0], macros(resampled)),
     )
 
 
@@ -129,6 +128,15 @@ def per_class(
     recall = np.divide(hits, true, out=zero.copy(), where=true > 0)
     f1 = np.divide(2 * hits, true + read, out=zero.copy(), where=true + read > 0)
     return precision, recall, f1
+
+
+def macros(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Macro-F1 of stacked confusion matrices: the mean over the classes that each of them has cells of.
+
+    A rare class is missing from some resampled sets; counting it as read wrong would widen an interval for nothing.
+    """
+    there = matrices.sum(axis=2) > 0
+    return np.where(there, per_class(matrices)[2], 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
 
 
 def accuracies(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
