@@ -150,6 +150,13 @@ def test_the_svm_reads_all_labels_only_on_request(packed: Path, drawn_smear: Pat
     assert set(plan["fit 72 labels"].variants) == set(FITTERS)
 
 
+def test_two_bundles_read_the_same_crops_in_turns(packed: Path, drawn_smear: Path) -> None:
+    crops = gather(drawn_smear, 6)
+    (both,) = [s for s in stages(packed, load(packed), crops, against=load(packed)) if s.name == "two bundles"]
+    assert [work() for work in both.variants.values()] == [6, 6]
+    assert len(both.variants) == 2, "told apart though they have one name"
+
+
 def test_a_machine_says_what_it_is() -> None:
     here = machine()
     assert here.cores >= 1

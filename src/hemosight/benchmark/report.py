@@ -71,6 +71,7 @@ def run(
     repeats: int = REPEATS,
     seconds: float = SECONDS,
     slow: bool = False,
+    against: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Measure every stage.
@@ -85,12 +86,14 @@ def run(
         Bounds of one stage: rounds, and the time after which no round begins.
     slow
         Whether to fit the svm on the whole support, which takes minutes.
+    against
+        Another bundle, to read the same crops with in turns.
     progress
         Told after each stage.
     """
     here = machine()
     bundle = load_bundle(path)
-    plan = stages(path, bundle, crops, slow=slow)
+    plan = stages(path, bundle, crops, slow=slow, against=None if against is None else load_bundle(against))
     timings: list[Timing] = []
     for done, stage in enumerate(plan, start=1):
         timings += measure(stage, repeats, seconds)

@@ -32,7 +32,9 @@ _SINGLES = 20
 _QUERIES = 64
 
 
-def stages(path: Path | None, bundle: Bundle, crops: Sequence[Path], *, slow: bool = False) -> list[Stage]:
+def stages(
+    path: Path | None, bundle: Bundle, crops: Sequence[Path], *, slow: bool = False, against: Bundle | None = None
+) -> list[Stage]:
     """What is measured of a bundle loaded from a path; parameters as for :func:`~hemosight.benchmark.run`."""
     engine = Engine(bundle)
     every = engine.network.threads
@@ -51,6 +53,7 @@ def stages(path: Path | None, bundle: Bundle, crops: Sequence[Path], *, slow: bo
             "crops",
             {f"batches of {n}": partial(_embed, engine.network, pixels[: max(BATCHES)], n) for n in BATCHES},
         ),
+        *([] if against is None else [_beside(engine, Engine(against), crops)]),
         Stage("classify", "crops", {_threads(n): partial(_classify, e, crops) for n, e in engines.items()}),
         Stage(
             "classify one crop",
@@ -61,6 +64,19 @@ def stages(path: Path | None, bundle: Bundle, crops: Sequence[Path], *, slow: bo
         *_fits(bundle, slow),
         *_searches(bundle, engine.network.vectors(pixels[:_QUERIES])),
     ]
+
+
+def _beside(engine: Engine, other: Engine, crops: Sequence[Path]) -> Stage:
+    """All of reading with each of two bundles, in turns."""
+    manifests = engine.bundle.manifest, other.bundle.manifest
+    names = [f"{manifest.name} {manifest.version}" for manifest in manifests]
+    if names[0] == names[1]:
+        names[1] += ", the other"
+    return Stage(
+        "two bundles",
+        "crops",
+        {name: partial(_classify, e, crops) for name, e in zip(names, (engine, other), strict=True)},
+    )
 
 
 def _threads(number: int) -> str:

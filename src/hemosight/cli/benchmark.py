@@ -26,6 +26,9 @@ def benchmark(
     seconds: Annotated[
         float, typer.Option("--seconds", min=0, help="Time after which a stage begins no further round.")
     ] = 20.0,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Another bundle, to read the same crops with in turns.")
+    ] = None,
     slow: Annotated[bool, typer.Option("--slow", help="Fit the svm on all labels as well: minutes.")] = False,
     out: Annotated[Path | None, typer.Option("--json", help="Write every round's duration to this file.")] = None,
 ) -> None:
@@ -45,7 +48,16 @@ def benchmark(
             found, origin = benchmarks.draw(Path(folder), crops, drawing), "drawn crops"
         else:
             found, origin = benchmarks.gather(images, crops), str(images)
-        report = benchmarks.run(bundle, found, origin, repeats=repeats, seconds=seconds, slow=slow, progress=measuring)
+        report = benchmarks.run(
+            bundle,
+            found,
+            origin,
+            repeats=repeats,
+            seconds=seconds,
+            slow=slow,
+            against=against,
+            progress=measuring,
+        )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
