@@ -23,7 +23,7 @@ from hemosight.cli import app
 from hemosight.errors import UnknownName
 from hemosight.images.catalog import Catalog
 from hemosight.network import Network
-from hemosight.report import baseline, elsewhere, layout, page, plates, questions
+from hemosight.report import baseline, elsewhere, layout, page, planning, plates, questions
 from hemosight.report.figure import Claim, Figure, Section, Work
 from hemosight.report.reproduce import STUDIES, Reproduced, chosen, reproduce
 from hemosight.space.embeddings import Embeddings, Space
@@ -94,11 +94,44 @@ def test_every_figure_has_its_table_beside_it(made: Reproduced, folder: Path) ->
             assert len(pl.read_parquet(folder / "tables" / f"{name}.parquet")) == len(table)
 
 
+_HOW = r"\d+ folds|\d+ draws|one draw|one fit to [\d,]+ labels|One layout|the bundle's own readout|\d+ triplets"
+"""How many fits, draws or layouts a figure rests on, in each caption's own words."""
+
+
+def _said(figure: Figure, work: Work) -> None:
+    caption = figure.caption
+    assert f"{len(work.material):,} cells of {work.sources}" in caption, figure.name
+    assert "seed 0" in caption, figure.name
+    assert re.search(_HOW, caption), (figure.name, caption)
+
+
 def test_captions_say_cells_seed_and_data(made: Reproduced, work: Work) -> None:
     for figure in _figures(made):
-        assert f"{len(work.material):,} cells" in figure.caption, figure.name
-        assert "seed 0" in figure.caption
-        assert "synthetic" in figure.caption or work.sources in figure.caption
+        _said(figure, work)
+
+
+def test_what_is_said_of_patients_is_what_the_catalog_knows(work: Work) -> None:
+    table = work.material.catalog.table
+    known = pl.int_range(pl.len()).cast(pl.String)
+
+    def with_patients(named: pl.Expr) -> Work:
+        catalog = Catalog(table.with_columns(patient=named))
+        return replace(work, material=material.Material(catalog, work.material.embeddings, work.material.split))
+
+    none, some, every = (
+        with_patients(named)
+        for named in (
+            pl.lit(None, pl.String),
+            pl.when(pl.int_range(pl.len()) < 3).then(known),
+            known,
+        )
+    )
+    assert "held out by image;" in none.basis
+    assert "No file of these sets names a patient" in none.split_means
+    assert "by patient where one is known (3 cells), else by image" in some.basis
+    assert some.split_means.startswith("3 of ")
+    assert "held out by patient;" in every.basis
+    assert "may be lower" not in every.split_means
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(made: Reproduced) -> None:
@@ -228,11 +261,11 @@ def test_active_learning_is_told_in_computed_words(work: Work, monkeypatch: pyte
     for within, claim in zip((0.0, questions.WITHIN), section.claims, strict=True):
         row = needed.row(by_predicate=(pl.col("strategy") == best) & (pl.col("within") == within), named=True)
         assert best in claim.what
-        assert claim.value.startswith(
-            f"{row['labels']:,} ({row['share']:.1%}) [{row['low']:,}, {row['high']:,}]; stays"
-        )
+        assert claim.value == f"{row['labels']:,} ({row['share']:.1%}) [{row['low']:,}, {row['high']:,}]"
         assert f"{row['labels']:,} of" in section.text[0]
-        assert f"{row['stays']:,}" in claim.value
+        assert f"stays from {row['stays']:,} on" in claim.basis
+    for figure in section.figures:
+        _said(figure, work)
     assert section.claims[0].paper == "2,250 (13.3%)"
     assert "rate r" in section.text[-1]
     assert "area" in section.text[-1]
@@ -270,18 +303,72 @@ def test_both_tests_against_random_are_told_with_enough_digits() -> None:
     assert "(area under the score): 1 of 2 strategies read better than random: margin" in said
 
 
-def test_a_plan_is_told_beside_what_came_true(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plans_are_told_beside_what_came_true(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shown two thirds of 54 cells: whatever is forecast, the sentence says what the table says."""
-    monkeypatch.setattr(elsewhere, "HAVE", 45)
-    monkeypatch.setattr(elsewhere, "WISHED", 43)
-    monkeypatch.setattr(elsewhere, "_TRUTHS", (36, 43))
-    monkeypatch.setattr(elsewhere.planner, "LEAST", 2)
-    monkeypatch.setattr(elsewhere.planner, "plan", partial(elsewhere.planner.plan, draws=1, samples=3))
-    section = elsewhere.plan(work)
-    table = section.figures[0].table
-    assert set(table["kind"]) == {"measured", "forecast", "came true"}
+    monkeypatch.setattr(planning, "HAVE", 42)
+    monkeypatch.setattr(planning, "WISHED", 43)
+    monkeypatch.setattr(planning, "DRAWS", 2)
+    monkeypatch.setattr(planning, "_TRUTHS", (36, 43))
+    monkeypatch.setattr(planning.planner, "LEAST", 2)
+    monkeypatch.setattr(planning.planner, "plan", partial(planning.planner.plan, draws=1, samples=3))
+    section = planning.plan(work)
+    figures = {figure.name: figure for figure in section.figures}
+    for figure in section.figures:
+        _said(figure, work)
+    table = figures["plan"].table
+    assert set(table["kind"]) == {"measured", "forecast", "came true", "target"}
     true = table.filter((pl.col("kind") == "came true") & (pl.col("labels") == 43))["mean"][0]
+    tried = section.tables["plan-truths"].filter(pl.col("labels") == 43)
+    assert true == pytest.approx(tried["mean"].mean())
     assert f"{true:.3f}" in section.text[0]
+    draws = figures["plan-draws"].table
+    assert len(draws) == 2
+    for row in draws.iter_rows(named=True):
+        assert row["inside"] == (row["low"] <= row["took"] <= row["high"])
+        assert row["took"] == 43 - row["labels"]
+    assert section.claims[0].value == f"{draws['inside'].sum()} of 2"
+    assert f"in {draws['inside'].sum()} of 2 draws" in section.text[0]
+    assert "target: " in json.dumps(figures["plan"].spec)
+
+
+def test_cells_as_they_are_are_not_called_a_shift() -> None:
+    rows = [("as it is", 2), ("blurred", 1), ("bigger", 0)]
+    facts = [{"shift": shift, "labels": 9, "confidence": 0.9, "truth": "a" if cell < 5 else "b",
+              "read": "a" if (cell < 5) != (cell < wrong) else "b"}
+             for shift, wrong in rows for cell in range(10)]  # fmt: skip
+    _, words = elsewhere._shifts(pl.DataFrame(facts), "")
+    assert words.startswith("Of the shifts, held-out cells blurred are read worst")
+
+
+def test_the_control_is_cut_into_as_many_folds_as_is_said(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    cut = material.Material.folds
+
+    def folds(cells: material.Material, k: int, *rest: Any) -> Any:
+        asked.append(k)
+        return cut(cells, k, *rest)
+
+    monkeypatch.setattr(material.Material, "folds", folds)
+    elsewhere.study.shortcut(work.material, steps=Steps(None, 1))
+    assert asked == [elsewhere.CONTROL_FOLDS]
+
+
+def test_the_table_of_attributes_ends_with_the_mean_that_is_drawn(made: Reproduced) -> None:
+    figure = next(figure for figure in _figures(made) if figure.name == "attributes")
+    assert figure.table["attribute"][-1] == "mean of attributes"
+    drawn = figure.spec["layer"][-1]["data"]["values"][0]["mean"]  # type: ignore[index] -- it has a spec
+    assert figure.table["mean"][-1] == pytest.approx(drawn, abs=1e-5)
+
+
+def test_the_surrogate_is_measured_as_the_cosine_with_what_is_read() -> None:
+    rng = np.random.default_rng(0)
+    features, vectors = rng.random((4, 3, 2, 2), np.float32), rng.random((4, 5), np.float32)
+    surrogate = rng.random((4, 5), np.float32)
+    cosines = plates.fidelities(features, vectors, surrogate)
+    for row in range(4):
+        point = np.append(features[row].mean(axis=(1, 2)), 1.0) @ surrogate
+        expected = point @ vectors[row] / np.linalg.norm(point) / np.linalg.norm(vectors[row])
+        assert cosines[row] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_planner_is_not_asked_with_too_few_labels(work: Work, tmp_path: Path) -> None:
@@ -326,8 +413,15 @@ def _chromium() -> str:
 
 
 @pytest.mark.browser
-def test_it_opens_with_no_network_and_tables_can_be_copied(made: Reproduced) -> None:
+def test_it_opens_with_no_network_and_whole_tables_can_be_copied(made: Reproduced, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
+
+    # More rows than are shown, and words that a sheet would take for columns.
+    words = ['plain "quoted", with comma', "two\nlines\tand a tab", None]
+    odd = pl.DataFrame({"word": (words * 40)[: 2 * page.SHOWN - 5], "row": range(2 * page.SHOWN - 5)})
+    extra = Section("odd", "Odd", ("Odd.",), (Figure("odd", "Odd", "Odd.", odd),))
+    report = page.write(tmp_path, [*made.sections, extra], [("Data", "drawn")], {})
+    figures = [*_figures(made), *extra.figures]
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
@@ -336,13 +430,26 @@ def test_it_opens_with_no_network_and_tables_can_be_copied(made: Reproduced) -> 
         faults: list[str] = []
         tab.on("console", lambda message: faults.append(message.text))
         tab.on("request", lambda request: faults.append(request.url) if request.url.startswith("http") else None)
-        tab.goto(made.report.as_uri())
+        tab.goto(report.as_uri())
         tab.wait_for_load_state()
-        assert tab.locator("figure").count() == len(list(_figures(made)))
+        assert tab.locator("figure").count() == len(figures)
         assert all(tab.evaluate("[...document.images].map((image) => image.naturalWidth > 0)"))
-        tab.locator("#classes summary").click()
-        tab.locator("#classes button").click()
-        tab.locator("#classes button", has_text="Copied").wait_for(timeout=5000)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        for name in ("classes", "shifts", "odd"):
+            tab.locator(f"#{name} details").evaluate("(details) => { details.open = true; }")
+            tab.locator(f"#{name} button").click()
+            tab.locator(f"#{name} button", has_text="Copied").wait_for(timeout=5000)
+            copied = tab.evaluate("navigator.clipboard.readText()")
+            table = next(figure.table for figure in figures if figure.name == name)
+            cells = [line.split("\t") for line in copied.replace("\r\n", "\n").split("\n")]
+            assert cells[0] == table.columns
+            assert len(cells) == 1 + len(table), "all rows, not those that are shown"
+            for row, told in zip(table.iter_rows(), cells[1:], strict=True):
+                for value, text in zip(row, told, strict=True):
+                    if isinstance(value, float):
+                        assert float(text) == pytest.approx(value, rel=1e-6)
+                    else:
+                        assert text == ("" if value is None else str(value).replace("\n", " ").replace("\t", " "))
         assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         browser.close()
     assert not faults

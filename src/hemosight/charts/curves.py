@@ -9,6 +9,7 @@ import polars as pl
 
 from hemosight.charts.look import (
     ACCENT,
+    FULL,
     INK,
     SOFT,
     WIDTH,
@@ -89,6 +90,7 @@ def learning_by_class(summary: pl.DataFrame, *, by: str = "strategy", columns: i
     """
     names = _names(summary, by)
     classes = ordered(summary["class"].to_list())
+    legend = {**(_legend() or {}), "orient": "top"}
     drawn = summary.select(
         pl.col("class").replace({name: title(name) for name in classes}),
         by,
@@ -108,8 +110,8 @@ def learning_by_class(summary: pl.DataFrame, *, by: str = "strategy", columns: i
         "columns": columns,
         "spacing": {"row": 20, "column": 24},
         "spec": {
-            "width": (WIDTH - 60) // columns - 40,
-            "height": 110,
+            "width": (FULL - 60) // columns - 24,
+            "height": 130,
             "mark": {"type": "line", "strokeWidth": 1.5, "clip": True},
             "encoding": {
                 "x": {
@@ -120,7 +122,7 @@ def learning_by_class(summary: pl.DataFrame, *, by: str = "strategy", columns: i
                     "scale": {"type": "log"},
                 },
                 "y": stretched("scaled", title=None, top=_TOP),
-                "color": {"field": by, "type": "nominal", "scale": _scale(names), "legend": _legend()},
+                "color": {"field": by, "type": "nominal", "scale": _scale(names), "legend": legend},
                 "tooltip": _tooltip(by),
             },
         },
@@ -236,7 +238,7 @@ def plan(
         "width": WIDTH,
         "height": 300,
         "layer": [
-            _level(target, f"target {target:g}"),
+            _level(target, "target"),
             {
                 "data": values(drawn),
                 "mark": {"type": "area", "opacity": 0.15, "color": ACCENT, "clip": True},

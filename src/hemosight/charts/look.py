@@ -23,6 +23,8 @@ SERIES = ("#3b5bdb", "#c2410c", "#2f7d5b", "#8a3ffc", "#0e7490", "#a16207", "#be
 """Colours of what is no type: strategies, classifiers, sources. The first is the accent."""
 WIDTH = 620
 """Pixels of a chart that has a page's width to itself."""
+FULL = 740
+"""Pixels of many small charts side by side, which need all that the page has."""
 DIGITS = 5
 """Digits of numbers inside a specification."""
 _TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hemosight.charts.look import ACCENT, INK, SOFT, WIDTH, Spec, series_scale, titles, values
+from hemosight.charts.look import ACCENT, FULL, INK, SOFT, WIDTH, Spec, titles, values
 from hemosight.sheet.palette import ordered
 
 
@@ -127,12 +127,13 @@ def confusion(pairs: pl.DataFrame) -> Spec:
     }
 
 
-def reliability(curve: pl.DataFrame, *, by: str | None = None) -> Spec:
+def reliability(curve: pl.DataFrame, *, by: str | None = None, columns: int = 3) -> Spec:
     """How often readings were right, by how sure they were; on the diagonal a probability means what it says.
 
-    Columns: ``confidence``, ``accuracy``, ``cells``, and ``by`` where there are several curves.
+    Columns: ``confidence``, ``accuracy``, ``cells``, and ``by`` where there are several curves, which lie so close
+    that each has a small chart of its own.
     """
-    names = curve[by].unique(maintain_order=True).to_list() if by else []
+    drawn = values(curve.select(*([by] if by else []), "confidence", "accuracy", "cells"))
     encoding: Spec = {
         "x": {
             "field": "confidence",
@@ -150,11 +151,10 @@ def reliability(curve: pl.DataFrame, *, by: str | None = None) -> Spec:
         },
     }
     color: Spec = {"value": ACCENT}
-    if by:
-        color = {"field": by, "type": "nominal", "scale": series_scale(names), "legend": {"title": None}}
-    return {
-        "width": 320,
-        "height": 320,
+    side = (FULL - 60) // columns - 40 if by else 320
+    chart: Spec = {
+        "width": side,
+        "height": side,
         "layer": [
             {
                 "data": {"values": [{"confidence": 0, "accuracy": 0}, {"confidence": 1, "accuracy": 1}]},
@@ -162,7 +162,7 @@ def reliability(curve: pl.DataFrame, *, by: str | None = None) -> Spec:
                 "encoding": encoding,
             },
             {
-                "data": values(curve.select(*([by] if by else []), "confidence", "accuracy", "cells")),
+                **({} if by else {"data": drawn}),
                 "layer": [
                     {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {**encoding, "color": color}},
                     {
@@ -174,13 +174,28 @@ def reliability(curve: pl.DataFrame, *, by: str | None = None) -> Spec:
                                 "field": "cells",
                                 "type": "quantitative",
                                 "scale": {"type": "sqrt", "range": [12, 260]},
-                                "legend": {"title": "cells", "tickCount": 3},
+                                "legend": {"title": "cells", "tickCount": 3, **({"orient": "top"} if by else {})},
                             },
                         },
                     },
                 ],
             },
         ],
+    }
+    if not by:
+        return chart
+    return {
+        "data": drawn,
+        "facet": {
+            "field": by,
+            "type": "nominal",
+            "title": None,
+            "sort": curve[by].unique(maintain_order=True).to_list(),
+            "header": {"labelAnchor": "start"},
+        },
+        "columns": columns,
+        "spacing": {"row": 24, "column": 24},
+        "spec": chart,
     }
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from hemosight.bundle import Bundle
 from hemosight.charts.look import Spec
 from hemosight.images.catalog import Progress
+from hemosight.images.sources import SOURCES
 from hemosight.study.material import Material
 from hemosight.study.steps import Steps
 
@@ -53,14 +54,44 @@ class Work:
     def basis(self) -> str:
         """On how many cells of what; what every caption ends with."""
         held = len(self.material.split.held)
-        apart = f", {held:,} of them held out by image" if held else ""
+        apart = f", {held:,} of them held out {self.split_by}" if held else ""
         return f"{len(self.material):,} cells of {self.sources}{apart}; seed {self.seed}"
 
     @property
     def sources(self) -> str:
         """The data sets, in words."""
-        names = sorted(set(self.material.sources.tolist()) - {""})
+        names = sorted(source_name(name) for name in set(self.material.sources.tolist()) - {""})
         return " and ".join(names) or "an unnamed source"
+
+    @property
+    def patients(self) -> int:
+        """Cells of which the data say whose they are."""
+        return int(self.material.catalog.table["patient"].is_not_null().sum())
+
+    @property
+    def split_by(self) -> str:
+        """What no split tears apart: images, or patients as far as they are known."""
+        if not self.patients:
+            return "by image"
+        known = self.patients == len(self.material)
+        return "by patient" if known else f"by patient where one is known ({self.patients:,} cells), else by image"
+
+    @property
+    def split_means(self) -> str:
+        """What follows from that for the figures."""
+        if not self.patients:
+            return "No file of these sets names a patient: splits are by image, and figures by patient may be lower."
+        if self.patients == len(self.material):
+            return "All cells of a patient stand on one side of every split."
+        return (
+            f"{self.patients:,} of {len(self.material):,} cells name a patient, whose cells stand on one side of every "
+            "split; the others are split by image, and figures by patient may be lower."
+        )
+
+
+def source_name(name: str) -> str:
+    """A source as a sentence calls it; one that is no public set keeps its name."""
+    return (SOURCES[name].place if name in SOURCES else "") or name
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hemosight.charts import maps
-from hemosight.report.figure import Claim, Figure, Section, Work
+from hemosight.report.figure import Claim, Figure, Section, Work, source_name
 from hemosight.sheet.palette import ordered
 from hemosight.space import landscape as space
+from hemosight.space.labels import title
 from hemosight.space.neighbours import nearest
+from hemosight.study.scanner import scanner_control
 
 _SMALL = 190
 
@@ -43,8 +45,8 @@ def landscape(work: Work) -> Section:
         ]
     )
     how = (
-        f"openTSNE, perplexity {space.PERPLEXITY}, PCA initialisation, {space.ITERATIONS:,} iterations, Euclidean. "
-        f"{work.basis}."
+        f"One layout: openTSNE, perplexity {space.PERPLEXITY}, PCA initialisation, {space.ITERATIONS:,} iterations, "
+        f"Euclidean. {work.basis}."
     )
     made = [
         Figure(
@@ -69,7 +71,7 @@ def landscape(work: Work) -> Section:
                 f"no {shown} in the data. {how}",
                 table.select("id", "x", "y", name),
                 spec=maps.landscape(
-                    table.with_columns(pl.col(name).str.replace_all("_", " ")),
+                    table.with_columns(_written(name)),
                     color=name,
                     types=False,
                     side=_SMALL if name in material.catalog.attributes else maps.SIDE,
@@ -88,7 +90,8 @@ def landscape(work: Work) -> Section:
     ]
     if placed:
         text.append(
-            f"On the bundle's own map, which does not move, {placed['cells']:,} cells that it never saw have "
+            f"Not measured here but when bundle {work.bundle.manifest.name} was packed, as its manifest says: on its "
+            f"own map, which does not move, {placed['cells']:,} cells that it never saw have "
             f"{placed['purity']:.1%} of their own type among the ten nearest; the cells it was fitted on have "
             f"{work.bundle.manifest.landscape['purity']:.1%}."
         )
@@ -96,9 +99,7 @@ def landscape(work: Work) -> Section:
         source = purities.filter(pl.col("coloured by") == "source").row(0, named=True)
         text.append(
             f"Sources are told apart as well: {source['purity on the map']:.1%} of neighbours share the source "
-            f"({source['by chance']:.1%} by chance). Scanners leave a mark on the landscape, and a type that "
-            f"comes from "
-            "one source alone cannot be told from its scanner here."
+            f"({source['by chance']:.1%} by chance). Scanners leave a mark on the landscape." + _one_source(table)
         )
     claims = (
         Claim("trustworthiness of the map", f"{trust:.4f}", f"{len(material):,} cells, 10 neighbours"),
@@ -113,6 +114,24 @@ def landscape(work: Work) -> Section:
         purities,
     )
     return Section("landscape", "The landscape", tuple(text), (made[0], quality, *made[1:]), claims)
+
+
+def _written(name: str) -> pl.Expr:
+    """Values of a column for people."""
+    if name == "source":
+        return pl.col(name).map_elements(source_name, pl.String)
+    return pl.col(name).str.replace_all("_", " ")
+
+
+def _one_source(table: pl.DataFrame) -> str:
+    """Types that one scanner alone supplies, and where it is measured what that means."""
+    known = table.drop_nulls("label")
+    labels = known["label"].to_list()
+    alone = ordered(scanner_control(labels, labels, known["source"].to_list()))
+    if not alone:
+        return ""
+    names = ", ".join(title(name).lower() for name in alone)
+    return f" One source alone supplies {names}: the study transfer measures whether it is read from its scanner."
 
 
 def _laid_out(work: Work) -> pl.DataFrame:

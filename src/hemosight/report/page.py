@@ -17,13 +17,16 @@ from markupsafe import Markup
 
 from hemosight.charts import draw
 from hemosight.charts.look import dressed
-from hemosight.report.figure import Figure, Section
+from hemosight.report.figure import Figure, Section, source_name
+from hemosight.space.labels import title
 
 SHOWN = 60
 """Rows of a table that stand on the page; the file beside it has all."""
 _INLINE = 200_000
 """Bytes of a specification or a CSV that travel inside the page; larger ones lie beside it."""
 
+_TYPES = ("class", "label", "truth", "read", "nearest")
+"""Columns that hold cell types."""
 _DIGITS = 7
 """Significant digits of numbers in a CSV."""
 
@@ -42,7 +45,7 @@ def write(
     """
     for name in ("tables", "figures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    numbered = 0
+    numbered = tabled = 0
     shown: list[dict[str, Any]] = []
     for section in sections:
         for name, table in section.tables.items():
@@ -50,8 +53,9 @@ def write(
         figures = []
         for figure in section.figures:
             pictured = figure.spec is not None or bool(figure.plate)
-            numbered += pictured
-            figures.append({"figure": figure, "number": numbered if pictured else None, **_drawn(figure, folder)})
+            numbered, tabled = numbered + pictured, tabled + (not pictured)
+            mark = f"Figure {numbered}" if pictured else f"Table {tabled}"
+            figures.append({"figure": figure, "pictured": pictured, "mark": mark, **_drawn(figure, folder)})
         shown.append({"section": section, "figures": figures})
     claims = [(section, claim) for section in sections for claim in section.claims]
     script = _template("report.js")
@@ -78,10 +82,11 @@ def _drawn(figure: Figure, folder: Path) -> dict[str, Any]:
     text = _csv(figure.table)
     (folder / "tables" / f"{figure.name}.csv").write_text(text, encoding="utf-8")
     parts: dict[str, Any] = {
-        "rows": [[_cell(value) for value in row] for row in figure.table.head(SHOWN).iter_rows()],
+        "rows": [[_cell(value) for value in row] for row in _written(figure.table.head(SHOWN)).iter_rows()],
         "numeric": [kind.is_numeric() for kind in figure.table.dtypes],
         "more": max(len(figure.table) - SHOWN, 0),
         "csv": _link(text, "text/csv", f"tables/{figure.name}.csv"),
+        "whole": len(text.encode()) <= _INLINE,
         "svg": None,
         "png": None,
         "spec": None,
@@ -113,6 +118,16 @@ def _inline(drawn: str, name: str) -> str:
         drawn = drawn.replace(f'id="{identity}"', f'id="{own}"').replace(f"url(#{identity})", f"url(#{own})")
         drawn = drawn.replace(f'href="#{identity}"', f'href="#{own}"')
     return drawn
+
+
+def _written(table: pl.DataFrame) -> pl.DataFrame:
+    """Types and sources by their names; in the files they keep the words that the data have."""
+    types = [name for name in _TYPES if table.schema.get(name) == pl.String]
+    if types:
+        table = table.with_columns(pl.col(types).map_elements(title, pl.String))
+    if table.schema.get("source") == pl.String:
+        table = table.with_columns(pl.col("source").map_elements(source_name, pl.String))
+    return table
 
 
 def _csv(table: pl.DataFrame) -> str:

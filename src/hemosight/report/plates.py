@@ -53,7 +53,9 @@ def explanation(work: Work) -> Section:
     )
     area = float(_middle(cells.features.shape[2:]).mean())
     middle = float(shares["heat in the middle"].mean())  # type: ignore[arg-type] -- a number: there are cells
+    through, fidelity = _through(cells)
     made = [_triplets(work, cells), _types(work, cells, heats), *_neighbours(work, cells)]
+    made = [replace(figure, caption=f"{figure.caption}{through}") for figure in made]
     by_type = shares.group_by("label").agg(
         cells=pl.len(), mean=pl.col("heat in the middle").mean(), sd=pl.col("heat in the middle").std()
     )
@@ -62,7 +64,8 @@ def explanation(work: Work) -> Section:
             "explanation-middle",
             "Where the heat lies",
             f"Share of a crop's heat inside the middle disc ({_MIDDLE:.0%} of the side wide, {area:.1%} of the area), "
-            f"for the class it is labelled with. {len(heats):,} cells. {work.basis}.",
+            f"for the class it is labelled with, by the bundle's own readout. {len(heats):,} cells. {work.basis}."
+            f"{through}",
             by_type.sort("mean", descending=True),
         )
     )
@@ -71,10 +74,7 @@ def explanation(work: Work) -> Section:
     if isinstance(turns, int) and turns > 1:
         note += f" Maps are means over {turns} quarter turns of the crop, turned back."
     if cells.surrogate is not None:
-        note += (
-            " The encoder reads every level of the network; maps are of the last level, through the linear surrogate "
-            "that comes nearest to what is read."
-        )
+        note += f" The encoder reads every level of the network, and maps are of the last.{through}"
     text = (
         f"Of the heat that speaks for a cell's type, {middle:.1%} lies in the middle disc, {area:.1%} of the "
         f"crop's area: "
@@ -87,7 +87,32 @@ def explanation(work: Work) -> Section:
     claims = (
         Claim("heat inside the middle disc", f"{middle:.1%}", f"{len(heats):,} cells; {area:.1%} of the area is there"),
     )
+    claims += fidelity
     return Section("explanation", "Explanation", text, tuple(made), claims, {"explanation-heat": shares})
+
+
+def _through(cells: _Cells) -> tuple[str, tuple[Claim, ...]]:
+    """How near the surrogate that maps are made through comes to what is read: in words, and as a claim."""
+    if cells.surrogate is None:
+        return "", ()
+    cosines = fidelities(cells.features, cells.vectors, cells.surrogate)
+    mean, lowest = float(cosines.mean()), float(cosines.min())
+    words = (
+        f" Maps go through a linear surrogate from the last map to what is read, which points where that does with a "
+        f"mean cosine of {mean:.3f} (lowest {lowest:.3f}; {len(cosines):,} cells)."
+    )
+    said = f"{mean:.3f} ± {cosines.std():.3f}"
+    return words, (Claim("cosine between the maps' surrogate and what is read", said, f"{len(cosines):,} cells"),)
+
+
+def fidelities(
+    features: NDArray[np.float32], vectors: NDArray[np.float32], surrogate: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Cosine of each cell's surrogate point ``[a, 1] P`` (:mod:`hemosight.space.explain`) with its embedding."""
+    pooled = features.mean(axis=(2, 3), dtype=np.float64)
+    points = np.hstack([pooled, np.ones((len(pooled), 1))]) @ surrogate.astype(np.float64)
+    lengths = np.linalg.norm(points, axis=1) * np.linalg.norm(vectors.astype(np.float64), axis=1)
+    return (points * vectors).sum(axis=1) / np.maximum(lengths, 1e-12)
 
 
 class _Cells:
@@ -196,7 +221,7 @@ def _types(work: Work, cells: _Cells, heats: dict[int, explain.Heat]) -> Figure:
         "Where each type's evidence lies",
         f"For each type the cell of median certainty among those explained, beside the heat of its own class "
         f"(Grad-CAM++ of "
-        f"its log-odds) and the probability of that class. {work.basis}.",
+        f"its log-odds) and the probability of that class, by the bundle's own readout. {work.basis}.",
         pl.DataFrame(rows),
         plate=tuple(plate),
         columns=6,
@@ -233,7 +258,7 @@ def _neighbours(work: Work, cells: _Cells) -> list[Figure]:
             "One cell against its nearest of each type",
             f"The least certain of {len(cells.rows):,} cells, labelled {title(cells.labels[query]).lower()} (highest "
             f"probability {sure[query]:.2f}). Above: its nearest cell of each type; below: where it resembles it "
-            f"more than the nearest of the other types. {work.basis}.",
+            f"more than the nearest of the other types. Readings are by the bundle's own readout. {work.basis}.",
             pl.DataFrame(table),
             plate=tuple(arranged),
             columns=half,

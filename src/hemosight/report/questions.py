@@ -8,13 +8,12 @@ import numpy as np
 import polars as pl
 
 from hemosight.charts import curves as charts
+from hemosight.report import published
 from hemosight.report.figure import Claim, Figure, Section, Work
 from hemosight.study import active as study
 from hemosight.study import curves
 from hemosight.study.tables import FOLD, HELD_OUT
 
-PAPER_LABELS, PAPER_SHARE = 2250, 0.133
-"""Labels that reached the score of all in the paper (Liu et al. 2024), and their share of all."""
 WITHIN = 0.005
 """How far below the score with all labels is still nearly as well; by it a strategy is chosen, on the folds."""
 _SHOWN_BY_CLASS = 2
@@ -64,7 +63,7 @@ def active(work: Work) -> Section:
             f"are 95% intervals over resampled folds. The table also has the labels to within {WITHIN:g} of it, and "
             f"stays: the labels after which the mean never falls below again. {how}. {basis}",
             measured.select("within", "strategy", "target", "labels", "share", "low", "high", "stays"),
-            spec=charts.needed(strict, paper=PAPER_SHARE),
+            spec=charts.needed(strict, paper=published.SHARE),
         ),
         _by_class(learned, where, order, f"{how}. {basis}"),
         Figure(
@@ -119,12 +118,16 @@ def _told(
             f"At random the score of all takes {_amount(chance, pool)}{_times(chance, every)}; to within {WITHIN:g} of "
             f"it, {_amount(chance_nearly, pool)}{_times(chance_nearly, nearly)}."
         )
-    paper = f"{PAPER_LABELS:,} ({PAPER_SHARE:.1%})"
+    paper = f"{published.LABELS:,} ({published.SHARE:.1%})"
     claims = (
-        Claim(f"labels to the score of all, {best}, chosen on the folds", _value(every), basis, paper),
-        Claim(f"labels to within {WITHIN:g} of it, {best}", _value(nearly), basis),
+        Claim(f"labels to the score of all, {best}, chosen on the folds", _value(every), _kept(every, basis), paper),
+        Claim(f"labels to within {WITHIN:g} of it, {best}", _value(nearly), _kept(nearly, basis)),
     )
     return text, claims
+
+
+def _kept(row: dict[str, Any], basis: str) -> str:
+    return f"{basis}; " + ("ends below" if row["stays"] is None else f"stays from {row['stays']:,} on")
 
 
 def _row(measured: pl.DataFrame, strategy: str, within: float) -> dict[str, Any]:
@@ -155,8 +158,7 @@ def _stays(row: dict[str, Any]) -> str:
 def _value(row: dict[str, Any]) -> str:
     if row["labels"] is None:
         return "not reached"
-    stays = "ends below" if row["stays"] is None else f"stays from {row['stays']:,}"
-    return f"{row['labels']:,} ({row['share']:.1%}) [{_ends(row, ', ')}]; {stays}"
+    return f"{row['labels']:,} ({row['share']:.1%}) [{_ends(row, ', ')}]"
 
 
 def _times(chance: dict[str, Any], mine: dict[str, Any]) -> str:
@@ -164,11 +166,11 @@ def _times(chance: dict[str, Any], mine: dict[str, Any]) -> str:
 
 
 def _beside_paper(row: dict[str, Any]) -> str:
-    said = f"The paper needed {PAPER_LABELS:,} ({PAPER_SHARE:.1%})"
+    said = f"The paper needed {published.LABELS:,} ({published.SHARE:.1%})"
     if row["labels"] is None:
         return f"{said}, on other cells and with another encoder."
-    fewer = "fewer" if row["labels"] < PAPER_LABELS else "not fewer"
-    share = "a smaller share" if row["share"] < PAPER_SHARE else "no smaller share"
+    fewer = "fewer" if row["labels"] < published.LABELS else "not fewer"
+    share = "a smaller share" if row["share"] < published.SHARE else "no smaller share"
     return f"{said}: {fewer} labels are needed here and {share}, on other cells and with another encoder."
 
 
@@ -215,7 +217,7 @@ def _by_class(learned: pl.DataFrame, where: str, order: list[str], how: str) -> 
     return Figure(
         "active-learning-types",
         "Learning curves of each type",
-        f"F1 of each type after each round, of {', '.join(chosen)}. {how}",
+        f"Mean F1 of each type over the folds after each round, of {', '.join(chosen)}. {how}",
         drawn,
         spec=charts.learning_by_class(drawn),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from hemosight.errors import HemoSightError, UnknownName
 from hemosight.images.sources import sources_of
 from hemosight.network import cores
-from hemosight.report import baseline, elsewhere, layout, page, plates, questions, readings
+from hemosight.report import baseline, elsewhere, layout, page, planning, plates, questions, readings
 from hemosight.report.figure import Section, Study, Work
 
 STUDIES: Mapping[str, Study] = {
@@ -23,7 +23,7 @@ STUDIES: Mapping[str, Study] = {
     "landscape": layout.landscape,
     "explanation": plates.explanation,
     "transfer": elsewhere.transfer,
-    "plan": elsewhere.plan,
+    "plan": planning.plan,
 }
 """Every study, in the report's order."""
 
@@ -98,7 +98,8 @@ def _facts(work: Work, command: str, started: str, seconds: Mapping[str, float])
     return [
         *sets,
         ("Cells", f"{len(material):,}; copies count once, disputed copies not at all"),
-        ("Split", f"{held:,} held out by image, stratified: no file of these sets names a patient" if held else "none"),
+        ("Split", f"{held:,} held out {work.split_by}, stratified" if held else "none"),
+        ("Patients", work.split_means),
         ("Encoder", f"{manifest.backbone} of bundle {manifest.name} {manifest.version}, sha256 {space.encoder[:12]}"),
         ("Preprocessing", space.preprocessing),
         ("Classifier", work.classifier),

@@ -11,6 +11,7 @@ from hemosight.images.sources.source import Reader, Record, RemoteFile, Source
 PBC = Source(
     name="pbc",
     title="Microscopic peripheral blood cell images, Hospital Clínic of Barcelona",
+    place="Barcelona (PBC)",
     licence="CC BY 4.0",
     citation=(
         "Acevedo A, Merino A, Alférez S, Molina Á, Boldú L, Rodellar J. A dataset of microscopic peripheral blood "

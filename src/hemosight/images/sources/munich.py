@@ -11,6 +11,7 @@ from hemosight.images.sources.source import Reader, Record, Source
 LMU_AML = Source(
     name="lmu_aml",
     title="Munich AML morphology data set (AML-Cytomorphology_LMU)",
+    place="Munich (LMU)",
     licence="CC BY 3.0",
     citation=(
         "Matek C, Schwarz S, Marr C, Spiekermann K. A single-cell morphological dataset of leukocytes from AML "

@@ -33,6 +33,8 @@ class Source:
     ----------
     name
         The short name used by the command line and in the catalog's ``source`` column.
+    place
+        What a sentence calls it: whose cells they are.
     folder
         Where it lies in a folder of data sets.
     counts
@@ -57,6 +59,7 @@ class Source:
     files: tuple[RemoteFile, ...] = ()
     by_hand: str = ""
     note: str = ""
+    place: str = ""
 
     @property
     def total(self) -> int:
