@@ -169,6 +169,27 @@ def test_faster_rates_are_found_and_not_invented() -> None:
     assert tests["quick", "area"]["p"] < 0.001
     assert tests["same", "area"]["p"] > 0.01
     assert tests["same", "r"]["pairs"] == 16
+    assert not fitted["at_bound"].any()
+    assert (tests["same", "r"]["at_bound"], tests["same", "area"]["at_bound"]) == (0, None)
+
+
+def test_rates_that_are_bounds_are_counted() -> None:
+    """Curves of one strategy and class come to rest as an exponential does, sooner than any power."""
+    sizes = np.arange(10, 400, 10)
+    power, exponential = 0.95 - 2.0 * (sizes + 5.0) ** -0.5, 0.95 - 0.5 * np.exp(-sizes / 60.0)
+    rows = [
+        {"strategy": name, "fold": fold, "class": label, "labels": n, "on": "fold", "metric": "f1", "value": value}
+        for name in ("random", "quick")
+        for fold in range(3)
+        for label in TYPES[:2]
+        for n, value in zip(
+            sizes, exponential if (name, label) == ("quick", TYPES[0]) else power + 0.01 * fold, strict=True
+        )
+    ]
+    fitted = laws(pl.DataFrame(rows))
+    assert fitted.filter("at_bound").select("strategy", "class").unique().rows() == [("quick", TYPES[0])]
+    counted = {row["quantity"]: (row["pairs"], row["at_bound"]) for row in faster(fitted).to_dicts()}
+    assert counted == {"r": (6, 3), "area": (6, None)}
 
 
 def test_principal_axes_keep_what_they_span() -> None:

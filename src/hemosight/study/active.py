@@ -64,6 +64,7 @@ LAWS = {
     "fold": pl.Int64,
     "class": pl.String,
     **dict.fromkeys(("p_max", "k", "n0", "r", "spread", "area"), pl.Float64),
+    "at_bound": pl.Boolean,
 }
 """Columns of :func:`laws`; there is no row for a run of too few rounds."""
 
@@ -311,7 +312,8 @@ def laws(table: pl.DataFrame, *, on: str = FOLD) -> pl.DataFrame:
     """The inverse power law of each run's curve, in all (macro-F1) and for each class (F1).
 
     One row for each strategy, fold and class (null: macro-F1): ``p_max``, ``k``, ``n0``, ``r`` and ``spread``, the
-    root mean square of the residuals; ``area``, the mean score over the logarithm of the labels.
+    root mean square of the residuals; ``area``, the mean score over the logarithm of the labels; ``at_bound``, whether
+    ``r`` is a bound of the fit and so not measured.
     """
     wanted = (pl.col("metric") == "macro_f1") | (pl.col("metric") == "f1")
     rows = []
@@ -323,7 +325,8 @@ def laws(table: pl.DataFrame, *, on: str = FOLD) -> pl.DataFrame:
         found = curves.fit(sizes, values)
         position = np.log(sizes)
         area = float(np.trapezoid(values, position) / (position[-1] - position[0]))
-        rows.append(dict(zip(by, key, strict=True)) | vars(found.law) | {"spread": found.spread, "area": area})
+        measures = {"spread": found.spread, "area": area, "at_bound": found.law.at_bound}
+        rows.append(dict(zip(by, key, strict=True)) | vars(found.law) | measures)
     return pl.DataFrame(rows, schema=LAWS)
 
 
@@ -332,7 +335,9 @@ def faster(fitted: pl.DataFrame, *, than: str = "random") -> pl.DataFrame:
 
     ``fitted`` is what :func:`laws` gave. One row for each strategy and ``quantity``: ``r`` (the law's rate, the
     paper's test) and ``area`` (mean score over the logarithm of the labels, which does not trade off against
-    Pmax and k as the rate does). Columns ``than``, ``pairs``, ``median`` (of the differences) and ``p``.
+    Pmax and k as the rate does). Columns ``than``, ``pairs``, ``at_bound`` (pairs of which a rate is at a bound of the
+    fit: where they are many, the test of rates says little; null for ``area``), ``median`` (of the differences) and
+    ``p``.
     """
     per_class = fitted.filter(pl.col("class").is_not_null())
     rows = []
@@ -350,6 +355,7 @@ def faster(fitted: pl.DataFrame, *, than: str = "random") -> pl.DataFrame:
                     "quantity": quantity,
                     "than": than,
                     "pairs": len(differences),
+                    "at_bound": int((both["at_bound"] | both["at_bound_than"]).sum()) if quantity == "r" else None,
                     "median": float(np.median(differences)),
                     "p": np.asarray(tested)[1].item(),
                 }

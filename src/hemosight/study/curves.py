@@ -3,6 +3,16 @@
 For given n0 and r the law is linear in Pmax and k. A grid of n0 and r is therefore solved at once; the best of its
 points start a bounded least-squares fit of all four parameters under a loss that a stray point cannot bend. Intervals
 are percentiles of fits to resampled residuals.
+
+A curve that comes to rest sooner than any power does (as F1 of single classes in active learning, which rises within
+few rounds and stays) is fitted best with the largest rate allowed and n0 far below zero: an exponential. Such a rate
+is a bound and no measurement (:attr:`PowerLaw.at_bound`). Of 450 curves of single classes, ten strategies on five
+folds of 64 rounds, 34% of the rates are at the bound on the fold left out and 64% on the held-out tenth. Nothing that
+was tried instead is better. With points thinned to, or weighted for, an even grid in log(labels) about as many are
+(every third curve: 24% and 51%, or 22% and 47%, against 17% and 50%), and drawn curves are told less well: rates with
+10 to 45% more error, Pmax with up to three times as much. A prior around :data:`USUAL` leaves 10% and 17%, twice as
+wide 19% and 40%, but the rate is then the prior's, and scores ahead of the first 16 rounds are not forecast better
+(mean error on the held-out tenth 0.0075 and 0.0070 against 0.0066).
 """
 
 from __future__ import annotations
@@ -56,6 +66,11 @@ class PowerLaw:
         """The expected score at ``n`` labels; any shape."""
         return self.p_max - self.k * np.maximum(np.asarray(n, np.float64) - self.n0, 1e-9) ** -self.r
 
+    @property
+    def at_bound(self) -> bool:
+        """Whether the rate ended at one of its bounds: the curve asks for a faster (or slower) one than is allowed."""
+        return bool(np.isclose(self.r, RATES, rtol=1e-3).any())
+
     def labels_for(self, target: float) -> float:
         """Labels at which the law reaches a score; infinite where it never does."""
         if target >= self.p_max:
@@ -74,7 +89,10 @@ class Fitted:
     """Root mean square of the residuals."""
 
     def interval(self, of: Callable[[PowerLaw], float], level: float = 0.95) -> tuple[float, float]:
-        """Percentile interval of anything that is computed from a law; infinite bounds stay infinite."""
+        """Percentile interval of anything that is computed from a law; infinite bounds stay infinite.
+
+        On drawn curves of 22 to 30 sizes, 95% intervals of Pmax, r and a forecast hold the truth in 84 to 94%.
+        """
         values = np.array([of(law) for law in (self.samples or (self.law,))])
         tail = (1.0 - level) / 2.0
         low, high = np.quantile(values, [tail, 1.0 - tail], method="inverted_cdf")
