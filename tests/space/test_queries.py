@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hemosight.errors import UnknownName
 from hemosight.space import discriminant
-from hemosight.space.queries import BLIND, STRATEGIES, query, similarity
+from hemosight.space.queries import BLIND, NEIGHBOURS, STRATEGIES, query, similarity
 
 
 def _pool(n: int, seed: int, classes: int = 4, dim: int = 6) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -85,6 +85,69 @@ def test_the_core_set_is_scikit_activemls() -> None:
     expected = CoreSet(random_state=0).query(X=vectors.astype(np.float64), y=y, batch_size=15)
     asked = query("coreset", probabilities, vectors, labelled, 15, np.random.default_rng(0))
     assert asked.tolist() == np.asarray(expected).tolist()
+
+
+@pytest.mark.parametrize("labelled", [[], [3, 40, 130]])
+def test_the_typical_are_scikit_activemls(labelled: list[int]) -> None:
+    """On clusters that any k-means finds: of each without a label the same cell, the largest cluster first."""
+    from skactiveml.pool import TypiClust
+
+    rng = np.random.default_rng(12)
+    member = np.repeat(np.arange(6), [30, 36, 42, 48, 54, 60])
+    vectors = (30.0 * np.eye(6)[member] + rng.normal(size=(len(member), 6))).astype(np.float32)
+    y = np.full(len(vectors), np.nan)
+    y[labelled] = 0
+    n = 6 - len(labelled)
+    expected = TypiClust(k=NEIGHBOURS, random_state=0).query(X=vectors.astype(np.float64), y=y, batch_size=n)
+    asked = query("typical", None, vectors, np.array(labelled, np.int64), n, rng)
+    assert asked.tolist() == np.asarray(expected).tolist()
+
+
+class _Follower:
+    """Draws what it is told to, and keeps the chances it was asked to draw with."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows = rows
+        self.chances: list[NDArray[np.float64]] = []
+
+    def permutation(self, pool: NDArray[np.int64]) -> NDArray[np.int64]:
+        self.pool = pool
+        return pool
+
+    def choice(self, _n: int, p: NDArray[np.float64]) -> int:
+        self.chances.append(p)
+        return self.pool.tolist().index(self.rows[len(self.chances)])
+
+
+def test_badge_draws_by_the_gradients_of_scikit_activemls() -> None:
+    """Given the cells drawn so far, the next is drawn by how far its gradient lies from theirs.
+
+    Theirs takes no gradient for farther from a drawn one than from none (the origin), which the paper's code does not.
+    """
+    from skactiveml.classifier import ParzenWindowClassifier
+    from skactiveml.pool import Badge
+
+    rng = np.random.default_rng(13)
+    vectors = (2.0 * np.repeat(np.eye(3, 5), 30, axis=0) + rng.normal(size=(90, 5))).astype(np.float32)
+    labelled = np.array([0, 1, 30, 31, 60, 61])
+    y = np.full(len(vectors), np.nan)
+    y[labelled] = labelled // 30
+    reader = ParzenWindowClassifier(classes=[0, 1, 2], random_state=0)
+    X = vectors.astype(np.float64)
+    drawn, chances = Badge(random_state=0).query(X=X, y=y, clf=reader, batch_size=12, return_utilities=True)
+    follower = _Follower([int(row) for row in drawn])
+    known = reader.fit(X, y).predict_proba(X)
+    asked = query("badge", known, vectors, labelled, 12, follower)  # type: ignore[arg-type] -- all that badge draws with
+    assert asked.tolist() == follower.rows, "the first has the longest gradient"
+    errors = known - np.eye(3)[known.argmax(axis=1)]
+    gradients = np.einsum("nc,nd->ncd", errors, X).reshape(len(X), -1)
+    length = (gradients**2).sum(axis=1)[follower.pool]
+    for count, (mine, theirs) in enumerate(zip(follower.chances, chances[1:], strict=True), 1):
+        apart = gradients[follower.pool, None] - gradients[follower.rows[:count]]
+        far = (apart**2).sum(axis=2).min(axis=1)
+        assert np.allclose(mine, far / far.sum(), atol=1e-6)
+        far = np.minimum(far, length)
+        assert np.allclose(np.nan_to_num(theirs[follower.pool]), far / far.sum(), atol=1e-6)
 
 
 def test_density_is_uncertainty_times_the_mean_of_all_cosines() -> None:
