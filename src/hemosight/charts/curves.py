@@ -119,7 +119,7 @@ def learning_by_class(summary: pl.DataFrame, *, by: str = "strategy", columns: i
                     "type": "quantitative",
                     "title": None,
                     "axis": {"format": "~s", "values": [100, 1000]},
-                    "scale": {"type": "log"},
+                    "scale": _LOG,
                 },
                 "y": stretched("scaled", title=None, top=_TOP),
                 "color": {"field": by, "type": "nominal", "scale": _scale(names), "legend": legend},
@@ -341,7 +341,7 @@ def _scale(names: Sequence[str]) -> Spec:
 
 
 def _legend(shown: bool = True) -> Spec | None:
-    return {"title": None, "symbolType": "stroke", "symbolOpacity": 1} if shown else None
+    return {"title": None, "symbolType": "stroke", "symbolOpacity": 1, "labelLimit": 240} if shown else None
 
 
 def _tooltip(by: str) -> list[dict[str, Any]]:

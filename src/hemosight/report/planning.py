@@ -100,7 +100,7 @@ def _told(
     draws = f"{len(forecasts)} draws of {made.labels:,} labels"
     claims = (
         Claim(
-            f"planner's intervals that hold the {truth:,} labels it took to macro-F1 {target:.3f}",
+            f"planner's intervals that hold the {truth:,} further labels it took to macro-F1 {target:.3f}",
             f"{held} of {len(forecasts)}",
             f"{draws}; {_open(forecasts)}",
         ),
