@@ -23,14 +23,14 @@ from hemosight.cli import app
 from hemosight.errors import UnknownName
 from hemosight.images.catalog import Catalog
 from hemosight.network import Network
-from hemosight.report import baseline, elsewhere, layout, page, planning, plates, questions
+from hemosight.report import baseline, elsewhere, layout, needed, page, planning, plates, questions, teaching_itself
 from hemosight.report.figure import Claim, Figure, Section, Work
 from hemosight.report.reproduce import STUDIES, Reproduced, chosen, reproduce
 from hemosight.space.embeddings import Embeddings, Space
 from hemosight.study import material
 from hemosight.study.steps import Steps
 
-QUICK = [name for name in STUDIES if name not in ("active", "plan")]
+QUICK = [name for name in STUDIES if name not in ("active", "self-taught", "plan")]
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +242,40 @@ def test_what_is_run() -> None:
         chosen(only=["magic"])
 
 
+def test_runs_too_short_for_a_law_have_none(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = questions.study.active
+
+    def quick(cells: material.Material, **settings: Any) -> pl.DataFrame:
+        return short(cells, strategies=("margin", "random"), batch=30, first=1, folds=2, **settings)
+
+    monkeypatch.setattr(questions.study, "active", quick)
+    section = questions.active(replace(work, steps=Steps(None, 1)))
+    assert not {figure.name for figure in section.figures} & {"power-laws", "faster-than-random"}
+    assert "too short here for a law" in section.text[-1]
+
+
+def test_a_reader_that_teaches_itself_is_held_beside_the_plain_one(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teaching_itself.study, "BATCH", 5)
+    monkeypatch.setattr(teaching_itself, "ROUNDS", 4)
+    small = teaching_itself.study.active
+
+    def quick(cells: material.Material, **settings: Any) -> pl.DataFrame:
+        return small(cells, first=1, folds=2, **settings)
+
+    monkeypatch.setattr(teaching_itself.study, "active", quick)
+    section = teaching_itself.self_taught(work)
+    curves, needs = (figure.table for figure in section.figures)
+    names = {name for one in teaching_itself.STRATEGIES for name in (one, f"{one} (plain)")}
+    assert set(curves["strategy"]) == set(needs["strategy"]) == names
+    assert curves["labels"].max() == 25
+    (claim,) = section.claims
+    best = next(name for name in teaching_itself.STRATEGIES if name in claim.what)
+    row = needs.row(by_predicate=(pl.col("strategy") == best) & (pl.col("within") == needed.WITHIN), named=True)
+    assert claim.value.startswith("not reached" if row["labels"] is None else f"{row['labels']:,} (")
+    for figure in section.figures:
+        _said(figure, work)
+
+
 def test_active_learning_is_told_in_computed_words(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(questions.study, "BATCH", 3)
     monkeypatch.setattr(questions, "_RESAMPLED", 3)
@@ -254,12 +288,12 @@ def test_active_learning_is_told_in_computed_words(work: Work, monkeypatch: pyte
     section = questions.active(work)
     figures = {figure.name: figure for figure in section.figures}
     assert set(figures) >= {"active-learning", "power-laws", "faster-than-random"}
-    needed = figures["labels-needed"].table
+    needs = figures["labels-needed"].table
     reached = section.tables["active-reaching"]
     learned = questions.study.learning(section.tables["active-runs"].filter(pl.col("on") != "labels"))
-    best = questions.chosen_on_folds(reached, learned)[0]
-    for within, claim in zip((0.0, questions.WITHIN), section.claims, strict=True):
-        row = needed.row(by_predicate=(pl.col("strategy") == best) & (pl.col("within") == within), named=True)
+    best = needed.chosen_on_folds(reached, learned)[0]
+    for within, claim in zip((0.0, needed.WITHIN), section.claims, strict=True):
+        row = needs.row(by_predicate=(pl.col("strategy") == best) & (pl.col("within") == within), named=True)
         assert best in claim.what
         assert claim.value == f"{row['labels']:,} ({row['share']:.1%}) [{row['low']:,}, {row['high']:,}]"
         assert f"{row['labels']:,} of" in section.text[0]
@@ -279,12 +313,12 @@ def test_a_strategy_is_chosen_by_the_folds_and_not_by_what_it_is_quoted_on() -> 
     rows = [("lucky", "fold", 400), ("plain", "fold", 300), ("steady", "fold", 300), ("never", "fold", None)]
     rows += [("lucky", "held-out", 90), ("plain", "held-out", 500), ("steady", "held-out", 400)]
     schema = {"strategy": pl.String, "on": pl.String, "labels": pl.Int64}
-    reached = pl.DataFrame(rows, schema=schema, orient="row").with_columns(within=pl.lit(questions.WITHIN))
+    reached = pl.DataFrame(rows, schema=schema, orient="row").with_columns(within=pl.lit(needed.WITHIN))
     heights = {"lucky": 0.99, "plain": 0.90, "steady": 0.95, "never": 0.5}
     learned = pl.DataFrame({"strategy": list(heights), "mean": list(heights.values())}).with_columns(
         metric=pl.lit("macro_f1"), on=pl.lit("fold")
     )
-    assert questions.chosen_on_folds(reached, learned) == ["steady", "plain", "lucky", "never"]
+    assert needed.chosen_on_folds(reached, learned) == ["steady", "plain", "lucky", "never"]
 
 
 def test_both_tests_against_random_are_told_with_enough_digits() -> None:

@@ -40,9 +40,9 @@ def reproduce(
 ) -> None:
     """Run every study on labelled crops and write one report with its tables and figures.
 
-    Studies: label-efficiency, held-out, baseline, attributes, active, landscape, explanation, transfer, plan. What is
-    done is kept in OUT/steps: run the same command again after an interruption and it goes on where it stopped. The
-    report shows crops; it stays on this machine unless you share it.
+    Studies: label-efficiency, held-out, baseline, attributes, active, self-taught, landscape, explanation, transfer,
+    plan. What is done is kept in OUT/steps: run the same command again after an interruption and it goes on where it
+    stopped. The report shows crops; it stays on this machine unless you share it.
     """
     from datetime import UTC, datetime
 

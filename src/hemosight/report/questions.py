@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from hemosight.charts import curves as charts
 from hemosight.report import published
 from hemosight.report.figure import Claim, Figure, Section, Work
+from hemosight.report.needed import WITHIN, amount, beside_paper, chosen_on_folds, kept, row_of, stays, times, value
 from hemosight.study import active as study
 from hemosight.study import curves
 from hemosight.study.tables import FOLD, HELD_OUT
 
-WITHIN = 0.005
-"""How far below the score with all labels is still nearly as well; by it a strategy is chosen, on the folds."""
 _SHOWN_BY_CLASS = 2
 """Strategies beside random in the small charts: the two that the folds put first."""
 _SURE = 0.05
@@ -37,8 +34,8 @@ def active(work: Work) -> Section:
     strict = measured.filter(pl.col("within") == 0.0)
     target = float(strict["target"][0])
     # Hundreds of fits: kept like the runs they are fitted to.
-    kept = {"material": work.material.hash, "classifier": work.classifier, "seed": work.seed, "on": where}
-    fitted = work.steps.run("active-laws", kept, {"laws": lambda: study.laws(table, on=where)})
+    facts = {"material": work.material.hash, "classifier": work.classifier, "seed": work.seed, "on": where}
+    fitted = work.steps.run("active-laws", facts, {"laws": lambda: study.laws(table, on=where)})
     tests = study.faster(fitted)
     ranked = macro.sort(pl.col("strategy").cast(pl.Enum(order)), "labels")
     law, fits = _law(ranked, best)
@@ -66,112 +63,43 @@ def active(work: Work) -> Section:
             spec=charts.needed(strict, paper=published.SHARE),
         ),
         _by_class(learned, where, order, f"{how}. {basis}"),
-        Figure(
-            "power-laws",
-            "The laws of the learning curves",
-            f"P(n) = Pmax - k / (n - n0)^r fitted to the mean macro-F1, 95% intervals from {_RESAMPLED} fits to "
-            f"resampled "
-            f"residuals. {how}. {basis}",
-            fits,
-        ),
-        Figure(
-            "faster-than-random",
-            "Who learns faster than at random",
-            f"One-sided Wilcoxon signed-rank tests over folds and types: of the law's rate r, the paper's test, and of "
-            f"the mean score over the logarithm of the labels. {how}. {basis}",
-            tests.sort("quantity", "p"),
-        ),
+        *_laws(fits, tests, f"{how}. {basis}"),
     )
     text, claims = _told(measured, best, pool, cells, f"{folds} folds, {_cells(macro):,} {cells}", where == FOLD)
-    text.append(_tested(tests))
+    text.append(_tested(tests) if len(tests) else "Runs are too short here for a law, and for a test of its rate.")
     further = {"active-runs": table, "active-laws": fitted, "active-reaching": reached}
     return Section("active", "Active learning", tuple(text), made, claims, further)
-
-
-def chosen_on_folds(reached: pl.DataFrame, learned: pl.DataFrame) -> list[str]:
-    """Strategies, best first, by the folds left out alone: what is quoted on other cells had no say in the choice.
-
-    Fewest labels within :data:`WITHIN` of the score with all labels; ties by the mean of the learning curve.
-    """
-    curve = learned.filter((pl.col("metric") == "macro_f1") & (pl.col("on") == FOLD))
-    height = curve.group_by("strategy").agg(height=pl.col("mean").mean())
-    near = reached.filter((pl.col("on") == FOLD) & (pl.col("within") == WITHIN)).join(height, on="strategy")
-    by = ["labels", "height", "strategy"]
-    return near.sort(by, descending=[False, True, False], nulls_last=True)["strategy"].to_list()
 
 
 def _told(
     measured: pl.DataFrame, best: str, pool: int, cells: str, basis: str, same: bool
 ) -> tuple[list[str], tuple[Claim, ...]]:
     """What the chosen strategy needs, all the way and nearly; beside the paper, and beside random."""
-    every, nearly = (_row(measured, best, within) for within in (0.0, WITHIN))
-    chance, chance_nearly = (_row(measured, "random", within) for within in (0.0, WITHIN))
+    every, nearly = (row_of(measured, best, within) for within in (0.0, WITHIN))
+    chance, chance_nearly = (row_of(measured, "random", within) for within in (0.0, WITHIN))
     caveat = "; it was chosen on these cells, which flatters it" if same else ""
     text = [
         f"{best.capitalize()} was chosen by the folds: fewest labels within {WITHIN:g} of the score of all there, ties "
-        f"by the mean of the curve{caveat}. On {cells} it needs {_amount(every, pool)} to read as well as all labels "
-        f"do (macro-F1 {every['target']:.4f}), {_stays(every)}. To within {WITHIN:g} of that ({nearly['target']:.4f}) "
-        f"it needs {_amount(nearly, pool)}, {_stays(nearly)}. {_beside_paper(every)}"
+        f"by the mean of the curve{caveat}. On {cells} it needs {amount(every, pool)} to read as well as all labels "
+        f"do (macro-F1 {every['target']:.4f}), {stays(every)}. To within {WITHIN:g} of that ({nearly['target']:.4f}) "
+        f"it needs {amount(nearly, pool)}, {stays(nearly)}. {beside_paper(every)}"
     ]
     if chance and best != "random":
         text.append(
-            f"At random the score of all takes {_amount(chance, pool)}{_times(chance, every)}; to within {WITHIN:g} of "
-            f"it, {_amount(chance_nearly, pool)}{_times(chance_nearly, nearly)}."
+            f"At random the score of all takes {amount(chance, pool)}{times(chance, every)}; to within {WITHIN:g} of "
+            f"it, {amount(chance_nearly, pool)}{times(chance_nearly, nearly)}."
         )
     paper = f"{published.LABELS:,} ({published.SHARE:.1%})"
     claims = (
-        Claim(f"labels to the score of all, {best}, chosen on the folds", _value(every), _kept(every, basis), paper),
-        Claim(f"labels to within {WITHIN:g} of it, {best}", _value(nearly), _kept(nearly, basis)),
+        Claim(
+            f"labels to the score of all, {best}, chosen on the folds",
+            value(every),
+            kept(every, basis),
+            paper,
+        ),
+        Claim(f"labels to within {WITHIN:g} of it, {best}", value(nearly), kept(nearly, basis)),
     )
     return text, claims
-
-
-def _kept(row: dict[str, Any], basis: str) -> str:
-    return f"{basis}; " + ("ends below" if row["stays"] is None else f"stays from {row['stays']:,} on")
-
-
-def _row(measured: pl.DataFrame, strategy: str, within: float) -> dict[str, Any]:
-    found = measured.filter((pl.col("strategy") == strategy) & (pl.col("within") == within))
-    return found.row(0, named=True) if len(found) else {}
-
-
-def _amount(row: dict[str, Any], pool: int) -> str:
-    if row["labels"] is None:
-        return f"more than were asked for of {pool:,} labels"
-    return f"{row['labels']:,} of {pool:,} labels ({row['share']:.1%}; 95% interval {_ends(row, ' to ')})"
-
-
-def _ends(row: dict[str, Any], between: str) -> str:
-    return between.join("beyond the end" if row[end] is None else f"{row[end]:,}" for end in ("low", "high"))
-
-
-def _stays(row: dict[str, Any]) -> str:
-    if row["stays"] is None:
-        return "and ends below that"
-    if row["stays"] == row["labels"]:
-        return "and never falls below it again"
-    if row["stays"] >= 0.98 * row["labels"] / row["share"]:  # rounds end a cell or two short of the pool
-        return "though it stays there only with all of them"
-    return f"and stays there from {row['stays']:,} on"
-
-
-def _value(row: dict[str, Any]) -> str:
-    if row["labels"] is None:
-        return "not reached"
-    return f"{row['labels']:,} ({row['share']:.1%}) [{_ends(row, ', ')}]"
-
-
-def _times(chance: dict[str, Any], mine: dict[str, Any]) -> str:
-    return f", {chance['labels'] / mine['labels']:.1f} times as many" if chance["labels"] and mine["labels"] else ""
-
-
-def _beside_paper(row: dict[str, Any]) -> str:
-    said = f"The paper needed {published.LABELS:,} ({published.SHARE:.1%})"
-    if row["labels"] is None:
-        return f"{said}, on other cells and with another encoder."
-    fewer = "fewer" if row["labels"] < published.LABELS else "not fewer"
-    share = "a smaller share" if row["share"] < published.SHARE else "no smaller share"
-    return f"{said}: {fewer} labels are needed here and {share}, on other cells and with another encoder."
 
 
 def _tested(tests: pl.DataFrame) -> str:
@@ -206,6 +134,25 @@ def _drawn(ranked: pl.DataFrame, law: pl.DataFrame, target: float, pool: int) ->
     parts += [("law", law), ("level", level)]
     named = [part.with_columns(kind=pl.lit(kind)) for kind, part in parts]
     return pl.concat(named, how="diagonal").select("kind", "strategy", "labels", "n", "mean", "sd")
+
+
+def _laws(fits: pl.DataFrame, tests: pl.DataFrame, how: str) -> tuple[Figure, ...]:
+    """The tables of the laws and of the tests; none where runs are too short for a law."""
+    laws = Figure(
+        "power-laws",
+        "The laws of the learning curves",
+        f"P(n) = Pmax - k / (n - n0)^r fitted to the mean macro-F1, 95% intervals from {_RESAMPLED} fits to resampled "
+        f"residuals. {how}",
+        fits,
+    )
+    faster = Figure(
+        "faster-than-random",
+        "Who learns faster than at random",
+        f"One-sided Wilcoxon signed-rank tests over folds and types: of the law's rate r, the paper's test, and of the "
+        f"mean score over the logarithm of the labels. {how}",
+        tests.sort("quantity", "p"),
+    )
+    return tuple(figure for figure in (laws, faster) if len(figure.table))
 
 
 def _by_class(learned: pl.DataFrame, where: str, order: list[str], how: str) -> Figure:

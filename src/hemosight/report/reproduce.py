@@ -11,7 +11,7 @@ from pathlib import Path
 from hemosight.errors import HemoSightError, UnknownName
 from hemosight.images.sources import sources_of
 from hemosight.network import cores
-from hemosight.report import baseline, elsewhere, layout, page, planning, plates, questions, readings
+from hemosight.report import baseline, elsewhere, layout, page, planning, plates, questions, readings, teaching_itself
 from hemosight.report.figure import Section, Study, Work
 
 STUDIES: Mapping[str, Study] = {
@@ -20,6 +20,7 @@ STUDIES: Mapping[str, Study] = {
     "baseline": baseline.baseline,
     "attributes": readings.attributes,
     "active": questions.active,
+    "self-taught": teaching_itself.self_taught,
     "landscape": layout.landscape,
     "explanation": plates.explanation,
     "transfer": elsewhere.transfer,
