@@ -327,6 +327,7 @@ def test_both_tests_against_random_are_told_with_enough_digits() -> None:
             "strategy": ["margin", "badge"] * 2,
             "quantity": ["r", "r", "area", "area"],
             "pairs": [45] * 4,
+            "at_bound": [30, 31, None, None],
             "median": [2.5e-10, -1e-12, 0.004, 0.001],
             "p": [0.01, 0.6, 0.001, 0.2],
         }
@@ -334,6 +335,7 @@ def test_both_tests_against_random_are_told_with_enough_digits() -> None:
     said = questions._tested(tests)
     assert "rate r of the fitted laws: 1 of 2 strategies learn faster than random: margin" in said
     assert "from -1e-12 to 2.5e-10" in said
+    assert "in 61 of all 90 pairs a rate is a bound of the fit" in said
     assert "(area under the score): 1 of 2 strategies read better than random: margin" in said
 
 

@@ -105,7 +105,7 @@ def _told(
 def _tested(tests: pl.DataFrame) -> str:
     """Both tests against random in a sentence each: the paper's, of the rate, and that of the area."""
     return (
-        f"The paper's own test, of the rate r of the fitted laws: {_significant(tests, 'r', 'learn faster')}. Over the "
+        f"The paper's own test, of the rate r of the fitted laws: {_significant(tests, 'r', 'learn faster')}{_bound(tests)}. Over the "
         f"whole curve (area under the score): {_significant(tests, 'area', 'read better')}. One-sided Wilcoxon tests, "
         f"p < {_SURE:g} each, not corrected."
     )
@@ -121,6 +121,13 @@ def _significant(tests: pl.DataFrame, quantity: str, verb: str) -> str:
         f"{len(sure)} of {len(rows)} strategies {verb} than random{names} (median differences over {pairs} pairs of "
         f"fold and type from {low} to {high})"
     )
+
+
+def _bound(tests: pl.DataFrame) -> str:
+    """How many of the pairs hold a rate that is a bound of the fit, and so was not measured."""
+    rates = tests.filter(pl.col("quantity") == "r")
+    stuck, pairs = int(rates["at_bound"].sum()), int(rates["pairs"].sum())
+    return f"; in {stuck:,} of all {pairs:,} pairs a rate is a bound of the fit and not measured" if stuck else ""
 
 
 def _cells(macro: pl.DataFrame) -> int:
