@@ -104,8 +104,9 @@ def _told(
 
 def _tested(tests: pl.DataFrame) -> str:
     """Both tests against random in a sentence each: the paper's, of the rate, and that of the area."""
+    rates = f"{_significant(tests, 'r', 'learn faster')}{_bound(tests)}"
     return (
-        f"The paper's own test, of the rate r of the fitted laws: {_significant(tests, 'r', 'learn faster')}{_bound(tests)}. Over the "
+        f"The paper's own test, of the rate r of the fitted laws: {rates}. Over the "
         f"whole curve (area under the score): {_significant(tests, 'area', 'read better')}. One-sided Wilcoxon tests, "
         f"p < {_SURE:g} each, not corrected."
     )
