@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from problems import TYPES, gaussians, material
 
-from hemosight.space import discriminant, selftraining
+from hemosight.space import classifiers, discriminant, selftraining
+from hemosight.space.embeddings import Vectors
+from hemosight.space.readers import Reader
 from hemosight.study.active import NAMES, Pool, active, faster, laws, learning, principal, reaching
+from hemosight.study.steps import Steps
 
 CELLS = material((150, 150, 20, 20), spread=2.0)
 TABLE = active(CELLS, strategies=["random", "margin"], batch=20, first=2, folds=3)
@@ -41,6 +46,34 @@ def test_any_classifier_may_read() -> None:
     )
     assert len(asked) == 28
     assert one.classes == other.classes == TYPES
+
+
+def test_what_strategies_share_is_fitted_once_and_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first labels, and all of them: one fit a fold each, whatever the order in which cells were asked for."""
+    original, fitted = classifiers.fit, []
+
+    def counted(vectors: Vectors, *rest: Any, **more: Any) -> Reader:
+        fitted.append(len(vectors))
+        return original(vectors, *rest, **more)
+
+    monkeypatch.setattr(classifiers, "fit", counted)
+    names = ("random", "margin", "typical")
+    few = material((40, 40, 10, 10), spread=2.0)
+
+    def run() -> tuple[pl.DataFrame, int]:
+        fitted.clear()
+        steps = Steps(workers=1)
+        return active(few, strategies=names, classifier="logistic", batch=30, first=2, folds=2, steps=steps), len(
+            fitted
+        )
+
+    table, fits = run()
+    monkeypatch.setattr(Pool, "_taught", Pool._fitted)
+    alone, fits_alone = run()
+    assert alone.equals(table)
+    ends = table.filter(pl.col("labels") == pl.col("pool"), on="fold").drop("strategy", "round")
+    assert ends.n_unique() == len(ends) / len(names), "to the last bit"
+    assert fits_alone - fits == 2 * 2 * (len(names) - 1)
 
 
 def test_all_strategies_of_a_fold_begin_and_end_alike() -> None:
@@ -75,6 +108,33 @@ def test_curves_are_means_over_all_folds() -> None:
     assert (curve["n"] == 3).all()
     third = TABLE.filter(on="fold", metric="macro_f1", strategy="margin", round=3)["value"]
     assert curve.filter(round=3)["mean"].item() == pytest.approx(third.mean())
+
+
+def _rare(seed: int) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
+    """Two large, tight, easy types and two rare, wide ones that are hard to tell apart: chance labels the easy."""
+    centres = np.zeros((4, 8))
+    centres[0, 0], centres[1, 1], centres[2, 2], centres[3, 2], centres[3, 3] = 10, 10, 10, 10, 2.5
+    code = np.repeat(np.arange(4), [600, 600, 40, 40])
+    spread = np.array([0.3, 0.3, 1.0, 1.0])[code, None]
+    vectors = centres[code] + spread * np.random.default_rng(seed).normal(size=(len(code), 8))
+    return vectors.astype(np.float32), np.array(TYPES)[code]
+
+
+def test_cold_margin_beats_chance_where_rare_cells_are_the_hard_ones() -> None:
+    """Even chance that was told five cells of each type to begin with, where cold margin began without a label."""
+    recalls: dict[str, list[float]] = {"random": [], "cold margin": []}
+    for seed in range(12):
+        vectors, labels = _rare(seed)
+        fresh, truth = _rare(seed + 1000)
+        for name, scores in recalls.items():
+            run = Pool(vectors, labels, vectors).run(name, batch=20, first=5, most=100, seed=(seed, 0))
+            assert len(run[0][0]) == 20
+            assert set(labels[run[0][0]]) == set(TYPES), "typical cells are of every type"
+            for hard in TYPES[2:]:
+                cells = fresh[truth == hard]
+                scores.append(float(np.mean([(reader.predict(cells) == hard).mean() for _, reader in run[1:]])))
+    mine, chance = np.mean(recalls["cold margin"]), np.mean(recalls["random"])
+    assert mine > chance + 0.01, f"{mine:.3f} against {chance:.3f}"
 
 
 def _drawn(curves: dict[str, list[list[float]]]) -> pl.DataFrame:

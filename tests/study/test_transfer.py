@@ -13,6 +13,7 @@ from hemosight.bundle import Bundle
 from hemosight.images.catalog import Catalog
 from hemosight.images.splits import Split
 from hemosight.network import Network
+from hemosight.space import classifiers
 from hemosight.space.embeddings import Embeddings
 from hemosight.study import figures
 from hemosight.study.material import Material, gather
@@ -75,10 +76,15 @@ def test_a_class_of_one_scanner_is_controlled() -> None:
         assert row["low"] <= row["share"] <= row["high"]
 
 
-def test_shifted_cells_are_read_one_by_one(drawn_smear: Path, tiny_bundle: Bundle) -> None:
+def test_shifted_cells_are_read_one_by_one(
+    drawn_smear: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, original = [], classifiers.fit
+    monkeypatch.setattr(classifiers, "fit", lambda *known: fitted.append(known) or original(*known))
     cells = gather(drawn_smear / "labels.csv", bundle=tiny_bundle, fraction=0.25)
     network = Network(tiny_bundle.encoder, tiny_bundle.preprocessing, threads=1)
     readings = shifted(cells, network, shifts={"the same": lambda pixels: pixels, "dark": lambda pixels: pixels // 8})
+    assert len(fitted) == 1, "one reader reads them all"
     held = [cells.embeddings.ids[row] for row in cells.split.held]
     parts = {str(key[0]): part for key, part in readings.group_by("shift")}
     assert all(part["id"].to_list() == held for part in parts.values())

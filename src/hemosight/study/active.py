@@ -119,15 +119,16 @@ def active(
     parts = material.folds(folds, seed, rest)
 
     @cache
-    def geometry(fold: int) -> Vectors:
-        return principal(material.vectors[parts[fold].rest], AXES)
+    def shared(fold: int) -> Pool:
+        vectors = material.vectors[parts[fold].rest]
+        return Pool(vectors, labels[parts[fold].rest], principal(vectors, AXES), classifier)
 
     def piece(name: str, fold: int, part: Split) -> Callable[[], pl.DataFrame]:
         facts = {"study": "active", "classifier": classifier, "strategy": name, "fold": fold}
         measure = {FOLD: part.held, HELD_OUT: held_out}
 
         def work() -> pl.DataFrame:
-            pool = Pool(material.vectors[part.rest], labels[part.rest], geometry(fold), classifier)
+            pool = shared(fold)
             rounds = (
                 [pool.whole()]
                 if name == ALL
@@ -164,7 +165,7 @@ def active(
 
 
 class Pool:
-    """Cells that may be asked for.
+    """Cells that may be asked for, by any number of runs, in threads too.
 
     Parameters
     ----------
@@ -183,6 +184,7 @@ class Pool:
         self.labels = labels
         self.geometry = geometry
         self.classifier = classifier
+        self._known: dict[bytes, Reader] = {}
 
     def run(
         self, name: str, *, batch: int, first: int, most: int | None, seed: Sequence[int]
@@ -199,8 +201,16 @@ class Pool:
         new, done = asked, []
         limit = len(self.labels) if most is None else min(most, len(self.labels))
         while True:
-            growing.add(new, self.labels[new])
-            reader = self._reader(growing, asked)
+            if self.classifier == classifiers.DEFAULT:
+                growing.add(new, self.labels[new])
+                reader = growing.reader()
+            elif len(asked) == len(self.labels):
+                # In the pool's order, not in that of asking, which some fits deal their folds by.
+                _, reader = self.whole()
+            elif not done:
+                reader = self._taught(asked)
+            else:
+                reader = self._fitted(asked)
             done.append((asked, reader))
             if len(asked) >= limit:
                 return done
@@ -212,10 +222,14 @@ class Pool:
     def whole(self) -> tuple[Rows, Reader]:
         """All of the pool asked for, and the reader that comes of it."""
         everything = np.arange(len(self.labels))
-        return everything, self._fitted(everything)
+        return everything, self._taught(everything)
 
-    def _reader(self, growing: Growing, asked: Rows) -> Reader:
-        return growing.reader() if self.classifier == classifiers.DEFAULT else self._fitted(asked)
+    def _taught(self, asked: Rows) -> Reader:
+        """What runs share is fitted once: their first cells, and all of them. Threads at once may each fit it."""
+        key = asked.tobytes()
+        if key not in self._known:
+            self._known[key] = self._fitted(asked)
+        return self._known[key]
 
     def _fitted(self, asked: Rows) -> Reader:
         background = None

@@ -11,6 +11,8 @@ No study of two sources proves that a third is read well. Three questions are as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from threading import Lock
 
 import numpy as np
 import polars as pl
@@ -23,6 +25,7 @@ from hemosight.network import Network
 from hemosight.space import classifiers, discriminant
 from hemosight.space.embeddings import Vectors
 from hemosight.space.labels import CELL_TYPE
+from hemosight.space.readers import Reader
 from hemosight.study.figures import read_cells
 from hemosight.study.material import Material
 from hemosight.study.scanner import scanner_control
@@ -158,10 +161,16 @@ def shifted(
     labels = material.labels()
     rest, held = material.split.rest, material.split.held
     ids = [material.embeddings.ids[row] for row in held]
+    lock = Lock()
+
+    @cache
+    def taught() -> Reader:
+        return classifiers.fit(material.vectors[rest], labels[rest], classifier)
 
     def piece(name: str, change: Callable[[Pixels], Pixels] | None) -> Callable[[], pl.DataFrame]:
         def work() -> pl.DataFrame:
-            reader = classifiers.fit(material.vectors[rest], labels[rest], classifier)
+            with lock:  # one piece fits it, the others wait
+                reader = taught()
             vectors = material.vectors[held] if change is None else _embedded(material, held, network, change)
             facts = {"study": "shift", "classifier": classifier, "shift": name, "labels": len(rest)}
             return read_cells(reader, ids, vectors, labels[held], facts)
