@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hemosight.charts import curves
-from hemosight.errors import TooFewLabels
+from hemosight.errors import TooFewCells
 from hemosight.images.splits import Rows, support_sample
 from hemosight.report.figure import Claim, Figure, Section, Work
 from hemosight.space import classifiers
@@ -21,15 +21,18 @@ HAVE, WISHED = 450, 1800
 DRAWS = 10
 """Draws of the labels it is shown: one forecast that comes true may be luck."""
 _TRUTHS = (450, 900, 1800, 3600)
+_MOST = 0.8
+"""Share of the labels that may be fitted to: the rest is read."""
 
 
 def plan(work: Work) -> Section:
     """The planner's forecasts from few labels, beside what more labels then brought."""
     labels = work.material.labels()
     rest = work.material.split.rest[labels[work.material.split.rest] != ""]
-    sizes = [size for size in _TRUTHS if size <= 0.8 * len(rest)]
+    sizes = [size for size in _TRUTHS if size <= _MOST * len(rest)]
     if len(sizes) < 2:
-        raise TooFewLabels(came=f"{len(rest):,} labelled cells, where the planner's test takes {2 * HAVE:,}")
+        least = int(np.ceil(_TRUTHS[1] / _MOST))
+        raise TooFewCells(least=least, purpose="a test of the planner on labelled ones", came=len(rest))
     wished = min(WISHED, sizes[-1])
     decided_by = {"material": work.material.hash, "classifier": work.classifier, "seed": work.seed}
     tried = work.steps.run(
