@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hemosight.encoder import backbones
+from hemosight.encoder import backbones, learner, pretraining_data
 from hemosight.encoder.display import Display
 from hemosight.encoder.distributed import choose_device
 from hemosight.encoder.learner import batch_norms
@@ -281,7 +281,7 @@ def _pixels(catalog: Catalog, config: BaselineConfig, cache: str | Path | None) 
 
 def _code() -> str:
     """Hash of the source that decides what a baseline answers."""
-    modules = (sys.modules[__name__], backbones, augment, pixel_cache, preprocess)
+    modules = (sys.modules[__name__], backbones, learner, pretraining_data, augment, pixel_cache, preprocess)
     return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
 
 

@@ -140,7 +140,7 @@ def _chart(made: planner.Plan, outcome: pl.DataFrame, target: float, basis: str)
 
 
 def _number(value: float, made: planner.Plan) -> str:
-    return f"{value:,.0f}" if np.isfinite(value) else f"over {planner.BEYOND * made.labels:,.0f}"
+    return f"{value:,.0f}" if np.isfinite(value) else f"over {made.farthest:,}"
 
 
 def _drawn(work: Work, rest: Rows, labels: NDArray[np.str_], size: int, draw: int) -> Rows:

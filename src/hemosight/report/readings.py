@@ -64,17 +64,12 @@ def held_out(work: Work) -> Section:
     """The held-out tenth: classes, confusions, calibration."""
     readings = held.held_out(work.material, classifier=work.classifier, seed=work.seed, steps=work.steps)
     everything = readings.filter(pl.col("repeat") == held.ALL)
-    chosen = everything if len(everything) else readings
-    # Without held-out cells every cell is read once, by the fit that did not know it: one condition, not five.
-    condition = ["study", "classifier", "on"]
-    scored = figures.scores(chosen, condition)
+    said = held.summaries(readings)
+    scored, pairs, curve, repeats = (said[name] for name in ("scores", "confusion", "reliability", "repeats"))
     macro, accuracy, error = (
         scored.filter(pl.col("metric") == name).row(0, named=True) for name in ("macro_f1", "accuracy", "ece")
     )
-    repeats = figures.scores(readings.filter(pl.col("repeat") != held.ALL), held.CONDITION, bootstraps=1)
     spread = repeats.filter(pl.col("metric") == "macro_f1")["value"]
-    pairs = figures.confusion(chosen, condition)
-    curve = figures.reliability(chosen, condition)
     where = "held-out cells" if len(everything) else "cells, each in the fold left out"
     cells = f"{macro['cells']:,} {where}"
     wrong = pairs.filter(pl.col("truth") != pl.col("read")).sort("cells", descending=True)
@@ -94,11 +89,10 @@ def held_out(work: Work) -> Section:
         + work.split_means,
     )
     by_class = scored.filter(pl.col("class").is_not_null()).select("class", "metric", "cells", "value", "low", "high")
-    labels = chosen["labels"].unique().sort()
     by = (
-        f"Read by one fit to {labels[0]:,} labels"
+        f"Read by one fit to {everything['labels'][0]:,} labels"
         if len(everything)
-        else f"{held.REPEATS} folds, each read by the fit to the other folds' labels ({labels[-1]:,} at most)"
+        else f"{held.REPEATS} folds, each read by the fit to the others' labels ({readings['labels'].max():,} at most)"
     )
     basis = f"{by}. Classifier: {work.classifier}. {work.basis}."
     made = (
