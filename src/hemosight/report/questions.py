@@ -172,7 +172,8 @@ def _by_class(learned: pl.DataFrame, where: str, order: list[str], how: str) -> 
     return Figure(
         "active-learning-types",
         "Learning curves of each type",
-        f"Mean F1 of each type over the folds after each round, of {', '.join(chosen)}. {how}",
+        f"Mean F1 of each type over the folds after each round, of {', '.join(chosen)}; above 0.999 a curve leaves its "
+        f"chart. {how}",
         drawn,
         spec=charts.learning_by_class(drawn),
     )

@@ -45,6 +45,9 @@ def self_taught(work: Work) -> Section:
     reached = {name: study.reaching(run, within=(0.0, WITHIN)).filter(asked) for name, run in runs.items()}
     best, *_ = chosen_on_folds(reached[classifiers.SELF_TAUGHT], learned[classifiers.SELF_TAUGHT])
     curves = pl.concat(_named(one, name) for name, one in learned.items()).filter(pl.col("on") == where)
+    # Those of the reader that this is about first, and in the colours that are told apart best.
+    first_taught = pl.Enum([*STRATEGIES, *(f"{name} ({PLAIN})" for name in STRATEGIES)])
+    curves = curves.sort(pl.col("strategy").cast(first_taught), "labels")
     needs = pl.concat(_named(one, name) for name, one in reached.items()).filter(pl.col("on") == where)
     target, pool = float(needs["target"].max()), int(table["pool"].max())  # type: ignore[arg-type] -- numbers
     folds = table["fold"].n_unique()
@@ -62,14 +65,14 @@ def self_taught(work: Work) -> Section:
             "Learning curves beside unlabelled cells",
             f"Macro-F1 after each round; the dashed level is the score with all labels ({target:.4f}), where "
             f"nothing is left unlabelled and both readers are one. {how}",
-            curves.select("strategy", "labels", "cells", "n", "mean", "sd").sort("strategy", "labels"),
+            curves.select("strategy", "labels", "cells", "n", "mean", "sd"),
             spec=charts.learning(curves, target=target, banded=(best,)),
         ),
         Figure(
             "labels-needed-self-taught",
             "Labels that read nearly as well as all of them",
-            f"Fewest labels after which the mean over folds reaches the score with all labels less `within`, with 95% "
-            f"intervals over resampled folds; empty where it is not reached within {most:,}. {how}",
+            f"Fewest labels after which the mean over folds reaches the score with all labels, less what stands under "
+            f"within, with 95% intervals over resampled folds; empty where it is not reached within {most:,}. {how}",
             needs.select("within", "strategy", "target", "labels", "share", "low", "high", "stays").sort(
                 "within", "labels", nulls_last=True
             ),
