@@ -441,6 +441,28 @@ def test_the_command_makes_a_report(tiny_bundle: Bundle, drawn_smear: Path, tmp_
     assert not list((tmp_path / "out" / "tables").glob("attributes*"))
 
 
+def test_the_landscape_may_be_umaps(
+    tiny_bundle: Bundle, drawn_smear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fit(vectors: np.ndarray, *, seed: int, method: str) -> Any:
+        asked.append(method)
+        return laid(vectors, seed=seed, iterations=50, threads=1)
+
+    laid = layout.space.fit
+    monkeypatch.setattr(layout.space, "fit", fit)
+    bundle = tiny_bundle.save(tmp_path / "tiny.hemosight")
+    words = ["reproduce", "--data", drawn_smear, "--out", tmp_path / "out", "--bundle", bundle, "--only", "landscape"]
+    for way in ("umap", "tsne"):
+        done = CliRunner().invoke(app, [*map(str, words), "--workers", "1", "--map", way])
+        assert done.exit_code == 0, done.output
+        assert ("UMAP, 30 neighbours" in (tmp_path / "out" / "report.html").read_text()) == (way == "umap")
+    assert asked == ["umap", "tsne"], "one is not taken for the other's"
+    with pytest.raises(UnknownName, match="tsne, umap"):
+        CliRunner().invoke(app, [*map(str, words), "--map", "pca"], catch_exceptions=False)
+
+
 def _chromium() -> str:
     for name in (os.environ.get("HEMOSIGHT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
         if name and (path := shutil.which(name)):

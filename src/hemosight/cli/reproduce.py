@@ -32,6 +32,9 @@ def reproduce(
         ),
     ] = None,
     train_baseline: TrainBaseline = None,
+    layout: Annotated[
+        str, typer.Option("--map", help="How the landscape is laid out: tsne (the paper's) or umap.")
+    ] = "tsne",
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this study; may be given again.")] = None,
     skip: Annotated[list[str] | None, typer.Option("--skip", help="Not this study; may be given again.")] = None,
     hold_out: Annotated[float, typer.Option("--hold-out", help="Share of the cells kept from everything.")] = 0.1,
@@ -47,12 +50,16 @@ def reproduce(
     from datetime import UTC, datetime
 
     from hemosight.bundle import load
+    from hemosight.errors import UnknownName
     from hemosight.report.figure import Work
     from hemosight.report.reproduce import chosen
     from hemosight.report.reproduce import reproduce as run
+    from hemosight.space.landscape import METHODS
     from hemosight.study.material import gather
     from hemosight.study.steps import Steps
 
+    if layout not in METHODS:
+        raise UnknownName(kind="the map", choices=", ".join(METHODS), name=layout)
     train = sizes_of(train_baseline)
     studies = chosen(only or (), skip or ())
     started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -70,7 +77,7 @@ def reproduce(
         )
         packed.space.require(material.embeddings.space)
         steps = Steps(out / "steps", workers, fitting)
-        work = Work(material, packed, classifier, steps, seed, say, embedding, baseline_features, train)
+        work = Work(material, packed, classifier, steps, seed, say, embedding, baseline_features, train, layout)
         command = " ".join(typed(["hemosight", *sys.argv[1:]]))
         made = run(work, out, studies=studies, command=command, started=started)
     for section in made.sections:

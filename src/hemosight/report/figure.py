@@ -38,6 +38,8 @@ class Work:
         Of the network that the supervised baseline starts from; made where None.
     train
         Sizes at which that network is trained as well: labels of each class, None for all -> in how many folds.
+    map
+        How the landscape is laid out: ``tsne`` or ``umap``.
     """
 
     material: Material
@@ -49,6 +51,7 @@ class Work:
     embedding: Progress | None = None
     features: Path | None = None
     train: Mapping[int | None, int] = field(default_factory=dict)
+    map: str = "tsne"
 
     @property
     def basis(self) -> str:

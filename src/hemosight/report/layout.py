@@ -21,7 +21,7 @@ def landscape(work: Work) -> Section:
     """The cells laid out flat, by type, finer type, source and attribute."""
     material = work.material
     table = work.steps.run(
-        "landscape", {"material": material.hash, "seed": work.seed}, {"tsne": lambda: _laid_out(work)}
+        "landscape", {"material": material.hash, "seed": work.seed}, {work.map: lambda: _laid_out(work)}
     )
     positions = table.select("x", "y").to_numpy().astype(np.float32)
     work.say("measuring the map")
@@ -44,10 +44,12 @@ def landscape(work: Work) -> Section:
             for name in known
         ]
     )
-    how = (
-        f"One layout: openTSNE, perplexity {space.PERPLEXITY}, PCA initialisation, {space.ITERATIONS:,} iterations, "
-        f"Euclidean. {work.basis}."
+    method = (
+        f"openTSNE, perplexity {space.PERPLEXITY}, PCA initialisation, {space.ITERATIONS:,} iterations"
+        if work.map == "tsne"
+        else f"UMAP, {space.PERPLEXITY} neighbours, spectral initialisation"
     )
+    how = f"One layout: {method}, Euclidean. {work.basis}."
     made = [
         Figure(
             "landscape",
@@ -136,7 +138,7 @@ def _one_source(table: pl.DataFrame) -> str:
 
 def _laid_out(work: Work) -> pl.DataFrame:
     work.say(f"laying out {len(work.material):,} cells")
-    laid = space.fit(work.material.vectors, seed=work.seed)
+    laid = space.fit(work.material.vectors, seed=work.seed, method=work.map)
     return pl.DataFrame({"id": work.material.embeddings.ids, "x": laid.positions[:, 0], "y": laid.positions[:, 1]})
 
 

@@ -35,6 +35,7 @@ Positions = NDArray[np.float32]
 """Places on the map: float32, cells x 2, in t-SNE's own unit (1 is the reach of the Student kernel)."""
 
 PERPLEXITY = 30
+METHODS = ("tsne", "umap")
 ITERATIONS = 1000
 SHOWN_NEIGHBOURS = 10
 """Neighbours on the map that :func:`purity` and :func:`trustworthiness` look at."""
@@ -146,7 +147,7 @@ def fit(
     elif method == "umap":
         laid = _umap(vectors, perplexity, seed)
     else:
-        raise UnknownName(kind="method", choices="tsne, umap", name=method)
+        raise UnknownName(kind="method", choices=", ".join(METHODS), name=method)
     positions = (laid - laid.mean(axis=0)).astype(np.float32)
     facts: dict[str, Any] = {
         "method": method,
