@@ -305,7 +305,7 @@ def test_active_learning_is_told_in_computed_words(work: Work, monkeypatch: pyte
     assert "area" in section.text[-1]
     curves = figures["active-learning"]
     assert set(curves.table["kind"]) == {"measured", "law", "level"}
-    points = sum(len(layer["data"]["values"]) for layer in curves.spec["layer"][2:] if "data" in layer)  # type: ignore[index]
+    points = sum(len(layer["data"]["values"]) for layer in curves.spec["layer"][2:] if "data" in layer)  # type: ignore[index] -- has a spec
     assert len(curves.table.filter(pl.col("kind") == "law")) == points
 
 

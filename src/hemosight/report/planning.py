@@ -89,8 +89,7 @@ def _told(
     inside = "inside" if made.low <= truth <= made.high else "outside"
     middle = f"{ratio:.2f}" if np.isfinite(ratio) else "no end"
     ends = " to ".join(
-        f"{value:.2f}" if np.isfinite(value) else "no end"
-        for value in (float(forecasts["ratio"].min()), float(forecasts["ratio"].max()))  # type: ignore[arg-type]
+        f"{value:.2f}" if np.isfinite(value) else "no end" for value in forecasts["ratio"].sort()[[0, -1]]
     )
     text = (
         f"Shown {made.labels:,} labels and asked for the macro-F1 that {wished:,} labels reached on average "
