@@ -1,47 +1,78 @@
 # Two commands do everything: `make demo` and `make test`. Both work as root and as an ordinary user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check page api setup dev lock clean
+.PHONY: help demo test test-long unit check page api benchmark docs offline sbom setup dev browser proxy lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
+MODULES := web/node_modules/.package-lock.json
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
 demo: setup ## install, sort cell crops into types, show the result
 	$(BIN)/hemosight demo
 
-test: dev check ## everything: style, types, units, real data, the page in a browser
+# Python 3.12 counts lines at almost no cost, older ones by tracing.
+COVERED = COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
+
+# As many workers as cores: threads of their own would only wait for one another.
+test test-long unit: export OMP_NUM_THREADS ?= 1
+
+# Training apart: torch and the arithmetic of reading, loaded into one process, once fell over a signal. 5: no such test.
+test: dev browser proxy check ## everything: style, types, units, real data, the page in a browser; ARGS go to pytest
 	cd web && npx vitest run --reporter=dot
-	$(BIN)/pytest
+	$(COVERED) $(BIN)/pytest -n auto --cov=hemosight --cov-report= -m "train and not long" $(ARGS) || [ $$? = 5 ]
+	$(COVERED) $(BIN)/pytest -n auto --cov=hemosight --cov-append -m "not train and not long" $(ARGS) || [ $$? = 5 ]
 
-# Deselected tests are still imported, and importing torch takes seconds.
-TORCH_TESTS := tests/encoder tests/images/test_augment.py tests/cli/test_cli_pretrain.py
+test-long: .venv/.dev page ## the tests that take minutes each: kills, attacks, soaks; before every release
+	$(BIN)/pytest -m long $(ARGS)
 
-unit: dev ## the quick tests alone: half a minute
-	$(BIN)/pytest -m "not acceptance and not browser and not data and not train and not service" $(TORCH_TESTS:%=--ignore=%)
+# Neither npm nor a browser nor PostgreSQL. A file is faster without the workers' start.
+unit: .venv/.dev ## the quick tests alone, in half a minute; ARGS=tests/space/test_teaching.py for one file
+	$(BIN)/pytest -n $(if $(ARGS),0,auto) -m "$(QUICK)" $(ARGS)
 
-check: dev ## style and types
+QUICK := not slow and not acceptance and not browser and not data and not train and not service and not long
+
+check: .venv/.dev $(MODULES) ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/pyright --warnings
 	cd web && npm run -s check
 	$(BIN)/hemosight service openapi > web/openapi.json && cd web && npm run -s api -- --check
 
+offline: .venv/.runtime page ## build/offline: a folder that installs HemoSight where there is no network
+	scripts/offline build/offline
+
+sbom: ## build/sbom.json: the software bill of materials, CycloneDX
+	mkdir -p build && python3 scripts/sbom.py > build/sbom.json
+
 setup: .venv/.runtime page ## .venv with what classifies: no torch; and the page
 dev: .venv/.dev page ## .venv with what trains and tests as well; and the page
 
-api: dev ## the page's types anew from the service's description
+api: .venv/.dev $(MODULES) ## the page's types anew from the service's description
 	$(BIN)/hemosight service openapi > web/openapi.json && cd web && npm run -s api
+
+benchmark: .venv/.dev ## ratios against baseline pipelines, into docs/reference/figures.md; fails where one fell by a third
+	$(BIN)/python benchmarks/speed.py --write $(ARGS)
+
+docs: .venv/.dev ## the documentation as a site, build/docs/index.html; a broken link ends it
+	$(BIN)/python docs/reference/make_cli.py
+	$(BIN)/python docs/reference/make_settings.py
+	$(BIN)/python docs/reference/make_threats.py
+	$(BIN)/python docs/reference/make_rooms.py
+	$(BIN)/python docs/reference/make_files.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo build/docs/index.html
 
 PAGE := src/hemosight/service/static/index.html
 page: $(PAGE) ## the review desk's page, built from web/ into the package
 
-$(PAGE): web/node_modules/.package-lock.json $(shell find web -name node_modules -prune -o -name openapi.json -o -type f -print)
+$(PAGE): $(MODULES) $(shell find web -name node_modules -prune -o -name openapi.json -o -type f -print)
 	cd web && npm run -s build
 	@touch $@
 
-web/node_modules/.package-lock.json: web/package-lock.json
+$(MODULES): web/package-lock.json
 	cd web && npm ci --silent
 	@touch $@
 
@@ -50,16 +81,26 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	@touch $@
 
 .venv/.dev: requirements/dev.txt pyproject.toml scripts/setup
-	scripts/setup requirements/dev.txt --with-browser
+	scripts/setup requirements/dev.txt
 	@touch $@ .venv/.runtime
 
-lock: dev ## pin the requirements anew
-	$(BIN)/uv pip compile -q pyproject.toml --group build $(LOCK) -o requirements/runtime.txt
-	$(BIN)/uv pip compile -q pyproject.toml --group build --extra train --extra study --extra dev $(LOCK) -o requirements/dev.txt
+browser: .venv/.browser ## a Chromium for the tests of the page, where the system has none and lets us install it
+.venv/.browser: .venv/.dev
+	scripts/setup --browser
+	@touch $@
+
+proxy: .venv/.proxy ## an nginx for the tests behind a proxy, where the system has none and lets us install it
+.venv/.proxy: .venv/.dev
+	scripts/setup --proxy
+	@touch $@
+
+lock: .venv/.dev ## pin the requirements anew
+	$(BIN)/uv pip compile -q pyproject.toml --group build --extra fast $(LOCK) -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q pyproject.toml --group build --extra fast --extra train --extra study --extra dev $(LOCK) -o requirements/dev.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## remove what was made, the environment included
-	rm -rf .venv build dist demo-output web/node_modules src/hemosight/service/static .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist demo-output web/node_modules src/hemosight/service/static .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,28 +38,35 @@ MOST = 400_000
 """Bytes of a picture."""
 
 
-def main() -> None:
-    """Start the service, fill a project, photograph every screen twice."""
+def main(*wanted: str) -> None:
+    """Start the service, fill a project, photograph every screen twice; only those named, where any are."""
     path = chromium()
     if path is None or not PAGE.exists():
         sys.exit("screenshots need a Chromium and the built page: make page")
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, drawn.serving() as service, sync_playwright() as playwright:
         with drawn.client(service.address) as api:
-            project = drawn.project(api, "Case 24-1187", drawn.crops(Path(folder)), second_signer=True)
+            files = drawn.crops(Path(folder))
+            project = drawn.project(api, "Smears of March", files, case="24-1187", second_signer=True)
             _review(api, project)
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        for scheme in ("light", "dark"):
-            context = browser.new_context(
-                base_url=service.address, viewport=SIZE, color_scheme=scheme, reduced_motion="reduce"
-            )
-            page = context.new_page()
-            for name, act in SCREENS.items():
-                act(page, f"/projects/{project}")
-                page.wait_for_timeout(900)
-                page.wait_for_function(PICTURES)
-                _keep(page.screenshot(), OUT / f"{name}-{scheme}.png")
-            context.close()
+        for screens in (SCREENS, SIGNED):
+            if screens is SIGNED:
+                with drawn.client(service.address) as api:
+                    _sign(api, project)
+            for scheme in ("light", "dark"):
+                context = browser.new_context(
+                    base_url=service.address, viewport=SIZE, color_scheme=scheme, reduced_motion="reduce"
+                )
+                page = context.new_page()
+                for name, act in screens.items():
+                    if wanted and name not in wanted:
+                        continue
+                    act(page, f"/projects/{project}")
+                    page.wait_for_timeout(900)
+                    page.wait_for_function(PICTURES)
+                    _keep(page.screenshot(), OUT / f"{name}-{scheme}.png")
+                context.close()
         browser.close()
 
 
@@ -84,6 +92,20 @@ def _review(api: httpx.Client, project: int) -> None:
         },
     )
     answer.raise_for_status()
+    api.post(
+        f"/projects/{project}/images/{items[3]['image']}/comments", json={"text": "A smudge, or a folded nucleus?"}
+    ).raise_for_status()
+
+
+def _sign(api: httpx.Client, project: int) -> None:
+    """Label the rest one by one, as adapting to an unknown scanner asks, comment on a cell, and sign."""
+    (case,) = api.get(f"/projects/{project}/cases").json()["items"]
+    for item in api.get(f"/projects/{project}/images", params={"labelled": False, "limit": 200}).json()["items"]:
+        said = {"image": item["id"], "label": item["predicted"], "version": item["version"]}
+        body = {"request": str(uuid.uuid4()), "label_set": "cell_type", "kind": "set", "items": [said]}
+        api.post(f"/projects/{project}/labels", json=body).raise_for_status()
+    signature = {"case": case["id"], "note": "Two smudged cells stay undecided."}
+    api.post(f"/projects/{project}/signatures", json=signature).raise_for_status()
 
 
 def _at(path: str, mark: str) -> Callable[[Page, str], None]:
@@ -128,6 +150,7 @@ SCREENS: dict[str, Callable[[Page, str], None]] = {
     "landscape": _at("map", ".map-letter"),
     "lasso": _lasso,
     "next": _at("next", ".queue-picture img"),
+    "second-look": _at("look", ".look-list li"),
     "label-sets": _at("label-sets", ".labelset-list li"),
     "report": _at("report", ".report-figure svg"),
     "report-crops": _end_of_report,
@@ -135,6 +158,14 @@ SCREENS: dict[str, Callable[[Page, str], None]] = {
     "model": _at("/model", ".chart svg"),
     "help": _at("/help", ".help-keys dd"),
 }
+
+
+SIGNED: dict[str, Callable[[Page, str], None]] = {
+    "signed": _at("", ".signed-banner"),
+    "report-signed": _at("report", ".report-figure svg"),
+    "cases": _at("cases", ".case-chip"),
+}
+"""After the case was signed."""
 
 
 def _keep(picture: bytes, file: Path) -> None:
@@ -149,4 +180,4 @@ def _keep(picture: bytes, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
