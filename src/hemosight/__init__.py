@@ -11,20 +11,20 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hemosight.bundle import Bundle
-    from hemosight.engine import Engine, Reading, load
+    from hemosight.engine.bundle import Bundle
+    from hemosight.engine.engine import Engine, Reading, load
     from hemosight.errors import HemoSightError
     from hemosight.images.catalog import Catalog
 
 __all__ = ["Bundle", "Catalog", "Engine", "HemoSightError", "Reading", "__version__", "load"]
 
 _ROOMS = {
-    "Bundle": "hemosight.bundle",
+    "Bundle": "hemosight.engine.bundle",
     "Catalog": "hemosight.images.catalog",
-    "Engine": "hemosight.engine",
+    "Engine": "hemosight.engine.engine",
     "HemoSightError": "hemosight.errors",
-    "Reading": "hemosight.engine",
-    "load": "hemosight.engine",
+    "Reading": "hemosight.engine.engine",
+    "load": "hemosight.engine.engine",
 }
 __version__ = version("hemosight")
 

@@ -6,7 +6,24 @@ import sys
 
 import typer
 
-from hemosight.cli import benchmark, classify, data, demo, encode, pretrain, reproduce, serve, study, worker
+from hemosight.cli import (
+    benchmark,
+    classify,
+    data,
+    demo,
+    encode,
+    export,
+    find,
+    pretrain,
+    reproduce,
+    scale,
+    serve,
+    study,
+    train,
+    validate,
+    watch,
+    worker,
+)
 from hemosight.errors import HemoSightError
 
 app = typer.Typer(
@@ -17,8 +34,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(classify.classify)
+app.command()(find.find)
+app.command()(scale.scale)
 app.command()(demo.demo)
 app.command()(pretrain.pretrain)
+app.command()(train.train)
 app.command()(encode.embed)
 app.command()(encode.pack)
 app.command()(encode.landscape)
@@ -26,6 +46,10 @@ app.command()(encode.measure)
 app.command()(reproduce.reproduce)
 app.command()(benchmark.benchmark)
 app.command()(serve.serve)
+app.command()(export.export)
+app.command()(validate.validate)
+app.command()(watch.drift)
+app.command()(watch.compare_bundles)
 app.command()(worker.worker)
 app.add_typer(serve.app, name="service")
 app.add_typer(data.app, name="data")

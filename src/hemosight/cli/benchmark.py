@@ -13,7 +13,7 @@ from hemosight.cli.progress import bars
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hemosight.benchmark import Report
+    from hemosight.lab.benchmark import Report
 
 
 def benchmark(
@@ -41,7 +41,7 @@ def benchmark(
 
     from rich.console import Console
 
-    from hemosight import benchmark as benchmarks
+    from hemosight.lab import benchmark as benchmarks
 
     with TemporaryDirectory() as folder, bars("drawing crops", "measuring") as (_, (drawing, measuring)):
         if images is None:

@@ -13,12 +13,17 @@ from hemosight.cli.progress import bars
 if TYPE_CHECKING:
     import polars as pl
 
-    from hemosight.engine import Engine
+    from hemosight.engine.engine import Engine
+    from hemosight.engine.readings import Foreignness
+    from hemosight.images.sources import layout
     from hemosight.space.labels import SupportSet
 
 SOME_UNREADABLE = 3
 """Exit code when at least one row has no label."""
 _SHOWN = 25
+_NAMED = 5
+"""Pictures that were passed over and are named."""
+_REMARKS = {"unfamiliar": " unfamiliar"}
 
 
 def classify(
@@ -32,76 +37,159 @@ def classify(
         "cell_type"
     ),
     scale: Annotated[
-        float, typer.Option("--scale", min=0.05, max=20, help="Factor to the reference pixel scale (0.1 um/px).")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--scale",
+            min=0.05,
+            max=20,
+            help="Factor to the reference pixel scale (0.1 um/px); measured when left away.",
+        ),
+    ] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            "--bits", min=1, max=32, help="Bits that hold the values of deep samples whose file does not say."
+        ),
+    ] = None,
+    blasts: Annotated[
+        bool,
+        typer.Option("--blast-suspicion", help="One more column, blast_suspicion: sort by it to look for blasts."),
+    ] = False,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            help="What computes: auto (the quickest here), onnxruntime, openvino, openvino-bf16; $HEMOSIGHT_BACKEND.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write .csv, .parquet or .json instead of the screen.")
     ] = None,
 ) -> None:
     """Read cell crops: one row for each input, in input order.
 
-    Exit code 0: every crop was read. Exit code 3: some could not be; their rows say why, and all others are there.
+    A crop that lies beyond what the bundle knows has the status unfamiliar: its label is a best guess.
+
+    Exit code 0: every picture was read. Exit code 3: some could not be; their rows say why, and all others are there.
+    The last line counts what was passed over in folders, by kind; a picture among it (of a format that is not read, or
+    under a name that is none) makes the exit code 3, too.
     """
-    from hemosight import engine as engines
-    from hemosight import readings
+    from hemosight.engine import engine as engines
+    from hemosight.engine import readings
+    from hemosight.images import pixel_scale
 
     if out is not None:
         readings.check_format(out)
-    crops = _crops(paths)
-    engine = engines.load(bundle)
-    cells = None if support is None else _support(engine, support, label_set)
-    with bars("reading") as (_, (progress,)):
+    found = survey_of(paths)
+    crops = found.images
+    engine = engines.load(bundle, backend=backend)
+    engine.network.bits = bits
+    cells = None if support is None else _support(engine, support, label_set, measure=scale is None)
+    with bars("measuring", "reading") as (say, (measuring, progress)):
+        factors: float | list[float] = 1.0 if scale is None else scale
+        if scale is None:
+            measured = pixel_scale.measure_each(crops, measuring, bits)
+            factors = measured.factors
+            for line in measured.lines():
+                say(line)
         rows = []
-        for row in engine.stream(crops, label_set=label_set, support=cells, scale=scale):
+        for row in engine.stream(crops, label_set=label_set, support=cells, scale=factors):
             rows.append(row)
             progress(len(rows), len(crops))
-    table = readings.table(rows, engine.classes(label_set, cells))
+    table = readings.table(rows, engine.classes(label_set, cells), suspicion=blasts and label_set == "cell_type")
     if out is not None:
         readings.write(table, out)
     _show(table, out)
-    if not all(row.readable for row in rows):
+    _warn(readings.Foreignness.of(rows))
+    read = sum(row.readable for row in rows)
+    # Beside a table on stdout, the last line must not be one of its rows.
+    typer.echo(_closing(found, read), err=out is None)
+    if read < len(rows) or found.pictures:
         raise typer.Exit(SOME_UNREADABLE)
 
 
-def _crops(paths: Sequence[Path]) -> list[Path]:
+def crops_of(paths: Sequence[Path]) -> list[Path]:
     """Every named file as it is, every folder's images in the order a person would list them."""
+    return survey_of(paths).images
+
+
+def survey_of(paths: Sequence[Path]) -> layout.Survey:
+    """:func:`crops_of`, and what was passed over in folders."""
+    import os
+
     from hemosight.errors import NoImages, PathMissing
-    from hemosight.images.preprocess import SUFFIXES
+    from hemosight.images.formats import SUFFIXES
+    from hemosight.images.names import to_text
     from hemosight.images.sources import layout
 
-    crops: list[Path] = []
+    found = layout.Survey()
     for path in paths:
-        if path.is_dir():
-            images = layout.images(layout.files(path))
-            if not images:
-                raise NoImages(suffixes=" ".join(sorted(SUFFIXES)), path=path)
-            crops.extend(images)
-        elif path.exists():
-            crops.append(path)
+        if os.path.isdir(path):
+            below = layout.survey(path)
+            if not below.images:
+                suffixes = " ".join(sorted(SUFFIXES))
+                raise NoImages(suffixes=suffixes, path=to_text(path), passed_over=below.described() or "nothing else")
+            found.images += below.images
+            found.passed_over += below.passed_over
+            found.pictures += below.pictures
+        elif os.path.lexists(path):
+            found.images.append(path)
         else:
-            raise PathMissing(path=path, cwd=Path.cwd())
-    return crops
+            raise PathMissing(path=to_text(path), cwd=Path.cwd())
+    return found
 
 
-def _support(engine: Engine, path: Path, label_set: str) -> SupportSet:
+def _closing(found: layout.Survey, read: int) -> str:
+    """The last line: how many crops were read, and what was passed over."""
+    from hemosight.images.names import one_line, to_text
+
+    crops = len(found.images)
+    parts = [f"{crops:,} crops: {read:,} read, {crops - read:,} not readable"]
+    parts += [found.described()] if found.passed_over else []
+    if found.pictures:
+        named = [one_line(to_text(path.name)) for path in found.pictures]
+        parts.append(f"pictures among them: {', '.join(named[:_NAMED])}" + (", ..." if len(named) > _NAMED else ""))
+    return ", ".join(parts)
+
+
+def _support(engine: Engine, path: Path, label_set: str, *, measure: bool) -> SupportSet:
     from hemosight.images import sources
+    from hemosight.images.names import one_line
 
-    with bars("labels", "learning") as (say, (scanning, learning)):
-        catalog = sources.read(path, progress=scanning)
+    with bars("labels", "measuring", "learning") as (say, (scanning, measuring, learning)):
+        catalog = sources.read(path, progress=scanning, say=say)
+        if measure:
+            catalog, lines = sources.measured(catalog, progress=measuring, bits=engine.network.bits)
+            for line in lines:
+                say(f"labels: {line}")
         support = engine.support(catalog, label_set, progress=learning)
         for file, reason in support.left_out.items():
-            say(f"left out: {file}: {reason}")
+            say(one_line(f"left out: {file}: {reason}"))
     return support.cells
+
+
+def _warn(foreign: Foreignness) -> None:
+    """One line on stderr where a folder looks foreign: rows on stdout stay rows."""
+    if foreign.looks_foreign:
+        typer.echo(
+            f"{foreign.unfamiliar:,} of {foreign.cells:,} cells ({foreign.share:.0%}) are unfamiliar (median novelty "
+            f"{foreign.median_novelty:.2f}): another scanner, stain or scale than the bundle knows. Their types are "
+            "guesses: label some cells of this laboratory and give them with --support.",
+            err=True,
+        )
 
 
 def _show(table: pl.DataFrame, out: Path | None) -> None:
     """CSV where another program reads; for a person the first rows, the counts, and what went wrong."""
     import polars as pl
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from hemosight import readings
-    from hemosight.space.labels import title
+    from hemosight.blood.vocabulary import title
+    from hemosight.engine import readings
+    from hemosight.images.names import one_line
+    from hemosight.space.novelty import UNUSUAL
 
     console = Console(soft_wrap=True)
     if out is None and not console.is_terminal:
@@ -113,11 +201,14 @@ def _show(table: pl.DataFrame, out: Path | None) -> None:
             shown.add_column(name, justify="right" if align == "right" else "left")
         for row in table.head(_SHOWN).to_dicts():
             if row["label"] is None:
-                shown.add_row(row["path"], "[red]unreadable[/]", "", "")
+                shown.add_row(escape(one_line(row["path"])), "[red]unreadable[/]", "", "")
             else:
-                unusual = " unusual" if row["novelty"] > 1 else ""
+                unusual = _REMARKS.get(row["status"], " unusual" if row["novelty"] > UNUSUAL else "")
                 shown.add_row(
-                    row["path"], title(row["label"]), f"{row['probability']:.2f}", f"{row['novelty']:.2f}{unusual}"
+                    escape(one_line(row["path"])),
+                    title(row["label"]),
+                    f"{row['probability']:.2f}",
+                    f"{row['novelty']:.2f}{unusual}",
                 )
         console.print(shown)
         if table.height > _SHOWN:
@@ -138,6 +229,6 @@ def _show(table: pl.DataFrame, out: Path | None) -> None:
         summary.add_row(title(name), f"{count:,}", f"{100 * count / total:.1f}")
     console.print(summary)
     for row in table.filter(pl.col("label").is_null()).to_dicts():
-        console.print(f"unreadable: {row['path']}: {row['status']}", markup=False, style="red")
+        console.print(one_line(f"unreadable: {row['path']}: {row['status']}"), markup=False, style="red")
     if out is not None:
         console.print(f"\n{table.height:,} rows -> {out}", markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ class Levels(StrEnum):
 
     ALL = "all"
     LAST = "last"
+    MIXED = "mixed"
 
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of crops or of data sets, or a catalog.")]
@@ -27,25 +29,22 @@ def embed(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Embeddings to write (.safetensors).")],
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle whose encoder is used.")] = None,
+    bits: Annotated[
+        int | None, typer.Option("--bits", min=1, max=32, help="Bits of deep samples whose file does not say.")
+    ] = None,
 ) -> None:
     """Turn crops into points of the landscape; unreadable ones are named and left out."""
-    import numpy as np
-
-    from hemosight import engine as engines
+    from hemosight.engine import engine as engines
     from hemosight.images import sources
-    from hemosight.space.embeddings import Embeddings
 
     engine = engines.load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
-        catalog = sources.read(data, progress=reading)
-        points = engine.network.points_of(catalog, embedding)
-        for path, point in zip(catalog.paths, points, strict=True):
-            if point.fault is not None:
-                say(f"left out: {path}: {point.fault}")
-    read = {str(point.id): point.vector for point in points if point.vector is not None}
-    vectors = np.stack(list(read.values())) if read else np.empty((0, engine.network.dim), np.float32)
-    Embeddings(tuple(read), vectors, engine.network.space).save(out)
-    typer.echo(f"{len(read):,} cells -> {out}")
+        catalog = sources.read(data, bits=bits, progress=reading)
+        embedded, left_out = engine.network.embed(catalog, embedding)
+        for path, fault in left_out.items():
+            say(f"left out: {path}: {fault}")
+    embedded.save(out)
+    typer.echo(f"{len(embedded):,} cells -> {out}")
 
 
 def pack(
@@ -69,7 +68,8 @@ def pack(
         int, typer.Option("--turns", help="Quarter turns of each crop that its embedding averages: 1, 2 or 4.")
     ] = 1,
     levels: Annotated[
-        Levels, typer.Option("--levels", help="What is read: all levels of the network, or the last as in the paper.")
+        Levels,
+        typer.Option("--levels", help="What is read: all levels, the last as in the paper, or both, mixed."),
     ] = Levels.ALL,
     name: Annotated[str, typer.Option("--name", help="What the bundle is called.")] = "unnamed",
     version: Annotated[str, typer.Option("--version", help="Its version.")] = "1",
@@ -81,43 +81,78 @@ def pack(
     with_map: Annotated[
         bool, typer.Option("--landscape/--no-landscape", help="Lay the labelled cells out on a map, some minutes.")
     ] = True,
+    familiarity: Annotated[
+        bool,
+        typer.Option(
+            "--familiarity/--no-familiarity",
+            help="Call cells beyond what is known unfamiliar and be less sure of them; needs two laboratories.",
+        ),
+    ] = False,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--left-out",
+            metavar="SOURCE=RUN",
+            help="Run folder of `hemosight train --without SOURCE`: familiarity is fitted on that laboratory as its "
+            "encoder sees it, which never met it. May be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Export an encoder, embed labelled crops, and pack both with the figures measured on the held-out part."""
-    from hemosight import packing
-    from hemosight.errors import StudyExtraMissing, TrainingExtraMissing
+    from hemosight.errors import ExtraMissing
+    from hemosight.lab import packing
 
     if turns not in (1, 2, 4):
         raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
+    strangers = _left_out(left_out or [])
+    import numpy as np
+
+    from hemosight.engine.network import Network
     from hemosight.images import sources
-    from hemosight.images.splits import hold_out as split
-    from hemosight.network import Network
-    from hemosight.study.material import embed as embed_cells
+    from hemosight.images.laboratory_splits import hold_out_by_source as split
+    from hemosight.lab.left_out import Stranger
+    from hemosight.lab.studies.study_data import embed as embed_cells
 
     try:
-        from hemosight.encoder.export import exported
+        from hemosight.training.export import exported
+        from hemosight.training.readout_fit import SHARE
     except ImportError as error:
-        raise TrainingExtraMissing(package=error.name) from error
+        raise ExtraMissing("train", error.name) from error
 
     with bars("reading", "reading out", "embedding") as (say, (reading, reading_out, embedding)):
         catalog = sources.read(data, progress=reading)
-        cells = catalog.take(split(catalog, hold_out, seed).rest).readable() if levels is Levels.ALL else None
+        sides = split(catalog, hold_out, seed)
+        cells = catalog.take(sides.rest).readable() if levels is not Levels.LAST else None
         say("exporting the encoder")
-        made = exported(
-            encoder,
+        export = partial(
+            exported,
             backbone=backbone,
             weights=weights,
             size=size,
             turns=turns,
-            cells=cells,
+            share=SHARE if levels is Levels.MIXED else 0.0,
             seed=seed,
             progress=reading_out,
         )
+        made = export(encoder, cells=cells)
         network = Network(made.network, made.preprocessing)
         provenance, commands = dict(made.provenance), [" ".join(typed(["hemosight", *sys.argv[1:]]))]
-        if isinstance(trained := provenance.get("command"), list):
-            provenance["command"] = typed(trained)
-            commands.insert(0, " ".join(provenance["command"]))
-        embedded = embed_cells(catalog, network, fraction=hold_out, seed=seed, progress=embedding)
+        run: Any = provenance
+        while isinstance(run, dict) and isinstance(trained := run.get("command"), list):
+            run["command"] = typed(trained)
+            commands.insert(0, " ".join(run["command"]))
+            run = run.get("went_on_from")  # the run whose weights it began with
+        embedded = embed_cells(catalog, network, split=sides, progress=embedding)
+        read_by_others: list[Stranger] = []
+        for source, run_folder in strangers.items():
+            say(f"reading {source} by an encoder that never met it")
+            theirs = (catalog.table["source"] == source).fill_null(False).to_numpy()
+            known = np.isin(np.arange(len(catalog)), sides.rest) & ~theirs
+            others = catalog.take(np.flatnonzero(known)).readable() if levels is not Levels.LAST else None
+            its = export(run_folder, cells=others)
+            cells = catalog.take(np.flatnonzero(known | theirs))
+            placed = embed_cells(cells, Network(its.network, its.preprocessing), progress=embedding)
+            read_by_others.append(Stranger.read(placed, source, classifier))
         say(f"fitting {classifier} on {len(embedded.split.rest):,} cells")
         bundle = packing.pack(
             embedded,
@@ -129,6 +164,8 @@ def pack(
             provenance=provenance,
             classifier=classifier,
             commands=commands,
+            with_familiarity=familiarity or bool(strangers),
+            strangers=read_by_others,
         )
         if with_map:
             say("laying out the landscape")
@@ -136,10 +173,21 @@ def pack(
             labels = embedded.catalog.take(held).labels()
             try:
                 bundle = packing.with_landscape(bundle, embedded.embeddings.take(held), labels)
-            except StudyExtraMissing as fault:
+            except ExtraMissing as fault:
                 say(f"packed without a landscape: {fault}")
     bundle.save(out)
     _report(bundle.manifest.figures, out)
+
+
+def _left_out(given: list[str]) -> dict[str, Path]:
+    """``SOURCE=RUN`` as source -> run folder."""
+    runs: dict[str, Path] = {}
+    for text in given:
+        source, equals, folder = text.partition("=")
+        if not (source and equals and folder):
+            raise typer.BadParameter(f"{text!r} is not SOURCE=RUN, such as jhu_aml=runs/rest", param_hint="--left-out")
+        runs[source] = Path(folder)
+    return runs
 
 
 def landscape(
@@ -155,9 +203,9 @@ def landscape(
 
     The map is openTSNE's with the paper's settings: perplexity 30, PCA initialisation, 1000 iterations.
     """
-    from hemosight import packing
-    from hemosight.bundle import load
+    from hemosight.engine.bundle import load
     from hemosight.images import sources
+    from hemosight.lab import packing
 
     packed = load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
@@ -190,9 +238,9 @@ def measure(
     seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
 ) -> None:
     """Measure a bundle's figures again on the cells held out of it; nothing else in it changes."""
-    from hemosight import packing
-    from hemosight.bundle import load
-    from hemosight.study.material import gather
+    from hemosight.engine.bundle import load
+    from hemosight.lab import packing
+    from hemosight.lab.studies.study_data import gather
 
     packed = load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
@@ -226,10 +274,31 @@ def _report(figures: dict[str, Any], out: Path | None) -> None:
         console.print(
             f"control: {facts['read_as_it']} of {facts['other_cells']} other cells of {facts['source']} read as {label}"
         )
+    for heading, laboratories in (("held out of", held["by_source"]), ("untouched:", figures.get("left_out", {}))):
+        for source, facts in laboratories.items():
+            console.print(f"{heading} {source}: {_said(facts)}")
     if figures["attributes"]:
         console.print(f"attributes: mean macro-F1 {figures['attributes']['mean_macro_f1']}")
     if out is not None:
         console.print(f"-> {out} ({sum(f.stat().st_size for f in _parts(out)) / 1e6:.1f} MB)")
+
+
+def _said(facts: dict[str, Any]) -> str:
+    """One laboratory's figures as a line."""
+
+    def interval(name: str, its: dict[str, float]) -> str:
+        return f"{name} {its['value']:.3f} ({its['low']:.3f} to {its['high']:.3f})"
+
+    parts = [f"{facts['cells']:,} cells", interval("macro-F1", facts["macro_f1"])]
+    if "common_types" in facts:
+        parts.append(interval("six common types", facts["common_types"]))
+    if blasts := facts.get("blasts"):
+        parts.append(interval("blasts found", blasts["found"]))
+        parts.append(interval("called falsely", blasts["false"]))
+        parts.append(f"in {blasts['patients_found']} of {blasts['patients']} patients")
+    if "calibration_error" in facts:
+        parts.append(f"calibration error {facts['calibration_error']:.3f}")
+    return ", ".join(parts)
 
 
 def _parts(out: Path) -> list[Path]:

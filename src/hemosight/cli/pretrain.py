@@ -38,18 +38,18 @@ def pretrain(
     Ctrl-C ends the step and saves; the same command with --resume goes on. Under torchrun, processes share the work.
     """
     try:
-        from hemosight.encoder.display import Display
-        from hemosight.encoder.pretrain import pretrain as train
-        from hemosight.encoder.recipes import resolve
+        from hemosight.training.display import Display
+        from hemosight.training.pretrain import pretrain as train
+        from hemosight.training.recipes import resolve
     except ImportError as error:
-        from hemosight.errors import TrainingExtraMissing
+        from hemosight.errors import ExtraMissing
 
-        raise TrainingExtraMissing(package=error.name or "torch") from error
+        raise ExtraMissing("train", error.name or "torch") from error
     from hemosight.images.sources import read
     from hemosight.images.splits import hold_out as split
 
-    _keep_memory()
-    config = resolve(recipe, _settings(settings or []))
+    keep_memory()
+    config = resolve(recipe, parse_settings(settings or []))
     catalog = read(data)
     held = None
     if hold_out:
@@ -71,7 +71,8 @@ def pretrain(
     typer.echo(out)
 
 
-def _settings(texts: list[str]) -> dict[str, str]:
+def parse_settings(texts: list[str]) -> dict[str, str]:
+    """``KEY=VALUE`` texts as a dictionary; a text without ``=`` is a usage error."""
     settings = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -81,7 +82,7 @@ def _settings(texts: list[str]) -> dict[str, str]:
     return settings
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let the C library keep freed memory: training asks for the same gigabytes again in every step.
 
     Giving them back and faulting them in again took a sixth of a step's time on a processor.

@@ -23,7 +23,7 @@ def bars(*doing: str, in_bytes: bool = False) -> Iterator[tuple[Callable[[str], 
     columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *amount, rich.TimeRemainingColumn())
     with rich.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
 
-        def told(task: TaskID) -> Progress:
+        def progress_of(task: TaskID) -> Progress:
             def progress(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total, visible=True)
 
@@ -32,4 +32,4 @@ def bars(*doing: str, in_bytes: bool = False) -> Iterator[tuple[Callable[[str], 
         def say(words: str) -> None:
             console.print(words, markup=False, highlight=False)
 
-        yield say, [told(bar.add_task(step, total=None, visible=False)) for step in doing]
+        yield say, [progress_of(bar.add_task(step, total=None, visible=False)) for step in doing]

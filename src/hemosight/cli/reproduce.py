@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hemosight.cli.progress import bars
-from hemosight.cli.study import TrainBaseline, sizes_of
+from hemosight.cli.train_baseline import TrainBaseline, sizes_of
 from hemosight.cli.typed import typed
 
 
@@ -43,20 +43,21 @@ def reproduce(
 ) -> None:
     """Run every study on labelled crops and write one report with its tables and figures.
 
-    Studies: label-efficiency, held-out, baseline, attributes, active, self-taught, landscape, explanation, transfer,
-    plan. What is done is kept in OUT/steps: run the same command again after an interruption and it goes on where it
-    stopped. The report shows crops; it stays on this machine unless you share it.
+    Studies: patients, label-efficiency, held-out, baseline, attributes, active, self-taught, landscape, explanation,
+    transfer, plan. What is done is kept in OUT/steps: run the same command again after an interruption and it goes on
+    where it stopped. The report shows crops; it stays on this machine unless you share it.
     """
     from datetime import UTC, datetime
 
-    from hemosight.bundle import load
+    from hemosight.cli.baseline_network import baseline_network
+    from hemosight.engine.bundle import load
     from hemosight.errors import UnknownName
-    from hemosight.report.figure import Work
-    from hemosight.report.reproduce import chosen
-    from hemosight.report.reproduce import reproduce as run
+    from hemosight.lab.report.figure import Work
+    from hemosight.lab.report.reproduce import chosen
+    from hemosight.lab.report.reproduce import reproduce as run
+    from hemosight.lab.studies.steps import Steps
+    from hemosight.lab.studies.study_data import gather
     from hemosight.space.landscape import METHODS
-    from hemosight.study.material import gather
-    from hemosight.study.steps import Steps
 
     if layout not in METHODS:
         raise UnknownName(kind="the map", choices=", ".join(METHODS), name=layout)
@@ -77,7 +78,19 @@ def reproduce(
         )
         packed.space.require(material.embeddings.space)
         steps = Steps(out / "steps", workers, fitting)
-        work = Work(material, packed, classifier, steps, seed, say, embedding, baseline_features, train, layout)
+        work = Work(
+            material,
+            packed,
+            classifier,
+            steps,
+            seed,
+            say,
+            embedding,
+            features=baseline_features,
+            network=baseline_network(),
+            train=train,
+            map=layout,
+        )
         command = " ".join(typed(["hemosight", *sys.argv[1:]]))
         made = run(work, out, studies=studies, command=command, started=started)
     for section in made.sections:

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from hemosight.service.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Look after the review service: first account, backup, restore.")
+app = typer.Typer(no_args_is_help=True, help="Look after the review service: first account, backup, restore, upgrade.")
 
 DataDir = Annotated[
     Path | None,
@@ -30,6 +30,10 @@ def serve(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")] = None,
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one [default: 8321].")
+    ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option("--root-path", help="Sub-path that a proxy serves it under, such as /hemosight [default: none]."),
     ] = None,
     no_login: Annotated[
         bool, typer.Option("--no-login", help="One local person, without signing in; on loopback only.")
@@ -51,17 +55,18 @@ def serve(
     from hemosight.service import serving
     from hemosight.service.settings import load
 
-    told = load(
+    resolved = load(
         settings,
         data_dir=data_dir,
         database=database,
         bundle=bundle,
         host=host,
         port=port,
+        root_path=root_path,
         login=False if no_login else None,
         workers=0 if no_worker else workers,
     )
-    serving.serve(told, typer.echo, open_page=open_page)
+    serving.serve(resolved, typer.echo, open_page=open_page)
 
 
 @app.command("first-link")
@@ -69,9 +74,9 @@ def first_link(data_dir: DataDir = None, database: Dsn = None, settings: File = 
     """Print a new one-time link that makes the first administrator; older ones cease to work."""
     from hemosight.service import serving
 
-    told = _settings(settings, data_dir, database)
-    with serving.open_database(told) as opened:
-        link = serving.first_link(told, opened, serving.url(told))
+    resolved = _settings(settings, data_dir, database)
+    with serving.open_database(resolved) as opened:
+        link = serving.first_link(resolved, opened, serving.url(resolved))
     typer.echo(link or "There is an administrator already: `hemosight service admin NAME` makes another.")
 
 
@@ -94,9 +99,9 @@ def admin(
         secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         secret = Path(password).read_text(encoding="utf-8").splitlines()[0]
-    told = _settings(settings, data_dir, database)
-    with serving.open_database(told) as opened:
-        made = accounts.make_administrator(opened, name, display, secret, told.password_length)
+    resolved = _settings(settings, data_dir, database)
+    with serving.open_database(resolved) as opened:
+        made = accounts.make_administrator(opened, name, display, secret, resolved.password_length)
     typer.echo(f"{name} {'is a new administrator' if made else 'is an administrator, with the new password'}.")
 
 
@@ -130,6 +135,50 @@ def restore(
     with serving.open_database(_settings(settings, data_dir, database), migrate=False) as opened:
         fill(opened, file)
     typer.echo(f"restored from {file}; start `hemosight serve` with the same options")
+
+
+@app.command("check-backup")
+def check_backup(
+    file: Annotated[Path, typer.Argument(help="A file that `hemosight service backup` wrote.")],
+) -> None:
+    """Restore a backup on trial, into a scratch database beside it; prints what was in it, and removes it again."""
+    import json
+    from dataclasses import asdict
+
+    from hemosight.errors import PathMissing
+    from hemosight.service.operations.backups import check
+
+    if not file.is_file():
+        raise PathMissing(path=file, cwd=Path.cwd())
+    report = check(file)
+    typer.echo(json.dumps(asdict(report), indent=2))
+    if report.fault is not None:
+        raise typer.Exit(1)
+
+
+@app.command("upgrade")
+def upgrade(data_dir: DataDir = None) -> None:
+    """Move a data directory to the embedded PostgreSQL of this version; the old folder is kept.
+
+    Only needed where `hemosight serve` says so. Stop the service first.
+    """
+    from hemosight.service.operations.upgrade import upgrade as move
+
+    move(data_dir, typer.echo)
+
+
+@app.command("audit")
+def audit(data_dir: DataDir = None, database: Dsn = None, settings: File = None) -> None:
+    """Go through the whole audit trail and its seals; ends with an error where a row was changed or taken away."""
+    from hemosight.service import serving
+    from hemosight.service.storage.audit_chain import verify
+
+    with serving.open_database(_settings(settings, data_dir, database)) as opened, opened.session() as session:
+        found = verify(session)
+    typer.echo(f"{found.rows:,} rows, {found.seals:,} seals, sealed until row {found.sealed_until}; hash {found.head}")
+    if not found.intact:
+        typer.echo(f"The seal at row {found.broken} does not fit: a row before it was changed, added or taken away.")
+        raise typer.Exit(1)
 
 
 @app.command("openapi")

@@ -16,11 +16,11 @@ def typed(words: Iterable[str]) -> list[str]:
         return list(words)
     home = Path(named).resolve()
 
-    def told(word: str) -> str:
+    def portable(word: str) -> str:
         place = Path(word)
         if word.startswith("-") or not place.exists() or not place.resolve().is_relative_to(home):
             return word
         inside = place.resolve().relative_to(home)
         return f"${VARIABLE}" if inside == Path() else f"${VARIABLE}/{inside}"
 
-    return [told(word) for word in words]
+    return [portable(word) for word in words]

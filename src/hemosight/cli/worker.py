@@ -31,21 +31,22 @@ def worker(
     """
     from contextlib import ExitStack
 
-    from hemosight.service import worker as work
-    from hemosight.service.bundles import Shelf
+    from hemosight.service.bundle_registry import BundleRegistry
     from hemosight.service.operations import logs
     from hemosight.service.settings import load
     from hemosight.service.storage.database import Database
     from hemosight.service.storage.embedded import embedded
+    from hemosight.service.work import worker as work
 
-    told = load(settings, data_dir=data_dir, database=database, bundle=bundle, threads=threads)
-    logs.configure(told.log_level, told.log_format)
+    resolved = load(settings, data_dir=data_dir, database=database, bundle=bundle, threads=threads)
+    logs.configure_from(resolved)
     with ExitStack() as stack:
         dsn = (
-            told.database.get_secret_value()
-            if told.database is not None
-            else stack.enter_context(embedded(told.data_dir))
+            resolved.database.get_secret_value()
+            if resolved.database is not None
+            else stack.enter_context(embedded(resolved.data_dir))
         )
         opened = Database(dsn, pool=4)
         stack.callback(opened.close)
-        work.run(opened, Shelf(told.bundle, told.threads), name)
+        registry = BundleRegistry(resolved.bundle, resolved.threads, resolved.backend)
+        work.run(opened, registry, name)

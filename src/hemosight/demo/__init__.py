@@ -1,17 +1,16 @@
-"""The demonstration: cells the model has never been told about, read, judged where labels are known, and
+"""The demonstration: cells whose labels the model does not know, read, judged where labels are known, and
 shown: as a contact sheet, and at the review desk.
 """
 
+from hemosight.demo.cells import DRAWN_BOUND, REAL_BOUND, DemoCells, drawn, find, sample, unseen
 from hemosight.demo.desk import open_desk
-from hemosight.demo.material import DRAWN_BOUND, REAL_BOUND, Material, drawn, find, sample, unseen
-from hemosight.demo.run import Outcome, classify, run_demo
+from hemosight.demo.run import DemoResult, run_demo
 
 __all__ = [
     "DRAWN_BOUND",
     "REAL_BOUND",
-    "Material",
-    "Outcome",
-    "classify",
+    "DemoCells",
+    "DemoResult",
     "drawn",
     "find",
     "open_desk",

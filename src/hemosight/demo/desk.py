@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx
 
-from hemosight.demo.material import Bars, Say, quiet
-from hemosight.errors import DeskClosed
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.demo.cells import Bars, Say, quiet
+from hemosight.errors import ServiceUnavailable
 from hemosight.images.catalog import Catalog, Progress
-from hemosight.space.labels import CELL_TYPE
 
 PROJECT = "Demonstration"
 _TOGETHER = 50
@@ -53,7 +53,7 @@ def open_desk(
     show
         Whether to open the page in a browser.
 
-    Raises :class:`~hemosight.errors.DeskClosed` where the service does not start.
+    Raises :class:`~hemosight.errors.ServiceUnavailable` where the service does not start.
     """
     with _service(out / "desk", bundle) as (address, process):
         with (
@@ -135,7 +135,7 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
             address = line.removeprefix(_ADDRESS).strip()
             _wait(address)
             return address
-    raise DeskClosed(log=log)
+    raise _closed(log)
 
 
 def _wait(address: str, seconds: float = 60.0) -> None:
@@ -147,8 +147,17 @@ def _wait(address: str, seconds: float = 60.0) -> None:
 
 def _answer(response: httpx.Response) -> Any:
     if response.is_error:
-        raise DeskClosed(log=response.text)
+        raise _closed(response.text)
     return response.json()
+
+
+def _closed(log: object) -> ServiceUnavailable:
+    return ServiceUnavailable(
+        code="desk_closed",
+        expected="the review service of the demonstration",
+        came=f"no answer that helps; it said: {log}",
+        mend="Remove the folder `desk` of the demonstration and run it again, or leave the desk out with --no-desk.",
+    )
 
 
 def _name(path: Path) -> str:

@@ -13,15 +13,15 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from hemosight.demo.material import DRAWN, Bars, Say, find, quiet, sample
-from hemosight.engine import Engine
-from hemosight.errors import NothingToCheck
-from hemosight.images.catalog import Catalog, Progress
-from hemosight.readings import Reading
-from hemosight.sheet import Cell, Facts, agreement, from_paths, write_sheet
-from hemosight.sheet.differential import wilson
-from hemosight.space.labels import SupportSet, title
-from hemosight.study.metrics import Scores
+from hemosight.blood.intervals import wilson
+from hemosight.blood.vocabulary import title
+from hemosight.demo.cells import DRAWN, Bars, Say, find, quiet, sample
+from hemosight.engine.engine import Engine
+from hemosight.engine.readings import Reading
+from hemosight.errors import TooFewLabels
+from hemosight.images.catalog import Catalog
+from hemosight.scoring.metrics import Scores
+from hemosight.sheet import Cell, Provenance, agreement, from_paths, write_sheet
 
 CELLS = 1000
 """Of more cells than this a stratified sample is read."""
@@ -31,7 +31,7 @@ _CONTROL = "lmu_aml"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DemoResult:
     """What came of it; ``scores`` is None where no label was known, ``labelled`` where the bundle's labels sufficed."""
 
     cells: Catalog
@@ -61,7 +61,7 @@ def run_demo(
     command: str = "hemosight demo",
     per_type: int = DRAWN,
     seed: int = 0,
-) -> Outcome:
+) -> DemoResult:
     """Find cells, read them, print how well they were read, and write the contact sheet.
 
     Parameters
@@ -80,75 +80,62 @@ def run_demo(
     ------
     PathMissing, NoImages
         When ``images`` holds no crop.
-    NothingUnseen
+    BadSplit
         When every crop of ``images`` is one the model was labelled with.
-    NothingToCheck
+    TooFewLabels
         When there is no label to check against.
     """
 
     def say(words: str) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
 
-    material = find(
+    found = find(
         images, out, engine, say, bars=bars, environment=environment, client=client, per_type=per_type, seed=seed
     )
-    catalog = sample(material.catalog, CELLS, seed)
-    truth = _known(catalog.labels(), engine.classes(support=material.support))
+    catalog = sample(found.catalog, CELLS, seed)
+    truth = _known(catalog.labels(), engine.classes(support=found.support))
     if check and not any(truth):
-        raise NothingToCheck(cells=len(catalog), path=images or material.origin)
-    some = "" if len(catalog) == len(material.catalog) else f", a sample of {len(material.catalog):,}"
-    say(f"Reading {len(catalog):,} cells{some}: {material.origin}")
+        raise TooFewLabels(
+            code="nothing_to_check",
+            expected="labelled crops (DIR/<class>/<image>, with classes that the model knows)",
+            came=f"{len(catalog)} cells without such a label in {images or found.origin}",
+            mend="Sort some crops into folders named by their type, or leave --check away.",
+        )
+    some = "" if len(catalog) == len(found.catalog) else f", a sample of {len(found.catalog):,}"
+    say(f"Reading {len(catalog):,} cells{some}: {found.origin}")
     strange = sum(label is not None and known is None for label, known in zip(catalog.labels(), truth, strict=True))
     if strange:
         say(f"{strange:,} of them carry a label that the model has no cells of; they are read without one")
 
     began = time.perf_counter()
     with bars("reading cells") as (_, (progress,)):
-        readings = classify(engine, catalog, material.support, progress)
+        readings = engine.read_catalog(catalog, support=found.support, progress=progress)
     speed = len(readings) / max(time.perf_counter() - began, 1e-9)
 
     scales = catalog.table["scale"].to_list()
-    facts = Facts.of(
-        engine, support=material.support, command=command, more=(("Read", f"{material.origin}, {speed:.0f} crops/s"),)
+    provenance = Provenance.of(
+        engine, support=found.support, command=command, more=(("Read", f"{found.origin}, {speed:.0f} crops/s"),)
     )
     report = write_sheet(
         out / REPORT,
         readings,
         truth,
         title="Demonstration",
-        facts=facts,
-        thumbnails=from_paths(catalog.paths, facts.preprocessing, scales),
+        provenance=provenance,
+        thumbnails=from_paths(catalog.paths, provenance.preprocessing, scales),
     )
     cells = [Cell(row, *pair) for row, pair in enumerate(zip(readings, truth, strict=True)) if pair[0].readable]
-    outcome = Outcome(
-        catalog, material.labelled, report, tuple(readings), tuple(truth), agreement(cells), material.bound
-    )
-    _show(outcome, catalog, console, say)
+    result = DemoResult(catalog, found.labelled, report, tuple(readings), tuple(truth), agreement(cells), found.bound)
+    _show(result, catalog, console, say)
     say(f"{speed:,.0f} crops/s, decoding included")
     say(f"Contact sheet: {report.resolve()}")
-    if check and outcome.scores is not None:
-        verdict = "passed" if outcome.passed else "FAILED"
-        say(f"Check {verdict}: macro-F1 {outcome.scores.macro_f1.value:.4f}, bound {material.bound:.2f}")
-    return outcome
+    if check and result.scores is not None:
+        verdict = "passed" if result.passed else "FAILED"
+        say(f"Check {verdict}: macro-F1 {result.scores.macro_f1.value:.4f}, bound {found.bound:.2f}")
+    return result
 
 
-# --- reading and showing --------------------------------------------------------------------------------------
-
-
-def classify(
-    engine: Engine, catalog: Catalog, support: SupportSet | None = None, progress: Progress | None = None
-) -> list[Reading]:
-    """One reading a row, in order, every cell at its own source's pixel scale."""
-    scales, paths = catalog.table["scale"].to_numpy(), catalog.paths
-    found: dict[int, Reading] = {}
-    for scale in np.unique(scales):
-        rows = np.nonzero(scales == scale)[0]
-        stream = engine.stream((paths[row] for row in rows), support=support, scale=float(scale))
-        for row, reading in zip(rows, stream, strict=True):
-            found[int(row)] = reading
-            if progress is not None:
-                progress(len(found), len(catalog))
-    return [found[row] for row in range(len(catalog))]
+# --- showing --------------------------------------------------------------------------------------
 
 
 def _known(labels: Sequence[str | None], classes: Sequence[str]) -> list[str | None]:
@@ -157,18 +144,18 @@ def _known(labels: Sequence[str | None], classes: Sequence[str]) -> list[str | N
     return [None if label is None else spelled.get(label.casefold().replace(" ", "_")) for label in labels]
 
 
-def _show(outcome: Outcome, catalog: Catalog, console: Console, say: Say) -> None:
-    lost = sum(not reading.readable for reading in outcome.readings)
+def _show(result: DemoResult, catalog: Catalog, console: Console, say: Say) -> None:
+    lost = sum(not reading.readable for reading in result.readings)
     if lost:
         say(f"{lost:,} cannot be read; the contact sheet says why")
-    if outcome.scores is None:
-        counts = pl.Series([reading.label for reading in outcome.readings]).drop_nulls().value_counts(sort=True)
+    if result.scores is None:
+        counts = pl.Series([reading.label for reading in result.readings]).drop_nulls().value_counts(sort=True)
         table = _table("read as", "cells")
         for label, count in counts.iter_rows():
             table.add_row(title(label), f"{count:,}")
         console.print(table)
         return
-    agreed = outcome.scores
+    agreed = result.scores
     table = _table("type", "cells", "read as", "precision", "recall", "F1")
     for place, name in enumerate(agreed.classes):
         table.add_row(
@@ -187,14 +174,35 @@ def _show(outcome: Outcome, catalog: Catalog, console: Console, say: Say) -> Non
     ]
     say(f"Most often confused: {'; '.join(often) or 'nothing'}")
     say(f"macro-F1 {agreed.macro_f1}, accuracy {agreed.accuracy} (95% bootstrap intervals), {agreed.cells:,} cells")
-    _show_control(outcome, catalog, say)
+    _show_sources(result, catalog, say)
+    _show_control(result, catalog, say)
 
 
-def _show_control(outcome: Outcome, catalog: Catalog, say: Say) -> None:
+def _show_sources(result: DemoResult, catalog: Catalog, say: Say) -> None:
+    """How each source is read, where there are several: one that reads well hides one that does not."""
+    sources = catalog.table["source"].to_list()
+    if len(set(sources)) < 2:
+        return
+    for name in sorted({str(source) for source in sources}):
+        read = agreement(
+            [
+                Cell(row, reading, true)
+                for row, (reading, true) in enumerate(zip(result.readings, result.truth, strict=True))
+                if reading.readable and str(sources[row]) == name
+            ]
+        )
+        if read is not None:
+            say(
+                f"  {name}: macro-F1 {read.macro_f1} over the {np.count_nonzero(read.true_cells)} types it has, "
+                f"accuracy {read.accuracy}, {read.cells:,} cells"
+            )
+
+
+def _show_control(result: DemoResult, catalog: Catalog, say: Say) -> None:
     """Neutrophils from the scanner that all blasts come from: a model that knows the scanner calls them blasts."""
     control = [
         reading.label == "blast"
-        for reading, truth, source in zip(outcome.readings, outcome.truth, catalog.table["source"], strict=True)
+        for reading, truth, source in zip(result.readings, result.truth, catalog.table["source"], strict=True)
         if source == _CONTROL and truth == "neutrophil" and reading.readable
     ]
     if control:

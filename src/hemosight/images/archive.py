@@ -16,6 +16,7 @@ from typing import IO
 
 from hemosight.errors import NotEnoughSpace, UnsafeArchive
 from hemosight.images.catalog import Progress
+from hemosight.images.zip_names import entry_name
 
 RATIO = 100
 """Pictures hardly shrink; an archive that grows by more than this is a bomb."""
@@ -97,7 +98,7 @@ def _of_zip(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
         fault = "a link or device"
     elif info.flag_bits & 1:
         fault = "an encrypted file"
-    return _Member(info.filename, info.file_size, fault, lambda: zipped.open(info))
+    return _Member(entry_name(info), info.file_size, fault, lambda: zipped.open(info))
 
 
 def _of_tar(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
@@ -108,20 +109,28 @@ def _skipped(name: str, is_folder: bool) -> bool:
     return is_folder or "__MACOSX" in PurePosixPath(name).parts
 
 
+def _unsafe(reason: str, path: Path) -> UnsafeArchive:
+    return UnsafeArchive(
+        expected="an archive (zip or tar) of plain files that stay inside their folder",
+        came=f"{reason} in {path}",
+        mend="Nothing was unpacked from it. Fetch it again from its publisher, or unpack it by hand if you trust it.",
+    )
+
+
 def _examine(path: Path, members: Sequence[_Member], making: Path) -> None:
     """Refuse the whole archive before a byte of it is written."""
     if len(members) > MEMBERS:
-        raise UnsafeArchive(reason=f"{len(members)} files", path=path)
+        raise _unsafe(f"{len(members)} files", path)
     for member in members:
         if member.fault:
-            raise UnsafeArchive(reason=f"{member.fault} ({member.name})", path=path)
+            raise _unsafe(f"{member.fault} ({member.name})", path)
         parts = PurePosixPath(member.name).parts
         # Backslashes and colons are separators and drives elsewhere; no data set needs them in names.
         if not parts or ".." in parts or parts[0] == "/" or any(c in member.name for c in "\\:\0"):
-            raise UnsafeArchive(reason=f"a file that would lie outside its folder ({member.name!r})", path=path)
+            raise _unsafe(f"a file that would lie outside its folder ({member.name!r})", path)
     total, packed = sum(member.size for member in members), path.stat().st_size
     if total > max(SMALL, RATIO * packed):
-        raise UnsafeArchive(reason=f"{total / 1e9:.1f} GB packed into {packed / 1e6:.1f} MB", path=path)
+        raise _unsafe(f"{total / 1e9:.1f} GB packed into {packed / 1e6:.1f} MB", path)
     free = shutil.disk_usage(making).free
     if total > free:
         raise NotEnoughSpace(need=total / 1e9, free=free / 1e9, path=making.parent)
@@ -132,13 +141,13 @@ def _write(path: Path, member: _Member, making: Path) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     stream = member.open()
     if stream is None:
-        raise UnsafeArchive(reason=f"no content for {member.name}", path=path)
+        raise _unsafe(f"no content for {member.name}", path)
     written = 0
     with stream, target.open("wb") as file:
         while piece := stream.read(_CHUNK):
             written += len(piece)
             if written > member.size:  # a header may lie
-                raise UnsafeArchive(reason=f"more bytes than declared for {member.name}", path=path)
+                raise _unsafe(f"more bytes than declared for {member.name}", path)
             file.write(piece)
     return written
 

@@ -6,13 +6,16 @@ cache outlives a move. Columns, in this order:
 ==================  ========  =====================================================================
 ``id``              text      sha256 of the file's bytes, hexadecimal
 ``path``            text      where the file lies
-``label``           text      cell type, null when unknown
-``subtype``         text      a finer type where the source has one (band neutrophil, promyelocyte)
+``label``           text      cell type, null when unknown or not counted (:mod:`hemosight.blood.vocabulary`)
+``subtype``         text      a finer type where the source has one (band neutrophil, promyelocyte, smudge)
 ``source``          text      which data set or laboratory
 ``patient``         text      null when unknown
+``diagnosis``       text      the patient's, null when unknown
 ``official_split``  text      train, val or test where the source's authors published a split
+``fold``            text      fold where the source's authors published folds
 ``width``           integer   pixels, null when the file cannot be read
 ``height``          integer   pixels, null when the file cannot be read
+``bits``            integer   bits that hold the values of deep samples in files that do not say, null otherwise
 ``scale``           number    factor by which the source's pixels are resized to the reference scale
 ==================  ========  =====================================================================
 
@@ -32,8 +35,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hemosight.blood.vocabulary import FINE_TYPE
 from hemosight.errors import BadTable, PathMissing, UnknownName, UnreadableImage
-from hemosight.images.preprocess import image_size
+from hemosight.images.decode import image_size, read_bytes
+from hemosight.images.names import from_text, to_text
 
 COLUMNS: Mapping[str, type[pl.DataType]] = {
     "id": pl.String,
@@ -42,15 +47,18 @@ COLUMNS: Mapping[str, type[pl.DataType]] = {
     "subtype": pl.String,
     "source": pl.String,
     "patient": pl.String,
+    "diagnosis": pl.String,
     "official_split": pl.String,
+    "fold": pl.String,
     "width": pl.Int32,
     "height": pl.Int32,
+    "bits": pl.Int32,
     "scale": pl.Float64,
 }
 ATTRIBUTE = "attribute."
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many are done, from the calling thread."""
+"""Called with how many of how many are done, in the calling thread."""
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -79,7 +87,7 @@ class Catalog:
         that cannot even be opened has the id of no bytes).
         """
         rows = [dict(record) for record in records]
-        facts = over_files(_facts, [Path(row["path"]) for row in rows], progress)
+        facts = over_files(_facts, [from_text(row["path"]) for row in rows], progress)
         rows = [{"scale": 1.0, **row, **fact} for row, fact in zip(rows, facts, strict=True)]
         return cls(pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=dict(COLUMNS)))
 
@@ -105,7 +113,7 @@ class Catalog:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Absolute paths: the table may be moved away from where the pictures lie.
         table = self.table.with_columns(
-            pl.col("path").map_elements(lambda p: str(Path(p).resolve()), return_dtype=pl.String)
+            pl.col("path").map_elements(lambda p: to_text(from_text(p).resolve()), return_dtype=pl.String)
         )
         if path.suffix == ".parquet":
             table.write_parquet(path)
@@ -132,7 +140,7 @@ class Catalog:
     @property
     def paths(self) -> list[Path]:
         """Paths, one per row."""
-        return [Path(path) for path in self.table["path"]]
+        return [from_text(path) for path in self.table["path"]]
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -140,11 +148,18 @@ class Catalog:
         return tuple(name.removeprefix(ATTRIBUTE) for name in self.table.columns if name.startswith(ATTRIBUTE))
 
     def labels(self, label_set: str = "cell_type") -> list[str | None]:
-        """Labels of one label set, one per row: ``cell_type``, ``subtype`` or an attribute's name."""
+        """Labels of one label set, one per row: ``cell_type``, ``subtype``, ``fine_type`` or an attribute's name.
+
+        ``fine_type`` is the finest type that is known: the subtype, or the cell type where there is none.
+        """
+        if label_set == FINE_TYPE:
+            return self.table.select(pl.coalesce("subtype", "label").alias(FINE_TYPE))[FINE_TYPE].to_list()
         column = {"cell_type": "label", "subtype": "subtype"}.get(label_set, ATTRIBUTE + label_set)
         if column not in self.table.columns:
             raise UnknownName(
-                kind="label set", choices=", ".join(("cell_type", "subtype", *self.attributes)), name=label_set
+                kind="label set",
+                choices=", ".join(("cell_type", "subtype", FINE_TYPE, *self.attributes)),
+                name=label_set,
             )
         return self.table[column].to_list()
 
@@ -187,8 +202,8 @@ def content_id(data: bytes) -> str:
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
-        data = path.read_bytes()
-    except OSError:
+        data = read_bytes(path)
+    except UnreadableImage:
         data = b""
     try:
         size = image_size(data)

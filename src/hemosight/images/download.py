@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from hemosight.errors import ChecksumMismatch, DownloadFailed, NotDownloadable, NotEnoughSpace
+from hemosight.errors import ChecksumMismatch, DownloadFailed, NotEnoughSpace
 from hemosight.images import archive
 from hemosight.images.catalog import Progress
 from hemosight.images.sources.source import Source
@@ -70,20 +70,25 @@ def get(
     Parameters
     ----------
     progress
-        Told bytes done and bytes in all, for one file after the other.
+        Called with bytes done and bytes in all, for one file after the other.
     say
-        Told in words what is going on: which file, which checksum, which retry.
+        Called with a sentence for each step: which file, which checksum, which retry.
 
     Raises
     ------
-    NotDownloadable
-        When the publisher offers no plain link.
     DownloadFailed, ChecksumMismatch, NotEnoughSpace, UnsafeArchive
-        When it could not be had; what was fetched so far is kept for the next try.
+        When it could not be had; what was fetched so far is kept for the next try. ``not_downloadable`` where the
+        publisher offers no plain link.
     """
     target = home / source.folder
     if not source.files:
-        raise NotDownloadable(name=source.name, reason=source.by_hand, page=source.page)
+        raise DownloadFailed(
+            code="not_downloadable",
+            expected=f"a link to the files of {source.name}",
+            came=source.by_hand,
+            mend=f"Fetch it by hand from {source.page}, unpack it, and run "
+            f"`hemosight data add FOLDER --as {source.name}`.",
+        )
     if _holds(target) and all(file.archive or (target / file.name).is_file() for file in source.files):
         say(f"{source.name} lies in {target} already")
         return target
@@ -100,7 +105,7 @@ def get(
                 # An error page with status 200: neither it nor its checksum may stay.
                 fetched.path.unlink()
                 _beside(to, ".sha256").unlink(missing_ok=True)
-                raise DownloadFailed(url=file.url, reason=f"no archive but {error}") from error
+                raise _failed(file.url, f"no archive but {error}") from error
             fetched.path.unlink()
     return target
 
@@ -140,7 +145,7 @@ def fetch(
                 if isinstance(error, httpx.ConnectError):
                     reason = f"no connection to {httpx.URL(url).host} ({reason})"
                 if failures >= attempts:
-                    raise DownloadFailed(url=url, reason=reason) from error
+                    raise _failed(url, reason) from error
                 asked = error.wait if isinstance(error, _Interrupted) else None
                 wait = min(60.0, 2.0 ** (failures - 1) if asked is None else asked)
                 say(f"{reason}; trying again in {wait:.0f} s")
@@ -148,6 +153,14 @@ def fetch(
     finally:
         if client is None:
             own.close()
+
+
+def _failed(url: str, reason: str) -> DownloadFailed:
+    return DownloadFailed(
+        expected=url,
+        came=reason,
+        mend="Run the same command again to resume; or fetch it by other means and run `hemosight data add FOLDER`.",
+    )
 
 
 def _holds(folder: Path) -> bool:
@@ -170,7 +183,7 @@ def _stream(client: httpx.Client, url: str, part: Path, progress: Progress | Non
         if status in _PASSING:
             raise _Interrupted(f"the server answers {status} {response.reason_phrase}", _retry_after(response))
         if status not in (200, 206):
-            raise DownloadFailed(url=url, reason=f"the server answers {status} {response.reason_phrase}")
+            raise _failed(url, f"the server answers {status} {response.reason_phrase}")
         start, total = _extent(response)
         if status == 206 and (start != have or _version(response) not in ("", version)):
             _forget(part)
@@ -191,7 +204,7 @@ def _stream(client: httpx.Client, url: str, part: Path, progress: Progress | Non
 
 
 def _resumable(part: Path, url: str) -> tuple[int, str]:
-    """Bytes that are here already and the server's word for their version; 0 when it gave none."""
+    """Bytes that are here already and the server's name for their version; 0 when it gave none."""
     try:
         facts = json.loads(_beside(part, ".json").read_text())
         if facts["url"] == url and facts["version"]:

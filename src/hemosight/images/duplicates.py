@@ -27,7 +27,8 @@ from scipy.sparse.csgraph import connected_components
 
 from hemosight.errors import UnreadableImage
 from hemosight.images.catalog import Catalog, Progress, over_files
-from hemosight.images.preprocess import Pixels, decode, read_bytes
+from hemosight.images.decode import Pixels, decode_cell, read_bytes
+from hemosight.images.names import from_text
 
 NEAR_SIGNS = 12
 """Signs of 63 that may differ between near copies."""
@@ -40,8 +41,8 @@ TINY = 64
 ODD = 1.25
 """Factor from its source's median size beyond which a picture is odd."""
 _SIDE, _LOW = 32, 8
-_BLOCK = 1024
-_ROWS = 128
+BLOCK = 1024
+ROWS = 128
 """Rows compared with all others at once: their distances should fit the processor's cache."""
 
 Thumbnails = NDArray[np.uint8]
@@ -78,6 +79,10 @@ class CheckReport:
     conflicts
         Copies whose labels differ: ``path``, ``copy``, ``label``, ``copy_label``, ``kind`` (identical or near). Each
         is set against the first labelled copy; a copy without label contradicts none.
+    straddling
+        Copies of either kind on both sides of a boundary that a model must not see across: ``path``, ``copy``,
+        ``side``, ``copy_side``, ``across`` (official_split, fold or patient). Each is
+        set against the first of its group.
     sizes
         ``path``, ``width``, ``height``, ``reason``: tiny pictures, and those unlike the rest of their source.
     groups
@@ -89,6 +94,7 @@ class CheckReport:
     identical: pl.DataFrame
     near: pl.DataFrame
     conflicts: pl.DataFrame
+    straddling: pl.DataFrame
     sizes: pl.DataFrame
     groups: NDArray[np.int64]
 
@@ -114,6 +120,7 @@ class CheckReport:
             "identical": self.identical,
             "near": self.near,
             "conflicts": self.conflicts,
+            "straddling": self.straddling,
             "sizes": self.sizes,
         }
         return {
@@ -124,10 +131,20 @@ class CheckReport:
         }
 
 
-def check(catalog: Catalog, progress: Progress | None = None, comparing: Progress | None = None) -> CheckReport:
-    """Decode every file once (``progress``) and compare every pair of pictures (``comparing``)."""
+def check(
+    catalog: Catalog,
+    progress: Progress | None = None,
+    comparing: Progress | None = None,
+    *,
+    bits: int | None = None,
+) -> CheckReport:
+    """Decode every file once (``progress``) and compare every pair of pictures (``comparing``).
+
+    ``bits`` hold the values of deep samples in files that do not say, where the catalog does not know either.
+    """
     table = catalog.table
-    seen = over_files(_look, [str(path) for path in table["path"]], progress)
+    given = table["bits"].fill_null(bits) if bits is not None else table["bits"]
+    seen = over_files(_look, list(zip(given, map(str, table["path"]), strict=True)), progress)
     readable = np.array([not isinstance(look, str) for look in seen], dtype=bool)
     reasons = [look for look in seen if isinstance(look, str)]
     unreadable = pl.DataFrame(
@@ -151,8 +168,9 @@ def check(catalog: Catalog, progress: Progress | None = None, comparing: Progres
     ends = (np.concatenate([originals, leaders[one]]), np.concatenate([copies, leaders[other]]))
     graph = coo_array((np.ones(ends[0].size, bool), ends), shape=(len(catalog),) * 2)
     groups = connected_components(graph, directed=False)[1].astype(np.int64)
-    conflicts = _conflicts(table.with_columns(pl.Series("group", groups)).filter(pl.Series(readable)))
-    return CheckReport(len(catalog), unreadable, identical, near, conflicts, odd_sizes(catalog), groups)
+    grouped = table.with_columns(pl.Series("group", groups)).filter(pl.Series(readable))
+    conflicts, straddling = _conflicts(grouped), _straddling(grouped)
+    return CheckReport(len(catalog), unreadable, identical, near, conflicts, straddling, odd_sizes(catalog), groups)
 
 
 def near_pairs(
@@ -176,8 +194,8 @@ def near_pairs(
     """
     hashes = perceptual_hashes(thumbnails)
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
-    for start in range(0, len(hashes), _ROWS):
-        block, rest = hashes[start : start + _ROWS, 0, None], hashes[start:]
+    for start in range(0, len(hashes), ROWS):
+        block, rest = hashes[start : start + ROWS, 0, None], hashes[start:]
         nearest = np.bitwise_count(block ^ rest[:, 0])
         for position in range(1, len(POSITIONS)):
             np.minimum(nearest, np.bitwise_count(block ^ rest[:, position]), out=nearest)
@@ -190,7 +208,7 @@ def near_pairs(
         near = difference <= np.minimum(NEAR_LEVELS, NEAR_CONTRAST * contrast)
         found.append((one[near], other[near], position[near], difference[near]))
         if progress is not None:
-            progress(min(start + _ROWS, len(hashes)), len(hashes))
+            progress(min(start + ROWS, len(hashes)), len(hashes))
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     one, other, position, difference = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -206,15 +224,15 @@ def perceptual_hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
     powers = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
     flips = np.where(np.arange(_LOW) % 2, -1.0, 1.0).astype(np.float32)
     hashes = np.empty((len(thumbnails), len(POSITIONS)), np.uint64)
-    for start in range(0, len(thumbnails), _BLOCK):
-        grey = thumbnails[start : start + _BLOCK].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    for start in range(0, len(thumbnails), BLOCK):
+        grey = thumbnails[start : start + BLOCK].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
         low = np.asarray(dctn(grey, axes=(1, 2), norm="ortho"))[:, :_LOW, :_LOW]
         for position in range(len(POSITIONS)):
             moved = low.transpose(0, 2, 1) if position & 4 else low
             moved = moved * (flips[:, None] if position & 2 else 1.0) * (flips if position & 1 else 1.0)
             signs = moved > 0
             signs[:, 0, 0] = False
-            hashes[start : start + _BLOCK, position] = (signs.reshape(-1, 64) * powers).sum(axis=1, dtype=np.uint64)
+            hashes[start : start + BLOCK, position] = (signs.reshape(-1, 64) * powers).sum(axis=1, dtype=np.uint64)
     return hashes
 
 
@@ -232,7 +250,7 @@ def differences(
     result = np.empty(len(one), np.float32)
     for which in range(len(POSITIONS)):
         pairs = np.nonzero(position == which)[0]
-        for part in np.array_split(pairs, len(pairs) // _BLOCK + 1):
+        for part in np.array_split(pairs, len(pairs) // BLOCK + 1):
             gap = thumbnails[one[part]].astype(np.float32) - moved(thumbnails[other[part]], which)
             gap -= gap.mean(axis=(1, 2), keepdims=True)
             result[part] = np.sqrt(np.square(gap).mean(axis=(1, 2, 3)))
@@ -265,10 +283,11 @@ def thumbnail(pixels: Pixels) -> Thumbnails:
     return np.asarray(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX))
 
 
-def _look(path: str) -> Thumbnails | str:
-    """A thumbnail, or why there is none."""
+def _look(file: tuple[int | None, str]) -> Thumbnails | str:
+    """A thumbnail of a file whose deep samples have so many bits, or why there is none."""
+    bits, path = file
     try:
-        return thumbnail(decode(read_bytes(path)))
+        return thumbnail(decode_cell(read_bytes(from_text(path)), bits))
     except UnreadableImage as error:
         return str(error)
 
@@ -299,6 +318,23 @@ def _conflicts(rows: pl.DataFrame) -> pl.DataFrame:
         for by, kind in (("id", "identical"), ("group", "near"))
     )
     return pl.concat([identical, near.join(identical, on=["path", "copy"], how="anti", maintain_order="left")])
+
+
+def _straddling(rows: pl.DataFrame) -> pl.DataFrame:
+    """Copies on another side than the first of their group that has one: of the published split, fold, or patient."""
+    found = [
+        rows.filter(pl.col(across).is_not_null())
+        .select(
+            pl.col("path").first().over("group"),
+            pl.col("path").alias("copy"),
+            pl.col(across).first().over("group").alias("side"),
+            pl.col(across).alias("copy_side"),
+            pl.lit(across).alias("across"),
+        )
+        .filter(pl.col("side") != pl.col("copy_side"))
+        for across in ("official_split", "fold", "patient")
+    ]
+    return pl.concat(found)
 
 
 def _pairs(table: pl.DataFrame, one: NDArray[np.int64], other: NDArray[np.int64]) -> pl.DataFrame:

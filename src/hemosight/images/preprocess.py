@@ -1,37 +1,28 @@
 """The one road for pixels: bytes -> decode -> scale -> grey world -> centre crop -> what the encoder sees.
 
-Training, studies, the command line and the service all take this road and no other; its parameters travel with
-every bundle and every set of embeddings as a hash, so that cells prepared in two ways are never compared.
+:mod:`hemosight.images.decode` does the first step, this module the others. Training, studies, the command
+line and the service all take this road and no other; its parameters travel with every bundle and every set of
+embeddings as a hash, so that cells prepared in two ways are never compared.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import re
-import warnings
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import simplejpeg
-import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from hemosight.errors import ImageEmpty, ImageMissing, ImageTooLarge, ImageTooSmall, UnreadableImage
+from hemosight.images.decode import Pixels
+from hemosight.images.nucleus import nucleus_centre
 
-Pixels = NDArray[np.uint8]
-"""An RGB picture, uint8, height x width x 3."""
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
-MEGAPIXELS = 50
-"""More than this is a field of view or a slide, not a crop."""
-LEAST_SIDE = 16
-"""Fewer pixels than this on a side cannot show a cell."""
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_ROWS = 256
+"""Rows of bytes whose sum fits in 16 bits."""
+_LATER = {"centre": False, "padding": "median"}
+"""Parameters that the first bundles did not have, and what they did without them."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +37,45 @@ class Preprocessing:
         Side of the centre crop, in pixels at the reference scale (the paper: 224).
     size
         Side of the square the encoder sees; the crop is resized to it when they differ.
+    centre
+        Crop around the nucleus instead of the picture's middle, where one is seen.
+    padding
+        What lies beyond the picture where the crop is larger: the ``median`` colour of its border, or its border
+        mirrored and fading into that colour (``reflect``), which leaves no edge for the encoder to see.
     """
 
     grey_world: bool = True
     crop: int = 224
     size: int = 224
+    centre: bool = False
+    padding: Literal["median", "reflect"] = "median"
 
     @property
     def hash(self) -> str:
         """Sixteen hexadecimal digits that change with any parameter."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """The parameters as plain values, for a manifest."""
-        return asdict(self)
+        """The parameters as plain values, for a manifest.
+
+        Parameters that came after the first bundles are left out at their defaults, so that those keep their hash.
+        """
+        values = asdict(self)
+        return {name: value for name, value in values.items() if name not in _LATER or value != _LATER[name]}
+
+    def allows_half(self, scale: float) -> bool:
+        """Whether pictures of this scale may be decoded at half their size: the square still has pixels to spare.
+
+        An embedding then keeps a cosine of 0.99 and more to that of the whole picture (0.9966 is the least of 64 crops
+        of Munich, whose scale is 0.73). At the reference scale it does not (0.96), and half would not do.
+        """
+        return self.crop >= 2 * scale * self.size
+
+    def middle(self, pixels: Pixels) -> tuple[float, float]:
+        """The point (y, x) of a decoded picture, in its own pixels, that becomes the middle of the square."""
+        height, width, _ = pixels.shape
+        found = nucleus_centre(pixels) if self.centre else None
+        return (height / 2, width / 2) if found is None else (found[0] + 0.5, found[1] + 0.5)
 
     def __call__(self, pixels: Pixels, scale: float = 1.0) -> Pixels:
         """One decoded picture of any size -> uint8, ``size`` x ``size`` x 3.
@@ -67,139 +83,22 @@ class Preprocessing:
         ``scale`` resizes the source's pixels to the reference scale first (0.73 where a red cell is 105 px wide
         and the reference's is 77).
         """
+        middle = self.middle(pixels)
         if scale != 1.0:
             pixels = resize(pixels, round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
-        if self.grey_world:
-            # Gains come from the whole picture, as in the paper; only the pixels that stay are multiplied.
-            gains = grey_world_gains(pixels)
-            pixels = apply_gains(centre_crop(pixels, self.crop), gains)
+        # Gains come from the whole picture, as in the paper; only the pixels that stay are multiplied.
+        gains = grey_world_gains(pixels) if self.grey_world else None
+        if self.centre or self.padding != "median":
+            pixels = crop_around(pixels, self.crop, (middle[0] * scale, middle[1] * scale), self.padding)
         else:
             pixels = centre_crop(pixels, self.crop)
-        if self.size != self.crop:
-            pixels = resize(pixels, self.size, self.size)
-        return np.ascontiguousarray(pixels)
-
-
-# --- decoding ---------------------------------------------------------------------------------------------
-
-
-def read_bytes(path: str | Path) -> bytes:
-    """A file's bytes; :class:`~hemosight.errors.ImageMissing` where it cannot be opened."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ImageMissing(reason=f"{error.strerror or error}: {path}") from error
-
-
-def decode(data: bytes) -> Pixels:
-    """Bytes of a JPEG, PNG, TIFF (8 or 16 bit), BMP or WebP -> RGB, uint8, height x width x 3.
-
-    Grey, palette, CMYK and 16-bit pictures become RGB; transparency is laid on white; EXIF orientation is
-    applied. Raises an :class:`~hemosight.errors.UnreadableImage` that says why.
-    """
-    measure(data)
-    try:
-        if data[:3] == b"\xff\xd8\xff" and not _needs_pillow(data):
-            return simplejpeg.decode_jpeg(data, colorspace="RGB")
-        return _decode_with_pillow(data)
-    except Exception as error:  # every decoder has its own zoo of exceptions; all mean the same here
-        raise UnreadableImage(reason=_reason(data, error)) from error
-
-
-def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels from the header alone, or None where there is no such header.
-
-    Raises :class:`~hemosight.errors.ImageTooLarge` for a picture so large that its header alone is a threat.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(io.BytesIO(data)) as image:
-                return image.size
-    except Image.DecompressionBombError as error:
-        pixels = re.search(r"\((\d+) pixels\)", str(error))
-        raise ImageTooLarge(megapixels=int(pixels[1]) / 1e6 if pixels else np.inf, limit=MEGAPIXELS) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError):
-        pass
-    if data[:4] in _TIFF_MAGIC:
-        try:
-            with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-                page = tiff.pages[0].aspage()
-                return page.imagewidth, page.imagelength
-        except Exception:  # a damaged TIFF raises anything from struct.error to ZeroDivisionError
-            return None
-    return None
-
-
-def measure(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture that could be a crop, by its header alone.
-
-    Raises an :class:`~hemosight.errors.UnreadableImage` that says why it cannot be one.
-    """
-    if not data:
-        raise ImageEmpty()
-    size = image_size(data)
-    if size is None:
-        raise UnreadableImage(reason=_reason(data, None))
-    width, height = size
-    if width * height > MEGAPIXELS * 1e6:
-        raise ImageTooLarge(megapixels=width * height / 1e6, limit=MEGAPIXELS)
-    if min(width, height) < LEAST_SIDE:
-        raise ImageTooSmall(width=width, height=height, least=LEAST_SIDE)
-    return width, height
-
-
-def _needs_pillow(data: bytes) -> bool:
-    """Whether a JPEG turns by EXIF or is CMYK, which the quick decoder passes over."""
-    return b"Exif\0\0" in data[:65536] or simplejpeg.decode_jpeg_header(data)[2] not in ("YCbCr", "Gray", "RGB")
-
-
-def _decode_with_pillow(data: bytes) -> Pixels:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except (UnidentifiedImageError, OSError):
-        # Pillow has no mode for 16 bits in three channels, nor every TIFF compression.
-        if data[:4] not in _TIFF_MAGIC:
-            raise
-        return _array_to_rgb(tifffile.imread(io.BytesIO(data), key=0))
-
-
-def _to_rgb(image: Image.Image) -> Pixels:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _array_to_rgb(np.asarray(image))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image)
-    return np.asarray(image.convert("RGB"))
-
-
-def _array_to_rgb(array: NDArray[Any]) -> Pixels:
-    """Grey or colour samples of any depth -> RGB, uint8."""
-    if array.ndim == 3 and array.shape[0] in (3, 4) and array.shape[2] not in (3, 4):
-        array = np.moveaxis(array, 0, 2)  # planar TIFF
-    if array.dtype != np.uint8:
-        # Integers keep their high bits whatever the picture's own maximum, so that two crops of one scanner
-        # stay comparable; a 32-bit container holds 16-bit samples in every format read here.
-        bits = 16 if array.dtype.kind in "iu" else 0
-        array = array.astype(np.float64) / (2.0 ** (bits - 8) if bits else 1.0 / 255.0)
-        array = np.clip(array, 0, 255).astype(np.uint8)
-    if array.ndim == 2:
-        array = array[:, :, None]
-    return np.ascontiguousarray(np.broadcast_to(array[:, :, :3], (*array.shape[:2], 3)))
-
-
-def _reason(data: bytes, error: Exception | None) -> str:
-    """What the bytes look like, in a reader's words."""
-    if data[:64].lstrip().startswith((b"<", b"{", b"%PDF")) or data[:256].isascii():
-        return "text or another kind of document"
-    known = {b"\xff\xd8\xff": "JPEG", b"\x89PN": "PNG", b"II*": "TIFF", b"MM\0": "TIFF", b"BM": "BMP", b"RIF": "WebP"}
-    for magic, name in known.items():
-        if data.startswith(magic):
-            return f"a damaged or truncated {name} ({error})" if error else f"a damaged or truncated {name}"
-    return "bytes of no known image format"
+        if self.size == self.crop:
+            return np.ascontiguousarray(pixels if gains is None else apply_gains(pixels, gains))
+        # As apply_gains and resize do, without leaving Pillow in between: a copy each way costs as much as the filter.
+        picture = Image.fromarray(pixels)
+        if gains is not None:
+            picture = picture.point(gains_table(gains).T.ravel().tolist())
+        return np.asarray(_resized(picture, self.size, self.size))
 
 
 # --- from any picture to the encoder's square -------------------------------------------------------------
@@ -211,15 +110,24 @@ def grey_world_gains(pixels: Pixels) -> NDArray[np.float64]:
     A channel without any light keeps gain 1.
     """
     height, width, _ = pixels.shape
-    # Summing long rows first keeps the inner loop contiguous: four times faster than mean(axis=(0, 1)).
-    sums = pixels.reshape(height, width * 3).sum(axis=0, dtype=np.uint64).reshape(width, 3).sum(axis=0)
-    means = sums / (height * width)
+    # Summing long rows first keeps the inner loop contiguous, and 256 rows of bytes fit in 16 bits, of which a
+    # processor adds the most at once: ten times faster than mean(axis=(0, 1)).
+    rows = pixels.reshape(height, width * 3)
+    columns = np.zeros(width * 3, np.uint64)
+    for start in range(0, height, _ROWS):
+        columns += np.add.reduce(rows[start : start + _ROWS], axis=0, dtype=np.uint16)
+    means = columns.reshape(width, 3).sum(axis=0) / (height * width)
     return np.divide(means.mean(), means, out=np.ones(3), where=means > 0)
+
+
+def gains_table(gains: NDArray[np.float64]) -> Pixels:
+    """What each level becomes in each channel: uint8, 256 x channels, rounded and clipped to 0-255."""
+    return np.clip(np.rint(np.arange(256)[:, None] * gains), 0, 255).astype(np.uint8)
 
 
 def apply_gains(pixels: Pixels, gains: NDArray[np.float64]) -> Pixels:
     """Multiply channels by gains, round, clip to 0-255."""
-    table = np.clip(np.rint(np.arange(256)[:, None] * gains), 0, 255).astype(np.uint8)
+    table = gains_table(gains)
     out = np.empty_like(pixels)
     for channel in range(3):
         out[:, :, channel] = table[pixels[:, :, channel], channel]
@@ -247,7 +155,41 @@ def centre_crop(pixels: Pixels, side: int) -> Pixels:
     return square
 
 
+def crop_around(
+    pixels: Pixels, side: int, middle: tuple[float, float], padding: Literal["median", "reflect"] = "reflect"
+) -> Pixels:
+    """The square of this side around a point (y, x); uint8, side x side x 3.
+
+    What lies beyond the picture is filled as :class:`Preprocessing` says. The mirror image fades within a quarter of
+    the picture's shorter side: a whole mirrored picture would show the cell several times.
+    """
+    height, width, _ = pixels.shape
+    top, left = (round(point - side / 2) for point in middle)
+    if top >= 0 and left >= 0 and top + side <= height and left + side <= width:
+        return pixels[top : top + side, left : left + side]
+    rows, columns = top + np.arange(side), left + np.arange(side)
+    beyond_y, beyond_x = (
+        np.maximum(np.maximum(-line, line - (length - 1)), 0) for line, length in ((rows, height), (columns, width))
+    )
+    mirrored = [
+        np.minimum(line % (2 * length), 2 * length - 1 - line % (2 * length))
+        for line, length in ((rows, height), (columns, width))
+    ]
+    square = pixels[np.ix_(*mirrored)]
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    plain = np.median(border, axis=0)
+    beyond = np.maximum(beyond_y[:, None], beyond_x)
+    if padding == "median":
+        return np.where(beyond[:, :, None] > 0, plain.astype(np.uint8), square)
+    far = np.clip((beyond - 1) / max(1.0, min(height, width) / 4), 0, 1)
+    share = (far * far * (3 - 2 * far))[:, :, None]  # smooth at both ends: no crease where it begins
+    return np.rint(square * (1 - share) + plain * share).astype(np.uint8)
+
+
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
     """Resample with an antialiasing bicubic filter."""
-    size = (max(1, width), max(1, height))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
+    return np.asarray(_resized(Image.fromarray(pixels), width, height))
+
+
+def _resized(picture: Image.Image, width: int, height: int) -> Image.Image:
+    return picture.resize((max(1, width), max(1, height)), Image.Resampling.BICUBIC, reducing_gap=3.0)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from PIL import Image, ImageFilter
 
-from hemosight.images.preprocess import Pixels, decode, resize
+from hemosight.images.decode import Pixels, decode
+from hemosight.images.preprocess import resize
 
 
 def bluer(pixels: Pixels) -> Pixels:

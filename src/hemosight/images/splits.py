@@ -193,9 +193,9 @@ def _deal(
     singles = singles[np.lexsort((order[singles], label[singles]))]
     bounds = np.searchsorted(label[singles], np.arange(names.size + 1))
     for name in range(names.size):
-        mine = singles[bounds[name] : bounds[name + 1]]
+        dealt = singles[bounds[name] : bounds[name + 1]]
         lack = np.maximum(quota[:, name] - filled[:, name], 0)
-        part[mine] = np.repeat(np.arange(len(shares)), _apportion(mine.size, lack))
+        part[dealt] = np.repeat(np.arange(len(shares)), _apportion(dealt.size, lack))
     if np.bincount(part, minlength=len(shares)).min() == 0:
         raise BadSplit(
             expected="cells in every part",

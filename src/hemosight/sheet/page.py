@@ -12,28 +12,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import simplejpeg
 
+from hemosight.blood.differential import differential
+from hemosight.blood.palette import PAGE, UNSURE, marks, ordered
+from hemosight.blood.vocabulary import CELL_TYPE, title
+from hemosight.engine.readings import Reading
 from hemosight.errors import BadTable, UnreadableImage
 from hemosight.images.catalog import over_files
-from hemosight.images.preprocess import Preprocessing, decode, read_bytes
-from hemosight.readings import Reading
-from hemosight.sheet.differential import differential
-from hemosight.sheet.facts import Facts
-from hemosight.sheet.palette import PAGE, UNSURE, marks, ordered
-from hemosight.space.labels import CELL_TYPE, title
-from hemosight.study.metrics import Scores, scores
-
-if TYPE_CHECKING:
-    pass
+from hemosight.images.decode import decode, read_bytes
+from hemosight.images.preprocess import Preprocessing
+from hemosight.scoring.metrics import Scores, scores
+from hemosight.sheet.provenance import Provenance
+from hemosight.space.novelty import UNUSUAL
 
 SURE = 0.6
 """Below this probability a reading is called unsure."""
-USUAL = 1.0
-"""Above this novelty a cell is called unusual (:mod:`hemosight.space.novelty`)."""
 CROPS = 120
 """Crops of one type that are shown; the file stays below a few megabytes."""
 LISTED = 200
@@ -68,7 +65,7 @@ class Cell:
     @property
     def unusual(self) -> bool:
         """Whether it lies farther out than labelled cells do."""
-        return (self.reading.novelty or 0.0) > USUAL
+        return (self.reading.novelty or 0.0) > UNUSUAL
 
     @property
     def likely(self) -> list[tuple[str, float]]:
@@ -91,7 +88,7 @@ def write_sheet(
     truth: Sequence[str | None] | None = None,
     *,
     title: str,
-    facts: Facts,
+    provenance: Provenance,
     thumbnails: Thumbnails | None = None,
     crops: int = CROPS,
 ) -> Path:
@@ -107,7 +104,7 @@ def write_sheet(
         One true label a crop, None where unknown; None where no label is known.
     title
         What was read, in a few words.
-    facts
+    provenance
         How it was read.
     thumbnails
         Where pictures come from; the readings' own paths if not given.
@@ -126,7 +123,7 @@ def write_sheet(
     labels = list(truth) if truth is not None else [None] * len(readings)
     cells = [Cell(row, *pair) for row, pair in enumerate(zip(readings, labels, strict=True)) if pair[0].readable]
     groups = grouped(cells, crops)
-    source = thumbnails or from_paths([reading.path for reading in readings], facts.preprocessing)
+    source = thumbnails or from_paths([reading.path for reading in readings], provenance.preprocessing)
     rows = [cell.row for group in groups for cell in group.shown]
     pictures = {
         row: base64.b64encode(data).decode()
@@ -135,7 +132,7 @@ def write_sheet(
     }
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(_render(title, facts, readings, cells, groups, pictures), encoding="utf-8")
+    file.write_text(_render(title, provenance, readings, cells, groups, pictures), encoding="utf-8")
     return file
 
 
@@ -143,9 +140,9 @@ def grouped(cells: Sequence[Cell], crops: int = CROPS) -> tuple[Group, ...]:
     """Cells by the type they were read as, in the order of a differential."""
     found = []
     for label in ordered(str(cell.reading.label) for cell in cells):
-        mine = sorted((cell for cell in cells if cell.reading.label == label), key=_certainty)
-        first = sorted(mine, key=lambda cell: not cell.wrong)[:crops]  # stable: still the least certain first
-        found.append(Group(label, tuple(mine), tuple(sorted(first, key=_certainty))))
+        own = sorted((cell for cell in cells if cell.reading.label == label), key=_certainty)
+        first = sorted(own, key=lambda cell: not cell.wrong)[:crops]  # stable: still the least certain first
+        found.append(Group(label, tuple(own), tuple(sorted(first, key=_certainty))))
     return tuple(found)
 
 
@@ -159,14 +156,14 @@ def from_paths(
     paths: Sequence[str | Path | None], preprocessing: Preprocessing, scales: Sequence[float] | None = None
 ) -> Thumbnails:
     """Thumbnails of files: the part of the crop that the encoder sees, in the stain's own colours."""
-    road = replace(preprocessing, grey_world=False, size=THUMBNAIL)
+    prepare = replace(preprocessing, grey_world=False, size=THUMBNAIL)
 
     def picture(row: int) -> bytes | None:
         path = paths[row]
         if path is None:
             return None
         try:
-            pixels = road(decode(read_bytes(path)), scales[row] if scales is not None else 1.0)
+            pixels = prepare(decode(read_bytes(path)), scales[row] if scales is not None else 1.0)
         except UnreadableImage:  # it was readable a moment ago; the sheet can do without
             return None
         return simplejpeg.encode_jpeg(pixels, quality=_QUALITY, colorspace="RGB", colorsubsampling="420")
@@ -183,20 +180,20 @@ def _certainty(cell: Cell) -> tuple[float, int]:
 
 def _render(
     heading: str,
-    facts: Facts,
+    provenance: Provenance,
     readings: Sequence[Reading],
     cells: Sequence[Cell],
     groups: Sequence[Group],
     pictures: Mapping[int, str],
 ) -> str:
     truths = {cell.truth for cell in cells if cell.truth is not None}
-    types = ordered({*facts.classes, *truths, *(str(cell.reading.label) for cell in cells)})
+    types = ordered({*provenance.classes, *truths, *(str(cell.reading.label) for cell in cells)})
     agreed = agreement(cells)
     unreadable = [reading for reading in readings if not reading.readable]
-    counted = differential([str(cell.reading.label) for cell in cells], facts.classes, facts.label_set)
+    counted = differential([str(cell.reading.label) for cell in cells], provenance.classes, provenance.label_set)
     base = _common(readings)
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hemosight"),
+        loader=jinja2.PackageLoader("hemosight.sheet"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -205,7 +202,7 @@ def _render(
     environment.filters["percent"] = _percent
     return environment.get_template("sheet.html.j2").render(
         heading=heading,
-        facts=facts,
+        provenance=provenance,
         page=PAGE,
         unsure_letter=UNSURE,
         sure=SURE,
@@ -218,8 +215,8 @@ def _render(
         marks=marks(types),
         number={name: number for number, name in enumerate(types)},
         grouped={group.label for group in groups},
-        title_of=title if facts.label_set == CELL_TYPE else str,
-        is_cell_type=facts.label_set == CELL_TYPE,
+        title_of=title if provenance.label_set == CELL_TYPE else str,
+        is_cell_type=provenance.label_set == CELL_TYPE,
         agreed=agreed,
         matrix=None if agreed is None else _matrix(agreed),
         unreadable=unreadable[:LISTED],

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemosight.errors import TooFewLabels, UnknownName
-from hemosight.space import discriminant, selftraining
+from hemosight.space import lda, selftraining
 from hemosight.space.embeddings import Vectors
-from hemosight.space.readers import Reader
+from hemosight.space.linear_classifier import LinearClassifier
 from hemosight.space.selftraining import Background
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SELF_TAUGHT = "self-taught"
 SVM_FOLDS = 3
 
 
-def fit_svm(vectors: Vectors, labels: NDArray[np.str_]) -> Reader:
+def fit_svm(vectors: Vectors, labels: NDArray[np.str_]) -> LinearClassifier:
     """The paper's classifier: standardised features, linear SVM one-vs-rest, calibrated by cross-validation."""
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.preprocessing import StandardScaler
@@ -51,7 +51,7 @@ def fit_svm(vectors: Vectors, labels: NDArray[np.str_]) -> Reader:
     return _unscaled(names, weight, bias, scaler, slope=beta)
 
 
-def fit_logistic(vectors: Vectors, labels: NDArray[np.str_]) -> Reader:
+def fit_logistic(vectors: Vectors, labels: NDArray[np.str_]) -> LinearClassifier:
     """Multinomial logistic regression on standardised features; calibrated by its own likelihood."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -64,8 +64,8 @@ def fit_logistic(vectors: Vectors, labels: NDArray[np.str_]) -> Reader:
     return _unscaled(model.classes_, weight, bias, scaler, slope=1.0)
 
 
-FITTERS: Mapping[str, Callable[[Vectors, NDArray[np.str_]], Reader]] = {
-    "discriminant": discriminant.fit,
+FITTERS: Mapping[str, Callable[[Vectors, NDArray[np.str_]], LinearClassifier]] = {
+    "discriminant": lda.fit,
     "svm": fit_svm,
     "logistic": fit_logistic,
 }
@@ -78,7 +78,7 @@ def fit(
     classifier: str = DEFAULT,
     *,
     background: Background | None = None,
-) -> Reader:
+) -> LinearClassifier:
     """Fit a classifier by name.
 
     With a ``background`` of unlabelled cells the default, also called ``self-taught`` then, learns from them too; the
@@ -104,8 +104,8 @@ def _unscaled(
     bias: NDArray[np.float64],
     scaler: StandardScaler,
     slope: float,
-) -> Reader:
+) -> LinearClassifier:
     """Fold the standardisation into the affine map."""
     weight = weight / np.asarray(scaler.scale_, np.float64)[:, None]
     bias = bias - np.asarray(scaler.mean_, np.float64) @ weight
-    return Reader(tuple(str(name) for name in names), weight, bias, slope)
+    return LinearClassifier(tuple(str(name) for name in names), weight, bias, slope)

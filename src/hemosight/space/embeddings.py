@@ -19,7 +19,7 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Space:
+class EmbeddingSpace:
     """What two sets of vectors must share to be compared: the encoder and the road its pixels took."""
 
     encoder: str
@@ -30,10 +30,14 @@ class Space:
     def __str__(self) -> str:
         return f"encoder {self.encoder[:12]} with preprocessing {self.preprocessing[:12]}"
 
-    def require(self, other: Space) -> None:
+    def require(self, other: EmbeddingSpace) -> None:
         """Refuse vectors of another space (:class:`~hemosight.errors.EncoderMismatch`)."""
         if self != other:
-            raise EncoderMismatch(expected=self, came=other)
+            raise EncoderMismatch(
+                expected=f"embeddings of {self}",
+                came=f"embeddings of {other}",
+                mend="Embed the cells again with this encoder (`hemosight embed`).",
+            )
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Embeddings:
 
     ids: tuple[str, ...]
     vectors: Vectors
-    space: Space
+    space: EmbeddingSpace
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.ids) != len(self.vectors):
@@ -87,7 +91,7 @@ class Embeddings:
         with safe_open(file, framework="numpy") as tensors:
             facts = tensors.metadata()
             vectors = tensors.get_tensor("vectors")
-        return cls(tuple(json.loads(facts["ids"])), vectors, Space(facts["encoder"], facts["preprocessing"]))
+        return cls(tuple(json.loads(facts["ids"])), vectors, EmbeddingSpace(facts["encoder"], facts["preprocessing"]))
 
 
 # --- a quarter of the room --------------------------------------------------------------------------------

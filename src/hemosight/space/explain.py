@@ -40,7 +40,7 @@ from PIL import Image
 from scipy.special import softmax
 
 from hemosight.errors import UnknownName
-from hemosight.space.readers import Reader
+from hemosight.space.linear_classifier import LinearClassifier
 
 Features = NDArray[np.float32]
 """The last feature map of one crop: float32, channels x h x w."""
@@ -74,7 +74,7 @@ MARGIN = 0.5
 
 
 def class_heat(
-    features: Features, reader: Reader, label: str, vector: Vector | None = None, surrogate: Surrogate = None
+    features: Features, reader: LinearClassifier, label: str, vector: Vector | None = None, surrogate: Surrogate = None
 ) -> Heat:
     """Where the evidence for a class lies; h x w, its largest value 1 (all zero where nothing speaks for it).
 
@@ -120,7 +120,7 @@ def _behind(slope: NDArray[np.float64], surrogate: Surrogate) -> NDArray[np.floa
     return slope if surrogate is None else surrogate[:-1].astype(np.float64) @ slope
 
 
-def log_odds_slope(reader: Reader, label: str, unit: Vector) -> NDArray[np.float64]:
+def log_odds_slope(reader: LinearClassifier, label: str, unit: Vector) -> NDArray[np.float64]:
     """Gradient of ``log p / (1 - p)`` of a class at a vector; shape (dimensions,)."""
     own = reader.classes.index(label)
     others = [column for column in range(len(reader.classes)) if column != own]
@@ -149,7 +149,15 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
 # --- back onto the crop -----------------------------------------------------------------------------------
 
 
-def onto_crop(heat: Heat, height: int, width: int, *, crop: int = 224, scale: float = 1.0) -> Heat:
+def onto_crop(
+    heat: Heat,
+    height: int,
+    width: int,
+    *,
+    crop: int = 224,
+    scale: float = 1.0,
+    middle: tuple[float, float] | None = None,
+) -> Heat:
     """Heat of the encoder's square -> heat of the crop it was cut from; height x width, 0 where it never looked.
 
     Parameters
@@ -160,9 +168,13 @@ def onto_crop(heat: Heat, height: int, width: int, *, crop: int = 224, scale: fl
         Side of the centre square, in pixels at the reference scale (``Preprocessing.crop``).
     scale
         Factor that brought the crop's pixels to the reference scale.
+    middle
+        The point (y, x) of the crop, in its own pixels, that the square was cut around (``Preprocessing.middle``); its
+        middle where None.
     """
     seen = crop / scale
-    top, left = (height - seen) / 2, (width - seen) / 2
+    y, x = middle or (height / 2, width / 2)
+    top, left = y - seen / 2, x - seen / 2
     rows, columns = np.arange(height) + 0.5 - top, np.arange(width) + 0.5 - left
     side = max(1, round(seen))
     fine = np.asarray(Image.fromarray(heat.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""Label sets: the questions asked of a cell. Cell type, each morphological attribute, or what a laboratory invents."""
+"""Support sets: labelled cells, in one or several label sets (cell type, an attribute, a laboratory's own)."""
 
 from __future__ import annotations
 
@@ -8,29 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.errors import BadTable, UnknownName
 from hemosight.space.embeddings import Embeddings
-
-CELL_TYPE = "cell_type"
-"""The label set every bundle answers."""
-
-TITLES: Mapping[str, str] = {
-    "basophil": "Basophil",
-    "blast": "Blast",
-    "eosinophil": "Eosinophil",
-    "erythroblast": "Erythroblast",
-    "ig": "Immature granulocyte",
-    "lymphocyte": "Lymphocyte",
-    "monocyte": "Monocyte",
-    "neutrophil": "Neutrophil",
-    "platelet": "Platelet",
-}
-"""How the nine cell types are written for people; any other class is written as it is."""
-
-
-def title(label: str) -> str:
-    """A class as people write it."""
-    return TITLES.get(label, label)
 
 
 @dataclass(frozen=True)

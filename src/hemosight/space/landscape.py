@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemosight.errors import BadTable, StudyExtraMissing, TooFewCells, UnknownName
+from hemosight.errors import BadTable, ExtraMissing, TooFewCells, UnknownName
 from hemosight.space.embeddings import Vectors
-from hemosight.space.neighbours import nearest, squared_norms
+from hemosight.space.neighbours import Neighbours, nearest, squared_norms
 
 Positions = NDArray[np.float32]
 """Places on the map: float32, cells x 2, in t-SNE's own unit (1 is the reach of the Student kernel)."""
@@ -45,7 +45,7 @@ _EXAGGERATED = 250
 """Iterations with exaggerated attraction, of all."""
 _BISECTIONS = 40
 _STEPS = 30
-_BLOCK = 256
+BLOCK = 256
 """Queries placed together: their neighbours' mutual distances take 16 MB."""
 _FEW = 1000
 """Below this the exact tree is quicker than the interpolated grid, for t-SNE's repulsion."""
@@ -95,20 +95,33 @@ class Landscape:
         """Effective number of neighbours, of the fit and of a place."""
         return _perplexity(len(self))
 
-    def place(self, vectors: Vectors) -> Positions:
+    @property
+    def looks_at(self) -> int:
+        """How many of a cell's nearest known cells :meth:`place` asks for."""
+        return self._pulling + _MARGIN
+
+    @property
+    def _pulling(self) -> int:
+        return min(len(self), int(3 * self.perplexity))
+
+    def place(self, vectors: Vectors, found: Neighbours | None = None) -> Positions:
         """Places of these cells (queries x dimensions -> queries x 2); nothing that is there moves.
 
-        A known cell given as a query lands near its own place, not on it.
+        A known cell given as a query lands near its own place, not on it. ``found`` are the rows and distances of each
+        query's :attr:`looks_at` nearest known cells, for who has searched already.
         """
         places = np.empty((len(vectors), 2), np.float32)
-        k = min(len(self), int(3 * self.perplexity))
-        for start in range(0, len(vectors), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            near, distances = nearest(vectors[block], self.reference, k + _MARGIN, norms=self._norms)
+        k = self._pulling
+        for start in range(0, len(vectors), BLOCK):
+            block = slice(start, start + BLOCK)
+            if found is None:
+                near, distances = nearest(vectors[block], self.reference, self.looks_at, norms=self._norms)
+            else:
+                near, distances = found[0][block, : self.looks_at], found[1][block, : self.looks_at]
             order = np.lexsort((near, distances), axis=1)[:, :k]
             squared = np.take_along_axis(distances, order, axis=1).astype(np.float64) ** 2
             around = self.positions[np.take_along_axis(near, order, axis=1)].astype(np.float64)
-            places[block] = _settle(around, perplexity_weights(squared, self.perplexity))
+            places[block] = settle(around, perplexity_weights(squared, self.perplexity))
         return places
 
 
@@ -137,7 +150,7 @@ def fit(
         Processor threads; -1 for all.
 
     Raises :class:`~hemosight.errors.TooFewCells` with fewer than four cells, and
-    :class:`~hemosight.errors.StudyExtraMissing` where the method's library is not installed.
+    :class:`~hemosight.errors.ExtraMissing` where the method's library is not installed.
     """
     if len(vectors) < LEAST_CELLS:
         raise TooFewCells(purpose="a landscape", least=LEAST_CELLS, came=len(vectors))
@@ -180,8 +193,8 @@ def trustworthiness(vectors: Vectors, positions: Positions, k: int = SHOWN_NEIGH
     shown, _ = nearest(positions, positions, k, exclude_self=True)
     norms = squared_norms(vectors)
     lost = 0
-    for start in range(0, n, _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, n))
+    for start in range(0, n, BLOCK):
+        rows = np.arange(start, min(start + BLOCK, n))
         squared = norms - 2.0 * (vectors[rows] @ vectors.T)
         squared[np.arange(len(rows)), rows] = -np.inf
         theirs = np.take_along_axis(squared, shown[rows], axis=1)
@@ -206,8 +219,8 @@ def purity(
     With ``among`` and ``among_labels`` the neighbours are sought there (queries among known cells); without, among
     the cells themselves. Unlabelled cells take no part on either side; the figure is NaN where no cell is labelled.
     """
-    mine = _labelled(labels)
-    own, names = positions[mine], np.array([str(labels[row]) for row in mine])
+    labelled = _labelled(labels)
+    own, names = positions[labelled], np.array([str(labels[row]) for row in labelled])
     if among is None or among_labels is None:
         others, other_names, alone = own, names, True
     else:
@@ -230,7 +243,7 @@ def _tsne(vectors: Vectors, perplexity: float, iterations: int, seed: int, threa
     try:
         from openTSNE import TSNE
     except ImportError as error:
-        raise StudyExtraMissing(package="opentsne") from error
+        raise ExtraMissing("study", "opentsne") from error
     early = min(_EXAGGERATED, iterations)
     settings: dict[str, Any] = {"perplexity": perplexity, "n_jobs": threads}  # typed as whole numbers there
     model = TSNE(
@@ -253,7 +266,7 @@ def _umap(vectors: Vectors, perplexity: float, seed: int) -> NDArray[np.float64]
         try:
             from umap import UMAP
         except ImportError as error:
-            raise StudyExtraMissing(package="umap-learn") from error
+            raise ExtraMissing("study", "umap-learn") from error
         model = UMAP(n_neighbors=max(2, round(perplexity)), random_state=seed)
         return np.asarray(model.fit_transform(vectors), np.float64)
 
@@ -281,17 +294,22 @@ def perplexity_weights(squared: NDArray[np.float64], perplexity: float) -> NDArr
     return weights
 
 
-def _settle(around: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def settle(around: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Minimise the Student-t cost: neighbours' places (queries x k x 2) and weights (queries x k) -> queries x 2.
 
     Each step is the weighted mean under weights p_j / (1 + d_j^2), which never raises the cost (it majorises it).
     """
-    between = ((around[:, :, None] - around[:, None]) ** 2).sum(axis=3)
-    costs = (weights[:, None] * np.log1p(between)).sum(axis=2)
+    # Where to begin needs no more than single precision; the matrix product is eight times faster than differences.
+    spots = around.astype(np.float32)
+    squares = np.einsum("qkd,qkd->qk", spots, spots)
+    between = squares[:, :, None] + squares[:, None] - 2 * (spots @ spots.transpose(0, 2, 1))
+    logs = np.log(1 + np.maximum(between, 0))
+    costs = (logs @ weights.astype(np.float32)[:, :, None])[:, :, 0]
     places = around[np.arange(len(around)), costs.argmin(axis=1)]
     for _ in range(_STEPS):
-        pull = weights / (1.0 + ((around - places[:, None]) ** 2).sum(axis=2))
-        places = (pull[:, :, None] * around).sum(axis=1) / pull.sum(axis=1, keepdims=True)
+        away = around - places[:, None]
+        pull = weights / (1.0 + np.einsum("qkd,qkd->qk", away, away))
+        places = np.einsum("qk,qkd->qd", pull, around) / pull.sum(axis=1, keepdims=True)
     return places
 
 

@@ -7,8 +7,12 @@ from numpy.typing import NDArray
 
 from hemosight.space.embeddings import Vectors
 
-_BLOCK = 64 * 2**20
+Neighbours = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Rows of the reference and their distances, both queries x k, nearest first (:func:`nearest`)."""
+BLOCK = 64 * 2**20
 """Bytes of distances held at a time."""
+_SMALL = 0.01
+"""Share of the squared lengths below which a squared distance is small; above it, four digits of it are right."""
 
 
 def nearest(
@@ -18,7 +22,7 @@ def nearest(
     *,
     exclude_self: bool = False,
     norms: NDArray[np.float32] | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> Neighbours:
     """The ``k`` nearest reference rows of each query, nearest first, by Euclidean distance.
 
     ``exclude_self`` leaves reference row ``i`` out of query ``i``'s neighbours: the two arrays are then the same
@@ -31,7 +35,7 @@ def nearest(
     if k <= 0:
         return rows, distances
     norms = squared_norms(reference) if norms is None else norms
-    step = max(1, _BLOCK // (4 * len(reference)))
+    step = max(1, BLOCK // (4 * len(reference)))
     for start in range(0, len(queries), step):
         block = queries[start : start + step]
         # |q - r|^2 = |q|^2 - 2 q.r + |r|^2; the query's own norm does not change the order.
@@ -42,12 +46,33 @@ def nearest(
             squared[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
         near = np.argpartition(squared, k - 1, axis=1)[:, :k]
         near.sort(axis=1)
-        order = np.argsort(np.take_along_axis(squared, near, axis=1), axis=1, kind="stable")
-        near = np.take_along_axis(near, order, axis=1)
+        found = np.take_along_axis(squared, near, axis=1)
+        order = np.argsort(found, axis=1, kind="stable")
+        near, found = np.take_along_axis(near, order, axis=1), np.take_along_axis(found, order, axis=1)
         rows[start : start + len(block)] = near
-        # Measured anew: the difference of large squares above is good for ranking, not for small distances.
-        distances[start : start + len(block)] = np.linalg.norm(reference[near] - block[:, None], axis=2)
+        distances[start : start + len(block)] = _apart(block, reference, near, found, norms)
     return rows, distances
+
+
+def _apart(
+    queries: Vectors,
+    reference: Vectors,
+    near: NDArray[np.int64],
+    found: NDArray[np.float32],
+    norms: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Distance of each query to each of its chosen reference rows (queries x k), nearest first.
+
+    ``found`` are the squared distances less the query's own norm. A difference of large squares is good for large
+    distances, and for ranking: small ones are measured anew.
+    """
+    own = squared_norms(queries)[:, None]
+    squared = found + own
+    small = squared < _SMALL * (own + norms[near])
+    for query in np.flatnonzero(small.any(axis=1)):
+        away = reference[near[query, small[query]]] - queries[query]
+        squared[query, small[query]] = np.einsum("kd,kd->k", away, away)
+    return np.sqrt(squared)
 
 
 def squared_norms(vectors: Vectors) -> NDArray[np.float32]:

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import softmax
 
-from hemosight.space import discriminant
-from hemosight.space.discriminant import Affine, Dealt, Statistics, Weights
+from hemosight.space import lda
 from hemosight.space.embeddings import Vectors
-from hemosight.space.readers import Reader
+from hemosight.space.lda import Affine, FoldedStatistics, LDAStatistics, Weights
+from hemosight.space.linear_classifier import LinearClassifier
 
 ROUNDS = 10
 """Of saying what each unlabelled cell is; after eight, figures move by 0.2 points at most."""
@@ -72,32 +72,34 @@ class Background:
         return self.shifted @ weight.astype(np.float32) + bias.astype(np.float32)
 
 
-def fit(vectors: Vectors, labels: NDArray[np.str_], background: Background, weights: Weights = None) -> Reader:
+def fit(
+    vectors: Vectors, labels: NDArray[np.str_], background: Background, weights: Weights = None
+) -> LinearClassifier:
     """Fit on labelled cells and a background, and calibrate by cross-validation.
 
     Parameters
     ----------
     vectors, labels, weights
-        As for :func:`hemosight.space.discriminant.fit`. Labelled cells should not stand in the background as well.
+        As for :func:`hemosight.space.lda.fit`. Labelled cells should not stand in the background as well.
     background
         Cells of the same encoder; the answer depends on them, but not on their order.
     """
     if not len(background):
-        return discriminant.fit(vectors, labels, weights)
-    dealt = Dealt.of(vectors, labels, background.origin, weights)
+        return lda.fit(vectors, labels, weights)
+    dealt = FoldedStatistics.of(vectors, labels, background.origin, weights)
 
-    def held_out(fit_on: Callable[[Statistics], Affine]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        return discriminant.held_out(dealt.parts, dealt.total, vectors, dealt.codes, dealt.fold, fit_on)
+    def held_out(fit_on: Callable[[LDAStatistics], Affine]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        return lda.held_out(dealt.parts, dealt.total, vectors, dealt.codes, dealt.fold, fit_on)
 
-    plain_held, truth = held_out(lambda others: discriminant.solve(others, dealt.amount))
+    plain_held, truth = held_out(lambda others: lda.solve(others, dealt.amount))
     taught_held, _ = held_out(lambda others: _taught(others, dealt.amount, background))
     if _recall(taught_held, truth) < _recall(plain_held, truth) - 1e-9:  # equal shares may differ in the last bit
-        held, expected = plain_held, discriminant.overconfidence(vectors.shape[1], len(vectors))
-        slopes, bias = discriminant.solve(dealt.total, dealt.amount)
+        held, expected = plain_held, lda.overconfidence(vectors.shape[1], len(vectors))
+        slopes, bias = lda.solve(dealt.total, dealt.amount)
     else:
         held, expected = taught_held, 1.0 + _OVERCONFIDENCE * vectors.shape[1]
         slopes, bias = _taught(dealt.total, dealt.amount, background)
-    return Reader(dealt.names, slopes, bias, 1.0 / discriminant.calibrate(held, truth, expected))
+    return LinearClassifier(dealt.names, slopes, bias, 1.0 / lda.calibrate(held, truth, expected))
 
 
 def _recall(held: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
@@ -107,11 +109,11 @@ def _recall(held: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     return float((right[counts > 0] / counts[counts > 0]).mean()) if len(truth) else 0.0
 
 
-def _taught(labelled: Statistics, amount: float, background: Background) -> Affine:
+def _taught(labelled: LDAStatistics, amount: float, background: Background) -> Affine:
     """The affine map after all rounds, of vectors as they are; a class without a label scores -inf."""
     present = np.flatnonzero(labelled.present)
     teacher = _Teacher(labelled, present, background)
-    plain, offset = discriminant.solve(labelled, amount)
+    plain, offset = lda.solve(labelled, amount)
     first = background.vectors @ plain[:, present].astype(np.float32) + offset[present].astype(np.float32)
     # At first without a doubt: probabilities from a handful of labels are too timid to tell the means apart.
     learned, height = teacher.learn(np.eye(len(present), dtype=np.float32)[first.argmax(axis=1)])
@@ -125,11 +127,11 @@ def _taught(labelled: Statistics, amount: float, background: Background) -> Affi
 class _Teacher:
     """Rounds of learning from what all cells are said to be, with one factorisation for all of them."""
 
-    def __init__(self, labelled: Statistics, present: NDArray[np.int64], background: Background) -> None:
+    def __init__(self, labelled: LDAStatistics, present: NDArray[np.int64], background: Background) -> None:
         self.counts, self.sums = labelled.counts[present], labelled.sums[present]
         self.background = background
         self.cells = self.counts.sum() + len(background)
-        self.temperature = discriminant.overconfidence(len(labelled.origin), self.cells)
+        self.temperature = lda.overconfidence(len(labelled.origin), self.cells)
         total = (labelled.products + background.products) / self.cells
         level = np.trace(total) / len(total)
         total *= 1.0 - SHRINKAGE

@@ -6,26 +6,57 @@ their union, and WBCAtt's attributes join the PBC cells they describe.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from hemosight.errors import BadTable, NoImages, PathMissing, UnknownName, UnknownSource
+from hemosight.errors import BadTable, NoImages, PathMissing, UnknownLayout, UnknownName
+from hemosight.images import pixel_scale
 from hemosight.images.catalog import ATTRIBUTE, Catalog, Progress
-from hemosight.images.preprocess import SUFFIXES
-from hemosight.images.sources import analyzer, barcelona, folder, layout, munich, table, wbcatt
-from hemosight.images.sources.source import Reader, Record, RemoteFile, Source
+from hemosight.images.formats import SUFFIXES
+from hemosight.images.names import RESERVED, to_text
+from hemosight.images.sources import (
+    analyzer,
+    barcelona,
+    chulalongkorn,
+    folder,
+    johns_hopkins,
+    layout,
+    munich,
+    roles,
+    table,
+    values,
+    wbcatt,
+)
+from hemosight.images.sources.source import Record, RemoteFile, Source, SourceLayout
 
-__all__ = ["KINDS", "SOURCES", "Reader", "RemoteFile", "Source", "count", "detect", "read", "source", "sources_of"]
+__all__ = [
+    "KINDS",
+    "SOURCES",
+    "RemoteFile",
+    "Source",
+    "SourceLayout",
+    "count",
+    "detect",
+    "measured",
+    "read",
+    "rows_of",
+    "source",
+    "sources_of",
+]
 
-SOURCES: Mapping[str, Source] = {known.name: known for known in (barcelona.PBC, munich.LMU_AML, wbcatt.WBCATT)}
+SOURCES: Mapping[str, Source] = {
+    known.name: known
+    for known in (barcelona.PBC, munich.LMU_AML, johns_hopkins.JHU_AML, chulalongkorn.CHULA, wbcatt.WBCATT)
+}
 """The public data sets, by name."""
 
-_PUBLIC = (barcelona.READER, munich.READER)
-_ANY = (analyzer.READER, folder.READER)
-_READERS = {reader.kind: reader for reader in (*_PUBLIC, *_ANY)}
+_PUBLIC = (barcelona.LAYOUT, munich.LAYOUT, johns_hopkins.LAYOUT, chulalongkorn.LAYOUT)
+_ANY = (analyzer.LAYOUT, folder.LAYOUT)
+_LAYOUTS = {reader.kind: reader for reader in (*_PUBLIC, *_ANY)}
 KINDS: Mapping[str, str] = {
     **{reader.kind: reader.layout for reader in _PUBLIC},
     "wbcatt": "pbc's images with WBCAtt's tables beside them; only the annotated cells",
@@ -60,7 +91,7 @@ def detect(root: str | Path) -> tuple[str, ...]:
     if _is_table(root):
         return ("table",)
     paths = layout.files(root)
-    kinds = {reader.kind for reader, _, _ in _parts(root, layout.images(paths))}
+    kinds = {reader.kind for reader, _, _ in _parts(root, layout.crops(paths))}
     return tuple(sorted(kinds | ({"wbcatt"} if wbcatt.tables(paths) else set())))
 
 
@@ -70,9 +101,9 @@ def count(root: str | Path) -> dict[str, int]:
     ``wbcatt`` counts the images that have attributes.
     """
     root = Path(root).expanduser()
-    if not root.is_dir() or not layout.images(layout.files(root)):
+    if not root.is_dir() or not layout.crops(layout.files(root)):
         return {}
-    rows = _rows(root, None)
+    rows = _rows(root, None, layout.survey(root))
     counts = Counter(str(row["source"]) for row in rows)
     annotated = sum(any(name.startswith(ATTRIBUTE) for name in row) for row in rows)
     return dict(counts) | ({wbcatt.WBCATT.name: annotated} if annotated else {})
@@ -83,7 +114,10 @@ def read(
     kind: str | None = None,
     *,
     scale: float | Mapping[str, float] | None = None,
+    folders: str | None = None,
+    bits: int | None = None,
     progress: Progress | None = None,
+    say: values.Say | None = None,
 ) -> Catalog:
     """A folder, a picture or a table as a catalog.
 
@@ -96,12 +130,16 @@ def read(
     scale
         Factor that brings pixels to the reference scale: one for all, or one for each source by name. Without
         it, each source's own.
+    folders
+        What each level of folders is, from the outermost, where it cannot be found out: ``source/class``.
     progress
-        Told how many of how many files have been read.
+        Called with how many of how many files have been read.
+    say
+        Called with a sentence for whatever was passed over, joined or left out.
 
     Raises
     ------
-    PathMissing, UnknownName, UnknownSource, NoImages, BadTable
+    PathMissing, UnknownName, UnknownLayout, NoImages, BadTable
         When there is nothing there, or nothing that fits.
     """
     root = _existing(root)
@@ -109,16 +147,36 @@ def read(
         raise UnknownName(kind="layout", choices=", ".join(KINDS), name=kind)
     if kind == "table" or (kind is None and _is_table(root)):
         if not _is_table(root):
-            raise UnknownSource(known=KINDS["table"], path=root)
-        catalog = table.read(root, progress)
+            raise _unknown(KINDS["table"], root)
+        catalog = table.read(root, progress, say)
     else:
-        catalog = Catalog.scan(_rows(root, kind), progress)
+        catalog = Catalog.scan(rows_of(root, kind, folders=folders, say=say), progress)
+    if bits is not None:
+        catalog = Catalog(catalog.table.with_columns(pl.col("bits").fill_null(bits)))
     return _scaled(catalog, scale)
 
 
-def _rows(root: Path, kind: str | None) -> list[Record]:
-    paths = layout.files(root)
-    images = layout.images(paths)
+def rows_of(
+    root: Path, kind: str | None = None, *, folders: str | None = None, say: values.Say | None = None
+) -> list[Record]:
+    """The rows of a folder before any file has been read: what its tree is understood as. Parameters as for read."""
+    found = layout.survey(root)
+    if say is not None and (passed_over := found.described()):
+        say(passed_over)
+    rows = _rows(root, kind, found, folders)
+    values.settle(rows, say)
+    if say is not None and kind is None and folders is None:
+        called = sorted({row["patient"] for row in rows if row.get("patient") and not re.search(r"\d", row["patient"])})
+        if called:
+            named = ", ".join(called[:3]) + (", ..." if len(called) > 3 else "")
+            say(f"{named}: taken for patients or cases; for laboratories say --folders source/class")
+    for row in rows:  # names that are no UTF-8 stay legible in a table, and can be found again
+        row.update({name: to_text(value) for name, value in row.items() if isinstance(value, str)})
+    return rows
+
+
+def _rows(root: Path, kind: str | None, found: layout.Survey, folders: str | None = None) -> list[Record]:
+    paths, images = found.files, layout.crops(found.files)
     tables = wbcatt.tables(paths)
     if not images and tables:
         raise BadTable(
@@ -129,26 +187,46 @@ def _rows(root: Path, kind: str | None) -> list[Record]:
         )
     if not images:
         if root.is_file():
-            raise UnknownSource(known="a folder, an image, a CSV or Parquet table", path=root)
-        raise NoImages(suffixes=" ".join(sorted(SUFFIXES)), path=root)
-    parts = _parts(root, images) if kind in (None, "wbcatt") else [(_READERS[kind], root, images)]
-    rows = [row for reader, base, members in parts for row in reader.records(base, members)]
-    if kind in _READERS and _READERS[kind].source is not None and not any(row["label"] for row in rows):
-        raise UnknownSource(known=f"{kind}: {KINDS[kind]}", path=root)
+            raise _unknown("a folder, an image, a CSV, Excel or Parquet table", root)
+        raise NoImages(suffixes=" ".join(sorted(SUFFIXES)), path=root, passed_over=found.described() or "nothing else")
+    if folders is not None:
+        return folder.by_pattern(root, images, folders)
+    # What an export of a review sets apart is not sorted by a person: no folder in it is a label.
+    apart = [path for path in images if path != root and path.relative_to(root).parts[0] in RESERVED]
+    images = [path for path in images if path not in set(apart)]
+    parts = _parts(root, images) if kind in (None, "wbcatt") else [(_LAYOUTS[kind], root, images)]
+    rows = [row for reader, base, members in parts for row in _records(root, reader, base, members)]
+    rows += [{"path": str(path), "label": None, "source": root.resolve().name} for path in apart]
+    if (
+        kind in _LAYOUTS
+        and _LAYOUTS[kind].source is not None
+        and not any(row["label"] or row.get("subtype") for row in rows)
+    ):
+        raise _unknown(f"{kind}: {KINDS[kind]}", root)
     if tables:
         rows = wbcatt.join(rows, wbcatt.read_tables(tables))
     if kind == "wbcatt":
         rows = [row for row in rows if any(name.startswith(ATTRIBUTE) for name in row)]
         if not rows:
-            raise UnknownSource(known=f"wbcatt: {KINDS['wbcatt']}", path=root)
+            raise _unknown(f"wbcatt: {KINDS['wbcatt']}", root)
     return rows
 
 
-def _parts(root: Path, images: Sequence[Path]) -> list[tuple[Reader, Path, list[Path]]]:
+def _records(root: Path, reader: SourceLayout, base: Path, members: Sequence[Path]) -> list[Record]:
+    """A reader's rows, with the split or fold in whose folder a public set's copy lies."""
+    rows = reader.records(base, members)
+    if reader.source is not None and base != root:
+        above = roles.places([base.relative_to(root) / "picture"])[0]
+        placed = {"official_split": above.split, "fold": above.fold}
+        rows = [{**{name: value for name, value in placed.items() if value}, **row} for row in rows]
+    return rows
+
+
+def _parts(root: Path, images: Sequence[Path]) -> list[tuple[SourceLayout, Path, list[Path]]]:
     """Which reader takes which images: public sets wherever they lie, then each other folder by its layout."""
     if root.is_file():
-        return [(folder.READER, root, list(images))]
-    parts: list[tuple[Reader, Path, list[Path]]] = []
+        return [(folder.LAYOUT, root, list(images))]
+    parts: list[tuple[SourceLayout, Path, list[Path]]] = []
     left = list(images)
     for depth in range(_DEPTH + 1):
         for base, members in _by_folder(root, left, depth).items():
@@ -168,7 +246,7 @@ def _parts(root: Path, images: Sequence[Path]) -> list[tuple[Reader, Path, list[
         parts.append((_layout_of(base, members), base, members))
     inside = {path for members in others.values() for path in members}
     loose = [path for path in left if path not in inside]
-    return [*parts, (folder.READER, root, loose)] if loose else parts
+    return [*parts, (folder.LAYOUT, root, loose)] if loose else parts
 
 
 def _by_folder(root: Path, images: Sequence[Path], depth: int) -> dict[Path, list[Path]]:
@@ -181,7 +259,7 @@ def _by_folder(root: Path, images: Sequence[Path], depth: int) -> dict[Path, lis
     return groups
 
 
-def _layout_of(base: Path, images: Sequence[Path]) -> Reader:
+def _layout_of(base: Path, images: Sequence[Path]) -> SourceLayout:
     relative = [path.relative_to(base) for path in images]
     return next(reader for reader in _ANY if reader.recognises(relative))
 
@@ -203,11 +281,44 @@ def _scaled(catalog: Catalog, scale: float | Mapping[str, float] | None) -> Cata
     return Catalog(catalog.table.with_columns(column.alias("scale")))
 
 
+def measured(
+    catalog: Catalog, *, progress: Progress | None = None, bits: int | None = None
+) -> tuple[Catalog, list[str]]:
+    """A catalog with the pixel scales that its red cells show, and a line that says so for each scanner.
+
+    Sources whose scale is known keep it: public sets, and those that give one other than 1.
+    """
+    source = pl.col("source")
+    given = catalog.where(pl.col("scale") != 1.0).table["source"].unique().to_list()
+    unknown = ~source.fill_null("").is_in([*SOURCES, *(name or "" for name in given)])
+    rows = catalog.table.select(unknown.arg_true()).to_series().to_list()
+    if not rows:
+        return catalog, []
+    paths, stated = catalog.paths, catalog.table["bits"].to_list()
+    scales, lines = catalog.table["scale"].to_list(), list[str]()
+    # Another depth is another camera.
+    for depth in sorted({stated[row] for row in rows}, key=str):
+        some = [row for row in rows if stated[row] == depth]
+        found = pixel_scale.measure_each([paths[row] for row in some], progress, bits if depth is None else depth)
+        for row, factor in zip(some, found.factors, strict=True):
+            scales[row] = factor
+        lines += found.lines()
+    return Catalog(catalog.table.with_columns(pl.Series("scale", scales, pl.Float64))), lines
+
+
 def _existing(root: str | Path) -> Path:
     root = Path(root).expanduser()
     if not root.exists():
         raise PathMissing(path=root, cwd=Path.cwd())
     return root
+
+
+def _unknown(known: str, root: Path) -> UnknownLayout:
+    return UnknownLayout(
+        expected=f"a layout that HemoSight reads ({known})",
+        came=root,
+        mend="Name one with --as; `hemosight data list` describes them.",
+    )
 
 
 def _is_table(root: Path) -> bool:

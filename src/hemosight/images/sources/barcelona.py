@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from hemosight.images.sources.source import Reader, Record, RemoteFile, Source
+from hemosight.blood.vocabulary import named
+from hemosight.images.sources.source import Record, RemoteFile, Source, SourceLayout
 
 PBC = Source(
     name="pbc",
@@ -31,6 +32,7 @@ PBC = Source(
         "platelet": 2348,
     },
     distinct=17075,
+    red_cell_px=77.0,
     files=(
         RemoteFile(
             url="https://data.mendeley.com/public-files/datasets/snkd93bnjr/files/"
@@ -52,13 +54,8 @@ _PREFIXES = {
     "neutrophil": ("NEUTROPHIL", "SNE", "BNE"),
     "platelet": ("PLATELET",),
 }
-_SUBTYPES = {
-    "SNE": "segmented_neutrophil",
-    "BNE": "band_neutrophil",
-    "MMY": "metamyelocyte",
-    "MY": "myelocyte",
-    "PMY": "promyelocyte",
-}
+_FINER = ("SNE", "BNE", "MMY", "MY", "PMY")
+"""Prefixes that tell a finer type; the others repeat the folder."""
 _NAME = re.compile(r"([A-Za-z]+)_\d+")
 
 
@@ -84,11 +81,11 @@ def records(_root: Path, images: Sequence[Path]) -> list[Record]:
         {
             "path": str(path),
             "label": path.parent.name.lower() if path.parent.name.lower() in PBC.counts else None,
-            "subtype": _SUBTYPES.get(_prefix(path.name)),
+            "subtype": named(_prefix(path.name)) if _prefix(path.name) in _FINER else None,
             "source": PBC.name,
         }
         for path in images
     ]
 
 
-READER = Reader("pbc", "<class>/<PREFIX>_<number>.jpg, as published", recognises, records, PBC)
+LAYOUT = SourceLayout("pbc", "<class>/<PREFIX>_<number>.jpg, as published", recognises, records, PBC)

@@ -1,21 +1,18 @@
-"""Any folder of pictures: DIR/<class>/image, with an official split above the classes where there is one."""
+"""Any folder of pictures: the folder that holds them is their class, below splits, folds, sites and containers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from hemosight.images.sources.source import Reader, Record
+from hemosight.errors import UnknownLayout, UnknownName
+from hemosight.images.names import class_of_folder
+from hemosight.images.sources.analyzer import meaning
+from hemosight.images.sources.roles import Place, is_patient, places, split_of
+from hemosight.images.sources.source import Record, SourceLayout
 
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+LEVELS = ("class", "subtype", "source", "patient", "split", "fold", "-")
+"""What a folder's level may be called in ``--folders``; ``-`` means nothing."""
 
 
 def recognises(paths: Sequence[PurePath]) -> bool:
@@ -24,26 +21,104 @@ def recognises(paths: Sequence[PurePath]) -> bool:
 
 
 def records(root: Path, images: Sequence[Path]) -> list[Record]:
-    """The first folder below ``root`` is the label, as spelled; a picture that lies in ``root`` has none.
+    """The folder that holds a picture is its label, as spelled; a picture that lies in ``root`` has none.
 
-    Where every first folder is called train, val or test (or a common variant), it is the official split and the
-    second one is the label.
+    Folders above it that are called train, val or test (or a common variant), a fold, a site or a patient are that; a
+    folder inside a class (one that holds pictures itself) belongs to the class. Raises
+    :class:`~hemosight.errors.UnknownLayout` where two levels of folders could be the classes.
     """
     base = root.parent if root.is_file() else root
-    folders = [path.relative_to(base).parts[:-1] for path in images]
-    split = any(folders) and all(parts and parts[0].lower() in _SPLITS for parts in folders)
+    relative = [path.relative_to(base) for path in images]
+    found = places(relative)
+    labels = _labels(base, [place.folders for place in found])
     rows: list[Record] = []
-    for path, parts in zip(images, folders, strict=True):
-        classes = parts[1:] if split else parts
-        rows.append(
-            {
-                "path": str(path),
-                "label": classes[0] if classes else None,
-                "source": base.resolve().name,
-                "official_split": _SPLITS[parts[0].lower()] if split else None,
-            }
-        )
+    for path, place, label in zip(images, found, labels, strict=True):
+        rows.append({"path": str(path), "label": None, **_placed(base, place), **label})
     return rows
 
 
-READER = Reader("folder", "<class>/image, or train|val|test/<class>/image", recognises, records)
+def by_pattern(root: Path, images: Sequence[Path], pattern: str) -> list[Record]:
+    """Rows of a layout whose levels are named from the outermost, as in ``source/class``.
+
+    Folders deeper than the pattern belong to its last level. Raises :class:`~hemosight.errors.UnknownName`.
+    """
+    levels = pattern.strip("/").split("/")
+    for level in levels:
+        if level not in LEVELS:
+            raise UnknownName(kind="a level of --folders", choices=", ".join(LEVELS), name=level)
+    columns = {"class": "label", "split": "official_split"}
+    base = root.parent if root.is_file() else root
+    rows: list[Record] = []
+    for path in images:
+        parts = path.relative_to(base).parts[:-1]
+        row: Record = {"path": str(path), "label": None, "source": base.resolve().name}
+        for level, part in zip(levels, parts, strict=False):
+            if level != "-":
+                row[columns.get(level, level)] = (split_of(part) or part) if level == "split" else part.strip()
+        rows.append(row)
+    return rows
+
+
+def _placed(base: Path, place: Place) -> Record:
+    row: Record = {"source": place.source or base.resolve().name, "official_split": place.split}
+    return row | ({"fold": place.fold} if place.fold else {})
+
+
+def _labels(base: Path, folders: Sequence[tuple[str, ...]]) -> list[Record]:
+    """Label, and patient or finer type where the folders tell, of each picture by what is left of its folders."""
+    holders = {parts for parts in folders if parts}
+    cut = [next((parts[:n] for n in range(1, len(parts) + 1) if parts[:n] in holders), ()) for parts in folders]
+    rows: list[Record] = [{} for _ in cut]
+    while deep := [parts for parts in cut if len(parts) > 1]:
+        whole = [parts for parts in cut if parts]
+        if len(deep) == len(whole) and len({parts[0] for parts in whole}) == 1 and meaning(whole[0][0]) is None:
+            cut = [parts[1:] for parts in cut]  # a wrapper around everything
+        elif len(deep) == len(whole) and all(is_patient(parts[0]) for parts in deep):
+            rows = [
+                {**row, "patient": parts[0].strip()} if parts else row for row, parts in zip(rows, cut, strict=True)
+            ]
+            cut = [parts[1:] for parts in cut]
+        elif all(is_patient(parts[-1]) for parts in deep):
+            rows = [
+                {**row, "patient": parts[-1].strip()} if len(parts) > 1 else row
+                for row, parts in zip(rows, cut, strict=True)
+            ]
+            cut = [parts[:-1] if len(parts) > 1 else parts for parts in cut]
+        else:
+            return [
+                {**row, **_of_two(base, parts, deep)} if len(parts) > 1 else {**row, **_of_one(parts)}
+                for row, parts in zip(rows, cut, strict=True)
+            ]
+    return [{**row, **_of_one(parts)} for row, parts in zip(rows, cut, strict=True)]
+
+
+def _of_one(parts: tuple[str, ...]) -> Record:
+    return {"label": class_of_folder(parts[0].strip())} if parts else {}
+
+
+def _of_two(base: Path, parts: tuple[str, ...], deep: Sequence[tuple[str, ...]]) -> Record:
+    """Which of two levels is the class, where the vocabulary knows the names of one of them alone."""
+    outer_known = all(meaning(one[0]) is not None for one in deep)
+    inner_known = all(meaning(one[-1]) is not None for one in deep)
+    if inner_known and not any(meaning(one[0]) for one in deep):
+        return {"label": parts[-1].strip()}
+    if outer_known and not any(meaning(one[-1]) for one in deep):
+        return {"label": parts[0].strip()}
+    outer, inner = (sorted({one[place] for one in deep}) for place in (0, -1))
+    raise UnknownLayout(
+        code="ambiguous_layout",
+        expected="one level of folders that are classes",
+        came=f"two in {base}: the outer ({_some(outer)}) or the inner ({_some(inner)})",
+        mend="Say what each level is, from the outermost: `hemosight data add DIR --folders source/class` or "
+        "patient/class where the inner are the classes, `--folders class/-` where the outer are; its catalog serves "
+        "--support too.",
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+LAYOUT = SourceLayout(
+    "folder", "<class>/image, below train|val|test, fold_N, site or patient folders or none", recognises, records
+)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from hemosight.images.sources.source import Reader, Record, Source
+from hemosight.blood.vocabulary import label_and_subtype
+from hemosight.images.sources.source import Record, Source, SourceLayout
 
 LMU_AML = Source(
     name="lmu_aml",
@@ -29,20 +30,23 @@ LMU_AML = Source(
         "lymphocyte": 3948,
         "monocyte": 1789,
         "neutrophil": 8593,
-        "smudge_cell": 15,
+        "smudge": 15,
     },
+    scale=0.733,
+    red_cell_px=105.0,
     by_hand="The Cancer Imaging Archive hands this collection out by IBM Aspera only",
-    note="Red cells are wider than in pbc: --scale lmu_aml=0.73 brings both to one scale. No patients are given.",
+    note="Red cells are wider than in pbc (105 against 77 px): crops are brought to one scale. No patients are given.",
 )
 
-# The publisher's codes. Myeloblasts are the blasts of the paper; monoblasts are blasts too, told apart by subtype.
-_CODES: dict[str, tuple[str, str | None]] = {
+# The publisher's codes: label and finer type; its PMO is a promyelocyte, elsewhere a promonocyte. Myeloblasts are the
+# blasts of the paper; monoblasts are blasts too, told apart by subtype.
+CODES: dict[str, tuple[str | None, str | None]] = {
     "BAS": ("basophil", None),
     "EBO": ("erythroblast", None),
     "EOS": ("eosinophil", None),
-    "KSC": ("smudge_cell", None),
-    "LYA": ("lymphocyte", "atypical_lymphocyte"),
-    "LYT": ("lymphocyte", "typical_lymphocyte"),
+    "KSC": (None, "smudge"),
+    "LYA": ("lymphocyte", "variant_lymphocyte"),
+    "LYT": ("lymphocyte", None),
     "MMZ": ("ig", "metamyelocyte"),
     "MOB": ("blast", "monoblast"),
     "MON": ("monocyte", None),
@@ -53,7 +57,7 @@ _CODES: dict[str, tuple[str, str | None]] = {
     "PMB": ("ig", "bilobed_promyelocyte"),
     "PMO": ("ig", "promyelocyte"),
 }
-_NAME = re.compile(rf"({'|'.join(_CODES)})_\d{{4,}}", re.IGNORECASE)
+_NAME = re.compile(rf"({'|'.join(CODES)})_\d{{4,}}", re.IGNORECASE)
 
 
 def _code(name: str) -> str:
@@ -65,7 +69,7 @@ def recognises(paths: Sequence[PurePath]) -> bool:
     """Whether nine in ten are ``<class or code>/<CODE>_<number>``."""
     fitting = sum(
         len(path.parts) == 2
-        and (path.parts[0].upper() in _CODES or path.parts[0].lower() in LMU_AML.counts)
+        and (path.parts[0].upper() in CODES or path.parts[0].lower() in LMU_AML.counts)
         and bool(_code(path.name))
         for path in paths
     )
@@ -76,12 +80,14 @@ def records(_root: Path, images: Sequence[Path]) -> list[Record]:
     """A row for each image; a folder that names a class decides, else the code in the file's name."""
     rows: list[Record] = []
     for path in images:
-        label, subtype = _CODES.get(_code(path.name), (None, None))
+        label, subtype = CODES.get(_code(path.name), (None, None))
         folder = path.parent.name.lower()
-        if folder in LMU_AML.counts and folder != label:
-            label, subtype = folder, None
+        if folder in LMU_AML.counts and folder not in (label, subtype):
+            label, subtype = label_and_subtype(folder)
         rows.append({"path": str(path), "label": label, "subtype": subtype, "source": LMU_AML.name})
     return rows
 
 
-READER = Reader("lmu_aml", "<class or code>/<CODE>_<number>.tiff|.jpg, as published", recognises, records, LMU_AML)
+LAYOUT = SourceLayout(
+    "lmu_aml", "<class or code>/<CODE>_<number>.tiff|.jpg, as published", recognises, records, LMU_AML
+)

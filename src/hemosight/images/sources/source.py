@@ -38,11 +38,13 @@ class Source:
     folder
         Where it lies in a folder of data sets.
     counts
-        Files of the full set, by label.
+        Files of the full set, by label (finest type where it is not counted); empty where they are not known.
     distinct
         Distinct files of the full set, where copies are known.
     scale
         Factor that brings its pixels to the reference scale, when none is asked for.
+    red_cell_px
+        Median width of its red cells, pixels, where it was measured; 77 at the reference scale.
     files
         What to download; empty where the publisher offers no plain link (``by_hand`` then says why).
     """
@@ -53,9 +55,10 @@ class Source:
     citation: str
     page: str
     folder: str
-    counts: Mapping[str, int]
+    counts: Mapping[str, int] = field(default_factory=dict)
     distinct: int | None = None
     scale: float = 1.0
+    red_cell_px: float | None = None
     files: tuple[RemoteFile, ...] = ()
     by_hand: str = ""
     note: str = ""
@@ -68,7 +71,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Reader:
+class SourceLayout:
     """How one layout of folders becomes rows.
 
     ``recognises`` judges paths relative to a folder, without touching the disk; ``records`` turns the folder and

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from hemosight.images.catalog import ATTRIBUTE, content_id
-from hemosight.images.preprocess import Pixels
+from hemosight.images.decode import Pixels
 from hemosight.images.synthetic.attributes import ATTRIBUTES, CELL_TYPES, check_label, choose_attributes
 from hemosight.images.synthetic.builds import BUILDS
 from hemosight.images.synthetic.cells import draw_nucleated, draw_platelet

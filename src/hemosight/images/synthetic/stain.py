@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from hemosight.images.preprocess import Pixels
+from hemosight.images.decode import Pixels
 from hemosight.images.synthetic.fields import PIXELS_PER_UM
 
 Layers = NDArray[np.floating]

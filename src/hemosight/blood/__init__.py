@@ -1,0 +1,1 @@
+"""What a type of cell is: its names, its letter and colour, how it is counted."""

@@ -1,4 +1,0 @@
-"""Charts as Vega-Lite: functions of a tidy table that return a specification, one for the report and the page alike.
-
-Building one needs no plotting library; drawing one as SVG or PNG does (:mod:`hemosight.charts.draw`).
-"""

@@ -1,0 +1,134 @@
+"""``hemosight find``: white cells in fields of view and slides, as boxes, crops and readings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hemosight.cli.classify import SOME_UNREADABLE, survey_of
+from hemosight.cli.progress import bars
+
+if TYPE_CHECKING:
+    from hemosight.images.finding.fields import Scale, Searched
+
+
+def find(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Fields of view, slides, or folders of fields (searched to any depth).")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for cells.csv, fields.csv and crops/.")],
+    mpp: Annotated[
+        float | None,
+        typer.Option("--mpp", min=0.01, max=5, help="Micrometres a pixel; measured on red cells when left away."),
+    ] = None,
+    crops: Annotated[bool, typer.Option("--crops/--no-crops", help="Write a crop of each cell.")] = True,
+    read: Annotated[bool, typer.Option("--read", help="Read the crops as well, into readings.csv.")] = False,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle to read with; the built-in one.")] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            "--bits", min=1, max=32, help="Bits that hold the values of deep samples whose file does not say."
+        ),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option("--boxes", help="Judge by known boxes: CSV image,kind,xmin,ymin,xmax,ymax (kind wbc)."),
+    ] = None,
+    partly: Annotated[
+        bool, typer.Option("--partly", help="With --boxes: other white cells may be there without a box.")
+    ] = False,
+) -> None:
+    """Find the white cells of fields: one row each in cells.csv, with its box, a score, and what speaks against it.
+
+    Columns are image, x, y (top left corner), width, height (pixels), score, mark (border, smudge, touching, clump) and
+    crop: a picture of 360 x 360 pixels around the cell at the reference scale, as analyzers export them. fields.csv has
+    a row for each image. Slides (by OpenSlide or TiffSlide where installed, tiled TIFF without) are searched tile by
+    tile; the same command goes on where it was interrupted.
+
+    Exit code 0: every image was searched. Exit code 3: some could not be; their rows in fields.csv say why.
+    """
+    import os
+
+    from hemosight.errors import BadSetting
+    from hemosight.images.finding import fields, slides
+
+    if read and not crops:
+        raise BadSetting(
+            code="needs_crops",
+            expected="crops to read",
+            came="--no-crops with --read",
+            mend="Leave --no-crops away.",
+        )
+    found = survey_of(paths)
+    root = Path(os.path.commonpath([path.parent.absolute() for path in found.images]))
+    tables = fields.Tables(out, root, crops)
+    searched: list[Searched] = []
+    with bars("measuring", "searching") as (say, (measuring, progress)):
+        files = [path.absolute() for path in found.images]
+        pictures = [path for path in files if not slides.is_slide(path)]
+        known: dict[Path, Scale] = {}
+        if mpp is not None:
+            known = {path: fields.Scale(fields.RED_CELL_UM / mpp, "given") for path in files}
+        elif pictures:
+            known = fields.scales(pictures, measuring, bits)
+        for one in sorted({(scale.red_cell_px, scale.source) for scale in known.values()}):
+            say(f"red cells {one[0]:.0f} px wide ({one[1]})")
+        try:
+            for one in fields.search(files, known, bits=bits, record=out / "slides", progress=progress):
+                tables.add(one)
+                searched.append(fields.without_pixels(one))
+        finally:
+            tables.close()
+    if read:
+        _read(tables.crops, bundle, out / "readings.csv")
+    _say(searched, out)
+    if boxes is not None:
+        _judge(boxes, searched, root, partly)
+    if any(one.status != fields.OK for one in searched) or found.pictures:
+        raise typer.Exit(SOME_UNREADABLE)
+
+
+def _read(crops: list[Path], bundle: Path | None, out: Path) -> None:
+    from hemosight.engine import engine as engines
+    from hemosight.engine import readings
+
+    engine = engines.load(bundle)
+    with bars("reading") as (_, (progress,)):
+        rows = []
+        for row in engine.stream(crops, scale=1.0):  # crops are at the reference scale
+            rows.append(row)
+            progress(len(rows), len(crops))
+    readings.write(readings.table(rows, engine.classes()), out)
+
+
+def _say(searched: list[Searched], out: Path) -> None:
+    from hemosight.images.names import one_line, to_text
+
+    for one in searched:
+        if one.status != "ok":
+            typer.echo(one_line(f"not searched: {to_text(one.path)}: {one.status}"), err=True)
+    cells = [cell for one in searched for cell in one.cells]
+    marked = sum(bool(cell.marks) for cell in cells)
+    good = sum(one.status == "ok" for one in searched)
+    typer.echo(f"{len(searched):,} images: {good:,} searched, {len(searched) - good:,} not readable")
+    typer.echo(f"{len(cells):,} white cells ({marked:,} marked) -> {out / 'cells.csv'}")
+
+
+def _judge(boxes: Path, searched: list[Searched], root: Path, partly: bool) -> None:
+    """The figures of a run against known boxes."""
+    import os
+
+    from hemosight.scoring import boxes as scoring
+
+    known = scoring.read(boxes)
+    given = {
+        Path(os.path.relpath(one.path, root)).as_posix(): [
+            (cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in one.cells
+        ]
+        for one in searched
+    }
+    by_name = {Path(name).name: name for name in given}
+    pairs = [(given[by_name[name]], own) for name, own in known.items() if name in by_name]
+    typer.echo(scoring.judge(pairs).text(partly))

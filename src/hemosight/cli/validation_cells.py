@@ -1,0 +1,212 @@
+"""Where the cells of a validation come from: a folder or catalog, or the signed cases of a project in a service.
+
+Of a project come the pictures and what people said of them, over its API. What the model reads there is left behind:
+it has learnt from those very labels.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hemosight.cli.fetching import exported
+
+if TYPE_CHECKING:
+    import httpx
+
+    from hemosight.errors import ServiceUnavailable
+    from hemosight.images.catalog import Catalog, Progress
+
+Say = Callable[[str], None]
+WHOLE = "whole"
+"""The state of a case whose newest version stands, with every signature that it needs."""
+_LEFT_OUT = {"changed since": "they are signed again", "not by a second person yet": "the second one has signed"}
+"""States of signed cases that do not count, and what would make them."""
+
+
+@dataclass(frozen=True)
+class SignedCase:
+    """A signed case: its key, the first signature of its newest version, and its state (:data:`WHOLE`, or why not)."""
+
+    key: str
+    signature: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A path, or the number of a project of the service at ``address``."""
+
+    place: str
+    address: str = ""
+    token: str | None = None
+
+    @property
+    def project(self) -> int | None:
+        """The project's number; None for a path. A folder whose name is a number is given as ``./7``."""
+        return int(self.place) if self.place.isdecimal() else None
+
+    @contextmanager
+    def open(
+        self, *, say: Say, fetching: Progress | None = None, measuring: Progress | None = None
+    ) -> Iterator[tuple[Catalog, str]]:
+        """The cells as a catalog whose patients are the cases, and where they come from in words.
+
+        A project's pictures lie in a folder that is gone afterwards.
+        """
+        from hemosight.images import sources
+
+        if self.project is None:
+            catalog, lines = sources.measured(sources.read(self.place, progress=fetching, say=say), progress=measuring)
+            for line in lines:
+                say(line)
+            yield catalog, f"from {Path(self.place).name}"
+            return
+        with tempfile.TemporaryDirectory(prefix="hemosight-validate-") as folder:
+            yield self._fetched(self.project, Path(folder), say, fetching)
+
+    def _fetched(self, project: int, folder: Path, say: Say, fetching: Progress | None) -> tuple[Catalog, str]:
+        import httpx
+
+        from hemosight.errors import NothingToValidate
+        from hemosight.images.catalog import Catalog
+
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        base = f"{self.address.rstrip('/')}/api/v1/projects/{project}"
+        try:
+            with httpx.Client(headers=headers, timeout=httpx.Timeout(300, connect=10)) as client:
+                about = _get(client, base)
+                signed = signed_cases(client, base)
+                for why, then in _LEFT_OUT.items():
+                    if keys := sorted(one.key for one in signed.values() if one.state == why):
+                        say(f"signed, and {why}: {', '.join(keys)}; left out until {then}")
+                fit = {case: one for case, one in signed.items() if one.state == WHOLE}
+                if not fit:
+                    raise NothingToValidate(least=1, came="no case with a signature that still holds")
+                records: list[dict[str, Any]] = []
+                for number, (case, one) in enumerate(fit.items()):
+                    records += _case(client, base, case, one, folder)
+                    if fetching is not None:
+                        fetching(number + 1, len(fit))
+        except httpx.HTTPError as fault:
+            raise _refused(base, str(fault) or type(fault).__name__) from fault
+        say(f"{len(fit)} signed cases of project {project}, {len(records):,} cells that people labelled")
+        return Catalog.scan(records), f"signed in project {project} ({about['name']})"
+
+
+def signed_cases(client: httpx.Client, base: str) -> dict[int, SignedCase]:
+    """Every signed case by number, in the order of first signatures, with what its newest version is."""
+    keys = {one["id"]: one["key"] for one in _pages(client, f"{base}/cases")}
+    found: dict[int, SignedCase] = {}
+    for one in _get(client, f"{base}/signatures")["items"]:
+        case = one["case"]
+        if case not in keys:
+            continue
+        first = one["id"] if one["role"] == "first" or case not in found else found[case].signature
+        half = one["role"] == "first" and one["second_wanted"]
+        state = "changed since" if not one["current"] else "not by a second person yet" if half else WHOLE
+        found[case] = SignedCase(keys[case], first, state)
+    return found
+
+
+def readers(file: Path, catalog: Catalog) -> dict[str, dict[str, str]]:
+    """Further readings of a catalog's cells: reader -> content id -> type.
+
+    A table with ``reader``, ``label``, and ``sha256`` or ``path``; as panels of a project are exported. Raises
+    :class:`~hemosight.errors.BadTable` for other columns.
+    """
+    import polars as pl
+
+    from hemosight.blood.vocabulary import named
+    from hemosight.errors import BadTable, PathMissing
+
+    if not file.is_file():
+        raise PathMissing(path=file, cwd=Path.cwd())
+    table = pl.read_csv(file, infer_schema=False)
+    if not {"reader", "label"} <= set(table.columns) or not {"sha256", "path"} & set(table.columns):
+        raise BadTable(
+            expected="columns reader, label, and sha256 or path",
+            came=", ".join(table.columns) or "none",
+            path=file,
+            mend="Name the columns so; a row for each reading.",
+        )
+    by_name = {path.name: cell for path, cell in zip(catalog.paths, catalog.ids, strict=True)}
+    found: dict[str, dict[str, str]] = {}
+    for row in table.iter_rows(named=True):
+        cell = row.get("sha256") or by_name.get(Path(row.get("path") or "").name)
+        label = row["label"]
+        if cell and label and label != "?":
+            found.setdefault(row["reader"], {})[cell] = named(label) or label
+    return found
+
+
+def _case(client: httpx.Client, base: str, case: int, signed: SignedCase, folder: Path) -> list[dict[str, Any]]:
+    """One case's labelled cells: pictures into ``folder``, and a record of each, of the scanner profile as signed.
+
+    Whatever scale the scanner got since, a signed case's cells stay as they were read. Records of before there were
+    profiles name none; then the case's profile of now says it.
+    """
+    import polars as pl
+
+    from hemosight.blood.vocabulary import Level, at_level
+    from hemosight.images import archive
+
+    packed, place = folder / f"{case}.zip", folder / str(case)
+    address, _, project = base.partition("/api/v1/projects/")
+    wanted = {"format": "folder", "case": case}
+    with exported(client, address, int(project), wanted, _require) as answer, packed.open("wb") as file:
+        for piece in answer.iter_bytes():
+            file.write(piece)
+    archive.unpack(packed, place)
+    packed.unlink()
+    said = pl.read_csv(place / "labels.csv", infer_schema=False)
+    profile = _get(client, f"{base}/signatures/{signed.signature}")["profile"]
+    if profile is None:
+        known = _get(client, f"{base}/profiles", case=case)
+        profile = next(one for one in known["items"] if one["id"] == known["of_case"])
+    return [
+        {
+            "path": str(place / row["path"].lstrip("'")),
+            "label": None if row["label"] == "?" else at_level(row["label"], Level.TYPE),
+            "subtype": row["label"],
+            "source": str(profile["name"]),
+            "patient": signed.key,
+            "scale": float(profile["scale"]),
+        }
+        for row in said.iter_rows(named=True)
+    ]
+
+
+def _pages(client: httpx.Client, place: str) -> Iterator[dict[str, Any]]:
+    after: int | None = 0
+    while after is not None:
+        page = _get(client, place, after=after)
+        yield from page["items"]
+        after = page.get("next")
+
+
+def _get(client: httpx.Client, place: str, **query: Any) -> Any:
+    answer = client.get(place, params=query)
+    _require(answer, place)
+    return answer.json()
+
+
+def _require(answer: httpx.Response, place: str) -> None:
+    if answer.is_error:
+        answer.read()
+        raise _refused(place, f"status {answer.status_code}: {answer.text[:300]}")
+
+
+def _refused(place: str, came: str) -> ServiceUnavailable:
+    from hemosight.errors import ServiceUnavailable
+
+    return ServiceUnavailable(
+        code="export_failed",
+        expected=f"signed cases from {place}",
+        came=came,
+        mend="Start the service, or say where it is (--address) and who asks (--token, HEMOSIGHT_TOKEN).",
+    )

@@ -1,0 +1,322 @@
+"""From a file's bytes to RGB: the one place where what strangers send becomes pixels.
+
+Everything is bounded before it is decoded (regular files only, bytes, pixels, depth, passes), each kind of file has one
+decoder, chosen because it provably reads that kind (``tests/images/test_formats_read.py``), and whatever a decoder
+raises becomes an :class:`~hemosight.errors.UnreadableImage` that says why. ``docs/reference/files.md`` lists what is
+read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import re
+import stat
+import warnings
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+
+from hemosight.errors import UnreadableImage
+from hemosight.images import dicom, formats, tiff
+from hemosight.images.contrast import require_contrast
+from hemosight.images.limits import FILE_BYTES, SCAN_PIXELS, require_size, several, too_large
+from hemosight.images.samples import to_uint8, white_of
+
+Pixels = NDArray[np.uint8]
+"""An RGB picture, uint8, height x width x 3."""
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """A regular file's bytes.
+
+    Raises :class:`~hemosight.errors.UnreadableImage` where it cannot be opened or is a pipe, a device or a folder (none
+    of which is waited for; ``image_missing``), and where it holds more than a crop can.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise _missing(f"{_kind(os.stat(path).st_mode)}, not a file: {path}")
+        # What stands there now may not be what was looked at: a pipe must not be waited for.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise _missing(f"{_kind(found.st_mode)}, not a file: {path}")
+            data = file.read(FILE_BYTES + 1) if found.st_size <= FILE_BYTES else None
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            reason = "a name longer than the file system allows"
+        raise _missing(f"{reason}: {path}") from error
+    if data is None or len(data) > FILE_BYTES:
+        raise UnreadableImage(reason=f"more than {FILE_BYTES >> 20} MiB in one file, which is no crop of a cell")
+    return data
+
+
+def _missing(reason: str) -> UnreadableImage:
+    return UnreadableImage(
+        reason, code="image_missing", expected="a file that can be read", mend="Check the path and its permissions."
+    )
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return {**kinds, stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(mode), "something else")
+
+
+# --- the boundary -------------------------------------------------------------------------------------------
+
+
+def decode(data: bytes, bits: int | None = None) -> Pixels:
+    """A file's bytes -> RGB, uint8, height x width x 3, upright, transparency laid on white.
+
+    Parameters
+    ----------
+    data
+        A JPEG, PNG, TIFF, BMP, WebP or DICOM picture.
+    bits
+        Bits that hold the values of samples deeper than 8 bits, where the file does not say (12 for a camera of 12
+        bits whose values were written into 16).
+
+    Raises an :class:`~hemosight.errors.UnreadableImage` that says why, and nothing else.
+    """
+    kind = _require_known(data)
+    try:
+        measure(data)
+        match kind:
+            case "JPEG":
+                return _jpeg(data)
+            case "TIFF":
+                rgb, profile = tiff.decode(data, bits)
+                return _to_srgb(rgb, profile)
+            case "DICOM":
+                return _to_srgb(*dicom.decode(data))
+            case "PNG" if data[24:25] == b"\x10":
+                return _deep_png(data, bits)
+            case _:
+                return _with_pillow(data, kind)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # every decoder has its own zoo of exceptions; all mean the same here
+        raise UnreadableImage(reason=f"a damaged or truncated {kind} ({_one_line(error)})") from error
+
+
+def decode_cell(data: bytes, bits: int | None = None) -> Pixels:
+    """:func:`decode`, and :func:`~hemosight.images.contrast.require_contrast`: pixels that may show a cell."""
+    pixels = decode(data, bits)
+    require_contrast(pixels)
+    return pixels
+
+
+def decode_coarsely(data: bytes, bits: int | None = None) -> tuple[Pixels, int]:
+    """:func:`decode_cell` at half the size where the file is a JPEG of the common kind, and how many times smaller.
+
+    A JPEG is stored as frequencies of blocks of 8 x 8 pixels; leaving out the higher half of them is the better part of
+    an antialiasing filter, and takes half the time. Other files come at their own size, 1 time smaller.
+    """
+    if formats.known(data) == "JPEG":
+        with contextlib.suppress(Exception):  # what is wrong with it, decoding it as a whole will say
+            width, height = measure(data)
+            if _frame(data) is None and _is_common(data):
+                least: dict[str, Any] = {"min_width": -(-width // 2), "min_height": -(-height // 2)}
+                pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", min_factor=1, **least)
+                require_contrast(pixels)
+                return pixels, 2
+    return decode_cell(data, bits), 1
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels from the header alone, or None where there is no such header.
+
+    Raises :class:`~hemosight.errors.UnreadableImage` for a picture so large that its header alone is a threat.
+    """
+    kind = formats.known(data)
+    if kind is None:
+        return None
+    try:
+        if kind == "TIFF":
+            return tiff.size(data)
+        if kind == "DICOM":
+            return dicom.size(data)
+        with _opened(data, kind) as image:
+            return image.size
+    except UnreadableImage as fault:
+        if fault.code == "image_too_large":
+            raise
+        return None
+    except Exception:  # a damaged header raises anything from struct.error to ZeroDivisionError
+        return None
+
+
+def measure(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture that could be a crop, by its header alone.
+
+    Raises an :class:`~hemosight.errors.UnreadableImage` that says why it cannot be one.
+    """
+    kind = _require_known(data)
+    size = image_size(data)
+    if size is None:
+        raise UnreadableImage(reason=_why_no_size(data, kind))
+    require_size(*size)
+    return size
+
+
+def _require_known(data: bytes) -> formats.Read:
+    if not data:
+        raise UnreadableImage("an empty file", code="image_empty")
+    kind = formats.known(data)
+    if kind is None:
+        called = formats.name(data[: formats.HEAD])
+        if called.startswith(("text", "bytes")):
+            raise UnreadableImage(reason=called)
+        raise UnreadableImage(
+            f"{called}, which is not read",
+            code="format_not_read",
+            mend="Export the crop in one of these formats (PNG and TIFF lose nothing).",
+        )
+    return kind
+
+
+def _why_no_size(data: bytes, kind: formats.Read) -> str:
+    """Why a picture of a known kind has no size: what it is, or damage."""
+    if kind == "JPEG" and (frame := _frame(data)) is not None:
+        return frame
+    try:
+        if kind == "TIFF":
+            tiff.size(data)
+        elif kind == "DICOM":
+            dicom.size(data)
+        else:
+            _opened(data, kind).close()
+    except UnreadableImage as fault:
+        return fault.came
+    except Exception as error:
+        return f"a damaged or truncated {kind} ({_one_line(error)})"
+    return f"a damaged or truncated {kind}"
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+# --- decoders -------------------------------------------------------------------------------------------------
+
+
+def _opened(data: bytes, kind: formats.Read) -> Image.Image:
+    """The picture by the one plugin for its kind: Pillow knows dozens of formats, and would try them all."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # our own limits are lower; torn metadata is no fault of the picture
+            return Image.open(io.BytesIO(data), formats=(kind.upper(),))
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\((\d+) pixels\)", str(error))
+        raise too_large(int(pixels[1]) / 1e6 if pixels else np.inf) from error
+
+
+def _jpeg(data: bytes) -> Pixels:
+    frame = _frame(data)
+    if frame is not None:
+        raise UnreadableImage(reason=frame)
+    if _is_common(data):
+        return simplejpeg.decode_jpeg(data, colorspace="RGB")
+    return _with_pillow(data, "JPEG")
+
+
+def _is_common(data: bytes) -> bool:
+    """Whether the quick decoder shows a JPEG as the careful one does: upright, without a profile, in common colours."""
+    if b"Exif\0\0" in data[:65536] or b"ICC_PROFILE\0" in data[:65536]:
+        return False
+    width, height, colours, _ = simplejpeg.decode_jpeg_header(data)
+    if colours not in ("YCbCr", "Gray", "RGB"):
+        return False
+    _require_few_passes(data, int(width) * int(height))
+    return True
+
+
+def _require_few_passes(data: bytes, pixels: int) -> None:
+    passes = data.count(b"\xff\xda")
+    if passes > 1 and passes * pixels > SCAN_PIXELS:
+        raise UnreadableImage(reason=f"a JPEG in {passes} passes, made to keep a program busy")
+
+
+def _frame(data: bytes) -> str | None:
+    """What kind of JPEG is not read: more than 8 bits, lossless; None for all others."""
+    place = 2
+    while place + 9 < len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF or 0xD0 <= marker <= 0xD8:  # padding, and markers without a length
+            place += 1 if marker == 0xFF else 2
+            continue
+        if marker == 0xF7:
+            return "JPEG-LS, which is not read"
+        if marker in (0xC3, 0xC7, 0xCB, 0xCF):
+            return "a lossless JPEG, which is not read"
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            depth = data[place + 4]
+            return None if depth == 8 else f"a JPEG of {depth} bits, which is not read"
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None
+
+
+def _deep_png(data: bytes, bits: int | None) -> Pixels:
+    """A PNG of 16 bits; Pillow would drop the lower eight."""
+    with _opened(data, "PNG") as image:
+        _require_still(image, "PNG")
+        width, height = image.size
+        profile = image.info.get("icc_profile")
+        require_size(width, height, {0: 16, 2: 48, 4: 32, 6: 64}.get(data[25], 64))
+    array = imagecodecs.png_decode(data)
+    array = array.reshape(height, width, -1)
+    colours = 3 if array.shape[2] >= 3 else 1
+    body, alpha = array[:, :, :colours], array[:, :, colours:]
+    white = white_of(body, depth=16, bits=bits)
+    levels = np.broadcast_to(to_uint8(body, white), (height, width, 3))
+    if alpha.shape[2]:
+        levels = tiff.on_white(levels, tiff.opacity(alpha[:, :, 0], white, 16))
+    return _to_srgb(np.ascontiguousarray(levels), profile)
+
+
+def _with_pillow(data: bytes, kind: formats.Read) -> Pixels:
+    with _opened(data, kind) as image:
+        _require_still(image, kind)
+        if kind == "JPEG":
+            _require_few_passes(data, image.width * image.height)
+        image.load()
+        profile = image.info.get("icc_profile")
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
+            upright = upright.convert("RGBA")
+            paper = Image.new("RGBA", upright.size, "white")
+            upright = Image.alpha_composite(paper, upright)
+        return _to_srgb(np.asarray(upright.convert("RGB")), profile)
+
+
+def _require_still(image: Any, kind: str) -> None:
+    # A JPEG may carry other pictures behind it (a telephone's depth map): the first is the picture.
+    frames = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise several(f"a moving {kind} of {frames} pictures")
+
+
+def _to_srgb(rgb: Pixels, profile: bytes | None) -> Pixels:
+    """Colours by the ICC profile that a file carries; a profile that is sRGB's, grey, or damaged changes nothing."""
+    if not profile:
+        return rgb
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        recorded: Any = source.profile
+        if recorded.xcolor_space.strip() != "RGB" or "srgb" in (recorded.profile_description or "").lower():
+            return rgb
+        image = Image.fromarray(rgb)
+        moved = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return rgb
+    return rgb if moved is None else np.asarray(moved)

@@ -1,0 +1,124 @@
+"""From samples of any depth to eight bits: by the range that a file declares, never by a guess.
+
+Twelve bits of a camera in a container of sixteen look like a dark picture if they are read as sixteen, and a dark cell
+is read as a blast. So the value that stands for white comes from what the file states, else from ``bits``, which its
+owner states; and where neither says and the values leave doubt, the picture is refused:
+
+===================  ==========================================================================================
+samples              white, where the file declares no range
+===================  ==========================================================================================
+1 to 15 bits         all bits set, which is what that many bits declare
+16, 32 or 64 bits    all bits set if a sample lies above half of it; else in doubt
+signed               in doubt
+floating point       1 if the highest sample lies above 0.5 and none above 1; else in doubt
+===================  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemosight.errors import UnreadableImage
+
+_ROWS = 256
+"""Rows that are scaled at a time: a large picture of floating point needs no second one of its size."""
+
+
+def to_uint8(array: NDArray[Any], white: float, *, white_is_zero: bool = False) -> NDArray[np.uint8]:
+    """Samples of any type -> uint8 of the same shape, black 0 and white 255.
+
+    Parameters
+    ----------
+    array
+        Boolean, integer or floating point samples of any shape.
+    white
+        The value of white (:func:`white_of`).
+    white_is_zero
+        Zero is white and the range's end black.
+
+    Raises :class:`~hemosight.errors.UnreadableImage` for samples outside of the range.
+    """
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    low, high = _extremes(array)
+    if low < 0 or high > white:
+        outside = low if low < 0 else high
+        raise UnreadableImage(reason=f"samples outside of their range: {outside:g}, where black is 0, white {white:g}")
+    if white == 255 and array.dtype == np.uint8:
+        return 255 - array if white_is_zero else array
+    if array.dtype.kind in "ui" and white < 1 << 16:
+        steps = np.arange(int(white) + 1, dtype=np.float64)
+        table = np.rint(steps * (255.0 / white)).astype(np.uint8)
+        return (255 - table if white_is_zero else table)[array]
+    scaled = np.empty(array.shape, np.uint8)
+    for start in range(0, len(array), _ROWS):
+        part = np.rint(array[start : start + _ROWS].astype(np.float64) * (255.0 / white))
+        scaled[start : start + _ROWS] = 255 - part if white_is_zero else part
+    return scaled
+
+
+def white_of(array: NDArray[Any], *, depth: int, declared: float | None = None, bits: int | None = None) -> float:
+    """The value that stands for white in a picture's colours (its opacity left out).
+
+    Parameters
+    ----------
+    depth
+        Bits of a sample as the file states them (12 where twelve bits are packed).
+    declared
+        The value of white as the file states it; None where it does not.
+    bits
+        Bits that hold the values, as the picture's owner states them; used where ``declared`` is None and the
+        container leaves doubt.
+
+    Raises :class:`~hemosight.errors.UnreadableImage` where the range is in doubt (``sample_range_unknown``), and for
+    samples that are no numbers.
+    """
+    if declared is not None:
+        return declared
+    kind, (_, high) = array.dtype.kind, _extremes(array)
+    if kind in "bu" and depth < 16:
+        return white_of_bits(depth)
+    if bits is not None:
+        return white_of_bits(bits)
+    if kind == "u" and high > 1 << (depth - 1):
+        return white_of_bits(depth)
+    if kind == "f" and 0.5 < high <= 1:
+        return 1.0
+    what = {"u": "", "i": "signed ", "f": "floating point "}[kind]
+    raise UnreadableImage(
+        f"{depth}-bit {what}samples up to {high:g}, and nothing in the file that says which value is white",
+        code="sample_range_unknown",
+        expected="samples whose range is known",
+        mend="Say how many bits hold the values (`--bits 12`, or `bits` of an upload), "
+        "or export 8 bits, or 16 over their full range.",
+    )
+
+
+def white_of_bits(bits: int) -> float:
+    """The highest value that so many bits hold."""
+    return float((1 << bits) - 1)
+
+
+def white_of_highest(highest: float) -> float | None:
+    """The end of the range in which a stated highest value lies: all bits set of as many bits as it needs.
+
+    Programs state either the range's end (4095) or the highest value that occurs (4080); both mean twelve bits. None
+    where nothing can be meant: zero, a negative value, no number.
+    """
+    if not np.isfinite(highest) or highest <= 0 or highest >= 1 << 63:
+        return None
+    return white_of_bits(max(1, int(np.ceil(highest)).bit_length()))
+
+
+def _extremes(array: NDArray[Any]) -> tuple[float, float]:
+    if array.dtype.kind not in "buif":
+        raise UnreadableImage(reason=f"samples of type {array.dtype}, which are no levels of grey")
+    if not array.size:
+        raise UnreadableImage(reason="a picture without samples")
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise UnreadableImage(reason="samples that are no numbers (NaN or infinite)")
+    return low, high

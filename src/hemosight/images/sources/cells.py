@@ -1,0 +1,167 @@
+"""The cells of a table as text, whatever saved it: CSV of any separator and Unicode encoding, Excel, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from hemosight.errors import BadTable, UnreadableImage
+from hemosight.images.decode import read_bytes
+
+_SHEETS = (".xlsx", ".xls", ".ods")
+_SEPARATORS = ",;\t|"
+_ABOVE = 10
+"""Lines of a title or of comments above the header that are passed over."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table as text.
+
+    Parameters
+    ----------
+    columns
+        Names as written, distinct.
+    lines
+        For each row, the line it stands in and its values, as many as columns.
+    """
+
+    columns: tuple[str, ...]
+    lines: Sequence[tuple[int, Sequence[str]]]
+
+    def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Line and values by column."""
+        for line, values in self.lines:
+            yield line, dict(zip(self.columns, values, strict=True))
+
+    def column(self, name: str) -> list[str]:
+        """One column's values."""
+        at = self.columns.index(name)
+        return [values[at] for _, values in self.lines]
+
+
+def read_cells(path: Path) -> Cells:
+    """Read a table; rows without any value are left out.
+
+    Raises :class:`~hemosight.errors.BadTable` that says why it cannot be read.
+    """
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            table = pl.read_parquet(path)
+            written = [["" if value is None else str(value) for value in row] for row in table.iter_rows()]
+            return _cells(path, [(0, table.columns), *((line, row) for line, row in enumerate(written, 1))])
+        return cells_of(read_bytes(path), path)
+    except UnreadableImage as error:
+        raise _bad(path, error.came) from error
+    except BadTable:
+        raise
+    except (OSError, UnicodeError, csv.Error, pl.exceptions.PolarsError, ValueError) as error:
+        raise _bad(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def cells_of(data: bytes, path: str | Path) -> Cells:
+    """A table that is in memory, CSV or a workbook; ``path`` is what it is called. Raises as :func:`read_cells`."""
+    path = Path(path)
+    try:
+        if path.suffix.lower() in _SHEETS or data[:4] == b"PK\3\4":
+            return _cells(path, _sheet(data))
+        return _cells(path, _csv(data))
+    except (UnicodeError, csv.Error, ValueError) as error:
+        raise _bad(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def _bad(path: Path, came: str) -> BadTable:
+    return BadTable(
+        expected="a table with a header (CSV in UTF-8 or UTF-16, Excel, Parquet)",
+        came=came,
+        path=path,
+        mend="Save it again as CSV (UTF-8), or as .xlsx.",
+    )
+
+
+def _cells(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Cells:
+    written = [(line, row) for line, row in lines if any(value.strip() for value in row)]
+    if not written:
+        raise _bad(path, "nothing")
+    at = _header(written)
+    columns = [name.strip() for name in written[at][1]]
+    while columns and not columns[-1]:
+        columns.pop()
+    if len(set(columns)) < len(columns):
+        doubled = next(name for name in columns if columns.count(name) > 1)
+        raise _bad(path, f"the column {doubled!r} twice")
+    columns = [_unguarded(name) for name in columns]
+    body: list[tuple[int, Sequence[str]]] = []
+    for line, row in written[at + 1 :]:
+        if any(value.strip() for value in row[len(columns) :]):
+            raise _bad(path, f"{len(row)} values in line {line} under {len(columns)} columns")
+        row = [_unguarded(value) for value in row]
+        body.append((line, [*row[: len(columns)], *[""] * (len(columns) - len(row))]))
+    return Cells(tuple(columns), body)
+
+
+def _header(written: Sequence[tuple[int, Sequence[str]]]) -> int:
+    """Which row names the columns: the first with several values, below a title or comments; else the first."""
+    wide = (at for at, (_, row) in enumerate(written[:_ABOVE]) if len([value for value in row if value.strip()]) > 1)
+    return next(wide, 0)
+
+
+def _unguarded(value: str) -> str:
+    """A value without the apostrophe that keeps a spreadsheet from computing it."""
+    return value[1:] if re.match(r"'+[=+\-@\t\r]", value) else value
+
+
+def _sheet(data: bytes) -> list[tuple[int, list[str]]]:
+    """The first sheet of a workbook."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        rows = CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except CalamineError as error:
+        raise ValueError(f"a damaged workbook ({error})") from error
+    return [(line, [_text(value) for value in row]) for line, row in enumerate(rows, 1)]
+
+
+def _text(value: object) -> str:
+    # A sheet has no whole numbers: patient 7 is 7.0 in it.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _csv(data: bytes) -> list[tuple[int, list[str]]]:
+    text = _decoded(data).rstrip("\x1a")  # DOS's end of a file
+    first, _, rest = text.partition("\n")
+    separator, skipped = None, 0
+    if (hint := first.strip().strip('"')).lower().startswith("sep="):  # Excel's own word for it
+        separator, text, skipped = hint[4:5] or "\t", rest, 1
+    if separator is None:
+        # Of a title above the header, no separator may be known.
+        header = "".join([line for line in text.splitlines() if line.strip()][: _ABOVE // 2])
+        separator = max(_SEPARATORS, key=lambda one: (header.count(one), -_SEPARATORS.index(one)))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    begun = 1
+    for row in reader:
+        lines.append((begun + skipped, row))
+        begun = reader.line_num + 1
+    return lines
+
+
+def _decoded(data: bytes) -> str:
+    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return data.decode("utf-32")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    if data[1:2] == b"\0" or data[:1] == b"\0":
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"bytes that are no UTF-8, in line {line} (an older code page such as Latin-1?)") from error

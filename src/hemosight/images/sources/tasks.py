@@ -1,0 +1,120 @@
+"""Labels as other programs export them: FiftyOne's image classification dataset, Label Studio's tasks, COCO.
+
+What a model predicted in them is no label and is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from hemosight.errors import BadTable, UnreadableImage
+from hemosight.images.decode import read_bytes
+from hemosight.images.formats import SUFFIXES
+from hemosight.images.sources.cells import Cells
+
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the name of a file that was uploaded to it."""
+
+
+def read_tasks(path: Path) -> Cells:
+    """A label export as rows of path, label and sha256 (empty where it says none).
+
+    Raises :class:`~hemosight.errors.BadTable` for JSON of any other kind.
+    """
+    try:
+        found = json.loads(read_bytes(path).decode("utf-8-sig"))
+        rows = list(_rows(found, path.parent))
+    except (UnreadableImage, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise BadTable(
+            expected="labels of FiftyOne (labels.json), Label Studio (JSON or JSON-MIN) or COCO",
+            came=f"other JSON ({type(error).__name__}: {error})",
+            path=path,
+            mend="Export the labels in one of these forms, or as CSV path,label.",
+        ) from error
+    return Cells(("path", "label", "sha256"), [(line, row) for line, row in enumerate(rows, 1)])
+
+
+def _rows(found: Any, folder: Path) -> Iterator[tuple[str, str, str]]:
+    if isinstance(found, list):
+        for task in found:
+            yield _task(task, folder)
+    elif "categories" in found and "images" in found:
+        yield from _coco(found)
+    else:
+        yield from _fiftyone(found, folder)
+
+
+def _fiftyone(found: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str, str]]:
+    classes: Sequence[str] = found.get("classes") or ()
+    data = folder / "data"
+    files = (
+        {file.stem: file for file in sorted(data.iterdir()) if file.suffix.lower() in SUFFIXES} if data.is_dir() else {}
+    )
+    for name, target in found["labels"].items():
+        if isinstance(target, Mapping):
+            target = target["label"]
+        label = "" if target is None else str(classes[target]) if isinstance(target, int) else str(target)
+        file = files.get(name) or files.get(Path(name).stem)
+        yield (f"data/{file.name}" if file is not None else f"data/{name}", label, "")
+
+
+def _task(task: Mapping[str, Any], folder: Path) -> tuple[str, str, str]:
+    """A task of Label Studio, in full or in its short form."""
+    data = task.get("data", task)
+    place = data["image"]
+    if "data" in task:
+        said = [one for one in task.get("annotations", []) if not one.get("was_cancelled")]
+        if not isinstance(task.get("annotations", []), Sequence):
+            raise TypeError("annotations that are no list")
+        choices = [_choices(one["result"]) for one in said if one.get("result")]
+        # Of several people's labels the last stands; disagreements are not settled here.
+        label = choices[-1] if choices and len(set(choices)) == 1 else "?" if choices else ""
+    else:
+        label = task.get("label", task.get("choice", ""))
+        label = label if isinstance(label, str) else ""
+    return _local(str(place), folder), label, str(data.get("sha256", ""))
+
+
+def _choices(result: Sequence[Mapping[str, Any]]) -> str:
+    for one in result:
+        if one.get("type") == "choices":
+            return str(one["value"]["choices"][0])
+    return ""
+
+
+def _local(place: str, folder: Path) -> str:
+    """Where a task's picture lies beside the export: of a local-files address, of an upload, or as it is."""
+    parts = urlsplit(place)
+    if parts.path.endswith("/local-files/"):
+        place = parse_qs(parts.query)["d"][0]
+    elif parts.scheme or parts.path.startswith("/data/upload/"):
+        place = unquote(parts.path)
+    if not (folder / place).exists():
+        name = Path(place).name
+        for candidate in (
+            place.lstrip("/"),
+            f"images/{name}",
+            name,
+            f"images/{_UPLOADED.sub('', name)}",
+            _UPLOADED.sub("", name),
+        ):
+            if (folder / candidate).exists():
+                return candidate
+    return place
+
+
+def _coco(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    names = {one["id"]: str(one["name"]) for one in found["categories"]}
+    labels: dict[Any, str] = {}
+    for one in found["annotations"]:
+        # Of a review, an annotation may be the model's own: only what a person said is a label.
+        said = one["attributes"].get("label") if "label" in one.get("attributes", {}) else names[one["category_id"]]
+        if said is not None:
+            labels[one["image_id"]] = str(said) if one["image_id"] not in labels else "?"
+    for image in found["images"]:
+        yield str(image["file_name"]), labels.get(image["id"], ""), ""

@@ -1,0 +1,99 @@
+"""Labels as people write them: one class for names that differ by case or width, no class for what means nothing.
+
+What a name means is never guessed: synonyms are named and kept apart, for their owner to join.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+from hemosight.blood.vocabulary import TITLES
+from hemosight.images.sources.analyzer import meaning
+from hemosight.images.sources.munich import CODES
+from hemosight.images.sources.source import Record
+
+Say = Callable[[str], None]
+"""Called with a sentence for whatever was done with the labels."""
+
+_NOTHING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "none", "null", "nil", "_unread", "_unlabelled"))
+_NOTHING_SAID = re.compile(r"n\.\s?a\.|[-\u2013\u2014._ ]+|(?:un|not )label+ed")
+_UNSURE = re.compile(r"\?+|_unsure|unsure")
+
+
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad]")
+"""Signs without width that come along when text is copied."""
+
+
+def without_label(value: str | None) -> bool:
+    """Whether a value stands for no label: empty, NA, NaN, None, null, a dash."""
+    if value is None:
+        return True
+    said = value.strip().lower()
+    return said in _NOTHING or _NOTHING_SAID.fullmatch(said) is not None
+
+
+def settle(rows: Sequence[Record], say: Say | None = None) -> None:
+    """Bring the labels (and finer types) of rows to one spelling each, in place.
+
+    Blanks around a name go; names that differ by case, width or blanks are one class, in HemoSight's spelling where it
+    has one, else in the commonest; empty values, NA, NaN and None are no label, and ``?`` is unsure, which is none
+    either. ``say`` is called with what was joined and what may mean the same.
+    """
+    tell = say or (lambda _: None)
+    unsure = 0
+    for column in ("label", "subtype"):
+        spelled: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in rows:
+            value = row.get(column)
+            if value is None:
+                continue
+            value = " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", str(value))).split())
+            if _UNSURE.fullmatch(value.lower()):
+                unsure += column == "label"
+                row[column] = None
+            elif without_label(value):
+                row[column] = None
+            else:
+                row[column] = value
+                spelled[_same(value)][value] += 1
+        chosen = {key: _chosen(key, spellings) for key, spellings in spelled.items()}
+        for row in rows:
+            if row.get(column) is not None:
+                row[column] = chosen[_same(row[column])]
+        for key, spellings in spelled.items():
+            if len(spellings) > 1:
+                named = " and ".join(f"{name!r} ({number:,})" for name, number in spellings.items())
+                tell(f"{named} are one class: {chosen[key]}")
+        if column == "label":
+            _propose(list(chosen.values()), tell)
+    if unsure:
+        tell(f"{unsure:,} unsure ('?'), which count as without a label")
+
+
+def _same(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _chosen(key: str, spellings: Counter[str]) -> str:
+    if len(spellings) > 1 and key in TITLES:
+        return key
+    return max(spellings, key=lambda name: spellings[name])
+
+
+def _propose(names: Sequence[str], tell: Say) -> None:
+    """Name the classes that the vocabulary takes for one."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found = meaning(name) or CODES.get(name.upper().strip())
+        if found is not None and found[0] is not None:
+            groups[found[0]].append(name)
+    for meant, members in groups.items():
+        strangers = [name for name in members if re.sub(r"[^a-z]+", "_", name.lower()) != meant]
+        if len(members) > 1:
+            named = " and ".join(repr(name) for name in members)
+            tell(f"{named} are kept apart; if they are one class ({meant}), give them one name")
+        elif strangers:
+            tell(f"{strangers[0]!r} is kept as it is; HemoSight's own name for it would be {meant}")

@@ -1,0 +1,1 @@
+"""The laboratory: studies, charts, the report, packing of bundles, benchmarks."""

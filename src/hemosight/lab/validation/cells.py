@@ -1,0 +1,181 @@
+"""The cells of a validation: what the reference says, what the bundle reads, and of which case each is.
+
+Readings are the bundle's own. At the review desk the model learns from every label, so that its later readings of a
+signed case have seen the answer: they would prove nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from hemosight.blood.differential import APART
+from hemosight.blood.vocabulary import Level, at_level, counted
+from hemosight.engine.engine import Engine
+from hemosight.engine.readings import UNFAMILIAR
+from hemosight.errors import NothingToValidate
+from hemosight.images.catalog import Catalog, Progress
+from hemosight.lab.validation.protocol import Protocol
+from hemosight.space.embeddings import Embeddings, Vectors
+
+FEWEST_CASES = 3
+"""Cases below which a validation says nothing."""
+
+Readers = Mapping[str, Mapping[str, str]]
+"""Further readers: name -> content id of a cell -> type."""
+
+
+@dataclass(frozen=True)
+class ValidationCells:
+    """Cells that a validation is made of, row by row.
+
+    Parameters
+    ----------
+    table
+        ``id``, ``case``, ``source``, ``truth``, ``read``, ``confidence``, ``novelty``, ``unfamiliar``.
+    probabilities
+        Cells x ``classes``.
+    vectors
+        Where each lies; cells x dimensions.
+    catalog
+        Where their pictures are, in the same order.
+    readers
+        Further readers: name -> one type a cell, null where they did not read it.
+    left_out
+        Why cells that were given do not count -> how many.
+    cases_left_out
+        Why cases do not count -> their names.
+    """
+
+    table: pl.DataFrame
+    probabilities: NDArray[np.float64]
+    classes: tuple[str, ...]
+    vectors: Vectors
+    catalog: Catalog
+    readers: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    cases_left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.table.height
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Names of the cases, sorted."""
+        return tuple(sorted(self.table["case"].unique().to_list()))
+
+    def column(self, name: str) -> NDArray[np.str_]:
+        """A column of text, one a cell."""
+        return self.table[name].to_numpy().astype(np.str_)
+
+    @property
+    def hash(self) -> str:
+        """Changes whenever a cell, its case or what anybody says of it does; not with the bundle's readings."""
+        said = self.table.select("id", "case", "source", "truth")
+        said = said.with_columns(
+            *(pl.Series(f"reader.{name}", list(labels), dtype=pl.String) for name, labels in self.readers.items())
+        )
+        return hashlib.sha256(said.sort("id").write_csv().encode()).hexdigest()
+
+
+def gather(
+    catalog: Catalog,
+    engine: Engine,
+    protocol: Protocol,
+    readers: Readers | None = None,
+    progress: Progress | None = None,
+) -> ValidationCells:
+    """The cells of a catalog that fit a protocol, read by an engine; a catalog's patients are the cases.
+
+    Raises :class:`~hemosight.errors.NothingToValidate` with fewer than :data:`FEWEST_CASES` cases.
+    """
+    wanted, left_out, cases_left_out = _chosen(catalog, protocol, set(engine.bundle.support.embeddings.ids))
+    points = engine.network.points_of(wanted, progress)
+    seen = [row for row, point in enumerate(points) if point.vector is not None]
+    if len(seen) < len(points):
+        left_out["not readable"] = left_out.get("not readable", 0) + len(points) - len(seen)
+    cells = wanted.take(seen)
+    if cells.table["patient"].n_unique() < FEWEST_CASES:
+        why = "; ".join(f"{len(names)} {reason}" for reason, names in cases_left_out.items()) or "no case at all"
+        came = f"{cells.table['patient'].n_unique()}; left out: {why}"
+        raise NothingToValidate(least=FEWEST_CASES, came=came)
+    vectors = np.stack([vector for point in points if (vector := point.vector) is not None])
+    rows = engine.read(Embeddings(tuple(cells.ids), vectors, engine.bundle.space))
+    classes = engine.classes()
+    table = pl.DataFrame(
+        {
+            "id": cells.ids,
+            "case": cells.table["patient"],
+            "source": cells.table["source"].fill_null(""),
+            "truth": cells.table["label"],
+            "read": [str(row.label) for row in rows],
+            "confidence": [float(row.probability or 0.0) for row in rows],
+            "novelty": [float(row.novelty or 0.0) for row in rows],
+            "unfamiliar": [row.status == UNFAMILIAR for row in rows],
+        }
+    )
+    probabilities = np.array([[row.probabilities[name] for name in classes] for row in rows])
+    further = {name: tuple(_type_of(said.get(cell)) for cell in cells.ids) for name, said in (readers or {}).items()}
+    return ValidationCells(table, probabilities, classes, vectors, cells, further, left_out, cases_left_out)
+
+
+def _chosen(
+    catalog: Catalog, protocol: Protocol, learnt: set[str]
+) -> tuple[Catalog, dict[str, int], dict[str, tuple[str, ...]]]:
+    """The rows that fit, and why the others do not."""
+    asked = protocol.cells
+    left_out: dict[str, int] = {}
+    cases_left_out: dict[str, tuple[str, ...]] = {}
+
+    def keep(cells: Catalog, fits: pl.Expr, why: str) -> Catalog:
+        kept = cells.where(fits.fill_null(False))
+        if len(kept) < len(cells):
+            left_out[why] = len(cells) - len(kept)
+        return kept
+
+    def keep_cases(cells: Catalog, bad: set[str], why: str) -> Catalog:
+        if bad:
+            cases_left_out[why] = tuple(sorted(bad))
+        return cells.where(~pl.col("patient").is_in(sorted(bad)))
+
+    cells = catalog
+    if asked.sources:
+        cells = keep(cells, pl.col("source").is_in(list(asked.sources)), "of another source than the protocol names")
+    cells = keep(cells, pl.col("patient").is_not_null(), "of no known case")
+    if asked.learnt == "exclude":
+        known = cells.table.filter(pl.col("id").is_in(list(learnt)))["patient"].unique().to_list()
+        cells = keep_cases(cells, set(known), "of which the bundle has learnt cells")
+    names = set(cells.table["patient"].to_list())
+    if asked.cases:
+        cells = keep_cases(cells, names - set(asked.cases), "that the protocol does not name")
+    cells = keep_cases(cells, names & set(asked.without), "that the protocol excludes")
+    cells = keep(
+        cells, pl.col("label").is_not_null(), "without a type (unlabelled, or not counted: smudges, artefacts)"
+    )
+    cells = keep(cells, pl.col("width").is_not_null(), "not readable")
+    cells = keep(cells, pl.col("label").is_in(list(asked.types)), "of a type that the protocol does not ask for")
+    cells = keep(cells, pl.col("label").n_unique().over("id") == 1, "copies of one file with several types")
+    cells = keep(cells, pl.col("path") == pl.col("path").first().over("id"), "copies of a cell that is there already")
+    sizes = dict(cells.table["patient"].value_counts().iter_rows())
+    small = {name for name, size in sizes.items() if size < asked.least}
+    return keep_cases(cells, small, f"with fewer than {asked.least} cells"), left_out, cases_left_out
+
+
+def _type_of(label: str | None) -> str | None:
+    return None if label is None else at_level(label, Level.TYPE) or label
+
+
+def leukocyte(label: str) -> bool:
+    """Whether a type is counted among the leukocytes of a differential."""
+    return counted(label) and at_level(label, Level.TYPE) not in APART
+
+
+def leukocytes(labels: Sequence[str] | NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Which cells are counted among the leukocytes."""
+    names, codes = np.unique(np.asarray(labels, np.str_), return_inverse=True)
+    return np.array([leukocyte(str(name)) for name in names], bool)[codes]

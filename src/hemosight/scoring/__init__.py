@@ -1,0 +1,1 @@
+"""How right a reading is: metrics, agreement, learning curves, the planner. Plain numpy, for laboratory and service."""

@@ -1,0 +1,263 @@
+"""Random views of labelled cells of several laboratories: what another slide, stain, lamp, lens and sensor change.
+
+Stronger than the views of :mod:`hemosight.training.augment`, and of more kinds: beside position, stain, blur and
+noise there are another laboratory's scanner and background (:mod:`hemosight.training.scanners`), stray light, light
+that falls off, loss of resolution, colour fringes, and crops cut close. Lengths are fractions of the view's side.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hemosight.training.augment import blurred, density_jitter
+from hemosight.training.scanners import Scanners
+
+
+@dataclass(frozen=True)
+class ScannerViews:
+    """How far views may differ, and how often; chances are between 0 and 1.
+
+    Parameters
+    ----------
+    background
+        Chance of another cell's surroundings: its picture, its halves exchanged so that its own cell goes to the edge.
+    zoom, wide_zoom, wide_chance
+        Magnification is drawn from ``1 / zoom`` to ``zoom`` evenly in its logarithm, now and then from the wide range:
+        how well a scale is known, and a scale that is wrong.
+    stretch, shift
+        Largest stretch of one axis against the other (logarithm), largest shift either way.
+    scanner
+        Chance of another laboratory's stain and sharpness.
+    statistics
+        Chance of the mean and spread of another picture's density in place of a jitter of stains.
+    stain_gain, stain_bias, contrast, brightness, channel_gain
+        As in :class:`hemosight.training.augment.ViewRecipe`.
+    veil_chance, veil
+        Stray light: how often, and the largest share of it.
+    resolution, blur_chance, blur, sharpen
+        Chance of a loss of resolution (to a third at most), of a Gaussian blur and its largest deviation, chance of
+        sharpening; at most one of the three happens.
+    falloff, fringes, close
+        Chances of light that falls off, of colour fringes, and of a crop cut close, the rest of one colour.
+    noise_chance, noise
+        Sensor noise: how often, and its largest deviation in grey levels.
+    """
+
+    background: float = 0.3
+    zoom: float = 1.28
+    wide_zoom: tuple[float, float] = (0.55, 1.7)
+    wide_chance: float = 0.35
+    stretch: float = 0.08
+    shift: float = 0.1
+    scanner: float = 0.6
+    statistics: float = 0.25
+    stain_gain: float = 0.5
+    stain_bias: float = 0.12
+    contrast: float = 0.35
+    brightness: float = 0.3
+    channel_gain: float = 0.15
+    veil_chance: float = 0.4
+    veil: float = 0.55
+    resolution: float = 0.3
+    blur_chance: float = 0.4
+    blur: float = 0.02
+    sharpen: float = 0.1
+    falloff: float = 0.3
+    fringes: float = 0.15
+    close: float = 0.1
+    noise_chance: float = 0.4
+    noise: float = 10.0
+
+
+class Dice:
+    """Random numbers from one generator on the CPU."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """Evenly from ``low`` to ``high``."""
+        return low + (high - low) * torch.rand(*shape, generator=self.generator)
+
+    def whole(self, below: int, count: int) -> Tensor:
+        """Whole numbers from 0 to ``below`` - 1."""
+        return torch.randint(below, (count,), generator=self.generator)
+
+    def chosen(self, chance: float, count: int) -> Tensor:
+        """Rows to which something happens."""
+        return (torch.rand(count, generator=self.generator) < chance).nonzero().squeeze(1)
+
+
+@torch.no_grad()
+def scanner_views(
+    images: Tensor,
+    masks: Tensor,
+    laboratories: Tensor,
+    scanners: Scanners | None,
+    recipe: ScannerViews,
+    *,
+    size: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """One view of each image.
+
+    Parameters
+    ----------
+    images
+        ``[n, S, S, 3]``, uint8, larger than the views.
+    masks
+        Of :func:`hemosight.training.scanners.cell_masks`, ``[n, S / 4, S / 4]``, uint8.
+    laboratories
+        Which scanner took each, ``[n]``.
+    scanners
+        None exchanges no scanner.
+    size
+        Side of a view, in the images' pixels.
+
+    Returns
+    -------
+    Tensor
+        ``[n, 3, size, size]``, float32 in 0-255.
+    """
+    dice = Dice(generator)
+    pixels = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    _exchange_background(pixels, masks, recipe, dice)
+    pixels, zoom = _place(pixels, recipe, dice, size)
+    if scanners is not None and len(scanners.names) > 1:
+        rows = dice.chosen(recipe.scanner, len(pixels))
+        count = len(rows)
+        pixels[rows] = scanners.exchange(
+            pixels[rows],
+            laboratories[rows],
+            dice.whole(len(scanners.names), count),
+            zoom[rows],
+            stain=dice.uniform(0.25, 1.2, count),
+            sharpness=dice.uniform(0.0, 1.2, count),
+            full=torch.rand(count, generator=generator) < 0.5,
+        )
+    pixels = _recolour(pixels, recipe, dice)
+    _fringe(pixels, recipe, dice)
+    _focus(pixels, recipe, dice)
+    _shade(pixels, recipe, dice)
+    _cut_close(pixels, recipe, dice)
+    rows = dice.chosen(recipe.noise_chance, len(pixels))
+    grain = torch.randn(len(rows), 3, size, size, generator=generator)
+    pixels[rows] += grain * dice.uniform(0.0, recipe.noise, len(rows), 1, 1, 1)
+    return pixels.clamp_(0.0, 255.0)
+
+
+def _exchange_background(pixels: Tensor, masks: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+    rows = dice.chosen(recipe.background, len(pixels))
+    if not len(rows):
+        return
+    side = pixels.shape[-1]
+    others = torch.roll(pixels[dice.whole(len(pixels), len(rows))], (side // 2, side // 2), (2, 3))
+    cell = functional.interpolate(masks[rows, None].float() / 255, size=side, mode="bilinear", align_corners=False)
+    pixels[rows] = cell * pixels[rows] + (1 - cell) * others
+
+
+def _place(pixels: Tensor, recipe: ScannerViews, dice: Dice, size: int) -> tuple[Tensor, Tensor]:
+    """Turn, mirror, magnify, stretch, shift; the views and their magnification."""
+    count, side = len(pixels), pixels.shape[-1]
+    near = dice.uniform(-math.log(recipe.zoom), math.log(recipe.zoom), count)
+    far = dice.uniform(math.log(recipe.wide_zoom[0]), math.log(recipe.wide_zoom[1]), count)
+    zoom = torch.where(dice.uniform(0, 1, count) < recipe.wide_chance, far, near).exp()
+    angle = dice.uniform(-math.pi, math.pi, count)
+    stretch = dice.uniform(-recipe.stretch, recipe.stretch, count).exp()
+    mirror = torch.where(dice.uniform(0, 1, count, 2) < 0.5, -1.0, 1.0)
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(count, 2, 2)
+    linear = torch.stack([stretch, 1 / stretch], dim=1)[:, :, None] * turn * mirror[:, None] / zoom.view(count, 1, 1)
+    shift = dice.uniform(-recipe.shift, recipe.shift, count, 2) / zoom[:, None]
+    theta = torch.cat([linear, 2 * shift[:, :, None]], dim=2) * (size / side)
+    grid = functional.affine_grid(theta, [count, 3, size, size], align_corners=False)
+    return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False), zoom
+
+
+def _recolour(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> Tensor:
+    """Stains in optical density, by jitter or by another picture's statistics, and stray light."""
+    count = len(pixels)
+    density = pixels.flatten(2).add_(1.0).log_().neg_().add_(math.log(256.0))
+    mean = density.mean(dim=2, keepdim=True)
+    matrix, pivot, offset = density_jitter(
+        dice.uniform(1 - recipe.stain_gain, 1 + recipe.stain_gain, count, 3),
+        dice.uniform(-recipe.stain_bias, recipe.stain_bias, count, 3),
+        dice.uniform(1 - recipe.contrast, 1 + recipe.contrast, count),
+        dice.uniform(-recipe.brightness, recipe.brightness, count, 1)
+        + dice.uniform(-recipe.channel_gain, recipe.channel_gain, count, 3),
+    )
+    constant = pivot @ mean + offset[:, :, None]
+    spread = density.std(dim=2, keepdim=True) + 1e-3
+    other, part = dice.whole(count, count), dice.uniform(0.3, 1.1, count, 1, 1)
+    gain = (spread + part * (spread[other] - spread)).clamp_min(0.02) / spread
+    wanted = mean + part * (mean[other] - mean)
+    light = dice.uniform(-0.15, 0.15, count, 1, 1) + dice.uniform(-0.08, 0.08, count, 3, 1)
+    matched = dice.uniform(0, 1, count, 1, 1) < recipe.statistics
+    matrix = torch.where(matched, torch.diag_embed(gain[:, :, 0]), matrix)
+    constant = torch.where(matched, wanted - gain * mean + light, constant)
+    colours = torch.baddbmm(constant, matrix, density).neg_().add_(math.log(256.0)).exp_().sub_(1.0).clamp_(0.0, 255.0)
+    share = torch.zeros(count, 1, 1)
+    rows = dice.chosen(recipe.veil_chance, count)
+    share[rows] = dice.uniform(0.0, recipe.veil, len(rows), 1, 1)
+    veil = (
+        colours.mean(dim=2, keepdim=True) * dice.uniform(0.6, 1.15, count, 1, 1) * dice.uniform(0.88, 1.12, count, 3, 1)
+    )
+    return torch.lerp(colours, veil.expand_as(colours), share).view_as(pixels)
+
+
+def _fringe(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+    """Red and blue a pixel or two beside green, as lenses of one glass leave them."""
+    for row in dice.chosen(recipe.fringes, len(pixels)).tolist():
+        down, right, up, left = (dice.whole(5, 4) - 2).tolist()
+        pixels[row, 0] = torch.roll(pixels[row, 0], (down, right), (0, 1))
+        pixels[row, 2] = torch.roll(pixels[row, 2], (up, left), (0, 1))
+
+
+def _focus(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+    """Lost resolution, or a blur, or sharpening, or none of them."""
+    size, lot = pixels.shape[-1], dice.uniform(0, 1, len(pixels))
+    blurring = recipe.resolution + recipe.blur_chance
+    for rows in (lot < recipe.resolution).nonzero().squeeze(1).chunk(4):
+        if len(rows):
+            fewer = int(float(dice.uniform(0.33, 0.8, 1)) * size)
+            small = functional.interpolate(
+                pixels[rows], size=fewer, mode="bilinear", antialias=True, align_corners=False
+            )
+            back = "bicubic" if float(dice.uniform(0, 1, 1)) < 0.5 else "bilinear"
+            pixels[rows] = functional.interpolate(small, size=size, mode=back, align_corners=False)
+    rows = ((lot >= recipe.resolution) & (lot < blurring)).nonzero().squeeze(1)
+    if len(rows):
+        pixels[rows] = blurred(pixels[rows], dice.uniform(0.002, recipe.blur, len(rows)) * size)
+    rows = (lot >= max(blurring, 1 - recipe.sharpen)).nonzero().squeeze(1)
+    if len(rows):
+        plain = pixels[rows]
+        soft = blurred(plain, torch.full((len(rows),), 0.011 * size))
+        pixels[rows] = plain + dice.uniform(0.3, 1.5, len(rows), 1, 1, 1) * (plain - soft)
+
+
+def _shade(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+    """Light that falls off from some point, and is not of one colour."""
+    rows, size = dice.chosen(recipe.falloff, len(pixels)), pixels.shape[-1]
+    count = len(rows)
+    down, right = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
+    centre = dice.uniform(-1.2, 1.2, count, 2, 1, 1)
+    far = (down - centre[:, 0]) ** 2 + (right - centre[:, 1]) ** 2
+    slope = (down * centre[:, 0] + right * centre[:, 1])[:, None]
+    light = (1 - dice.uniform(0.0, 0.35, count, 1, 1) * far / 4)[:, None]
+    pixels[rows] *= light * (1 + dice.uniform(-0.1, 0.1, count, 3, 1, 1) * slope)
+
+
+def _cut_close(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+    """All but a rectangle in the middle of one colour: the border's, or any."""
+    size = pixels.shape[-1]
+    for row in dice.chosen(recipe.close, len(pixels)).tolist():
+        top, left = (int(share * size) for share in dice.uniform(0.02, 0.22, 2).tolist())
+        middle = pixels[row, :, top : size - top, left : size - left].clone()
+        border = pixels[row, :, top].median(dim=1).values
+        colour = border if float(dice.uniform(0, 1, 1)) < 0.6 else dice.uniform(0, 255, 3)
+        pixels[row] = colour.view(3, 1, 1)
+        pixels[row, :, top : size - top, left : size - left] = middle
