@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hemosight.service.security import passwords
-from hemosight.service.storage import audit, sign_ins, users
+from hemosight.service.storage import audit, sign_ins, tries, users
 from hemosight.service.storage.database import Database
 
 
 def make_administrator(database: Database, name: str, display: str | None, password: str, least: int) -> bool:
     """Make an account an administrator with this password; whether it is a new one.
 
-    Its browsers are signed out. Raises :class:`~hemosight.service.errors.Unfit` for a password that is too short.
+    Its browsers and tokens end. Raises :class:`~hemosight.service.errors.Refusal` for a password that is too short.
     """
     hashed = passwords.hashed(password, least)
     with database.session() as session:
@@ -21,6 +21,7 @@ def make_administrator(database: Database, name: str, display: str | None, passw
         else:
             user.password_hash, user.is_admin, user.active = hashed, True, True
             user.display = display or user.display
-            sign_ins.end_others(session, user.id)
+            sign_ins.end_all(session, user.id)
+            tries.forget_devices(session, user.id)
         audit.note(session, None, "user.create" if new else "user.change", {"user": user.id, "is_admin": True})
     return new

@@ -4,65 +4,103 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from types import ModuleType
+from typing import Any
 
 from fastapi import FastAPI
 
-from hemosight.bundle import NOTICE
+from hemosight.engine.bundle import NOTICE
 from hemosight.service import faults, page
-from hemosight.service.bundles import Shelf
-from hemosight.service.desk.desks import Desks
+from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk.forecasts import Forecasts
-from hemosight.service.events import Hub
+from hemosight.service.desk.project_states import ProjectStates
+from hemosight.service.events import EventBroker
+from hemosight.service.oidc import OidcClient
 from hemosight.service.operations.logs import RequestLog
 from hemosight.service.operations.metrics import Metrics, RequestMetrics
 from hemosight.service.routes import (
     account,
     audit,
+    cases,
     columns,
     differential,
     events,
     exports,
+    familiarity,
+    fields,
     health,
     images,
     jobs,
+    known,
+    label_import,
     label_sets,
     labels,
     model,
+    oidc,
+    original_names,
+    panels,
     pictures,
+    profiles,
     projects,
     queue,
+    reports,
+    reviews,
+    search,
+    second_look,
     session,
     signatures,
+    signing,
+    system,
+    teaching,
+    types,
     uploads,
     users,
 )
+from hemosight.service.schemas.events import describe
 from hemosight.service.security.headers import Guard
 from hemosight.service.security.limits import BodyLimit
 from hemosight.service.security.permissions import SCHEMES
 from hemosight.service.settings import Settings
 from hemosight.service.state import State
 from hemosight.service.storage.database import Database
+from hemosight.service.sub_path import SubPath
 
 API = "/api/v1"
 ROUTES: tuple[ModuleType, ...] = (
     session,
+    oidc,
     account,
     users,
     projects,
+    original_names,
+    cases,
+    profiles,
     uploads,
+    fields,
     jobs,
     images,
     pictures,
     events,
     audit,
     labels,
+    label_import,
     label_sets,
+    types,
     columns,
     queue,
+    search,
     differential,
     signatures,
+    signing,
+    reports,
+    second_look,
+    reviews,
+    known,
+    teaching,
     exports,
+    familiarity,
+    panels,
     model,
+    system,
 )
 """Modules with a ``router``; a new noun is one import and one line here."""
 _ABOUT = f"""\
@@ -73,29 +111,37 @@ Every fault has the shape `{{"error": {{code, message, expected, came, mend, fie
 """
 
 
-def create_app(settings: Settings, database: Database, *, shelf: Shelf | None = None) -> FastAPI:
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        return describe(super().openapi())
+
+
+def create_app(settings: Settings, database: Database, *, registry: BundleRegistry | None = None) -> FastAPI:
     """The application on a migrated database.
 
     Parameters
     ----------
     settings
-        What it was told.
+        The service's settings.
     database
         Where everything lies; it stays open when the app ends.
-    shelf
+    registry
         The bundle it reads with; the settings' one where None.
     """
-    shelf = shelf or Shelf(settings.bundle, settings.threads)
+    registry = registry or BundleRegistry(settings.bundle, settings.threads, settings.backend)
     state = State(
         settings=settings,
         database=database,
         metrics=Metrics(),
-        shelf=shelf,
-        desks=Desks(database, lambda session, bundle_id: shelf.engine_of(session, bundle_id).bundle),
+        registry=registry,
+        project_states=ProjectStates(
+            database, lambda session, bundle_id: registry.engine_of(session, bundle_id).bundle
+        ),
         forecasts=Forecasts(),
-        hub=Hub(database),
+        broker=EventBroker(database),
+        provider=None if settings.oidc_issuer is None else OidcClient(settings),
     )
-    app = FastAPI(
+    app = _App(
         title="HemoSight",
         version=version("hemosight"),
         description=_ABOUT,
@@ -103,16 +149,19 @@ def create_app(settings: Settings, database: Database, *, shelf: Shelf | None = 
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
     )
     state.install(app.state)
     faults.install(app)
     for module in ROUTES:
         app.include_router(module.router, prefix=API, dependencies=SCHEMES, responses=faults.RESPONSES)
     app.include_router(health.router, dependencies=SCHEMES, responses=faults.RESPONSES)
-    page.install(app)
+    page.install(app, root_path=settings.root_path)
     # The last one added is met first: figures and log see what the fences refuse.
-    app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(BodyLimit, settings=settings, database=database)
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestMetrics, metrics=state.metrics)
     app.add_middleware(RequestLog)
+    if settings.root_path:
+        app.add_middleware(SubPath, root_path=settings.root_path)
     return app

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
-from hemosight.errors import HemoSightError
 from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
+from hemosight.service.storage.live_events import MissedEvent, PingEvent
 
 log = structlog.get_logger()
 
@@ -43,6 +42,11 @@ class Message:
     kind: str
     data: dict[str, Any]
 
+    @classmethod
+    def of(cls, id: int, event: PingEvent | MissedEvent) -> Message:
+        """What is sent without being stored; ``id`` is 0 where there is no place in the stream to resume from."""
+        return cls(id, event.kind, event.model_dump(mode="json"))
+
     def encode(self) -> bytes:
         """The message in the text/event-stream format."""
         number = f"id: {self.id}\n" if self.id else ""
@@ -50,14 +54,14 @@ class Message:
         return f"{number}event: {self.kind}\ndata: {body}\n\n".encode()
 
 
-class _Room:
+class _RecentEvents:
     """The newest events of a project: all that come after ``floor``."""
 
     def __init__(self, floor: int) -> None:
         self.floor = floor
         self.newest = floor
         self.messages: deque[Message] = deque()
-        self.bells: set[_Bell] = set()
+        self.subscribers: set[_Subscriber] = set()
 
     def add(self, messages: list[Message]) -> None:
         for message in messages:
@@ -67,19 +71,19 @@ class _Room:
             self.floor = self.messages.popleft().id
 
 
-class _Bell:
-    """Wakes one subscriber, from any thread."""
+class _Subscriber:
+    """One browser that reads the stream; any thread may wake it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.event = asyncio.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         with suppress(RuntimeError):  # its loop has ended
             self._loop.call_soon_threadsafe(self.event.set)
 
 
-class Hub:
+class EventBroker:
     """Passes the database's notifications on to the browsers of one process.
 
     Parameters
@@ -90,7 +94,7 @@ class Hub:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._rooms: dict[int, _Room] = {}
+        self._recent: dict[int, _RecentEvents] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -115,46 +119,46 @@ class Hub:
         Where events after ``after`` have been forgotten, the first message is of kind ``missed``: the page has to
         load anew what it shows. In silence there is a ``ping`` every ``ping`` seconds.
         """
-        bell = _Bell()
-        seen, missed = await asyncio.to_thread(self._enter, project_id, bell, after)
+        subscriber = _Subscriber()
+        seen, missed = await asyncio.to_thread(self._subscribe, project_id, subscriber, after)
         asked = asyncio.get_running_loop().time()
         try:
-            yield Message(seen, "missed" if missed else "ping", {})
+            yield Message.of(seen, MissedEvent() if missed else PingEvent())
             while not self._closed:
-                bell.event.clear()
+                subscriber.event.clear()
                 for message in await self._since(project_id, seen):
                     seen = message.id
                     yield message
-                    bell.event.set()  # there may be more than were read at once
+                    subscriber.event.set()  # there may be more than were read at once
                 now = asyncio.get_running_loop().time()
                 if now - asked >= ping:
                     asked = now
                     if allowed is not None and not await allowed():
                         return
-                    yield Message(0, "ping", {})
+                    yield Message.of(0, PingEvent())
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(bell.event.wait(), max(0.01, asked + ping - now))
+                    await asyncio.wait_for(subscriber.event.wait(), max(0.01, asked + ping - now))
         finally:
-            self._leave(project_id, bell)
+            self._unsubscribe(project_id, subscriber)
 
     def close(self, *, wait: bool = False) -> None:
         """End every stream and stop listening; ``wait`` until the connection is closed, which takes half a second."""
         self._closed = True
         with self._lock:
-            bells = [bell for room in self._rooms.values() for bell in room.bells]
-        for bell in bells:
-            bell.ring()
+            subscribers = [subscriber for recent in self._recent.values() for subscriber in recent.subscribers]
+        for subscriber in subscribers:
+            subscriber.wake()
         if wait and self._thread is not None:
             self._thread.join()
 
     # --- subscribers ---
 
-    def _enter(self, project_id: int, bell: _Bell, after: int | None) -> tuple[int, bool]:
-        """Take a seat; gives the last event seen, and whether some after it were forgotten."""
+    def _subscribe(self, project_id: int, subscriber: _Subscriber, after: int | None) -> tuple[int, bool]:
+        """Add a subscriber. Returns the id of the last event seen, and whether events after it have been deleted."""
         with self._lock:
             self._listen()
-            room = self._rooms.setdefault(project_id, _Room(-1))
-            room.bells.add(bell)
+            recent = self._recent.setdefault(project_id, _RecentEvents(-1))
+            recent.subscribers.add(subscriber)
         with self._database.session() as session:
             newest = events.newest(session, project_id)
             if after is None:
@@ -162,19 +166,19 @@ class Hub:
             missed = events.forgotten(session, project_id, after)
             return (newest if missed else after), missed
 
-    def _leave(self, project_id: int, bell: _Bell) -> None:
+    def _unsubscribe(self, project_id: int, subscriber: _Subscriber) -> None:
         with self._lock:
-            room = self._rooms.get(project_id)
-            if room is not None:
-                room.bells.discard(bell)
-                if not room.bells:
-                    del self._rooms[project_id]
+            recent = self._recent.get(project_id)
+            if recent is not None:
+                recent.subscribers.discard(subscriber)
+                if not recent.subscribers:
+                    del self._recent[project_id]
 
     async def _since(self, project_id: int, seen: int) -> list[Message]:
         with self._lock:
-            room = self._rooms.get(project_id)
-            if room is not None and 0 <= room.floor <= seen:
-                return [message for message in room.messages if message.id > seen] if room.newest > seen else []
+            recent = self._recent.get(project_id)
+            if recent is not None and 0 <= recent.floor <= seen:
+                return [message for message in recent.messages if message.id > seen] if recent.newest > seen else []
         return await asyncio.to_thread(self._read, project_id, seen)
 
     def _read(self, project_id: int, seen: int) -> list[Message]:
@@ -199,27 +203,27 @@ class Hub:
                     if payload == "":
                         self._begin()
                     else:
-                        self._heard(*(int(number) for number in payload.split()))
-            except (DBAPIError, HemoSightError, OSError) as error:
+                        self._notified(*(int(number) for number in payload.split()))
+            except Exception as error:  # whatever it is: a process that listens no more would tell nobody anything
                 log.warning("events_lost", kind=type(error).__name__)
                 threading.Event().wait(_PAUSE)
 
     def _begin(self) -> None:
         """After connecting: what was notified before is unknown, so every memory begins anew, from the table."""
         with self._lock:
-            projects = list(self._rooms)
-            for room in self._rooms.values():
-                room.floor = -1
-                room.messages.clear()
+            projects = list(self._recent)
+            for recent in self._recent.values():
+                recent.floor = -1
+                recent.messages.clear()
         for project_id in projects:
-            self._ring(project_id)
+            self._wake(project_id)
 
-    def _heard(self, project_id: int, number: int) -> None:
+    def _notified(self, project_id: int, number: int) -> None:
         with self._lock:
-            room = self._rooms.get(project_id)
-            if room is None or 0 <= number <= room.newest:
+            recent = self._recent.get(project_id)
+            if recent is None or 0 <= number <= recent.newest:
                 return
-            newest = room.newest if room.floor >= 0 else None
+            newest = recent.newest if recent.floor >= 0 else None
         with self._database.session() as session:
             if newest is None:
                 newest = events.newest(session, project_id)
@@ -227,16 +231,16 @@ class Hub:
             else:
                 fresh = [Message(row.id, row.kind, row.data) for row in events.since(session, project_id, newest)]
         with self._lock:
-            if self._rooms.get(project_id) is not room:
+            if self._recent.get(project_id) is not recent:
                 return
-            if room.floor < 0:
-                room.floor = room.newest = newest
-            room.add(fresh)
-        self._ring(project_id)
+            if recent.floor < 0:
+                recent.floor = recent.newest = newest
+            recent.add(fresh)
+        self._wake(project_id)
 
-    def _ring(self, project_id: int) -> None:
+    def _wake(self, project_id: int) -> None:
         with self._lock:
-            room = self._rooms.get(project_id)
-            bells = list(room.bells) if room is not None else []
-        for bell in bells:
-            bell.ring()
+            recent = self._recent.get(project_id)
+            subscribers = list(recent.subscribers) if recent is not None else []
+        for subscriber in subscribers:
+            subscriber.wake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,14 +10,28 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from psycopg import InterfaceError as DriverInterfaceError
+from psycopg import OperationalError as DriverOperationalError
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from hemosight.errors import HemoSightError, UnreadableImage
-from hemosight.service.errors import Refusal, TooManyTries
+from hemosight.service.errors import Refusal, ServiceFault
 
 log = structlog.get_logger()
+_RETRY_AFTER = 2
+"""Seconds after which a request is worth sending again; a server that was killed is back after about that long."""
+
+
+ALPHABETS = {
+    r"^[\w.@+-]+$": "letters, digits and . _ @ + - only, without spaces",
+    r"^[a-z0-9][a-z0-9_-]{0,59}$": "small letters, digits, _ and - only, 60 at most, and a letter or digit first",
+    r"^[^\x00-\x1f/\\?]+$": "no slash, backslash, question mark or line break",
+    r"^[0-9a-f]{64}$": "64 hexadecimal digits",
+}
+"""What a text may consist of, in words, by the pattern that checks it: nobody is shown a regular expression."""
 
 
 class FieldFault(BaseModel):
@@ -63,9 +77,11 @@ RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": {"model": FaultAnswer, "des
 
 
 def status_of(fault: HemoSightError) -> int:
-    """HTTP's number for a fault: its own, 415 for what is not a picture, else 400."""
+    """HTTP's number for a fault: its own, 503 for one of the service, 415 for what is not a picture, else 400."""
     if isinstance(fault, Refusal):
         return fault.status
+    if isinstance(fault, ServiceFault):
+        return 503
     return 415 if isinstance(fault, UnreadableImage) else 400
 
 
@@ -80,27 +96,45 @@ def body(
 
 def answer(fault: HemoSightError) -> JSONResponse:
     """A fault as an answer."""
-    expected, came, mend = (part.format(**fault.facts) for part in (fault.expected, fault.came, fault.mend))
     headers = {}
-    if isinstance(fault, TooManyTries):
-        headers["Retry-After"] = str(max(1, round(fault.facts["seconds"])))
+    if isinstance(fault, Refusal) and fault.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(fault.retry_after)))
     status = status_of(fault)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="HemoSight"'
-    return JSONResponse(_printable(body(_code(type(fault).__name__), expected, came, mend)), status, headers)
-
-
-def _code(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return JSONResponse(_printable(body(fault.code, *fault.parts)), status, headers)
 
 
 async def _on_fault(_: Request, error: Any) -> JSONResponse:
+    if isinstance(error, ServiceFault):
+        log.warning("unavailable", code=error.code)
+        return unavailable()
     return answer(error)
+
+
+def unavailable() -> JSONResponse:
+    """The answer while the database is away. Its text, which may name folders and hosts, is for the log alone."""
+    parts = ("a database that answers", "none at the moment", "Send the same again in a few seconds.")
+    return JSONResponse(body("unavailable", *parts), 503, {"Retry-After": str(_RETRY_AFTER)})
+
+
+async def _on_lost(_: Request, error: Exception) -> JSONResponse:
+    """The database went away, is starting, has no room, or let one of two that wait for each other go."""
+    log.warning("unavailable", kind=type(getattr(error, "orig", None) or error).__name__)
+    return unavailable()
+
+
+def _in_words(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a field, as pydantic says it or in plainer words."""
+    if fault["type"] == "string_pattern_mismatch":
+        return ALPHABETS.get(fault["ctx"]["pattern"], "a text of another form")
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 async def _on_invalid(_: Request, error: Any) -> JSONResponse:
     fields = [
-        FieldFault(where=".".join(str(part) for part in fault["loc"]), message=fault["msg"]) for fault in error.errors()
+        FieldFault(where=".".join(str(part) for part in fault["loc"]), message=_in_words(fault))
+        for fault in error.errors()
     ]
     first = fields[0]
     parts = ("a request as the API describes it", f"{first.where}: {first.message}", "Mend the fields that are named.")
@@ -109,7 +143,7 @@ async def _on_invalid(_: Request, error: Any) -> JSONResponse:
 
 async def _on_http(_: Request, error: Any) -> JSONResponse:
     status = HTTPStatus(error.status_code)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(status, _code(status.phrase.replace(" ", "")))
+    code = {404: "not_found", 405: "method_not_allowed"}.get(status, status.phrase.replace(" ", "_").lower())
     parts = ("a route of the API", f"{status.phrase.lower()}", "See /api/openapi.json for every route.")
     if status not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         parts = ("a request as the API describes it", str(error.detail), parts[2])
@@ -153,4 +187,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DataError, _on_value)
     app.add_exception_handler(UnicodeEncodeError, _on_value)
     app.add_exception_handler(IntegrityError, _on_conflict)
+    for lost in (OperationalError, InterfaceError, PoolTimeout, DriverOperationalError, DriverInterfaceError):
+        app.add_exception_handler(lost, _on_lost)
     app.add_exception_handler(Exception, _on_bug)

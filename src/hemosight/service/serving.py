@@ -9,25 +9,29 @@ import webbrowser
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
 
 from hemosight.service.app import create_app
-from hemosight.service.crew import Crew
-from hemosight.service.errors import OpenToAll, PortTaken
+from hemosight.service.errors import ServiceFault
 from hemosight.service.operations import logs
+from hemosight.service.operations.backups import Schedule
 from hemosight.service.security.secrets import kept, new_secret
 from hemosight.service.settings import Settings
+from hemosight.service.stopping import Stopping
 from hemosight.service.storage import sign_ins, users
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import embedded
+from hemosight.service.work.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 log = structlog.get_logger()
+_COMMAND_STOPS = 60.0
+"""Seconds the server may take to stop after a command that nobody waits for to end at once."""
 Say = Callable[[str], None]
 
 
@@ -39,18 +43,24 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
     settings
         What to serve, and to whom.
     say
-        Told the address, and on a first run the link that makes the first administrator.
+        Called with the address, and on a first run the link that makes the first administrator.
     open_page
         Whether to open the page in a browser.
 
-    Raises :class:`~hemosight.service.errors.OpenToAll` where others could reach a service without accounts, and
-    :class:`~hemosight.service.errors.PortTaken`.
+    Raises :class:`~hemosight.service.errors.ServiceFault` where others could reach a service without accounts, and
+    :class:`~hemosight.service.errors.ServiceFault`.
     """
-    logs.configure(settings.log_level, settings.log_format)
-    with _signals(), _listening(settings) as listener, open_database(settings) as database:
+    logs.configure_from(settings)
+    stopping = Stopping(settings.stop_seconds)
+    with (
+        stopping.on_signals(),
+        _listening(settings) as listener,
+        open_database(settings, stopping=stopping) as database,
+    ):
         _require_accounts(settings, database)
         app = create_app(settings, database)
-        with Crew(settings, database.dsn):
+        with WorkerPool(settings, database.dsn, seconds=lambda: 0.7 * stopping.remaining()) as workers:
+            stopping.at_worst(workers.kill)
             address = url(settings, listener)
 
             def ready() -> None:
@@ -60,14 +70,24 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
                 if open_page:
                     webbrowser.open(link or address)
 
-            _Server(_config(app, settings), ready, app.state.hub.close).run(sockets=[listener])
+            schedule = Schedule(database, settings)
+            schedule.start()
+
+            def ending() -> None:
+                schedule.end()
+                workers.terminate()
+                app.state.broker.close()
+
+            _Server(_config(app, settings), ready, stopping.begin, ending).run(sockets=[listener])
 
 
 @contextmanager
-def open_database(settings: Settings, *, migrate: bool = True) -> Generator[Database]:
+def open_database(settings: Settings, *, migrate: bool = True, stopping: Stopping | None = None) -> Generator[Database]:
     """The database of the settings, migrated: another PostgreSQL's where an address is given, else our own."""
     given = settings.database
-    with embedded(settings.data_dir) if given is None else nullcontext(given.get_secret_value()) as dsn:
+    stopping = stopping or Stopping(_COMMAND_STOPS)
+    own = embedded(settings.data_dir, stop_seconds=stopping.remaining, at_worst=stopping.at_worst)
+    with own if given is None else nullcontext(given.get_secret_value()) as dsn:
         database = Database(dsn, settings.pool)
         try:
             if migrate:
@@ -79,7 +99,7 @@ def open_database(settings: Settings, *, migrate: bool = True) -> Generator[Data
 
 def first_link(settings: Settings, database: Database, address: str) -> str | None:
     """A new one-time link that makes the first administrator; None where there is one, or nobody signs in."""
-    if not settings.login:
+    if not settings.login or not settings.local_accounts:
         return None
     with database.session() as session:
         if users.an_administrator(session):
@@ -90,18 +110,23 @@ def first_link(settings: Settings, database: Database, address: str) -> str | No
 
 
 def url(settings: Settings, listener: socket.socket | None = None) -> str:
-    """The address a person on this machine can open."""
+    """The address a person on this machine can open, the sub-path included."""
     port = settings.port if listener is None else listener.getsockname()[1]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 -- compared, not bound
-    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"
+    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}{settings.root_path}"
 
 
 def _require_accounts(settings: Settings, database: Database) -> None:
-    if settings.loopback:
+    if settings.loopback or settings.oidc_issuer is not None:
         return
     with database.session() as session:
         if not users.anybody_with_password(session):
-            raise OpenToAll(host=settings.host)
+            raise ServiceFault(
+                "open_to_all",
+                expected=f"an account with a password before listening on {settings.host}",
+                came="none",
+                mend="Make one: `hemosight service admin NAME`, or start once on 127.0.0.1 and follow its link.",
+            )
 
 
 @contextmanager
@@ -113,7 +138,12 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            raise PortTaken(host=settings.host, port=settings.port, reason=error.strerror or str(error)) from error
+            raise ServiceFault(
+                "port_taken",
+                expected=f"a free port {settings.port} on {settings.host}",
+                came=error.strerror or str(error),
+                mend="Stop what listens there, or choose another with --port (0 takes any).",
+            ) from error
         listener.set_inheritable(True)
         yield listener
 
@@ -124,9 +154,9 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
+        proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
+        timeout_graceful_shutdown=max(1, int(0.4 * settings.stop_seconds)),
         lifespan="on",
     )
 
@@ -134,10 +164,17 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Says when it is ready; ends event streams when it is told to stop, which else would never end."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], end_streams: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        begin_stop: Callable[[], None],
+        ending: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._ready = ready
-        self._end_streams = end_streams
+        self._begin_stop = begin_stop
+        self._ending = ending
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -150,29 +187,11 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop."""
         super().handle_exit(sig, frame)
-        # In the loop, not here: what a signal interrupts may hold the very locks this takes.
+        self._begin_stop()
+        # The rest in the loop, not here: what a signal interrupts may hold the very locks this takes.
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop, signal.Signals(sig).name)
 
     def _stop(self, name: str) -> None:
         log.info("stopping", signal=name)
-        self._end_streams()
-
-
-@contextmanager
-def _signals() -> Generator[None]:
-    """SIGTERM and SIGINT end the program in order wherever it is, once; while it ends, more of them change nothing."""
-
-    def stop(_: int, __: FrameType | None) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(0)
-
-    before: dict[signal.Signals, Any] = {}
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        self._ending()

@@ -6,11 +6,11 @@ lines where it ends in ``.env``). docs/reference/settings.md is written from her
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -20,14 +20,18 @@ from pydantic_settings import (
 )
 
 from hemosight.errors import PathMissing
-from hemosight.service.errors import BadServiceSetting
+from hemosight.service.errors import ServiceFault
+from hemosight.service.sign_in_settings import SignInSettings, is_loopback
 
 PREFIX = "HEMOSIGHT_"
 _MIB = 1 << 20
+_SEGMENT = re.compile(r"(?!\.+$)[A-Za-z0-9._-]+")
+"""What stands between two slashes of a sub-path: it goes into addresses, HTML and a cookie's name as it is."""
+_TAKEN = frozenset({"api", "assets", "healthz", "readyz", "metrics"})
 
 
-class Settings(BaseSettings):
-    """What the service can be told. Nothing here is secret but the database's address."""
+class Settings(SignInSettings):
+    """The settings of the service. Nothing here is secret but the database's address."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
 
@@ -45,6 +49,11 @@ class Settings(BaseSettings):
     # --- who is answered ---
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs accounts.")
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    root_path: str = Field(
+        "",
+        description="Sub-path that a proxy serves HemoSight under, such as `/hemosight`; requests are answered with "
+        "and without it, so the proxy may pass it on or take it off.",
+    )
     login: bool = Field(True, description="Whether people sign in; without, one local person, on loopback only.")
     allowed_hosts: list[str] = Field(
         [],
@@ -55,7 +64,9 @@ class Settings(BaseSettings):
         False, description="Whether browsers come over https (a proxy ends it): cookies are then never sent without."
     )
     trusted_proxies: list[str] = Field(
-        ["127.0.0.1"], description="Addresses whose X-Forwarded-For and X-Forwarded-Proto are believed."
+        [],
+        description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's, until "
+        'they are named. A proxy on this machine is `["127.0.0.1"]`.',
     )
 
     # --- signing in ---
@@ -64,14 +75,40 @@ class Settings(BaseSettings):
     )
     session_days: float = Field(7, gt=0, description="Days after which a person signs in again whatever happened.")
     password_length: int = Field(10, ge=8, le=128, description="Fewest characters of a new password.")
-    login_tries: int = Field(5, ge=1, description="Wrong passwords for one name before it has to wait.")
-    login_tries_address: int = Field(20, ge=1, description="Wrong passwords from one address before it has to wait.")
+    login_tries: int = Field(
+        5, ge=1, description="Wrong passwords for one name, from one address or known browser, before it has to wait."
+    )
+    login_tries_address: int = Field(
+        20,
+        ge=1,
+        description="Wrong passwords from one address, for any names, before it has to wait; browsers on "
+        "which a person signed in before do not count.",
+    )
+    login_tries_name: int = Field(
+        50, ge=1, description="Wrong passwords for one name from anywhere before strange browsers are slowed down."
+    )
     login_wait: float = Field(900, gt=0, description="Longest wait after wrong passwords, in seconds.")
+    login_wait_name: float = Field(
+        10,
+        gt=0,
+        description="Longest wait for a name after wrong passwords that came from elsewhere: no lock, a brake.",
+    )
 
     # --- work ---
     workers: int = Field(1, ge=0, le=64, description="Worker processes that `hemosight serve` starts.")
+    worker_silence_seconds: float = Field(
+        300,
+        gt=0,
+        description="Seconds for which a worker may not move (a batch that does not end, no sign of life at all) "
+        "before it is ended and started again.",
+    )
     threads: int | None = Field(
         None, ge=1, description="Processor threads a worker computes with; all where not given."
+    )
+    backend: Literal["auto", "onnxruntime", "openvino", "openvino-bf16"] | None = Field(
+        None,
+        description="What computes embeddings; `auto`, and where not given, what a worker measures to be the quickest "
+        "on its machine when it first starts, in the background.",
     )
     pool: int = Field(
         10, ge=2, le=200, description="Database connections this process keeps; twice as many under load."
@@ -86,13 +123,56 @@ class Settings(BaseSettings):
     max_zip_files: int = Field(50_000, ge=1, description="Entries of one zip.")
     max_zip_ratio: float = Field(100, ge=1, description="How many times larger than packed an entry of a zip may be.")
 
+    # --- the disk of the embedded PostgreSQL ---
+    disk_warn_bytes: int = Field(
+        2048 * _MIB, ge=0, description="Free bytes on the disk of the data below which administrators are warned."
+    )
+    disk_stop_bytes: int = Field(
+        512 * _MIB, ge=0, description="Free bytes below which uploads are refused, so that labels can still be written."
+    )
+
+    # --- retention ---
+    retention_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after which cases and cells that nobody signed are deleted, counted from the last upload or "
+        "label; never where not given.",
+    )
+
+    # --- backups ---
+    backup_dir: Path | None = Field(None, description="Folder for backups from time to time; none where not given.")
+    backup_hours: float = Field(24, gt=0, description="Hours between two backups.")
+    backup_keep: int = Field(14, ge=1, description="Good backups that are kept; older ones are removed.")
+    backup_check: bool = Field(
+        True, description="Whether each is restored on trial, beside it, which takes as much room again for a while."
+    )
+
     # --- operations ---
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object a line, or text for a person.")
+    log_file: Path | None = Field(
+        None,
+        description="File to log to, instead of stderr; workers log beside it, under its name and their number.",
+    )
+    log_file_bytes: int = Field(16 * _MIB, ge=4096, description="Bytes after which a log file is begun anew.")
+    log_files: int = Field(5, ge=1, le=1000, description="Earlier log files that are kept, as FILE.1, FILE.2 ...")
     open_metrics: bool = Field(
         False, description="Whether /metrics answers anybody; otherwise an administrator or an admin token."
     )
-    stop_seconds: float = Field(10, gt=0, description="How long a stop waits for requests and workers to end.")
+    stop_seconds: float = Field(
+        10, gt=0, description="Seconds after which the program has ended when it is told to stop, whatever is broken."
+    )
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_a_path(cls, given: str) -> str:
+        """With a slash before and none behind, whatever was typed; empty at the root."""
+        segments = [part for part in given.strip().split("/") if part]
+        if not all(_SEGMENT.fullmatch(part) for part in segments):
+            raise ValueError("a path such as /hemosight, of letters, digits, dots, hyphens and underscores")
+        if segments and segments[0] in _TAKEN:
+            raise ValueError(f"a path that does not begin with /{segments[0]}, which HemoSight has a meaning for")
+        return "".join(f"/{part}" for part in segments)
 
     @model_validator(mode="after")
     def _nobody_comes_in_without_a_name(self) -> Settings:
@@ -121,7 +201,7 @@ class Settings(BaseSettings):
 def load(file: Path | None = None, **given: Any) -> Settings:
     """Settings from options that are not None, the environment, a file and the defaults.
 
-    Raises :class:`~hemosight.errors.PathMissing` and :class:`~hemosight.service.errors.BadServiceSetting`.
+    Raises :class:`~hemosight.errors.PathMissing` and :class:`~hemosight.service.errors.ServiceFault`.
     """
     kind = Settings
     if file is not None:
@@ -134,14 +214,23 @@ def load(file: Path | None = None, **given: Any) -> Settings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "the settings together"
         # The value itself may be a password.
-        raise BadServiceSetting(name=name, reason=first["msg"]) from None
+        raise _fault(name, first["msg"]) from None
     except ValueError as error:
-        raise BadServiceSetting(name=str(file or PREFIX + "*"), reason=str(error)) from None
+        raise _fault(str(file or PREFIX + "*"), str(error)) from None
+
+
+def _fault(name: str, reason: str) -> ServiceFault:
+    return ServiceFault(
+        "bad_service_setting",
+        expected="settings as in docs/reference/settings.md",
+        came=f"{name}: {reason}",
+        mend="Mend it among the options, the HEMOSIGHT_* environment variables, or the settings file.",
+    )
 
 
 def defaults() -> Settings:
     """The settings of whoever sets nothing, whatever the environment says."""
-    return Settings.model_construct(**{name: field.default for name, field in Settings.model_fields.items()})  # type: ignore[arg-type]
+    return Settings.model_construct(**{name: field.default for name, field in Settings.model_fields.items()})  # type: ignore[arg-type] -- values of every field
 
 
 def _with_file(file: Path) -> type[Settings]:
@@ -163,13 +252,3 @@ def _with_file(file: Path) -> type[Settings]:
             return init_settings, env_settings, source
 
     return FromFile
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host names this machine and nothing else can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

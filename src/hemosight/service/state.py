@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from hemosight.engine import Engine
-from hemosight.service.bundles import Shelf
-from hemosight.service.desk.desks import Desks
+from hemosight.engine.engine import Engine
+from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk.forecasts import Forecasts
-from hemosight.service.events import Hub
+from hemosight.service.desk.project_states import ProjectStates
+from hemosight.service.events import EventBroker
+from hemosight.service.oidc import OidcClient
 from hemosight.service.operations.metrics import Metrics
 from hemosight.service.settings import Settings
 from hemosight.service.storage.database import Database
@@ -30,16 +31,18 @@ class State:
     settings: Settings
     database: Database
     metrics: Metrics
-    shelf: Shelf
-    desks: Desks
+    registry: BundleRegistry
+    project_states: ProjectStates
     forecasts: Forecasts
-    hub: Hub
+    broker: EventBroker
+    provider: OidcClient | None = None
+    """Whom people sign in by, besides or instead of names and passwords."""
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while cells are drawn: one request at a time takes a core for it."""
 
     def engine_of(self, session: Session, bundle_id: int) -> Engine:
-        """The engine of a project's bundle; see :meth:`hemosight.service.bundles.Shelf.engine_of`."""
-        return self.shelf.engine_of(session, bundle_id)
+        """The engine of a project's bundle; see :meth:`hemosight.service.bundle_registry.BundleRegistry.engine_of`."""
+        return self.registry.engine_of(session, bundle_id)
 
     def install(self, target: AppState) -> None:
         """Put every part on the app, and the whole as ``whole``."""

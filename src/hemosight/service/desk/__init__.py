@@ -1,1 +1,1 @@
-"""A project in memory: its cells' vectors, what people said of them, what the taught reader makes of them."""
+"""A project in memory: its cells' embeddings, the labels people gave, what the taught classifier reads."""

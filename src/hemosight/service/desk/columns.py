@@ -3,7 +3,7 @@
 ========  =====================================================================================
 4 bytes   ``HSC1``
 uint32    length of the header, little-endian
-header    JSON: facts, and ``columns``: [{name, dtype, offset}], offsets from the first array
+header    JSON: single values, and ``columns``: [{name, dtype, offset}], offsets from the first array
 padding   to a multiple of eight
 arrays    little-endian, each beginning at a multiple of eight
 ========  =====================================================================================
@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemosight.service.desk.views import View
+from hemosight.service.desk.snapshot import Snapshot
+from hemosight.service.storage import class_facts
+from hemosight.space.novelty import UNUSUAL
 
 MAGIC = b"HSC1"
 MEDIA_TYPE = "application/vnd.hemosight.columns"
@@ -38,7 +40,7 @@ _ALIGN = 8
 
 
 def pack(header: Mapping[str, Any], columns: Mapping[str, NDArray]) -> bytes:
-    """Arrays and facts in one body."""
+    """Arrays and single values in one body."""
     offset, listed, parts = 0, [], []
     for name, array in columns.items():
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
@@ -64,45 +66,52 @@ def unpack(body: bytes) -> tuple[dict[str, Any], dict[str, NDArray]]:
     return header, arrays
 
 
-def tag(view: View) -> str:
+def tag(snapshot: Snapshot) -> str:
     """What the whole columns are known by: equal where they are, in every process."""
-    newest = int(view.version.max(initial=0))
-    classes = zlib.crc32(json.dumps([view.question.title, view.question.classes], sort_keys=True).encode())
-    return f'"{view.question.name}-{view.revision}-{view.taught}-{newest}-{len(view.ids)}-{classes}"'
+    newest = int(snapshot.version.max(initial=0))
+    classes = zlib.crc32(json.dumps([snapshot.spec.title, snapshot.spec.classes], sort_keys=True).encode())
+    # Which cells are asked depends on another label set, whose labels and readings are not in the rest.
+    asked = "" if snapshot.spec.asked_of is None else f"-{zlib.crc32(snapshot.asked.tobytes())}"
+    facts = (snapshot.event, snapshot.taught_until, newest, len(snapshot.ids), classes)
+    return f'"{snapshot.spec.name}-{"-".join(map(str, facts))}{asked}"'
 
 
-def columns(view: View, cases: Sequence[Mapping[str, Any]] = (), since: int | None = None) -> bytes:
-    """A project's columns; only the rows that changed where ``since`` is an earlier answer's ``revision``.
+def columns(snapshot: Snapshot, cases: Sequence[Mapping[str, Any]] = (), since: int | None = None) -> bytes:
+    """A project's columns; only the rows that changed where ``since`` is an earlier answer's ``event``.
 
     Where the changes are not known any more, ``full`` in the header is true and all rows are there. A delta may hold
     rows that did not change; it leaves out cells of which only the probability moved, by less than
-    :data:`~hemosight.service.desk.opinions.TOLERANCE`.
+    :data:`~hemosight.service.desk.label_set_state.TOLERANCE`.
     """
     known = -1 if since is None else since
-    full = known < view.floor
-    rows = np.arange(len(view.ids)) if full else np.flatnonzero(view.stamp >= known)
+    full = known < snapshot.floor
+    rows = np.arange(len(snapshot.ids)) if full else np.flatnonzero(snapshot.stamp >= known)
     header = {
-        "revision": view.revision,
-        "taught": view.taught,
+        "event": snapshot.event,
+        "taught_until": snapshot.taught_until,
         "count": len(rows),
-        "total": len(view.ids),
+        "total": len(snapshot.ids),
         "full": full,
-        "label_set": view.question.name,
-        "classes": list(view.question.classes),
+        "label_set": snapshot.spec.name,
+        "classes": class_facts.shown(snapshot.spec.classes, snapshot.spec.name),
+        "title": snapshot.spec.title,
+        "asked_of": snapshot.spec.asked_of,
         "cases": list(cases),
+        "novelty_limit": UNUSUAL,
     }
     arrays = {
-        "id": view.ids[rows].astype(np.float64),
-        "version": view.version[rows].astype(np.float64),
-        "probability": view.probability[rows],
-        "margin": view.margin[rows],
-        "novelty": view.novelty[rows],
-        "x": view.x[rows],
-        "y": view.y[rows],
-        "case": view.case[rows].astype(np.int32),
-        "labelled_by": view.by[rows].astype(np.int32),
-        "predicted": (view.predicted[rows] % 256).astype(np.uint8),  # -1 is 255
-        "label": (view.label[rows] % 256).astype(np.uint8),  # and -2 is 254
-        "status": view.status[rows],
+        "id": snapshot.ids[rows].astype(np.float64),
+        "version": snapshot.version[rows].astype(np.float64),
+        "probability": snapshot.probability[rows],
+        "margin": snapshot.margin[rows],
+        "novelty": snapshot.novelty[rows],
+        "x": snapshot.x[rows],
+        "y": snapshot.y[rows],
+        "case": snapshot.case[rows].astype(np.int32),
+        "labelled_by": snapshot.by[rows].astype(np.int32),
+        "predicted": (snapshot.predicted[rows] % 256).astype(np.uint8),  # -1 is 255
+        "label": (snapshot.label[rows] % 256).astype(np.uint8),  # and -2 is 254
+        "status": snapshot.status[rows],
+        "asked": snapshot.asked[rows].astype(np.uint8),
     }
     return pack(header, arrays)

@@ -1,7 +1,7 @@
 """How many more labels a project needs: worked out beside the requests, from its own labels alone.
 
 What is forecast is a reader taught by nothing but the labels that stand in the project
-(:mod:`hemosight.study.planner`), each cell read by fits that never saw its label. The project's reader knows the
+(:mod:`hemosight.scoring.planner`), each cell read by fits that never saw its label. The project's reader knows the
 bundle's cells besides and reads better while labels are few: where the bundle has the label set, this is what the
 labels are worth by themselves, and mostly more than are needed. Cells of the queue were chosen for being hard, which
 makes the forecast more careful still.
@@ -10,6 +10,7 @@ makes the forecast more careful still.
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +18,14 @@ import structlog
 from numpy.typing import NDArray
 
 from hemosight.errors import HemoSightError
+from hemosight.scoring import planner
 from hemosight.service.desk.one_thread import one_thread
-from hemosight.service.desk.views import View
-from hemosight.study import planner
+from hemosight.service.desk.snapshot import Snapshot
 
 log = structlog.get_logger()
 
 LEAST = 20
-"""Labels a forecast needs, in at least two classes of at least :data:`hemosight.study.planner.LEAST`."""
+"""Labels a forecast needs, in at least two classes of at least :data:`hemosight.scoring.planner.LEAST`."""
 MOST = 500
 """Labels it is made from; of more, a random sample that keeps the classes' shares. It bounds the time."""
 EVERY = 10
@@ -39,7 +40,7 @@ class Forecast:
     Parameters
     ----------
     target
-        The macro-F1 to go for next: one of :data:`hemosight.study.planner.RUNGS`.
+        The macro-F1 to go for next: one of :data:`hemosight.scoring.planner.RUNGS`.
     score
         The macro-F1 that the labels reach now.
     labels
@@ -61,8 +62,8 @@ class Forecast:
 
 @dataclass
 class _Known:
-    fact: int = 0
-    """The newest fact that went into :attr:`forecast`; 0 before the first."""
+    version: int = 0
+    """The newest label that went into :attr:`forecast`; 0 before the first."""
     forecast: Forecast | None = None
     at_work: bool = False
 
@@ -79,60 +80,68 @@ class Forecasts:
         self._turn = threading.Lock()
         self._known: dict[tuple[int, int], _Known] = {}
 
-    def get(self, project: int, view: View) -> Forecast | None:
+    def get(self, project: int, snapshot: Snapshot, in_bulk: Collection[int] = ()) -> Forecast | None:
         """What is known of a label set; None where labels are too few, no higher score is in reach, or it is at work.
 
         Parameters
         ----------
         project
-            The number of the view's project.
-        view
+            The number of the snapshot's project.
+        snapshot
             A label set as it is now.
+        in_bulk
+            Images whose label was given to many at once: left out.
         """
-        rows = labelled(view)
+        rows = labelled(snapshot, in_bulk)
         with self._lock:
-            known = self._known.setdefault((project, view.question.id), _Known())
+            known = self._known.setdefault((project, snapshot.spec.id), _Known())
             if not len(rows):
-                known.fact, known.forecast = 0, None
+                known.version, known.forecast = 0, None
                 return None
-            news = int((view.version > known.fact).sum())
-            if not known.at_work and (not known.fact or news >= max(EVERY, len(rows) // 10)):
+            news = int((snapshot.version > known.version).sum())
+            if not known.at_work and (not known.version or news >= max(EVERY, len(rows) // 10)):
                 known.at_work = True
                 threading.Thread(
-                    target=self._make, args=(known, view, rows), name=f"forecast {project}", daemon=True
+                    target=self._make, args=(known, snapshot, rows), name=f"forecast {project}", daemon=True
                 ).start()
             return known.forecast
 
-    def _make(self, known: _Known, view: View, rows: NDArray[np.int64]) -> None:
+    def busy(self) -> bool:
+        """Whether a forecast is being made."""
+        with self._lock:
+            return any(known.at_work for known in self._known.values())
+
+    def _make(self, known: _Known, snapshot: Snapshot, rows: NDArray[np.int64]) -> None:
         made = None
         try:
             with self._turn:
-                made = forecast(view, rows)
+                made = forecast(snapshot, rows)
         except Exception:
-            log.exception("forecast_failed", label_set=view.question.id)
+            log.exception("forecast_failed", label_set=snapshot.spec.id)
         with self._lock:
             # What failed is tried again when there are new labels, like what succeeded.
-            known.fact, known.forecast, known.at_work = int(view.version.max()), made, False
+            known.version, known.forecast, known.at_work = int(snapshot.version.max()), made, False
 
 
-def labelled(view: View) -> NDArray[np.int64]:
-    """Rows of a view that a forecast is made from: of classes with enough labels; none where they are too few."""
-    rows = np.flatnonzero((view.label >= 0) & view.read)
-    counts = np.bincount(view.label[rows], minlength=len(view.question.names))
-    rows = rows[counts[view.label[rows]] >= planner.LEAST]
+def labelled(snapshot: Snapshot, in_bulk: Collection[int] = ()) -> NDArray[np.int64]:
+    """Rows of a snapshot that a forecast is made from: of classes with enough labels; none where they are too few."""
+    single = ~np.isin(snapshot.ids, list(in_bulk))
+    rows = np.flatnonzero((snapshot.label >= 0) & snapshot.read & single)
+    counts = np.bincount(snapshot.label[rows], minlength=len(snapshot.spec.names))
+    rows = rows[counts[snapshot.label[rows]] >= planner.LEAST]
     return rows if len(rows) >= LEAST and (counts >= planner.LEAST).sum() >= 2 else rows[:0]
 
 
-def forecast(view: View, rows: NDArray[np.int64]) -> Forecast | None:
+def forecast(snapshot: Snapshot, rows: NDArray[np.int64]) -> Forecast | None:
     """The forecast from these rows; None where no higher target is within ten times the labels there are."""
-    chosen = _sample(view.label[rows], MOST)
-    names = np.array(view.question.names)[view.label[rows[chosen]]]
+    chosen = _sample(snapshot.label[rows], MOST)
+    names = np.array(snapshot.spec.names)[snapshot.label[rows[chosen]]]
     try:
         with one_thread():
-            vectors = view.vectors[view.rows[rows[chosen]]]
+            vectors = snapshot.vectors[snapshot.rows[rows[chosen]]]
             made = planner.plan(vectors, names, draws=DRAWS, samples=SAMPLES, of=len(rows))
     except HemoSightError as fault:
-        log.info("no_forecast", label_set=view.question.id, why=type(fault).__name__)
+        log.info("no_forecast", label_set=snapshot.spec.id, why=type(fault).__name__)
         return None
     if not made.reachable:
         return None

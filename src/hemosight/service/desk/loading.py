@@ -1,4 +1,7 @@
-"""What a desk reads from the database. Vectors come in PostgreSQL's binary format: as text they are twice as long."""
+"""What a project in memory reads from the database.
+
+Vectors come in PostgreSQL's binary format: as text they are twice as long.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,19 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from hemosight.service.desk.opinions import Question, Word
+from hemosight.blood.vocabulary import Level
+from hemosight.service.desk.case_profiles import CaseProfiles
+from hemosight.service.desk.label_set_state import CurrentLabel, LabelSetSpec
 from hemosight.service.errors import NothingThere
-from hemosight.service.storage.tables import Image, LabelFact, LabelSet, Project, Standing
+from hemosight.service.storage import profiles
+from hemosight.service.storage.tables import CurrentLabelRow, Image, LabelRecord, LabelSet, Project
 
 _BATCH = 5000
 
 
 @dataclass(frozen=True)
-class ProjectFacts:
-    """A project's settings, as far as a desk needs them."""
+class ProjectSettings:
+    """A project's bundle, whether its labels teach, and how many reference cells a label counts for."""
 
     bundle_id: int
     teaching: bool
@@ -26,43 +32,49 @@ class ProjectFacts:
 
 
 @dataclass(frozen=True)
-class Fact:
-    """A label fact, as far as a desk needs it."""
+class NewLabel:
+    """A label record: its image, its label set, and the label that stands with it."""
 
     image: int
     label_set: int
-    word: Word
+    current: CurrentLabel
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """Readings that came in, column by column."""
+class NewEmbeddings:
+    """Embeddings that came in, column by column; ``positions`` are places (x, y) on the landscape."""
 
     images: list[int]
     vectors: list[bytes | None]
     novelty: list[float | None]
-    places: list[tuple[float | None, float | None]]
+    positions: list[tuple[float | None, float | None]]
 
 
-def project(session: Session, project_id: int) -> ProjectFacts:
+def settings(session: Session, project_id: int) -> ProjectSettings:
     """Settings. Raises :class:`~hemosight.service.errors.NothingThere`."""
     row = session.get(Project, project_id, populate_existing=True)
-    if row is None:
+    if row is None or row.deleted_at is not None:
         raise NothingThere(kind="a project")
-    return ProjectFacts(row.bundle_id, row.teaching, row.teaching_weight)
+    return ProjectSettings(row.bundle_id, row.teaching, row.teaching_weight)
 
 
-def questions(session: Session, project_id: int) -> dict[int, Question]:
+def case_profiles(session: Session, project_id: int) -> CaseProfiles:
+    """Which scanner profile each case is of."""
+    known = tuple(row.id for row in profiles.listed(session, project_id))
+    return CaseProfiles(known or (0,), profiles.of_cases(session, project_id))
+
+
+def label_sets(session: Session, project_id: int) -> dict[int, LabelSetSpec]:
     """The label sets that are not archived, by number, in the order in which they were made."""
     query = select(LabelSet).where(LabelSet.project_id == project_id, LabelSet.archived_at.is_(None))
     return {
-        row.id: Question(row.id, row.name, row.title, row.kind, tuple(row.classes))
+        row.id: LabelSetSpec(row.id, row.name, row.title, row.kind, tuple(row.classes), Level(row.level), row.asked_of)
         for row in session.scalars(query.order_by(LabelSet.id))
     }
 
 
 def images(session: Session, project_id: int, after: int = 0) -> list[tuple[int, int | None]]:
-    """Numbers and cases of the images behind a number, in order."""
+    """Numbers and cases of the images after a number, in order."""
     query = select(Image.id, Image.case_id).where(Image.project_id == project_id, Image.id > after)
     return [(number, case) for number, case in session.execute(query.order_by(Image.id))]
 
@@ -72,46 +84,55 @@ def count(session: Session, project_id: int) -> int:
     return session.scalar(select(func.count()).select_from(Image).where(Image.project_id == project_id)) or 0
 
 
-def standing(session: Session, project_id: int) -> dict[int, dict[int, Word]]:
-    """What stands now: label set -> image -> word."""
+def current_labels(session: Session, project_id: int) -> dict[int, dict[int, CurrentLabel]]:
+    """The labels that stand now: label set -> image -> label."""
     query = (
-        select(Standing.label_set_id, Standing.image_id, Standing.label, Standing.fact_id, LabelFact.user_id)
-        .join(LabelFact, LabelFact.id == Standing.fact_id)
-        .where(LabelFact.project_id == project_id)
-        .order_by(Standing.fact_id)
+        select(
+            CurrentLabelRow.label_set_id,
+            CurrentLabelRow.image_id,
+            CurrentLabelRow.label,
+            CurrentLabelRow.label_id,
+            LabelRecord.user_id,
+        )
+        .join(LabelRecord, LabelRecord.id == CurrentLabelRow.label_id)
+        .where(LabelRecord.project_id == project_id)
+        .order_by(CurrentLabelRow.label_id)
     )
-    found: dict[int, dict[int, Word]] = {}
-    for label_set, image, label, fact, user in session.execute(query):
-        found.setdefault(label_set, {})[image] = Word(label, fact, user)
+    found: dict[int, dict[int, CurrentLabel]] = {}
+    for label_set, image, label, version, user in session.execute(query):
+        found.setdefault(label_set, {})[image] = CurrentLabel(label, version, user)
     return found
 
 
-def last_fact(session: Session, project_id: int) -> int:
-    """The newest label fact; 0 where there is none."""
-    return session.scalar(select(func.max(LabelFact.id)).where(LabelFact.project_id == project_id)) or 0
+def last_label(session: Session, project_id: int) -> int:
+    """The newest label record; 0 where there is none."""
+    return session.scalar(select(func.max(LabelRecord.id)).where(LabelRecord.project_id == project_id)) or 0
 
 
-def facts(session: Session, project_id: int, after: int) -> list[Fact]:
-    """Label facts behind a number, in order."""
-    columns = (LabelFact.id, LabelFact.image_id, LabelFact.label_set_id, LabelFact.label, LabelFact.user_id)
-    query = select(*columns).where(LabelFact.project_id == project_id, LabelFact.id > after).order_by(LabelFact.id)
+def labels(session: Session, project_id: int, after: int) -> list[NewLabel]:
+    """Label records after a number, in order."""
+    columns = (LabelRecord.id, LabelRecord.image_id, LabelRecord.label_set_id, LabelRecord.label, LabelRecord.user_id)
+    query = (
+        select(*columns).where(LabelRecord.project_id == project_id, LabelRecord.id > after).order_by(LabelRecord.id)
+    )
     return [
-        Fact(row.image_id, row.label_set_id, Word(row.label, row.id, row.user_id)) for row in session.execute(query)
+        NewLabel(row.image_id, row.label_set_id, CurrentLabel(row.label, row.id, row.user_id))
+        for row in session.execute(query.order_by(LabelRecord.id))
     ]
 
 
-def readings(session: Session, bundle_id: int, waiting: Sequence[int]) -> list[Arrived]:
-    """Readings of those of these images that have one, in batches."""
+def embeddings(session: Session, bundle_id: int, waiting: Sequence[int]) -> list[NewEmbeddings]:
+    """Embeddings of those of these images that have one, in batches."""
     driver: Any = session.connection().connection.driver_connection
     found = []
     for start in range(0, len(waiting), _BATCH):
         with driver.cursor(binary=True) as cursor:
             cursor.execute(
-                "SELECT image_id, vector, novelty, x, y FROM readings WHERE bundle_id = %s AND image_id = ANY(%s)",
+                "SELECT image_id, vector, novelty, x, y FROM embeddings WHERE bundle_id = %s AND image_id = ANY(%s)",
                 (bundle_id, list(waiting[start : start + _BATCH])),
             )
             rows = cursor.fetchall()
         if rows:
             ids, vectors, novelty, x, y = (list(column) for column in zip(*rows, strict=True))
-            found.append(Arrived(ids, vectors, novelty, list(zip(x, y, strict=True))))
+            found.append(NewEmbeddings(ids, vectors, novelty, list(zip(x, y, strict=True))))
     return found

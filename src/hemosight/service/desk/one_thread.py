@@ -19,7 +19,7 @@ class _Inside:
 
 
 @cache
-def _blas() -> ThreadpoolController:
+def blas() -> ThreadpoolController:
     """The libraries of linear algebra that are loaded; looking for them takes as long as a small refit."""
     return ThreadpoolController()
 
@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
     """
     with _Inside.lock:
         if not _Inside.count:
-            _Inside.limit.enter_context(_blas().limit(limits=1, user_api="blas"))
+            _Inside.limit.enter_context(blas().limit(limits=1, user_api="blas"))
         _Inside.count += 1
     try:
         yield

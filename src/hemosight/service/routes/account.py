@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import NotAllowed, NothingThere, WrongPassword
+from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.schemas.people import (
     AccountChange,
     Browsers,
@@ -21,11 +21,11 @@ from hemosight.service.schemas.people import (
     TokenShown,
     UserShown,
 )
-from hemosight.service.security import passwords
+from hemosight.service.security import passwords, throttle
 from hemosight.service.security.permissions import Id, InPerson, Seat
 from hemosight.service.security.secrets import kept, new_token
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, projects, sign_ins, users
+from hemosight.service.storage import audit, projects, sign_ins, tries, users
 from hemosight.service.storage.tables import ApiToken
 
 router = APIRouter(prefix="/account", tags=["account"])
@@ -41,15 +41,28 @@ def change_account(seat: InPerson, session: Transaction, given: AccountChange) -
 
 
 @router.post("/password", operation_id="change_password", status_code=204)
-def change_password(seat: InPerson, service: Service, session: Transaction, given: PasswordChange) -> None:
-    """Change one's password; every other browser is signed out."""
-    user = users.get(session, seat.user.id)
-    right, _ = passwords.verify(given.old.get_secret_value(), user.password_hash)
+def change_password(seat: InPerson, service: Service, given: PasswordChange) -> None:
+    """Change one's password; every other browser is signed out, and every token ends.
+
+    Wrong ones are counted as at signing in (429).
+    """
+    users.require_local_accounts(service.settings)
+    attempt = throttle.may_try(service.database, service.settings, seat.user.name, seat.address, own=seat.session)
+    if attempt is None:
+        raise throttle.too_many(1.0)
+    with service.database.session() as session:
+        known = users.get(session, seat.user.id).password_hash
+    right, _ = passwords.verify(given.old.get_secret_value(), known)
+    with service.database.session() as session:
+        tries.end(session, attempt, right=right)
     if not right:
-        raise WrongPassword
-    user.password_hash = passwords.hashed(given.new.get_secret_value(), service.settings.password_length)
-    sign_ins.end_others(session, user.id, seat.session)
-    audit.note(session, seat, "account.password")
+        raise passwords.wrong()
+    hashed = passwords.hashed(given.new.get_secret_value(), service.settings.password_length)
+    with service.database.session() as session:
+        users.get(session, seat.user.id).password_hash = hashed
+        sign_ins.end_all(session, seat.user.id, seat.session)
+        tries.forget_devices(session, seat.user.id)
+        audit.note(session, seat, "account.password")
 
 
 @router.get("/tokens", operation_id="list_tokens")
@@ -129,6 +142,9 @@ def _may_enter(session: Session, seat: Seat, project: int) -> None:
     """A token is never good for a project its maker cannot see."""
     found = projects.listed(session, seat.user.id, everything=seat.user.is_admin, only=project, after=0, limit=1)
     if not found:
-        raise NotAllowed(
-            expected="a project you are a member of", came="another", mend="Leave `project` away for all of yours."
+        raise Refusal(
+            "not_allowed",
+            expected="a project you are a member of",
+            came="another",
+            mend="Leave `project` away for all of yours.",
         )

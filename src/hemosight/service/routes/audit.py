@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import csv
+import datetime
+import io
+import json
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import NotAllowed
-from hemosight.service.schemas.audit import AuditPage, AuditShown, Doer
+from hemosight.service.errors import Refusal
+from hemosight.service.schemas.audit import AuditPage, AuditShown, ChainShown, Doer
 from hemosight.service.schemas.pages import After, Limit, cursor
-from hemosight.service.security.permissions import BIGGEST, Seat, SignedIn
-from hemosight.service.state import Transaction
-from hemosight.service.storage import audit, projects
+from hemosight.service.security.permissions import BIGGEST, Administrator, Seat, SignedIn
+from hemosight.service.state import Service, Transaction
+from hemosight.service.storage import audit, audit_chain, projects
+from hemosight.service.storage.audit import Which
+from hemosight.service.storage.database import Database
 
 router = APIRouter(tags=["audit"])
 Number = Annotated[int | None, Query(ge=1, le=BIGGEST)]
+_COLUMNS = ("id", "at", "user", "user_name", "project", "action", "subject", "address")
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that a spreadsheet would compute."""
+_AT_ONCE = 1000
+
+
+def which(
+    project: Number = None,
+    user: Number = None,
+    action: Annotated[
+        str | None,
+        Query(max_length=100, examples=["member.set"], description="An action, or a noun for all of its actions."),
+    ] = None,
+    since: Annotated[datetime.datetime | None, Query(description="From this moment on.")] = None,
+    until: Annotated[datetime.datetime | None, Query(description="Before this moment.")] = None,
+) -> Which:
+    """The rows that are asked for."""
+    return Which(project, user, action, with_zone(since), with_zone(until))
+
+
+Wanted = Annotated[Which, Depends(which)]
 
 
 @router.get("/audit", operation_id="list_audit")
-def list_audit(
-    seat: SignedIn,
-    session: Transaction,
-    project: Number = None,
-    user: Number = None,
-    action: Annotated[str | None, Query(max_length=100, examples=["member.set"])] = None,
-    after: After = 0,
-    limit: Limit = 100,
-) -> AuditPage:
+def list_audit(seat: SignedIn, session: Transaction, wanted: Wanted, after: After = 0, limit: Limit = 100) -> AuditPage:
     """Who changed what, the newest first. All of it for administrators; one project's for those who administer it."""
-    if "admin" not in seat.scopes or not (_everywhere(seat) or _administers(session, seat, project)):
-        raise NotAllowed(
-            expected="an administrator of the service, or of the project named with ?project=",
-            came="another account or token",
-            mend="Ask an administrator.",
-        )
-    rows = audit.listed(session, project=project, user=user, action=action, before=after or None, limit=limit)
+    _require(session, seat, wanted)
+    rows = audit.listed(session, wanted, before=after or None, limit=limit)
     shown = [
         AuditShown(
             id=row.id,
@@ -49,6 +65,83 @@ def list_audit(
         for row, name in rows
     ]
     return AuditPage(items=shown, next=cursor(rows, limit, lambda row: row[0].id))
+
+
+@router.post(
+    "/audit/export",
+    operation_id="export_audit",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The rows as CSV, newest first."}
+    },
+)
+def export_audit(seat: SignedIn, service: Service, wanted: Wanted) -> StreamingResponse:
+    """The rows that fit, as CSV; that they were taken is a row itself."""
+    with service.database.session() as session:
+        _require(session, seat, wanted)
+        given = {name: value for name, value in vars(wanted).items() if value is not None and name != "project"}
+        subject = {name: str(value) for name, value in given.items()}
+        audit.note(session, seat, "audit.export", subject, wanted.project)
+    headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
+    return StreamingResponse(_csv(service.database, wanted), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/audit/chain", operation_id="verify_audit")
+def verify_audit(seat: Administrator, session: Transaction) -> ChainShown:
+    """Go through the whole trail: whether a row was changed, added or taken away behind the service's back."""
+    found = audit_chain.verify(session)
+    return ChainShown(**vars(found), intact=found.intact)
+
+
+def _csv(database: Database, wanted: Which) -> Iterator[bytes]:
+    yield _lines([_COLUMNS])
+    before: int | None = None
+    while True:
+        with database.session() as session:
+            rows = audit.listed(session, wanted, before=before, limit=_AT_ONCE)
+            lines = [
+                (
+                    row.id,
+                    row.at.isoformat(),
+                    row.user_id or "",
+                    name or "",
+                    row.project_id or "",
+                    row.action,
+                    json.dumps(row.subject, ensure_ascii=False, sort_keys=True),
+                    row.address or "",
+                )
+                for row, name in rows
+            ]
+        if lines:
+            yield _lines(lines)
+            before = int(lines[-1][0])
+        if len(lines) < _AT_ONCE:
+            return
+
+
+def _lines(rows: Sequence[tuple[object, ...]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows([_harmless(value) for value in row] for row in rows)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_COMPUTED) else value
+
+
+def with_zone(moment: datetime.datetime | None) -> datetime.datetime | None:
+    """A moment without a zone is UTC's."""
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+
+
+def _require(session: Session, seat: Seat, wanted: Which) -> None:
+    if "admin" not in seat.scopes or not (_everywhere(seat) or _administers(session, seat, wanted.project)):
+        raise Refusal(
+            "not_allowed",
+            expected="an administrator of the service, or of the project named with ?project=",
+            came="another account or token",
+            mend="Ask an administrator.",
+        )
 
 
 def _everywhere(seat: Seat) -> bool:

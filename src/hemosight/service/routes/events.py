@@ -10,21 +10,22 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from hemosight.errors import HemoSightError
+from hemosight.service.schemas.events import REFERENCE
 from hemosight.service.security.permissions import BIGGEST, Viewer, viewer
 from hemosight.service.state import Service
 
 router = APIRouter(prefix="/projects/{project}", tags=["events"])
 _ABOUT = """\
-An endless `text/event-stream`. Kinds: `images` {added, removed?, upload}, `readings` {read, waiting, images},
-`labels`, `taught`, `comment` {image}, `label_set` {name}, `settings`, `signature` {case}; `ping` at the beginning and
-every 15 seconds of silence; `missed` where events asked for are forgotten (after a day): load anew what is shown."""
+An endless `text/event-stream`. `event:` names the kind, `data:` is one of the shapes below (`kind` included), `id:` is
+what to resume after. `ping` comes at the beginning and every 15 seconds of silence; `missed` where events asked for are
+forgotten (after a day): load anew what is shown."""
 
 
 @router.get(
     "/events",
     operation_id="listen",
     response_class=StreamingResponse,
-    responses={200: {"description": _ABOUT, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"description": _ABOUT, "content": {"text/event-stream": {"schema": REFERENCE}}}},
 )
 async def listen(
     seat: Viewer,
@@ -54,7 +55,7 @@ async def listen(
 
     async def body() -> AsyncIterator[bytes]:
         yield b"retry: 2000\n\n"
-        async for message in service.hub.stream(seat.project, after, allowed=allowed):
+        async for message in service.broker.stream(seat.project, after, allowed=allowed):
             yield message.encode()
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -1,19 +1,29 @@
-"""Exports: a project or a case as a table, a folder of pictures, or COCO-style JSON."""
+"""Exports: a project or a case as a table, a folder of pictures, or COCO-style JSON.
+
+Taking data away is noted in the audit trail, so it is asked for with POST. The file itself is fetched afterwards, as
+often as it takes, by whoever asked: that leaves no further mark, and a browser can stream it to its disk.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import datetime
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
+from sqlalchemy import select
 
-from hemosight.service.exports import export
-from hemosight.service.routes.differential import CaseQuery, SetQuery
-from hemosight.service.security.permissions import Viewer
-from hemosight.service.state import Service
-from hemosight.service.storage import audit, projects
+from hemosight.service.desk import exports
+from hemosight.service.errors import NothingThere
+from hemosight.service.schemas.exports import ExportMade, NewExport
+from hemosight.service.security.permissions import Id, Taker, Viewer
+from hemosight.service.state import Service, Transaction
+from hemosight.service.storage import audit, cases, labels, sign_ins
+from hemosight.service.storage.tables import AuditRow
 
 router = APIRouter(tags=["exports"])
+_GOOD = datetime.timedelta(hours=1)
+"""How long a file may be fetched after it was asked for."""
+_ACTION = "project.export"
 
 _BODIES = {
     kind: {"schema": {"type": "string", "format": "binary"}}
@@ -21,26 +31,48 @@ _BODIES = {
 }
 
 
+@router.post("/projects/{project}/exports", operation_id="make_export", status_code=201)
+def make_export(seat: Taker, session: Transaction, given: NewExport) -> ExportMade:
+    """Note that a project or a case is taken away; fetch the file from `.../exports/{id}` within an hour.
+
+    `labels`, `fiftyone` and `label-studio` hold as labels what people said alone; the others prediction,
+    probabilities, a person's label, who and when, bundle and last label learnt of every cell.
+    """
+    if given.case is not None:
+        cases.require(session, seat.project, given.case)
+    labels.label_set_of(session, seat.project, given.label_set)
+    row = audit.note(session, seat, _ACTION, given.model_dump(), seat.project)
+    session.flush()
+    return ExportMade(id=row.id, until=sign_ins.now() + _GOOD, **given.model_dump())
+
+
 @router.get(
-    "/projects/{project}/export",
-    operation_id="export",
+    "/projects/{project}/exports/{export}",
+    operation_id="fetch_export",
     response_class=StreamingResponse,
     responses={200: {"content": _BODIES, "description": "The file."}},
 )
-def read(
-    seat: Viewer,
-    service: Service,
-    form: Annotated[Literal["csv", "parquet", "json", "folder", "coco"], Query(alias="format")] = "csv",
-    case: CaseQuery = None,
-    label_set: SetQuery = "cell_type",
-) -> StreamingResponse:
-    """Prediction, probabilities, a person's label, who and when, bundle and revision of every cell."""
+def fetch_export(seat: Viewer, service: Service, export: Id) -> StreamingResponse:
+    """The file of an export that one asked for within the last hour, as the project stands now."""
     with service.database.session() as session:
-        if case is not None:
-            projects.case(session, seat.project, case)
-        audit.note(
-            session, seat, "project.export", {"format": form, "case": case, "label_set": label_set}, seat.project
+        query = select(AuditRow.subject).where(
+            AuditRow.id == export,
+            AuditRow.action == _ACTION,
+            AuditRow.project_id == seat.project,
+            AuditRow.user_id == seat.user.id,
+            AuditRow.at > sign_ins.now() - _GOOD,
         )
-    made = export(service.desks.get(seat.project), service.database, form, label_set, case)
+        subject = session.scalar(query)
+    if subject is None:
+        raise NothingThere(kind="an export of yours from the last hour")
+    wanted = NewExport.model_validate(subject)
+    made = exports.export(
+        service.project_states.get(seat.project),
+        service.database,
+        wanted.format,
+        wanted.label_set,
+        wanted.case,
+        mark=wanted.bom,
+    )
     headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
     return StreamingResponse(made.parts, media_type=made.media_type, headers=headers)

@@ -10,7 +10,6 @@ from hemosight.service.operations.logs import trace
 from hemosight.service.security.permissions import administrator, signed_in
 from hemosight.service.state import Service
 from hemosight.service.storage import vitals
-from hemosight.service.storage.database import newest_revision
 
 router = APIRouter(tags=["health"])
 log = structlog.get_logger()
@@ -47,7 +46,7 @@ def readyz(service: Service, response: Response) -> Ready:
     """Whether the database answers, its tables are those of this program, and a worker gave a sign of life."""
     found = {"database": False, "migrated": False, "worker": False}
     try:
-        found["migrated"] = service.database.revision() == newest_revision()
+        found["migrated"] = service.database.is_migrated()
         found["database"] = True
         with service.database.session() as session:
             found["worker"] = found["migrated"] and vitals.workers(session) > 0

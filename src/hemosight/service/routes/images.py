@@ -6,16 +6,22 @@ from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
 
-from hemosight.service import listing
-from hemosight.service.desk.opinions import UNDECIDED
-from hemosight.service.desk.views import View
+from hemosight.blood.palette import UNSURE
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.service.desk import listing
+from hemosight.service.desk.foreign import ProjectFamiliarity
+from hemosight.service.desk.label_set_state import UNDECIDED
+from hemosight.service.desk.listing import Sort, Wanted
+from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.errors import NothingThere
-from hemosight.service.listing import Sort, Wanted
 from hemosight.service.routes.differential import CaseQuery
-from hemosight.service.routes.labels import shown as fact_shown
+from hemosight.service.routes.labels import shown as record_shown
+from hemosight.service.routes.pictures import window
 from hemosight.service.schemas.images import (
     WAITING,
+    CellInField,
     CommentShown,
     ImageListed,
     Images,
@@ -29,9 +35,9 @@ from hemosight.service.schemas.labels import SetName
 from hemosight.service.schemas.pages import Limit
 from hemosight.service.security.permissions import Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, events, images, labels, projects
-from hemosight.service.storage.tables import Comment
-from hemosight.sheet.palette import UNSURE
+from hemosight.service.storage import audit, cases, events, fields, images, labels
+from hemosight.service.storage.live_events import CommentEvent
+from hemosight.service.storage.tables import Comment, FieldCell
 from hemosight.space.neighbours import nearest
 
 router = APIRouter(prefix="/projects/{project}/images", tags=["images"])
@@ -60,48 +66,57 @@ def list_images(
     after: Annotated[str | None, Query(max_length=60, description="`next` of the page before.")] = None,
 ) -> Images:
     """Images that fit every filter given, with the model's word and people's, in pages."""
-    # Before the first query: the desk needs a connection of its own, and who waits for one should hold none.
-    view = service.desks.get(seat.project).view(label_set)
+    # Before the first query: the project needs a connection of its own, and who waits for one should hold none.
+    state = service.project_states.get(seat.project)
+    snapshot = state.snapshot(label_set)
+    known = state.familiarity()
     if case is not None:
-        projects.case(session, seat.project, case)
+        cases.require(session, seat.project, case)
     among = images.named(session, seat.project, text) if text else None
     wanted = Wanted(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, case, among)
-    rows, following = listing.page(view, listing.rows(view, wanted), sort, after, limit)
-    facts = images.shown(session, seat.project, view.ids[rows].tolist())
+    rows, following = listing.page(snapshot, listing.rows(snapshot, wanted), sort, after, limit)
+    facts = images.shown(session, seat.project, snapshot.ids[rows].tolist())
     # One that was taken back this very moment is left out.
-    items = [_listed(view, row, facts[number]) for row in rows if (number := int(view.ids[row])) in facts]
+    items = [
+        _listed(snapshot, row, facts[number], known) for row in rows if (number := int(snapshot.ids[row])) in facts
+    ]
     return Images(items=items, next=following)
 
 
 @router.get("/{image}", operation_id="get_image")
 def get_image(seat: Viewer, service: Service, session: Transaction, image: Id) -> ImageShown:
     """All that is known of an image."""
-    desk = service.desks.get(seat.project)
-    answers = desk.answers(image)
-    view = desk.view(next(iter(answers)))
-    row = int(np.searchsorted(view.ids, image))
-    facts = images.facts(session, seat.project, image)
+    state = service.project_states.get(seat.project)
+    answers = state.readings(image)
+    snapshot = state.snapshot(next(iter(answers)))
+    known = state.familiarity()
+    row = int(np.searchsorted(snapshot.ids, image))
+    cell_types = state.snapshot(CELL_TYPE)
+    held_back = image in cell_types.ids[cell_types.held_back]
+    facts = images.record(session, seat.project, image)
     if facts is None:
         raise NothingThere(kind="an image of this project")
+    box = fields.of_image(session, seat.project, image)
     return ImageShown(
-        **_listed(view, row, facts).model_dump(),
+        **_listed(snapshot, row, facts, known).model_dump(),
         width=facts.width,
         height=facts.height,
         sha256=facts.sha256.hex(),
         x=facts.x,
         y=facts.y,
+        in_field=None if box is None else _in_field(session, seat.project, box),
         sets={
             name: SetAnswer(
                 label=answer.label,
                 version=answer.version,
                 predicted=answer.predicted,
-                probabilities=answer.probabilities,
-                revision=answer.revision,
+                probabilities={} if name == CELL_TYPE and held_back else answer.probabilities,
+                taught_until=answer.taught_until,
             )
             for name, answer in answers.items()
         },
         comments=[_comment(row) for row in images.comments(session, image)],
-        history=[fact_shown(fact, name) for fact, name in labels.history(session, image)],
+        history=[record_shown(record, name) for record, name in labels.history(session, image)],
     )
 
 
@@ -115,13 +130,13 @@ def get_neighbours(
     label_set: LabelSet = "cell_type",
 ) -> Neighbours:
     """The nearest cells by the encoder, in the project or among the bundle's labelled cells (which have no picture)."""
-    desk = service.desks.get(seat.project)
-    vector = desk.vector(image)
+    state = service.project_states.get(seat.project)
+    vector = state.vector(image)
     if vector is None:
         return Neighbours(items=[])
-    view = desk.view(label_set)
+    snapshot = state.snapshot(label_set)
     if among == "reference":
-        support = desk.bundle.support
+        support = state.bundle.support
         rows, distances = nearest(vector[None], support.embeddings.vectors, k)
         known = support.labels.get(label_set)
         return Neighbours(
@@ -130,13 +145,15 @@ def get_neighbours(
                 for row, distance in zip(rows[0], distances[0], strict=True)
             ]
         )
-    others = np.flatnonzero(view.read & (view.ids != image))
+    others = np.flatnonzero(snapshot.read & (snapshot.ids != image))
     if not len(others):
         return Neighbours(items=[])
-    rows, distances = nearest(vector[None], view.vectors[view.rows[others]], k)
+    rows, distances = nearest(vector[None], snapshot.vectors[snapshot.rows[others]], k)
     return Neighbours(
         items=[
-            Neighbour(image=int(view.ids[row]), reference=None, label=_said(view, row), distance=float(distance))
+            Neighbour(
+                image=int(snapshot.ids[row]), reference=None, label=_said(snapshot, row), distance=float(distance)
+            )
             for row, distance in zip(others[rows[0]], distances[0], strict=True)
         ]
     )
@@ -150,39 +167,51 @@ def add_comment(seat: Reviewer, session: Transaction, image: Id, given: NewComme
     comment = images.add_comment(session, image, seat.user.id, given.text)
     audit.note(session, seat, "comment.add", {"image": image, "comment": comment.id}, seat.project)
     session.flush()
-    events.tell(session, seat.project, "comment", {"image": image})
+    events.tell(session, seat.project, CommentEvent(image=image))
     return _comment(comment)
+
+
+def _in_field(session: Session, project: int, box: FieldCell) -> CellInField:
+    """Where a cell lies in its field, and the part of the field that is shown around it."""
+    row = fields.get(session, project, box.field_id)
+    where = (box.x, box.y, box.width, box.height)
+    left, top, side = window(where, *fields.sizes(session, [row])[row.id])
+    return CellInField(
+        field=row.id, x=box.x, y=box.y, width=box.width, height=box.height, left=left, top=top, side=side
+    )
 
 
 def _comment(row: Comment) -> CommentShown:
     return CommentShown(id=row.id, user=row.user_id, at=row.at, text=row.text)
 
 
-def _listed(view: View, row: int, facts: images.Shown) -> ImageListed:
-    read = bool(view.predicted[row] >= 0)
-    novelty = float(view.novelty[row])
+def _listed(snapshot: Snapshot, row: int, facts: images.Shown, known: ProjectFamiliarity) -> ImageListed:
+    read = bool(snapshot.predicted[row] >= 0)
+    shown = read and not snapshot.held_back[row]
+    novelty = float(snapshot.novelty[row])
     return ImageListed(
         id=facts.id,
         name=facts.name,
         case=facts.case,
         uploaded_at=facts.uploaded_at,
         status=facts.status or WAITING,
-        label=_label(view, row),
-        label_by=int(view.by[row]) if view.by[row] >= 0 else None,
-        predicted=view.question.names[view.predicted[row]] if read else None,
-        probability=float(view.probability[row]) if read else None,
-        uncertainty=1 - float(view.margin[row]) if read else None,
+        label=_label(snapshot, row),
+        label_by=int(snapshot.by[row]) if snapshot.by[row] >= 0 else None,
+        predicted=snapshot.spec.names[snapshot.predicted[row]] if read else None,
+        probability=float(snapshot.probability[row]) if shown else None,
+        uncertainty=1 - float(snapshot.margin[row]) if shown else None,
+        unfamiliar=facts.id in known.unfamiliar,
         novelty=novelty if np.isfinite(novelty) else None,
-        version=int(view.version[row]),
+        version=int(snapshot.version[row]),
     )
 
 
-def _label(view: View, row: int) -> str | None:
-    label = int(view.label[row])
-    return UNSURE if label == UNDECIDED else view.question.names[label] if label >= 0 else None
+def _label(snapshot: Snapshot, row: int) -> str | None:
+    label = int(snapshot.label[row])
+    return UNSURE if label == UNDECIDED else snapshot.spec.names[label] if label >= 0 else None
 
 
-def _said(view: View, row: int) -> str | None:
-    """A person's word for a cell, else the model's."""
-    known = int(view.label[row]) if view.label[row] >= 0 else int(view.predicted[row])
-    return view.question.names[known] if known >= 0 else None
+def _said(snapshot: Snapshot, row: int) -> str | None:
+    """The label of a cell, else what the model reads."""
+    known = int(snapshot.label[row]) if snapshot.label[row] >= 0 else int(snapshot.predicted[row])
+    return snapshot.spec.names[known] if known >= 0 else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hemosight.service import jobs
 from hemosight.service.schemas.uploads import JobsShown, WorkerShown
 from hemosight.service.security.permissions import Viewer
 from hemosight.service.state import Transaction
 from hemosight.service.storage import projects, workers
+from hemosight.service.work import jobs
 
 router = APIRouter(prefix="/projects/{project}", tags=["uploads"])
 

@@ -1,104 +1,132 @@
-"""Labels: saying what cells are, taking it back, the facts in order."""
+"""Labels: set, undo, list."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter, BackgroundTasks
 from sqlalchemy.orm import Session
 
-from hemosight.service.desk.desk import Desk
+from hemosight.service.desk.project_state import ProjectState
+from hemosight.service.routes.familiarity import refuse_bulk_agreement
 from hemosight.service.schemas.labels import (
-    FactMade,
-    Facts,
-    FactShown,
     LabelAnswer,
     LabelConflict,
+    LabelRecords,
+    LabelRecordShown,
+    NewLabel,
     NewLabels,
     NewUndo,
+    StoredLabel,
 )
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import ProjectSeat, Reviewer, Viewer
 from hemosight.service.state import Service, State, Transaction
 from hemosight.service.storage import labels
-from hemosight.service.storage.labels import Outcome, Request, Said
-from hemosight.service.storage.tables import LabelFact
+from hemosight.service.storage.labels import LabelOutcome, LabelRequest, SubmittedLabel
+from hemosight.service.storage.tables import LabelRecord
 
 router = APIRouter(tags=["labels"])
 
 
-@router.post("/projects/{project}/labels", operation_id="say_labels")
-def say(given: NewLabels, seat: Reviewer, service: Service, later: BackgroundTasks) -> LabelAnswer:
-    """Say what images are. One of which something else stands by now is left alone and comes back as a conflict."""
-    desk = service.desks.get(seat.project)
-    # Before the transaction: what the person saw is what the model said until now.
-    sights, revision = desk.sight(given.label_set, [item.image for item in given.items])
-    items = [
-        Said(item.image, item.label, item.version, sight.predicted, sight.probability)
-        for item, sight in zip(given.items, sights, strict=True)
-    ]
-    request = _request(seat, given.request, desk.bundle_id, revision)
+@router.post("/projects/{project}/labels", operation_id="set_labels")
+def submit(given: NewLabels, seat: Reviewer, service: Service, later: BackgroundTasks) -> LabelAnswer:
+    """Label images. One whose current label is another than `version` is left alone and comes back as a conflict."""
+    state = service.project_states.get(seat.project)
+    if given.kind == "agree":
+        refuse_bulk_agreement(state, [item.image for item in given.items])
+    items, taught_until = submitted(state, given.label_set, given.items)
+    request = request_of(seat, given.request, state.bundle_id, taught_until)
     return _answer(
-        service, desk, later, lambda session: labels.say(session, request, given.label_set, items, given.kind)
+        service, state, later, lambda session: labels.submit(session, request, given.label_set, items, given.kind)
     )
 
 
 @router.post("/projects/{project}/labels/undo", operation_id="undo_labels")
 def undo(given: NewUndo, seat: Reviewer, service: Service, later: BackgroundTasks) -> LabelAnswer:
-    """Restore what stood before each of these facts, where they still stand."""
-    desk = service.desks.get(seat.project)
-    request = _request(seat, given.request, desk.bundle_id, 0)
-    return _answer(service, desk, later, lambda session: labels.undo(session, request, given.facts))
+    """Restore the label before each of these, where they are still the current ones."""
+    state = service.project_states.get(seat.project)
+    request = request_of(seat, given.request, state.bundle_id, 0)
+    return _answer(service, state, later, lambda session: labels.undo(session, request, given.labels))
 
 
-@router.get("/projects/{project}/labels", operation_id="list_label_facts")
-def facts(seat: Viewer, session: Transaction, after: After = 0, limit: Limit = 100) -> Facts:
-    """Everything that was ever said in the project, in order."""
-    rows = labels.facts_after(session, seat.project, after, limit)
-    return Facts(items=[shown(fact, name) for fact, name in rows], next=cursor(rows, limit, lambda row: row[0].id))
-
-
-def shown(fact: LabelFact, label_set: str) -> FactShown:
-    """A fact as the API shows it."""
-    return FactShown(
-        id=fact.id,
-        image=fact.image_id,
-        label_set=label_set,
-        label=fact.label,
-        user=fact.user_id,
-        at=fact.at,
-        kind=fact.kind,  # type: ignore[arg-type] -- the table checks it
-        undoes=fact.undoes,
-        predicted=fact.predicted,
-        probability=fact.probability,
-        revision=fact.revision,
-        bundle=fact.bundle_id,
+@router.get("/projects/{project}/labels", operation_id="list_label_records")
+def records(seat: Viewer, session: Transaction, after: After = 0, limit: Limit = 100) -> LabelRecords:
+    """All label records of the project, in order."""
+    rows = labels.records_after(session, seat.project, after, limit)
+    return LabelRecords(
+        items=[shown(record, name) for record, name in rows], next=cursor(rows, limit, lambda row: row[0].id)
     )
 
 
-def _request(seat: ProjectSeat, number: uuid.UUID, bundle: int, revision: int) -> Request:
-    return Request(seat.project, seat.user.id, seat, number, bundle, revision)
+def shown(record: LabelRecord, label_set: str) -> LabelRecordShown:
+    """A label record as the API shows it."""
+    return LabelRecordShown(
+        id=record.id,
+        image=record.image_id,
+        label_set=label_set,
+        label=record.label,
+        user=record.user_id,
+        at=record.at,
+        kind=record.kind,  # type: ignore[arg-type] -- the table checks it
+        undoes=record.undoes,
+        predicted=record.predicted,
+        probability=record.probability,
+        taught_until=record.taught_until,
+        bundle=record.bundle_id,
+    )
 
 
-def _learn(service: State, desk: Desk, label_set: str, fact: int) -> None:
+def request_of(seat: ProjectSeat, number: uuid.UUID, bundle: int, taught_until: int) -> LabelRequest:
+    """Who labels, under which number, beside which model."""
+    return LabelRequest(seat.project, seat.user.id, seat, number, bundle, taught_until)
+
+
+def submitted(state: ProjectState, label_set: str, items: Sequence[NewLabel]) -> tuple[list[SubmittedLabel], int]:
+    """Labels with what the model said until now, and the newest label record it had learnt.
+
+    To be asked before the transaction: that is what the person saw.
+    """
+    seen, taught_until = state.seen_predictions(label_set, [item.image for item in items])
+    return [
+        SubmittedLabel(item.image, item.label, item.version, one.predicted, one.probability)
+        for item, one in zip(items, seen, strict=True)
+    ], taught_until
+
+
+def _learn(service: State, state: ProjectState, label_set: str, version: int) -> None:
     with service.metrics.turns.time():
-        desk.learn(label_set, fact)
+        state.labels_written(label_set, version)
 
 
-def _answer(service: State, desk: Desk, later: BackgroundTasks, write: Callable[[Session], Outcome]) -> LabelAnswer:
+def _answer(
+    service: State, state: ProjectState, later: BackgroundTasks, write: Callable[[Session], LabelOutcome]
+) -> LabelAnswer:
     with service.database.session() as session:
         outcome = write(session)
-    # After the commit, and after the answer: the desk reads what was written, like every other process does.
-    newest = {fact.label_set: fact.version for fact in sorted(outcome.facts, key=lambda fact: fact.version)}
-    for label_set, fact in newest.items():
-        later.add_task(_learn, service, desk, label_set, fact)
+    return answer(service, state, later, outcome)
+
+
+def answer(service: State, state: ProjectState, later: BackgroundTasks, outcome: LabelOutcome) -> LabelAnswer:
+    """What is answered to a request whose labels were committed; what it wrote is learnt ``later``."""
+    # After the commit, and after the answer: the project reads what was written, like in every other process.
+    newest = {label.label_set: label.version for label in sorted(outcome.labels, key=lambda label: label.version)}
+    for label_set, version in newest.items():
+        later.add_task(_learn, service, state, label_set, version)
     return LabelAnswer(
-        facts=[FactMade(image=fact.image, version=fact.version, label=fact.label) for fact in outcome.facts],
+        labels=[StoredLabel(image=label.image, version=label.version, label=label.label) for label in outcome.labels],
         conflicts=[
-            LabelConflict(image=one.image, version=one.version, label=one.label, by=one.by, at=one.at)
+            LabelConflict(
+                image=one.image,
+                version=one.version,
+                label=one.label,
+                submitted=one.submitted,
+                by=one.by,
+                at=one.at,
+            )
             for one in outcome.conflicts
         ],
-        revision=outcome.revision,
-        undo=[fact.version for fact in outcome.facts],
+        taught_until=outcome.taught_until,
+        undo=[label.version for label in outcome.labels],
     )

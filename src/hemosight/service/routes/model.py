@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Header, Response
 
-from hemosight.bundle import Bundle, Manifest
+from hemosight.blood.palette import marks
+from hemosight.blood.vocabulary import CELL_TYPE, title
+from hemosight.engine.bundle import Bundle, Manifest
 from hemosight.service.desk.columns import BINARY, MEDIA_TYPE, NO_CLASS, pack
 from hemosight.service.errors import NothingThere
 from hemosight.service.schemas.model import (
@@ -22,8 +24,6 @@ from hemosight.service.schemas.model import (
 )
 from hemosight.service.security.permissions import SignedIn
 from hemosight.service.state import Service
-from hemosight.sheet.palette import marks
-from hemosight.space.labels import CELL_TYPE, title
 
 router = APIRouter(prefix="/model", tags=["model"])
 
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/model", tags=["model"])
 @router.get("", operation_id="get_model")
 def read(_: SignedIn, service: Service) -> ModelShown:
     """The bundle this service reads with: provenance, figures, limits."""
-    bundle, manifest = service.shelf.bundle, service.shelf.bundle.manifest
+    bundle, manifest = service.registry.bundle, service.registry.bundle.manifest
     held = manifest.figures.get("held_out") or {}
     return ModelShown(
         bundle=BundleShown(
@@ -40,7 +40,7 @@ def read(_: SignedIn, service: Service) -> ModelShown:
             created=manifest.created,
             notice=manifest.notice,
             backbone=manifest.backbone,
-            identity=service.shelf.identity,
+            identity=service.registry.identity,
             cells=len(bundle.support),
             dimensions=bundle.support.embeddings.dim,
             preprocessing=manifest.preprocessing,
@@ -55,7 +55,7 @@ def read(_: SignedIn, service: Service) -> ModelShown:
                 classes=list(facts.classes),
                 counts=facts.counts,
                 classifier=facts.classifier,
-                temperature=1.0 / bundle.readers[name].slope,
+                temperature=1.0 / bundle.classifiers[name].slope,
             )
             for name, facts in manifest.label_sets.items()
         ],
@@ -64,7 +64,7 @@ def read(_: SignedIn, service: Service) -> ModelShown:
         calibration=_calibration(held),
         label_efficiency=_efficiency(manifest),
         training=_training(manifest),
-        classes=list(bundle.readers[CELL_TYPE].classes) if CELL_TYPE in bundle.readers else [],
+        classes=list(bundle.classifiers[CELL_TYPE].classes) if CELL_TYPE in bundle.classifiers else [],
         limits=limits(bundle),
     )
 
@@ -72,10 +72,10 @@ def read(_: SignedIn, service: Service) -> ModelShown:
 @router.get("/landscape", operation_id="get_landscape", responses=BINARY, response_class=Response)
 def landscape(_: SignedIn, service: Service, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """The reference map: where the bundle's labelled cells lie, and what they are."""
-    bundle = service.shelf.bundle
+    bundle = service.registry.bundle
     if bundle.landscape is None:
         raise NothingThere(kind="a map in the bundle")
-    headers = {"ETag": f'"{service.shelf.identity}"', "Cache-Control": "private, no-cache"}
+    headers = {"ETag": f'"{service.registry.identity}"', "Cache-Control": "private, no-cache"}
     if if_none_match == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     support = bundle.support

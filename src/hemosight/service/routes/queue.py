@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from hemosight.service.desk.agreement import Judgement, so_far
+from hemosight.scoring.agreement import Judgement, so_far
+from hemosight.scoring.metrics import scores
 from hemosight.service.desk.queue import choose
 from hemosight.service.routes.differential import CaseQuery, SetQuery
 from hemosight.service.schemas.labels import Number
 from hemosight.service.schemas.queue import CurvePoint, Forecast, NextShown, Queue
 from hemosight.service.security.permissions import Viewer
 from hemosight.service.state import Service
-from hemosight.service.storage import labels, projects
-from hemosight.study.metrics import scores
+from hemosight.service.storage import cases, judgements, labels
 
 router = APIRouter(tags=["queue"])
 
@@ -23,7 +24,7 @@ router = APIRouter(tags=["queue"])
 def read(
     seat: Viewer,
     service: Service,
-    strategy: Literal["uncertainty", "margin", "diversity", "novelty", "typical"] = "uncertainty",
+    strategy: Literal["uncertainty", "margin", "diversity", "novelty", "typical", "adapt"] = "uncertainty",
     n: Annotated[int, Query(ge=1, le=200)] = 20,
     case: CaseQuery = None,
     label_set: SetQuery = "cell_type",
@@ -37,27 +38,38 @@ def read(
     """
     with service.database.session() as session:
         if case is not None:
-            projects.case(session, seat.project, case)
+            cases.require(session, seat.project, case)
         row = labels.label_set_of(session, seat.project, label_set)
-        said = labels.judgements(session, seat.project, row.id)
-    view = service.desks.get(seat.project).view(label_set)
-    names = view.question.names
+        said = judgements.judgements(session, seat.project, row.id)
+    state = service.project_states.get(seat.project)
+    snapshot = state.snapshot(label_set)
+    names = snapshot.spec.names
     items = [
         NextShown(
             image=one.image,
             reason=one.reason,
-            predicted=names[view.predicted[one.row]] if view.predicted[one.row] >= 0 else None,
-            probability=float(view.probability[one.row]) if view.predicted[one.row] >= 0 else None,
+            predicted=names[snapshot.predicted[one.row]] if snapshot.predicted[one.row] >= 0 else None,
+            probability=float(snapshot.probability[one.row])
+            if snapshot.predicted[one.row] >= 0 and not snapshot.held_back[one.row]
+            else None,
         )
-        for one in choose(view, strategy, n, case, skip or [])
+        for one in choose(snapshot, strategy, n, case, skip or [])
     ]
-    found = service.forecasts.get(seat.project, view)
+    # Labels given to many cells at once neither measure the model nor tell how the next ones will come.
+    found = service.forecasts.get(seat.project, snapshot, {one.image for one in said if not one.single})
     return Queue(items=items, curve=_curve(said), forecast=None if found is None else Forecast.model_validate(found))
 
 
 def _curve(said: list[Judgement]) -> list[CurvePoint]:
     points = []
     for end, human, model in so_far(said):
-        found = scores(human, model).macro_f1
-        points.append(CurvePoint(labels=end, macro_f1=found.value, low=found.low, high=found.high))
+        value, low, high = _score(tuple(human), tuple(model))
+        points.append(CurvePoint(labels=end, macro_f1=value, low=low, high=high))
     return points
+
+
+@lru_cache(maxsize=1024)
+def _score(human: tuple[str, ...], model: tuple[str, ...]) -> tuple[float, float, float]:
+    """Of a stretch that is over: it stays as it is, and its interval takes a thousand resamplings."""
+    found = scores(human, model).macro_f1
+    return found.value, found.low, found.high

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+import threading
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
-from hemosight.service import drawing, jobs, multipart
 from hemosight.service.errors import NothingThere
+from hemosight.service.intake import drawing, multipart
+from hemosight.service.intake.fields import FieldIntake, Place
+from hemosight.service.intake.uploads import UploadIntake
 from hemosight.service.schemas.uploads import (
     Asked,
     Drawn,
+    FieldFound,
+    FieldsFound,
     FileOutcome,
     FileOutcomes,
     Known,
@@ -18,11 +26,13 @@ from hemosight.service.schemas.uploads import (
     UploadBegun,
     UploadShown,
 )
+from hemosight.service.security.leaving import leaving
 from hemosight.service.security.permissions import Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, events, uploads
+from hemosight.service.storage import audit, cases, events, profiles, uploads
+from hemosight.service.storage.live_events import ImagesEvent
 from hemosight.service.storage.tables import Upload
-from hemosight.service.uploads import Intake
+from hemosight.service.work import jobs
 
 router = APIRouter(prefix="/projects/{project}", tags=["uploads"])
 _FORM = {
@@ -50,7 +60,7 @@ _FORM = {
 @router.post("/uploads", operation_id="begin_upload", status_code=201)
 def begin_upload(seat: Reviewer, session: Transaction, given: NewUpload) -> UploadBegun:
     """Begin an upload; files follow, in as many requests as it takes."""
-    row = uploads.begin(session, seat.project, seat.user.id, given.case)
+    row = uploads.begin(session, seat.project, seat.user.id, given.case, given.profile, given.bits)
     audit.note(session, seat, "upload.begin", {"upload": row.id, "case": row.case_id}, seat.project)
     return UploadBegun(id=row.id)
 
@@ -62,17 +72,52 @@ async def add_files(seat: Reviewer, service: Service, request: Request, upload: 
     Files are stored as they come, and read as soon as they are stored. A request that breaks off has lost nothing of
     what was stored: send it again, or ask `known` first and send the rest.
     """
-    intake = await run_in_threadpool(Intake, service.database, service.settings, seat, seat.project, upload)
+    intake = await run_in_threadpool(UploadIntake, service.database, service.settings, seat, seat.project, upload)
     outcomes = []
+    most = service.settings.max_request_files
+    async with AsyncExitStack() as stack:
+        gone = threading.Event()
 
-    def take(parts: list[multipart.Part]) -> None:
-        for name, file in parts:
-            outcomes.extend(intake.take(name, file))
+        def take(parts: list[multipart.Part]) -> None:
+            for name, file in parts:
+                outcomes.extend(intake.take(name, file, gone.is_set))
 
-    async for parts in multipart.files(request, field="files", most=service.settings.max_request_files):
-        await run_in_threadpool(take, parts)
-    outcomes += await run_in_threadpool(intake.finish)
+        async for parts, ended in multipart.files(request, field="files", most=most):
+            if ended:  # the whole request has come: from here on it can be heard that the other side leaves
+                gone = await stack.enter_async_context(leaving(request))
+            await run_in_threadpool(take, parts)
+        outcomes += await run_in_threadpool(intake.finish)
     return FileOutcomes(items=[FileOutcome(**vars(outcome)) for outcome in outcomes])
+
+
+@router.post("/uploads/{upload}/fields", operation_id="add_fields", openapi_extra=_FORM)
+async def add_fields(
+    seat: Reviewer,
+    service: Service,
+    request: Request,
+    upload: Id,
+    mpp: Annotated[
+        float | None, Query(ge=0.01, le=5, description="Micrometres a pixel; measured if left away.")
+    ] = None,
+) -> FieldsFound:
+    """Add fields of view of a camera: their white cells are found, and each becomes an image of the upload.
+
+    Each field fails alone. An image's name is the field's, a number, and where in the field the cell lies. The field is
+    kept; one that the project has is not searched again, so that what people added and removed stays.
+    """
+    with service.database.session() as session:
+        row = uploads.get(session, seat.project, upload)
+        case = cases.get(session, seat.project, row.case_id) if row is not None and row.case_id is not None else None
+        scale = profiles.of_case(session, seat.project, case).scale
+        bits = None if row is None else row.bits
+    files = await run_in_threadpool(UploadIntake, service.database, service.settings, seat, seat.project, upload)
+    place = Place(service.database, seat, seat.project, upload)
+    intake = FieldIntake(files, place, service.settings, scale, mpp, bits)
+    found: list[FieldFound] = []
+    async for parts, _ in multipart.files(request, field="files", most=service.settings.max_request_files):
+        for name, file in parts:
+            found.append(FieldFound.model_validate(await run_in_threadpool(intake.take, name, file)))
+    return FieldsFound(items=found)
 
 
 @router.post("/drawn", operation_id="draw_cells", status_code=201)
@@ -84,7 +129,7 @@ async def draw_cells(seat: Reviewer, service: Service, given: NewDrawing) -> Dra
     Cancelling the upload ends it.
     """
     upload = await run_in_threadpool(drawing.begin, service.database, seat, given.count, given.seed)
-    intake = await run_in_threadpool(Intake, service.database, service.settings, seat, seat.project, upload)
+    intake = await run_in_threadpool(UploadIntake, service.database, service.settings, seat, seat.project, upload)
     states: list[str] = []
     async with service.drawing:
         async for outcomes in iterate_in_threadpool(drawing.draw(intake, given.count, given.seed)):
@@ -114,7 +159,7 @@ def cancel_upload(seat: Reviewer, session: Transaction, upload: Id) -> UploadSho
     counts = uploads.counts(session, row)
     session.flush()
     if removed:
-        events.tell(session, seat.project, "images", {"added": 0, "removed": removed, "upload": row.id})
+        events.tell(session, seat.project, ImagesEvent(added=0, removed=removed, upload=row.id))
     return _shown(row, counts)
 
 

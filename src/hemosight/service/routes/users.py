@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hemosight.service.errors import InTheWay
+from hemosight.service.errors import Refusal
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.schemas.people import NewUser, UserChange, Users, UserShown
 from hemosight.service.security import passwords
 from hemosight.service.security.permissions import Administrator, Id
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, sign_ins, users
+from hemosight.service.storage import audit, sign_ins, tries, users
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -26,6 +26,7 @@ def list_users(seat: Administrator, session: Transaction, after: After = 0, limi
 @router.post("", operation_id="add_user", status_code=201)
 def add_user(seat: Administrator, service: Service, session: Transaction, given: NewUser) -> UserShown:
     """A new account."""
+    users.require_local_accounts(service.settings)
     password = passwords.hashed(given.password.get_secret_value(), service.settings.password_length)
     user = users.add(session, given.name, given.display, password, is_admin=given.is_admin)
     audit.note(session, seat, "user.create", {"user": user.id, "is_admin": user.is_admin})
@@ -34,16 +35,19 @@ def add_user(seat: Administrator, service: Service, session: Transaction, given:
 
 @router.patch("/{user}", operation_id="change_user")
 def change_user(seat: Administrator, service: Service, session: Transaction, user: Id, given: UserChange) -> UserShown:
-    """Change an account. One without rights, or with a new password, is signed out everywhere."""
+    """Change an account. One without rights, or with a new password, is signed out everywhere, and its tokens end."""
     row = users.get(session, user)
     changes = given.model_dump(exclude_none=True, exclude={"password"})
     if row.name == users.LOCAL and (given.active is False or given.password is not None):
-        raise InTheWay(
+        raise Refusal(
+            "in_the_way",
             expected="an account that a person signs in with",
             came="the one of a service without login",
             mend="Make another account.",
         )
-    if row.is_admin and row.password_hash and (given.active is False or given.is_admin is False):
+    if given.password is not None:
+        users.require_local_accounts(service.settings)
+    if row.is_admin and users.comes_in(session, row) and (given.active is False or given.is_admin is False):
         users.keep_an_administrator(session, row.id)
     for name, value in changes.items():
         setattr(row, name, value)
@@ -51,8 +55,24 @@ def change_user(seat: Administrator, service: Service, session: Transaction, use
         row.password_hash = passwords.hashed(given.password.get_secret_value(), service.settings.password_length)
         changes["password"] = True
     if given.active is False or given.password is not None:
-        sign_ins.end_others(session, row.id, keep=seat.session)
-    if given.active is False:
-        sign_ins.revoke_all(session, row.id)
+        sign_ins.end_all(session, row.id, keep=seat.session)
+        tries.forget_devices(session, row.id)
     audit.note(session, seat, "user.change", {"user": row.id, **changes})
     return UserShown.model_validate(row, from_attributes=True)
+
+
+@router.delete("/{user}", operation_id="erase_user", status_code=204)
+def erase_user(seat: Administrator, session: Transaction, user: Id) -> None:
+    """Erase an account: whatever names the person goes, the records keep its number. It cannot be taken back."""
+    row = users.get(session, user)
+    if row.id == seat.user.id or row.name == users.LOCAL:
+        raise Refusal(
+            "in_the_way",
+            expected="another person's account",
+            came="one's own, or the one of a service without login",
+            mend="Ask another administrator.",
+        )
+    if row.is_admin and users.comes_in(session, row):
+        users.keep_an_administrator(session, row.id)
+    users.erase(session, row)
+    audit.note(session, seat, "user.erase", {"user": row.id})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class AuditShown(BaseModel):
@@ -47,3 +47,21 @@ class AuditPage(BaseModel):
 
     items: list[AuditShown]
     next: int | None
+
+
+class ChainShown(BaseModel):
+    """What going through the whole trail found."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"intact": True, "rows": 118, "seals": 4, "sealed_until": 117, "head": "9f86d081...", "broken": None}
+            ]
+        }
+    )
+    intact: bool = Field(description="Whether every seal fits the rows before it.")
+    rows: int
+    seals: int
+    sealed_until: int = Field(description="Number of the newest row that a seal vouches for.")
+    head: str = Field(description="The hash after the newest row; keep it elsewhere to show later that none changed.")
+    broken: int | None = Field(description="The first seal that does not fit, by the number of its row.")

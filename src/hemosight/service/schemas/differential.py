@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from typing import Literal
+import hashlib
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from hemosight.service.desk.agreement import Agreement
+from hemosight.scoring.agreement import Agreement
 from hemosight.service.schemas.labels import Number
-from hemosight.service.schemas.people import Shape
+from hemosight.service.schemas.people import Password, Shape
 from hemosight.service.schemas.projects import Text
 
 
@@ -23,23 +25,32 @@ class ShareShown(BaseModel):
 
 
 class CountRow(BaseModel):
-    """One type, as the model alone counts it and after review."""
+    """One type: as the model alone counts it, and as it counts now, people's labels and the model's readings apart."""
 
     label: str
     title: str
-    before: ShareShown
-    after: ShareShown
+    before: ShareShown = Field(description="As the bundle alone reads every cell, before any label.")
+    after: ShareShown = Field(description="Cells labelled so by people, and unlabelled ones that the model reads so.")
+    reviewed: int | None = Field(
+        description="Of `after`, cells with a person's label; the others are not reviewed. Null in old records."
+    )
+    parent: str | None = Field(default=None, description="The type above it, where it is a finer one.")
 
 
 class ApartRow(BaseModel):
-    """A type that is counted beside the leukocytes."""
+    """A type that is counted beside the leukocytes, or nowhere."""
 
     before: int
     after: int
+    reviewed: int | None
+    title: str | None = Field(default=None, description="As it was called then; null in old records.")
+    per_100: float | None = Field(
+        default=None, description="For every 100 leukocytes, as counted now; null where excluded."
+    )
 
 
 class MovedRow(BaseModel):
-    """Cells that the review moved from one type to another; `?` is unsure."""
+    """Cells that went from one type to another; `?` is unsure."""
 
     model_config = ConfigDict(populate_by_name=True)
     from_: str = Field(alias="from")
@@ -51,19 +62,60 @@ class DifferentialShown(BaseModel):
     """The differential of a case or a project."""
 
     label_set: str
-    total: int = Field(description="Cells that the shares after review are shares of: leukocytes, for cell types.")
+    total: int = Field(description="Cells that the shares in `after` are shares of: leukocytes, for cell types.")
     total_before: int
     rows: list[CountRow]
-    apart: dict[str, ApartRow] = Field(description="Erythroblasts and platelets, which are no leukocytes.")
-    erythroblasts_per_100: float | None = Field(description="For every 100 leukocytes, after review.")
+    apart: dict[str, ApartRow] = Field(
+        description="Counted beside the leukocytes: erythroblasts, platelets, types that the laboratory sets apart."
+    )
+    excluded: dict[str, ApartRow] = Field(default={}, description="Types that count nowhere, by the laboratory's rule.")
+    level: Literal["type", "subtype"] = Field(
+        default="subtype", description="`type`: finer types count with the one they belong to; else each has a row."
+    )
+    erythroblasts_per_100: float | None = Field(description="For every 100 leukocytes, as counted now.")
     erythroblasts_per_100_before: float | None
-    unsure: int = Field(description="Cells somebody could not decide; they are not counted after review.")
-    unreviewed: int = Field(description="Cells that nobody has looked at; the model's word counts.")
+    unsure: int = Field(description="Cells somebody could not decide; they are not counted.")
+    unreviewed: int = Field(description="Read cells without a person's label; the model's reading counts.")
+    unusual: int | None = Field(description="Of the unreviewed, cells beyond the novelty limit.")
     waiting: int = Field(description="Cells not read yet.")
     unreadable: int
-    reclassified: list[MovedRow]
-    revision: int = Field(description="The newest label among these cells.")
+    reclassified: list[MovedRow] = Field(description="By people: from what the model alone read to their label.")
+    moved_by_model: list[MovedRow] | None = Field(
+        description="Unlabelled cells that the taught model reads otherwise than alone. Null in old records.",
+    )
+    reviewed_until: int = Field(description="The newest label among these cells; 0 for none.")
+    taught_until: int | None = Field(
+        description="The last label that the model had learnt, of whichever case; 0 for none. Null in old records."
+    )
     bundle: str
+    digest: str = Field(default="", description="Of the counts: equal where they are. Send it to sign what was seen.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_old_record(cls, given: Any) -> Any:
+        """Records signed by older versions call the newest label ``revision``, and count both kinds of moves as one."""
+        if not isinstance(given, dict) or "revision" not in given:
+            return given
+        unknown = dict.fromkeys(("unusual", "moved_by_model", "taught_until"))
+        rows = [{"reviewed": None, **row} for row in given["rows"]]
+        apart = {name: {"reviewed": None, **row} for name, row in given["apart"].items()}
+        return {**unknown, **given, "reviewed_until": given["revision"], "rows": rows, "apart": apart}
+
+    @model_validator(mode="after")
+    def _with_digest(self) -> DifferentialShown:
+        self.digest = self.digest or self._digest()
+        return self
+
+    def _digest(self) -> str:
+        # What a signature is put under. What the model learnt meanwhile counts only where it moved one of these cells.
+        rows = [[row.label, row.before.count, row.after.count] for row in self.rows]
+        apart = [[name, count.before, count.after] for name, count in sorted(self.apart.items())]
+        open_ = [self.unsure, self.unreviewed, self.waiting, self.unreadable]
+        facts = [self.label_set, self.bundle, self.reviewed_until, rows, apart, open_]
+        # Left away where there is nothing to say, so that counts of before have the digest that they had.
+        if self.excluded or self.level != "subtype":
+            facts += [self.level, [[name, n.before, n.after] for name, n in sorted(self.excluded.items())]]
+        return hashlib.sha256(json.dumps(facts, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
 class KappaShown(BaseModel):
@@ -102,10 +154,18 @@ class TwoPeople(KappaShown):
     b: int
 
 
+class InBulk(BaseModel):
+    """Cells that were first labelled many at once, which measures nothing."""
+
+    cells: int
+    as_read: int = Field(description="Of these, cells whose label is what the model had said.")
+
+
 class AgreementShown(BaseModel):
     """Agreement in one label set."""
 
     human_model: WithModel
+    in_bulk: InBulk
     humans: list[TwoPeople]
 
 
@@ -113,11 +173,42 @@ class NewSignature(Shape):
     """A differential to sign."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"case": 7, "note": "", "role": "first"}]}
+        extra="forbid", json_schema_extra={"examples": [{"case": 7, "note": "", "role": "first", "initials": "AD"}]}
     )
-    case: Number | None = Field(None, description="A case; the whole project where null.")
-    note: Text = Field("", description="Needed while cells are unread or unsure: why it is signed all the same.")
-    role: Literal["first", "second"] = "first"
+    case: Number | None = Field(
+        None, description="A case: cells of several, or of none, are never signed together. Null is refused."
+    )
+    digest: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        None, description="`digest` of the differential that the signer saw; another one by now is refused."
+    )
+    note: Text = Field("", description="Needed where a check asks for a reason: why it is signed all the same.")
+    role: Literal["first", "second"] = Field(
+        "first", description="`second` signs the record that the first signer signed, whatever was labelled since."
+    )
+    initials: Annotated[str, StringConstraints(strip_whitespace=True, max_length=20)] = Field(
+        "", description="Where the project asks for them."
+    )
+    password: Password | None = Field(None, description="The signer's, where the project asks for it.")
+    findings: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="`version` of the findings that the signer saw; another one by now is refused."
+    )
+    level: Literal["type", "subtype"] | None = Field(
+        None, description="How finely types are told in the record; as the label set has it where null."
+    )
+
+
+class CheckShown(BaseModel):
+    """One thing that is checked before signing."""
+
+    model_config = ConfigDict(from_attributes=True)
+    name: Literal["unreviewed", "unsure", "unusual", "unreadable", "waiting", "foreign", "too_few", "rule"]
+    level: Literal["warn", "reason", "second", "block"] = Field(
+        description="What it asks where it is open: a look, a reason in the note, a second signature; or it stands in "
+        "the way."
+    )
+    open: bool = Field(description="Whether it found something.")
+    count: int = Field(description="Cells that it found; of `too_few` the leukocytes counted.")
+    says: str = Field(description="The same in words.")
 
 
 class SignatureShown(BaseModel):
@@ -130,10 +221,24 @@ class SignatureShown(BaseModel):
     at: datetime.datetime
     role: Literal["first", "second"]
     note: str
-    revision: int
+    reviewed_until: int = Field(description="The newest label among the signed cells; 0 for none.")
+    taught_until: int | None = Field(description="The last label that the model had learnt; null in old records.")
     bundle: int
-    current: bool = Field(description="Whether nobody labelled any of its cells since.")
-    differential: DifferentialShown
+    countersigns: int | None = Field(description="Of a second signature: the first one, whose record it signs.")
+    version: int = Field(description="Of the record of its case, from 1 on.")
+    amends: int | None = Field(description="The signature of the version before, where this one amended it.")
+    reason: str = Field(description="Why it was amended; empty for a first version.")
+    second_wanted: bool = Field(description="Whether the record needs a second signature.")
+    confirmed: Literal["none", "initials", "password"] = Field(description="What the signer gave with it.")
+    initials: str
+    checks: list[CheckShown] | None = Field(description="As they were when it was signed; null in old records.")
+    fingerprint: str | None = Field(description="SHA-256 of the signed record; null in old ones.")
+    current: bool = Field(description="Whether it is of the newest version, and nobody amends that.")
+    reads_otherwise: bool | None = Field(
+        description="Whether the case would count otherwise now, since the model has learnt or labels have changed; "
+        "null in a list that was not asked for it."
+    )
+    differential: DifferentialShown = Field(description="As it was signed, whatever happened since.")
 
 
 class Signatures(BaseModel):

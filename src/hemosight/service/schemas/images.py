@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from hemosight.service.schemas.labels import FactShown
+from hemosight.service.schemas.labels import LabelRecordShown
 
 WAITING = "waiting"
 _EXAMPLE = {
@@ -22,6 +22,7 @@ _EXAMPLE = {
     "probability": 0.91,
     "uncertainty": 0.13,
     "novelty": 0.4,
+    "unfamiliar": False,
     "version": 0,
 }
 
@@ -38,10 +39,11 @@ class ImageListed(BaseModel):
     label: str | None = Field(description="What a person said last; `?` is unsure.")
     label_by: int | None
     predicted: str | None
-    probability: float | None
+    probability: float | None = Field(description="Null in a case of a scanner that the model does not know yet.")
     uncertainty: float | None = Field(description="1 less the distance of the two most probable classes.")
     novelty: float | None
-    version: int = Field(description="The fact that stands, 0 for none; to be sent with a new label.")
+    unfamiliar: bool = Field(description="Whether it lies beyond everything known, and nobody has labelled it.")
+    version: int = Field(description="Id of the current label record, 0 for none; to be sent with a new label.")
 
 
 class Images(BaseModel):
@@ -58,7 +60,7 @@ class SetAnswer(BaseModel):
     version: int
     predicted: str | None
     probabilities: dict[str, float]
-    revision: int = Field(description="The last fact the model had learnt; 0 for the bundle alone.")
+    taught_until: int = Field(description="The last label that the model has learnt; 0 for the bundle alone.")
 
 
 class CommentShown(BaseModel):
@@ -78,17 +80,31 @@ class NewComment(BaseModel):
     )
 
 
+class CellInField(BaseModel):
+    """Where a cell lies in the field of view that it was cut out of, in the field's pixels."""
+
+    field: int = Field(description="Number of the field.")
+    x: float = Field(description="Left side of its box.")
+    y: float = Field(description="Upper side of its box.")
+    width: float
+    height: float
+    left: int = Field(description="Left side of the square that its surroundings show.")
+    top: int = Field(description="Upper side of that square.")
+    side: int = Field(description="Its width.")
+
+
 class ImageShown(ImageListed):
     """All that is known of an image; the fields of a list are those of the first label set."""
 
     width: int
     height: int
     sha256: str
+    in_field: CellInField | None = Field(None, description="Null of an image that came as a crop.")
     x: float | None
     y: float | None
     sets: dict[str, SetAnswer]
     comments: list[CommentShown]
-    history: list[FactShown]
+    history: list[LabelRecordShown]
 
 
 class Neighbour(BaseModel):

@@ -33,6 +33,12 @@ class ClassShown(BaseModel):
     key: str
     light: str
     dark: str
+    counts: Literal["in", "apart", "excluded"] = Field(
+        "in", description="In the hundred, apart for every 100 leukocytes, or nowhere."
+    )
+    parent: str | None = Field(None, description="The type above it, where it is a finer one.")
+    retired: bool = Field(default=False, description="Offered and read no more; its labels stand.")
+    merged_into: str | None = Field(None, description="The class that its labels mean.")
 
 
 class Score(BaseModel):
@@ -61,7 +67,7 @@ class LabelSetShown(BaseModel):
                     ],
                     "labelled": {"blast": 12},
                     "score": None,
-                    "revision": 231,
+                    "taught_until": 231,
                 }
             ]
         }
@@ -71,9 +77,13 @@ class LabelSetShown(BaseModel):
     title: str
     kind: Literal["bundle", "own"]
     classes: list[ClassShown]
+    level: Literal["type", "subtype"] = Field(
+        "subtype", description="How finely the differential tells types: as the upper ones, or each by itself."
+    )
+    asked_of: str | None = Field(None, description="The cell type that it is asked of; null for every cell.")
     labelled: dict[str, int]
     score: Score | None = Field(description="Null until two classes have two labelled cells.")
-    revision: int = Field(description="The newest label that its reader has learnt; 0 for the bundle alone.")
+    taught_until: int = Field(description="The last label that its classifier has learnt; 0 for the bundle alone.")
 
 
 class LabelSets(BaseModel):
@@ -91,7 +101,7 @@ class Example(Shape):
 
 
 class NewLabelSet(Shape):
-    """A label set invented after the fact, from a few examples."""
+    """A label set that a laboratory defines later, from a few examples."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -110,6 +120,7 @@ class NewLabelSet(Shape):
     title: Title
     classes: list[ClassGiven] = Field(min_length=2, max_length=MOST_CLASSES)
     examples: list[Example] = Field(default=[], max_length=1000)
+    asked_of: OwnClass | None = Field(None, description="The cell type that it is asked of; null for every cell.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> NewLabelSet:
@@ -130,6 +141,8 @@ class LabelSetChange(Shape):
     title: Title | None = None
     classes: list[ClassGiven] | None = Field(None, min_length=1, max_length=MOST_CLASSES)
     archived: bool | None = None
+    level: Literal["type", "subtype"] | None = Field(None, description="How finely the differential tells types.")
+    asked_of: OwnClass | None = Field(None, description="The cell type that it is asked of; null for every cell.")
 
 
 def as_classes(facts: list[dict[str, Any]]) -> list[ClassShown]:

@@ -1,4 +1,4 @@
-"""Shapes of labels: what is said, what became of it, the facts in order."""
+"""Shapes of labels: what is submitted, what was stored, the records in order."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ Number = Annotated[int, Field(ge=1, le=BIGGEST)]
 Version = Annotated[int, Field(ge=0, le=BIGGEST)]
 
 
-class SaidOf(Shape):
-    """What an image is."""
+class NewLabel(Shape):
+    """The label of one image."""
 
     model_config = ConfigDict(extra="forbid")
     image: Number
     label: ClassName | None = Field(description="A class of the label set, `?` for unsure, null to withdraw.")
-    version: Version = Field(0, description="The fact that stands as far as the page knows; 0 for none.")
+    version: Version = Field(
+        0, description="The version of the label that the person saw when giving this one; 0 for none."
+    )
 
 
 class NewLabels(Shape):
@@ -46,11 +48,11 @@ class NewLabels(Shape):
     )
     request: uuid.UUID = Field(description="A number of the sender's; the same number again is the same request.")
     label_set: SetName = "cell_type"
-    items: list[SaidOf] = Field(min_length=1, max_length=MOST)
+    items: list[NewLabel] = Field(min_length=1, max_length=MOST)
     kind: Literal["set", "agree", "clear"] = "set"
 
     @model_validator(mode="after")
-    def _one_word_each(self) -> NewLabels:
+    def _one_label_each(self) -> NewLabels:
         if len({item.image for item in self.items}) < len(self.items):
             raise ValueError("an image is named twice")
         if self.kind == "clear" and any(item.label is not None for item in self.items):
@@ -59,57 +61,60 @@ class NewLabels(Shape):
 
 
 class NewUndo(Shape):
-    """Facts to take back."""
+    """Labels to undo, by their versions."""
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"request": "4f7c1a0e-64a1-4a4e-8a53-8bd0d5d7a001", "facts": [231]}]},
+        json_schema_extra={"examples": [{"request": "4f7c1a0e-64a1-4a4e-8a53-8bd0d5d7a001", "labels": [231]}]},
     )
     request: uuid.UUID
-    facts: list[Number] = Field(min_length=1, max_length=MOST, description="The `undo` of the answer to take back.")
+    labels: list[Number] = Field(min_length=1, max_length=MOST, description="The `undo` of the answer to take back.")
 
 
-class FactMade(BaseModel):
-    """A label that stands now."""
+class StoredLabel(BaseModel):
+    """A label that was stored and is the current one now."""
 
     image: int
-    version: int = Field(description="The fact; send it back as the version when labelling the image again.")
+    version: int = Field(
+        description="Id of the label record; send it back as the version when labelling the image again."
+    )
     label: str | None
 
 
 class LabelConflict(BaseModel):
-    """An image of which somebody else said something meanwhile; it was left alone."""
+    """An image that somebody else labelled meanwhile; it was left alone."""
 
     image: int
     version: int
-    label: str | None
+    label: str | None = Field(description="What stands.")
+    submitted: str | None = Field(description="What this request would have made of it.")
     by: int | None
     at: datetime.datetime | None
 
 
 class LabelAnswer(BaseModel):
-    """What became of a request."""
+    """The labels that a request stored, and those it did not."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
-                    "facts": [{"image": 17, "version": 231, "label": "neutrophil"}],
+                    "labels": [{"image": 17, "version": 231, "label": "neutrophil"}],
                     "conflicts": [],
-                    "revision": 231,
+                    "taught_until": 231,
                     "undo": [231],
                 }
             ]
         }
     )
-    facts: list[FactMade]
+    labels: list[StoredLabel]
     conflicts: list[LabelConflict]
-    revision: int = Field(description="The newest fact: the model is about to learn up to here.")
+    taught_until: int = Field(description="The newest label of the request: the model is about to learn up to here.")
     undo: list[int] = Field(description="Send it to undo the request.")
 
 
-class FactShown(BaseModel):
-    """Something somebody said of an image, and what the model said at that moment."""
+class LabelRecordShown(BaseModel):
+    """A label that somebody gave, and what the model said at that moment."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -125,7 +130,7 @@ class FactShown(BaseModel):
                     "undoes": None,
                     "predicted": "ig",
                     "probability": 0.61,
-                    "revision": 230,
+                    "taught_until": 230,
                     "bundle": 1,
                 }
             ]
@@ -141,12 +146,12 @@ class FactShown(BaseModel):
     undoes: int | None
     predicted: str | None
     probability: float | None
-    revision: int
+    taught_until: int = Field(description="The last label that the model had learnt when it said so; 0 for none.")
     bundle: int
 
 
-class Facts(BaseModel):
-    """A page of facts."""
+class LabelRecords(BaseModel):
+    """A page of label records."""
 
-    items: list[FactShown]
+    items: list[LabelRecordShown]
     next: int | None

@@ -42,14 +42,50 @@ class SessionShown(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"user": None, "csrf": "", "first_run": False, "login": True, "password_length": 10}]
+            "examples": [
+                {
+                    "user": None,
+                    "csrf": "",
+                    "first_run": False,
+                    "login": True,
+                    "local_accounts": True,
+                    "provider": "General Hospital",
+                    "password": False,
+                    "password_length": 10,
+                }
+            ]
         }
     )
     user: UserShown | None
     csrf: str = Field(description="Send as X-CSRF-Token with every unsafe request; empty while nobody is signed in.")
     first_run: bool = Field(description="Whether the first administrator is still to be made.")
     login: bool = Field(description="False where one local person uses the service without signing in.")
+    local_accounts: bool = Field(description="Whether a name and a password sign in.")
+    provider: str | None = Field(description="Whose accounts sign in besides, as people call it; null for nobody's.")
+    password: bool = Field(description="Whether who is signed in has a password here.")
     password_length: int = Field(description="Fewest characters of a new password.")
+
+
+class ToProvider(Shape):
+    """Where the page goes after signing in by the provider."""
+
+    goes_on: Annotated[str, StringConstraints(max_length=500, pattern=r"^/([\w.?=&%~-][!-~]*)?$")] = Field(
+        "/projects", description="A path of the page, never another site.", examples=["/projects/3"]
+    )
+
+
+class GoneTo(BaseModel):
+    """Where the browser is to go."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"location": "https://login.example/authorize?..."}]})
+    location: str
+
+
+class SignedOut(BaseModel):
+    """Signed out here."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"location": None}]})
+    location: str | None = Field(description="Where the provider's session ends; null where none is known of.")
 
 
 class SignIn(Shape):

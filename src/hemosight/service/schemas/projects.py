@@ -1,4 +1,4 @@
-"""Shapes of projects, members and cases."""
+"""Shapes of projects and members."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hemosight.service.schemas.people import Shape, Title, UserShown
 
+Names = Literal["kept", "mapped", "dropped"]
 RoleName = Literal["viewer", "reviewer", "admin"]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
-Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Scale = Annotated[float, Field(ge=0.05, le=20, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0.1, le=1000, allow_inf_nan=False)]
 
@@ -54,10 +54,10 @@ class ProjectListed(BaseModel):
 class ProjectShown(ProjectListed):
     """A project with its settings."""
 
-    scale: float
     teaching: bool
     teaching_weight: float
     second_signer: bool
+    names: Names = Field(description="Whether names are kept as they come, or numbers given, with or without a map.")
     bundle: str = Field(description="Name and version of the bundle it is read with.")
     created_at: datetime.datetime
 
@@ -77,7 +77,14 @@ class NewProject(Shape):
     )
     name: Title
     description: Text = ""
-    scale: Scale = Field(1.0, description="Factor that brings the crops' pixels to the reference scale (0.1 um/px).")
+    scale: Scale = Field(
+        1.0, description="Of its first scanner profile: brings the crops' pixels to the reference scale (0.1 um/px)."
+    )
+    names: Names = Field(
+        "kept",
+        description="`mapped` and `dropped`: files and cases get running numbers, and files lose their metadata; what "
+        "they were called is kept apart for administrators of the service, or nowhere.",
+    )
 
 
 class ProjectChange(Shape):
@@ -86,11 +93,11 @@ class ProjectChange(Shape):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"teaching": False}]})
     name: Title | None = None
     description: Text | None = None
-    scale: Scale | None = Field(None, description="Only before the first image: a reading is made once.")
     teaching: bool | None = Field(None, description="Whether the model learns from the project's labels.")
     teaching_weight: Weight | None = Field(None, description="How many of the bundle's labels one of yours outweighs.")
     second_signer: bool | None = Field(None, description="Whether a report needs a second person's signature.")
     archived: bool | None = None
+    names: Names | None = Field(None, description="As of a new project; only while it has neither cells nor cases.")
 
 
 class MemberShown(BaseModel):
@@ -111,57 +118,9 @@ class MemberRole(Shape):
     """The role a person is given."""
 
     role: RoleName = Field(examples=["reviewer"])
-
-
-class CaseShown(BaseModel):
-    """A case and how far it is."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 7,
-                    "key": "24-1187",
-                    "note": "",
-                    "created_at": "2026-03-02T09:00:00Z",
-                    "images": 200,
-                    "read": 200,
-                    "labelled": 29,
-                    "unsure": 6,
-                    "signed": False,
-                }
-            ]
-        }
+    name: str | None = Field(
+        None,
+        max_length=200,
+        description="The sign-in name of who is no member yet; an administrator need not know it.",
+        examples=["lee"],
     )
-    id: int
-    key: str
-    note: str
-    created_at: datetime.datetime
-    images: int
-    read: int
-    labelled: int
-    unsure: int
-    signed: bool
-
-
-class Cases(BaseModel):
-    """A page of cases."""
-
-    items: list[CaseShown]
-    next: int | None
-
-
-class NewCase(Shape):
-    """A case under the key the laboratory gives it."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"key": "24-1187", "note": ""}]})
-    key: Key
-    note: Text = ""
-
-
-class CaseChange(Shape):
-    """What may be changed of a case; what is left away stays."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"note": "repeat smear"}]})
-    key: Key | None = None
-    note: Text | None = None

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from hemosight.service.schemas.projects import Key
+from hemosight.service.schemas.cases import Key
+from hemosight.service.schemas.labels import Number
 
 MOST_DRAWN = 500
 """Drawn cells of one request: half a minute of one core."""
@@ -19,6 +20,15 @@ class NewUpload(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"case": "S-2026-0412"}]})
     case: Key | None = Field(None, description="Key of the case the images belong to; made where there is none.")
+    profile: Number | None = Field(
+        None, description="Scanner profile of the case, where the upload makes it; one that is there keeps its own."
+    )
+    bits: int | None = Field(
+        None,
+        ge=1,
+        le=32,
+        description="Bits that hold the values of samples deeper than 8 bits, where the files do not say.",
+    )
 
 
 class UploadBegun(BaseModel):
@@ -124,3 +134,30 @@ class JobsShown(BaseModel):
     running: int
     failed: int
     workers: list[WorkerShown]
+
+
+class FieldFound(BaseModel):
+    """What was found in one field of view."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    cells: int = Field(description="White cells, marked ones too.")
+    marked: int = Field(
+        description="Those that something speaks against counting: cut by the border, touching, a smudge."
+    )
+    red_cell_px: float | None = Field(description="How wide red cells are in it, in pixels.")
+    scale_from: str | None = Field(description="Where that is known from.")
+    images: list[int] = Field(description="Numbers of the cells; of cells that were there before, too.")
+    field: int | None = Field(description="Number of the field; null where it was refused.")
+    fair: bool | None = Field(description="Whether counting is fair in it: a monolayer, in focus.")
+    fairness: str | None = Field(description="Why, in words.")
+    known: bool = Field(description="Whether the project had it: it was not searched again.")
+    reason: str | None = Field(description="Why the field was refused.")
+
+
+class FieldsFound(BaseModel):
+    """What was found in the fields of one request."""
+
+    items: list[FieldFound]
+    next: None = None

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hemosight.service import faults
-from hemosight.service.errors import ForeignHost
+from hemosight.service.errors import Refusal
 from hemosight.service.settings import Settings, is_loopback
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -74,8 +74,13 @@ class Guard:
             await send(message)
 
         if not self.answers(Headers(scope=scope).get("host", "")) and scope["path"] not in _PROBES:
-            refusal = faults.answer(ForeignHost(hosts=", ".join(self._shown())))
-            await refusal(scope, receive, with_headers)
+            refusal = Refusal(
+                "foreign_host",
+                expected=f"a request addressed to {', '.join(self._shown())}",
+                came="one addressed to another host",
+                mend="Open the address that `hemosight serve` printed, or add the name to HEMOSIGHT_ALLOWED_HOSTS.",
+            )
+            await faults.answer(refusal)(scope, receive, with_headers)
             return
         await self.app(scope, receive, with_headers)
 

@@ -1,7 +1,7 @@
 """Who is asking, and whether they may: dependencies that give a route its seat.
 
-Every route takes exactly one of ``SignedIn``, ``InPerson``, ``Administrator``, ``Viewer``, ``Reviewer`` and
-``ProjectAdmin``; the few that answer strangers are listed in the test that walks the whole API.
+Every route takes exactly one of ``SignedIn``, ``InPerson``, ``Administrator``, ``Viewer``, ``Taker``,
+``Reviewer`` and ``ProjectAdmin``; the few that answer strangers are listed in the test that walks the whole API.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import InTheWay, NotAllowed, NothingThere, NotSignedIn
+from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.security import csrf, sessions
 from hemosight.service.security.secrets import kept
 from hemosight.service.state import Service, State
@@ -88,7 +88,7 @@ def address_of(request: Request) -> str:
 def who(request: Request, session: Session, service: State) -> Seat:
     """The seat of whoever asks.
 
-    Raises :class:`~hemosight.service.errors.NotSignedIn`, and :class:`~hemosight.service.errors.ForeignRequest` for
+    Raises :class:`~hemosight.service.errors.Refusal`, and :class:`~hemosight.service.errors.Refusal` for
     an unsafe request that carries a cookie but no token.
     """
     sent = request.headers.get("authorization")
@@ -96,27 +96,36 @@ def who(request: Request, session: Session, service: State) -> Seat:
         scheme, _, secret = sent.partition(" ")
         found = sign_ins.program(session, kept(secret.strip())) if scheme.lower() == "bearer" else None
         if found is None:
-            raise NotSignedIn(came="an API token that is unknown, expired or revoked")
+            raise _not_signed_in("an API token that is unknown, expired or revoked")
         token, user = found
         scopes = _ALL.intersection(token.scopes)
         seat = Seat(_person(user), address_of(request), scopes, confined=token.project_id)
     else:
-        row, user = _browser(request, session, service)
+        seat = by_cookie(request, session, service)
         csrf.check_origin(request)
-        csrf.check_token(request, row.csrf)
-        seat = Seat(_person(user), address_of(request), _ALL, row.id_hash, row.csrf)
+        csrf.check_token(request, seat.csrf)
     request.state.user = seat.user.id
     return seat
+
+
+def by_cookie(request: Request, session: Session, service: State) -> Seat:
+    """The seat of a browser, whoever sent it here: for what a provider sends back, and nothing else.
+
+    Raises :class:`~hemosight.service.errors.Refusal`.
+    """
+    row, user = _browser(request, session, service)
+    return Seat(_person(user), address_of(request), _ALL, row.id_hash, row.csrf)
 
 
 def _browser(request: Request, session: Session, service: State) -> tuple[Row, User]:
     secret = sessions.secret_of(request, service.settings)
     if secret is not None:
         found = sign_ins.browser(session, kept(secret), sessions.idle(service.settings))
-        if found is not None:
+        # Where names and passwords no longer sign in, those who came in by them are out.
+        if found is not None and (found[0].by_provider or service.settings.local_accounts):
             return found
     if service.settings.login:
-        raise NotSignedIn(came="nobody" if secret is None else "a session that has ended")
+        raise _not_signed_in("nobody" if secret is None else "a session that has ended")
     user = users.local(session)
     return sessions.local(session, user), user
 
@@ -133,7 +142,8 @@ def _require(seat: Seat, scope: Scope, method: str) -> None:
     if method not in csrf.SAFE and scope == "read":
         scope = "write"
     if not any(held in seat.scopes for held in SCOPES[SCOPES.index(scope) :]):
-        raise NotAllowed(
+        raise Refusal(
+            "not_allowed",
             expected=f"an API token with the scope {scope}",
             came=f"one with {', '.join(sorted(seat.scopes)) or 'none'}",
             mend="Make another token under your account.",
@@ -151,8 +161,9 @@ def signed_in(request: Request, service: Service) -> Seat:
 def in_person(seat: Annotated[Seat, Depends(signed_in)]) -> Seat:
     """Anybody with an account who came by browser: a token cannot make more tokens, or change a password."""
     if seat.session is None:
-        raise NotAllowed(
-            expected="somebody who signed in with a password",
+        raise Refusal(
+            "not_allowed",
+            expected="somebody who signed in by browser",
             came="an API token",
             mend="Sign in on the page to change an account.",
         )
@@ -163,7 +174,8 @@ def administrator(request: Request, seat: Annotated[Seat, Depends(signed_in)]) -
     """An administrator of the service; by token only with the scope ``admin`` and for no single project."""
     _require(seat, "admin", request.method)
     if not seat.user.is_admin or seat.confined is not None:
-        raise NotAllowed(
+        raise Refusal(
+            "not_allowed",
             expected="an administrator of this service",
             came="another account" if not seat.user.is_admin else "an API token for one project",
             mend="Ask an administrator to do it.",
@@ -171,7 +183,7 @@ def administrator(request: Request, seat: Annotated[Seat, Depends(signed_in)]) -
     return seat
 
 
-def _at_project(least: Role) -> Callable[..., ProjectSeat]:
+def _at_project(least: Role, *, reading: bool = False) -> Callable[..., ProjectSeat]:
     scope: Scope = SCOPES[ROLES.index(least)]
 
     def dependency(request: Request, service: Service, project: Id) -> ProjectSeat:
@@ -181,21 +193,23 @@ def _at_project(least: Role) -> Callable[..., ProjectSeat]:
                 select(Member.role, Project.archived_at)
                 .select_from(Project)
                 .outerjoin(Member, (Member.project_id == Project.id) & (Member.user_id == seat.user.id))
-                .where(Project.id == project)
+                .where(Project.id == project, Project.deleted_at.is_(None))
             )
             found = session.execute(query).one_or_none()
         role = None if found is None else ("admin" if seat.user.is_admin else found.role)
         if found is None or role is None or seat.confined not in (None, project):
             raise NothingThere(kind="a project")
-        _require(seat, scope, request.method)
+        _require(seat, scope, "GET" if reading else request.method)
         if ROLES.index(role) < ROLES.index(least):
-            raise NotAllowed(
+            raise Refusal(
+                "not_allowed",
                 expected=f"a member with the role {least}",
                 came=f"one with the role {role}",
                 mend="Ask a project administrator for another role.",
             )
         if least == "reviewer" and found.archived_at is not None and request.method not in csrf.SAFE:
-            raise InTheWay(
+            raise Refusal(
+                "in_the_way",
                 expected="a project that is in use",
                 came="one that is archived",
                 mend="A project administrator can take it out of the archive.",
@@ -225,9 +239,20 @@ Administrator = Annotated[Seat, Depends(administrator)]
 """Dependency: an administrator of the service."""
 Viewer = Annotated[ProjectSeat, Depends(viewer)]
 """Dependency: a member of the project, who may look."""
+Taker = Annotated[ProjectSeat, Depends(_at_project("viewer", reading=True))]
+"""Dependency: a member who takes away what they may look at: noted, so it is a POST; a token for reading may."""
 Reviewer = Annotated[ProjectSeat, Depends(_at_project("reviewer"))]
 """Dependency: a member who may upload, label, comment and sign."""
 ProjectAdmin = Annotated[ProjectSeat, Depends(_at_project("admin"))]
 """Dependency: a member who may change settings and members."""
 SCHEMES = _schemes
 """For the OpenAPI: the two ways of saying who one is."""
+
+
+def _not_signed_in(came: str) -> Refusal:
+    return Refusal(
+        "not_signed_in",
+        expected="somebody who is signed in, or an API token",
+        came=came,
+        mend="Sign in, or send `Authorization: Bearer TOKEN`.",
+    )

@@ -17,8 +17,19 @@ _LOCAL_AGENT = "no login"
 
 
 def cookie_name(settings: Settings) -> str:
-    """The cookie's name; behind TLS the prefix makes browsers refuse one set by a neighbour or without TLS."""
-    return "__Host-hemosight" if settings.behind_tls else "hemosight"
+    """The cookie's name; behind TLS the prefix makes browsers refuse one set by a neighbour or without TLS.
+
+    Under a sub-path the name holds the path: two services of one host never take each other's cookie. Browsers accept
+    the stronger prefix ``__Host-`` for the path ``/`` alone.
+    """
+    if not settings.root_path:
+        return "__Host-hemosight" if settings.behind_tls else "hemosight"
+    return f"{'__Secure-' if settings.behind_tls else ''}hemosight{settings.root_path.replace('/', '~')}"
+
+
+def cookie_path(settings: Settings) -> str:
+    """Where browsers send the cookie: to HemoSight alone, not to its neighbours on the same host."""
+    return settings.root_path or "/"
 
 
 def idle(settings: Settings) -> datetime.timedelta:
@@ -31,7 +42,23 @@ def secret_of(request: Request, settings: Settings) -> str | None:
     return request.cookies.get(cookie_name(settings))
 
 
-def begin(session: Session, request: Request, response: Response, user: User, settings: Settings) -> SignedIn:
+def public_address(request: Request, settings: Settings) -> str:
+    """Where browsers find HemoSight, without a slash at its end: as it is set, or as this request came."""
+    if settings.public_url is not None:
+        return settings.public_url.rstrip("/")
+    scheme = "https" if settings.behind_tls else request.url.scheme
+    return f"{scheme}://{request.headers.get('host', '')}{settings.root_path}"
+
+
+def begin(
+    session: Session,
+    request: Request,
+    response: Response,
+    user: User,
+    settings: Settings,
+    *,
+    by_provider: bool = False,
+) -> SignedIn:
     """Sign a browser in under a new secret; what it had before, it has no longer."""
     before = secret_of(request, settings)
     if before is not None:
@@ -40,11 +67,12 @@ def begin(session: Session, request: Request, response: Response, user: User, se
     lasts = datetime.timedelta(days=settings.session_days)
     agent = request.headers.get("user-agent", "")
     row = sign_ins.start(session, user.id, kept(secret), new_secret(), lasts, agent)
+    row.by_provider = by_provider
     response.set_cookie(
         cookie_name(settings),
         secret,
         max_age=int(lasts.total_seconds()),
-        path="/",
+        path=cookie_path(settings),
         secure=settings.behind_tls,
         httponly=True,
         samesite="lax",
@@ -54,7 +82,8 @@ def begin(session: Session, request: Request, response: Response, user: User, se
 
 def forget(response: Response, settings: Settings) -> None:
     """Take the cookie back."""
-    response.delete_cookie(cookie_name(settings), path="/", secure=settings.behind_tls, httponly=True, samesite="lax")
+    name, path = cookie_name(settings), cookie_path(settings)
+    response.delete_cookie(name, path=path, secure=settings.behind_tls, httponly=True, samesite="lax")
 
 
 def local(session: Session, user: User) -> SignedIn:

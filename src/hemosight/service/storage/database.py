@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import psycopg.conninfo
@@ -17,14 +18,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, Select, create_engine
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import DatabaseBehind, DatabaseUnreachable
+from hemosight.service.errors import ServiceFault
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATING = 0x48534D47
 """The advisory lock that makes several processes migrate one after another."""
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def pairs(session: Session, query: Select[K, V]) -> dict[K, V]:
+    """What a query of two columns finds, the first -> the second."""
+    return dict(session.execute(query).all())
 
 
 class Database:
@@ -57,12 +65,20 @@ class Database:
     def connect(self, *, autocommit: bool = False) -> psycopg.Connection:
         """One connection of its own, outside the pool.
 
-        Raises :class:`~hemosight.service.errors.DatabaseUnreachable`.
+        Raises :class:`~hemosight.service.errors.ServiceFault`.
         """
         try:
             return psycopg.connect(self.dsn, autocommit=autocommit, connect_timeout=10, application_name="hemosight")
         except psycopg.OperationalError as error:
-            raise DatabaseUnreachable(where=self.where, reason=" ".join(str(error).split())) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> ServiceFault:
+        return ServiceFault(
+            "database_unreachable",
+            expected=f"a PostgreSQL that answers at {self.where}",
+            came=" ".join(str(error).split()),
+            mend="Start it, or give another --database; without one, HemoSight brings its own.",
+        )
 
     @property
     def where(self) -> str:
@@ -77,10 +93,17 @@ class Database:
             yield session
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the tables to a revision; safe to call from several processes at once."""
+        """Bring the tables to a revision; safe to call from several processes at once.
+
+        Killed at any moment, it leaves whole revisions, from which the next call goes on. Raises
+        :class:`~hemosight.service.errors.ServiceFault` for tables of a newer program.
+        """
         with self.engine.connect() as connection:
             connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (_MIGRATING,))
             try:
+                came = MigrationContext.configure(connection).get_current_revision()
+                if came is not None and came not in revisions():
+                    raise _ahead(came)
                 config = _config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, revision)
@@ -90,22 +113,33 @@ class Database:
                 connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (_MIGRATING,))
                 connection.commit()
 
+    def is_migrated(self) -> bool:
+        """Whether the tables are this program's."""
+        return self.revision() == newest_revision()
+
     def revision(self) -> str | None:
         """The revision the tables are at; None in an empty database."""
         with self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
     def require_current(self) -> None:
-        """Raise :class:`~hemosight.service.errors.DatabaseBehind` unless the tables are those of this program."""
+        """Raise :class:`~hemosight.service.errors.ServiceFault` unless the tables are those of this program."""
         came, head = self.revision(), newest_revision()
+        if came is not None and came not in revisions():
+            raise _ahead(came)
         if came != head:
-            raise DatabaseBehind(expected=head, came=came)
+            raise ServiceFault(
+                "database_behind",
+                expected=f"tables at revision {head}",
+                came=f"revision {came}",
+                mend="Start `hemosight serve` of this version once, which migrates, or run the program of the tables.",
+            )
 
     def listen(self, channel: str, stop: float | None = None) -> Generator[str | None]:
         """Payloads notified on a channel, on a connection of its own.
 
         The first is empty and says that nothing is missed from here on; None comes after each ``stop`` seconds of
-        silence. Raises :class:`~hemosight.service.errors.DatabaseUnreachable` where the connection is lost.
+        silence. Raises :class:`~hemosight.service.errors.ServiceFault` where the connection is lost.
         """
         with self.connect(autocommit=True) as connection:
             connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
@@ -117,7 +151,7 @@ class Database:
                         heard = True
                         yield notice.payload
                 except psycopg.OperationalError as error:
-                    raise DatabaseUnreachable(where=self.where, reason=" ".join(str(error).split())) from error
+                    raise self._unreachable(error) from error
                 if not heard:
                     yield None
 
@@ -130,6 +164,20 @@ class Database:
 def newest_revision() -> str:
     """The revision this program's tables are at."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def revisions() -> set[str]:
+    """Every revision that this program knows."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _ahead(came: str) -> ServiceFault:
+    return ServiceFault(
+        "database_ahead",
+        expected=f"tables at revision {newest_revision()} or older",
+        came=f"revision {came}, of a newer HemoSight",
+        mend="Start the HemoSight that last used these data or a newer one, or restore the backup made before it.",
+    )
 
 
 def _config() -> Config:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
+from hemosight.service.storage.live_events import StoredEvent
 from hemosight.service.storage.tables import Event, Project
 
 CHANNEL = "hemosight_events"
@@ -29,12 +29,12 @@ def take_turn(session: Session, project_id: int) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock(:turn, :project)"), {"turn": _TURN, "project": project_id})
 
 
-def tell(session: Session, project_id: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
+def tell(session: Session, project_id: int, event: StoredEvent) -> None:
     """Tell a project's browsers something, as soon as the caller's transaction commits.
 
     Call it last: from here to the commit other writers of the project wait.
     """
-    session.execute(insert(Event).values(project_id=project_id, kind=kind, data=dict(data or {})))
+    session.execute(insert(Event).values(project_id=project_id, kind=event.kind, data=event.model_dump(mode="json")))
 
 
 def since(session: Session, project_id: int, after: int, limit: int = 1000) -> Sequence[Event]:
@@ -61,7 +61,7 @@ def forgotten(session: Session, project_id: int, after: int) -> bool:
 
 
 def prune(session: Session) -> int:
-    """Forget events older than :data:`KEPT`, but each project's newest, from which it can resume; gives how many."""
+    """Forget events older than :data:`KEPT`, but each project's newest, from which it can resume. Returns how many."""
     last = select(func.max(Event.id)).group_by(Event.project_id)
     gone = session.execute(delete(Event).where(Event.at < func.now() - KEPT, Event.id.not_in(last)).returning(Event.id))
     return len(gone.all())

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from hemosight.service.storage.tables import (
     Case,
-    CellReading,
+    CellEmbedding,
+    CurrentLabelRow,
     Image,
-    LabelFact,
+    LabelRecord,
     Picture,
-    Standing,
     User,
 )
 
@@ -31,22 +31,23 @@ def rows(session: Session, project: int, bundle: int, label_set: int, case: int 
             Picture.width,
             Picture.height,
             Picture.media_type,
-            func.coalesce(CellReading.status, "waiting").label("status"),
+            func.coalesce(CellEmbedding.status, "waiting").label("status"),
             User.name.label("labelled_by"),
-            LabelFact.at.label("labelled_at"),
-            LabelFact.id.label("fact"),
+            LabelRecord.at.label("labelled_at"),
         )
         .join(Picture, Picture.sha256 == Image.sha256)
         .outerjoin(Case, Case.id == Image.case_id)
-        .outerjoin(CellReading, (CellReading.image_id == Image.id) & (CellReading.bundle_id == bundle))
-        .outerjoin(Standing, (Standing.image_id == Image.id) & (Standing.label_set_id == label_set))
-        .outerjoin(LabelFact, LabelFact.id == Standing.fact_id)
-        .outerjoin(User, User.id == LabelFact.user_id)
+        .outerjoin(CellEmbedding, (CellEmbedding.image_id == Image.id) & (CellEmbedding.bundle_id == bundle))
+        .outerjoin(
+            CurrentLabelRow, (CurrentLabelRow.image_id == Image.id) & (CurrentLabelRow.label_set_id == label_set)
+        )
+        .outerjoin(LabelRecord, LabelRecord.id == CurrentLabelRow.label_id)
+        .outerjoin(User, User.id == LabelRecord.user_id)
         .where(Image.project_id == project)
         .order_by(Image.id)
     )
     if case is not None:
-        query = query.where(Image.case_id == case)
+        query = query.where(Image.case_id == case if case else Image.case_id.is_(None))
     return session.execute(query).all()
 
 

@@ -1,4 +1,4 @@
-"""Queries about images: what is shown of them, their bytes, what was said under them."""
+"""Queries about images: what lists and pages show, their bytes, their comments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from hemosight.service.storage.tables import Case, CellReading, Comment, Image, Picture, Project
+from hemosight.images.names import composed
+from hemosight.service.storage.tables import Case, CellEmbedding, Comment, Image, Picture, Project, Upload
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Facts(Shown):
+class ImageRecord(Shown):
     """What the page of one image shows besides."""
 
     sha256: bytes
@@ -40,16 +41,16 @@ class Facts(Shown):
 def shown(session: Session, project_id: int, images: Sequence[int]) -> dict[int, Shown]:
     """Images of a project by id."""
     query = (
-        select(Image.id, Image.name, Case.key, Image.uploaded_at, CellReading.status)
+        select(Image.id, Image.name, Case.key, Image.uploaded_at, CellEmbedding.status)
         .join(Project, Project.id == Image.project_id)
         .outerjoin(Case, Case.id == Image.case_id)
-        .outerjoin(CellReading, (CellReading.image_id == Image.id) & (CellReading.bundle_id == Project.bundle_id))
+        .outerjoin(CellEmbedding, (CellEmbedding.image_id == Image.id) & (CellEmbedding.bundle_id == Project.bundle_id))
         .where(Image.project_id == project_id, Image.id.in_(images))
     )
     return {row[0]: Shown(*row) for row in session.execute(query)}
 
 
-def facts(session: Session, project_id: int, image_id: int) -> Facts | None:
+def record(session: Session, project_id: int, image_id: int) -> ImageRecord | None:
     """Everything about one image but its bytes."""
     query = (
         select(
@@ -57,35 +58,35 @@ def facts(session: Session, project_id: int, image_id: int) -> Facts | None:
             Image.name,
             Case.key,
             Image.uploaded_at,
-            CellReading.status,
+            CellEmbedding.status,
             Image.sha256,
             Picture.width,
             Picture.height,
-            CellReading.novelty,
-            CellReading.x,
-            CellReading.y,
+            CellEmbedding.novelty,
+            CellEmbedding.x,
+            CellEmbedding.y,
         )
         .join(Picture, Picture.sha256 == Image.sha256)
         .join(Project, Project.id == Image.project_id)
         .outerjoin(Case, Case.id == Image.case_id)
-        .outerjoin(CellReading, (CellReading.image_id == Image.id) & (CellReading.bundle_id == Project.bundle_id))
+        .outerjoin(CellEmbedding, (CellEmbedding.image_id == Image.id) & (CellEmbedding.bundle_id == Project.bundle_id))
         .where(Image.project_id == project_id, Image.id == image_id)
     )
     row = session.execute(query).one_or_none()
-    return None if row is None else Facts(*row)
+    return None if row is None else ImageRecord(*row)
 
 
 def named(session: Session, project_id: int, words: str) -> NDArray[np.int64]:
     """Ids of images in whose name, case or comments some text stands, in any case of letters."""
-    pattern = f"%{words.translate(_ESCAPED)}%"
-    said = select(Comment.image_id).join(Image, Image.id == Comment.image_id)
-    said = said.where(Image.project_id == project_id, Comment.text.ilike(pattern, escape="\\"))
+    pattern = f"%{composed(words).translate(_ESCAPED)}%"
+    commented = select(Comment.image_id).join(Image, Image.id == Comment.image_id)
+    commented = commented.where(Image.project_id == project_id, Comment.text.ilike(pattern, escape="\\"))
     query = (
         select(Image.id)
         .outerjoin(Case, Case.id == Image.case_id)
         .where(
             Image.project_id == project_id,
-            or_(Image.name.ilike(pattern, escape="\\"), Case.key.ilike(pattern, escape="\\"), Image.id.in_(said)),
+            or_(Image.name.ilike(pattern, escape="\\"), Case.key.ilike(pattern, escape="\\"), Image.id.in_(commented)),
         )
     )
     return np.array(session.scalars(query).all(), np.int64)
@@ -99,10 +100,21 @@ def checksum(session: Session, project_id: int, image_id: int) -> bytes | None:
     return session.scalar(select(Image.sha256).where(Image.project_id == project_id, Image.id == image_id))
 
 
+def bits(session: Session, project_id: int, image_id: int) -> int | None:
+    """Bits of the deep samples of an image's file, as whoever uploaded it said; None where nobody did."""
+    query = select(Upload.bits).join(Image, Image.upload_id == Upload.id)
+    return session.scalar(query.where(Image.project_id == project_id, Image.id == image_id))
+
+
 def picture(session: Session, sha256: bytes) -> tuple[bytes, str]:
     """A file's bytes and its media type."""
     row = session.execute(select(Picture.data, Picture.media_type).where(Picture.sha256 == sha256)).one()
     return row[0], row[1]
+
+
+def stored(session: Session, sha256: bytes) -> bytes | None:
+    """A file's bytes; None where nothing is stored under the checksum."""
+    return session.scalar(select(Picture.data).where(Picture.sha256 == sha256))
 
 
 def thumbnail(session: Session, sha256: bytes) -> bytes | None:

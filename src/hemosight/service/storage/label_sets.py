@@ -1,4 +1,4 @@
-"""Label sets: those of the bundle, and those that a laboratory invents after the fact."""
+"""Label sets: those of the bundle, and those that a laboratory defines later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from hemosight.service.errors import AlreadyThere, NothingThere
-from hemosight.service.storage.tables import LabelSet, Standing
+from hemosight.service.storage.tables import AuditRow, CurrentLabelRow, Image, LabelSet, User
 
 
 def listed(session: Session, project: int) -> Sequence[LabelSet]:
@@ -28,9 +28,18 @@ def get(session: Session, project: int, number: int) -> LabelSet:
     return row
 
 
-def add(session: Session, project: int, user: int, name: str, title: str, classes: list[Any]) -> LabelSet:
+def add(
+    session: Session,
+    project: int,
+    user: int,
+    name: str,
+    title: str,
+    classes: list[Any],
+    asked_of: str | None = None,
+) -> LabelSet:
     """One of the project's own. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
     facts = {"project_id": project, "created_by": user, "name": name, "title": title, "kind": "own", "classes": classes}
+    facts["asked_of"] = asked_of
     query = insert(LabelSet).values(**facts).on_conflict_do_nothing().returning(LabelSet.id)
     number = session.scalar(query)
     if number is None:
@@ -49,13 +58,50 @@ def archive(row: LabelSet, *, archived: bool) -> None:
 def labelled(session: Session, project: int) -> dict[int, dict[str, int]]:
     """How many images stand in each class of each label set, ``?`` among them."""
     query = (
-        select(Standing.label_set_id, Standing.label, func.count())
-        .join(LabelSet, LabelSet.id == Standing.label_set_id)
-        .where(LabelSet.project_id == project, Standing.label.is_not(None))
-        .group_by(Standing.label_set_id, Standing.label)
+        select(CurrentLabelRow.label_set_id, CurrentLabelRow.label, func.count())
+        .join(LabelSet, LabelSet.id == CurrentLabelRow.label_set_id)
+        .where(LabelSet.project_id == project, CurrentLabelRow.label.is_not(None))
+        .group_by(CurrentLabelRow.label_set_id, CurrentLabelRow.label)
     )
     found: dict[int, dict[str, int]] = {}
     for number, label, count in session.execute(query):
         if label is not None:
             found.setdefault(number, {})[label] = count
     return found
+
+
+def history(session: Session, row: LabelSet) -> list[tuple[AuditRow, str | None]]:
+    """What the audit trail has of a label set and its classes, the newest first, with the name of whoever did it."""
+    query = (
+        select(AuditRow, User.name)
+        .outerjoin(User, User.id == AuditRow.user_id)
+        .where(
+            AuditRow.project_id == row.project_id,
+            AuditRow.action.in_(("label_set.create", "label_set.change", "type.add", "type.change")),
+            AuditRow.subject["label_set"].as_integer() == row.id,
+        )
+        .order_by(AuditRow.id.desc())
+    )
+    return [(edit, name) for edit, name in session.execute(query)]
+
+
+def cells(session: Session, project: int, label_set: int, case: int | None) -> Sequence[Any]:
+    """Images of a project or a case with the label that stands: id, name, sha256, case_id, label, version."""
+    query = (
+        select(
+            Image.id,
+            Image.name,
+            Image.sha256,
+            Image.case_id,
+            CurrentLabelRow.label,
+            CurrentLabelRow.label_id.label("version"),
+        )
+        .outerjoin(
+            CurrentLabelRow, (CurrentLabelRow.image_id == Image.id) & (CurrentLabelRow.label_set_id == label_set)
+        )
+        .where(Image.project_id == project)
+        .order_by(Image.id)
+    )
+    if case is not None:
+        query = query.where(Image.case_id == case)
+    return session.execute(query).all()

@@ -1,32 +1,38 @@
-"""Saying what an image is: facts appended, what stands kept beside them, nobody overwritten unseen.
+"""Labels: records are appended, the current label is kept beside them, nobody overwrites what they have not seen.
 
-All writers of a project take their turn (an advisory lock), so that between reading what stands and writing the new
-fact nothing comes in between, and facts are numbered in the order of commits. Whoever has an older version of an
-image than the one that stands gets a conflict and changes nothing.
+All writers of a project take their turn (an advisory lock), so that no other label is written between reading the
+current ones and writing the new record, and records are numbered in the order of commits. Whoever submits an older
+version than that of the current label gets a conflict and changes nothing.
 """
 
 from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Row, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from hemosight.service.desk.agreement import Judgement
-from hemosight.service.errors import NothingThere, Unfit
-from hemosight.service.storage import audit, events
+from hemosight.blood.palette import UNSURE
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.service.errors import NothingThere, Refusal
+from hemosight.service.storage import amendments, audit, class_facts, events, label_history
 from hemosight.service.storage.audit import Actor
-from hemosight.service.storage.tables import Image, LabelFact, LabelSet, Standing
-from hemosight.sheet.palette import UNSURE
+from hemosight.service.storage.database import pairs
+from hemosight.service.storage.live_events import LabelOfEvent, LabelsEvent
+from hemosight.service.storage.tables import CurrentLabelRow, Image, LabelRecord, LabelSet
 
 
 @dataclass(frozen=True)
-class Said:
-    """One thing a person says: what an image is, and the version they had before their eyes."""
+class SubmittedLabel:
+    """A label as a person submits it: the class of an image, and the version of the label that they saw.
+
+    ``label`` is None to withdraw a label; ``version`` is 0 where they saw none. ``predicted`` and ``probability``
+    (0 to 1) are what the model said of the image at that moment.
+    """
 
     image: int
     label: str | None
@@ -36,8 +42,8 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Made:
-    """A fact that was written."""
+class StoredLabel:
+    """A label as it was stored; ``version`` is the id of its record."""
 
     image: int
     version: int
@@ -47,122 +53,137 @@ class Made:
 
 @dataclass(frozen=True)
 class Conflict:
-    """An image of which something else stands by now; nothing of it was changed."""
+    """An image with another current label than the submitter saw; nothing was written for it.
+
+    ``label`` is the current label, ``submitted`` the one that this request would have written.
+    """
 
     image: int
     version: int
     label: str | None
     by: int | None
     at: datetime.datetime | None
+    submitted: str | None
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a request; ``revision`` is the newest fact of the project that it knows of."""
+class LabelOutcome:
+    """The labels that a request stored, and the images it left alone.
 
-    facts: list[Made]
+    ``taught_until`` is the newest label that it made: the classifier is about to learn up to here. Where it made none,
+    it is what the classifier had learnt when it was asked.
+    """
+
+    labels: list[StoredLabel]
     conflicts: list[Conflict]
-    revision: int
+    taught_until: int
 
 
 @dataclass(frozen=True)
-class Request:
-    """Who asks, in which project, under which number; the same number twice is the same request."""
+class LabelRequest:
+    """Who labels, in which project, under which number; the same number twice is the same request."""
 
     project: int
     user: int
     actor: Actor
     number: uuid.UUID
     bundle: int
-    revision: int
+    taught_until: int
 
 
-def say(session: Session, request: Request, label_set: str, items: Sequence[Said], kind: str) -> Outcome:
-    """Write facts for the images whose version still stands; the others become conflicts.
+def submit(
+    session: Session, request: LabelRequest, label_set: str, items: Sequence[SubmittedLabel], kind: str
+) -> LabelOutcome:
+    """Store labels of the images whose version is still current; the others become conflicts.
 
     ``kind`` is ``set``, ``agree`` or ``clear``. Raises :class:`~hemosight.service.errors.NothingThere` for an image
-    or a label set that the project does not have and :class:`~hemosight.service.errors.Unfit` for a label that is no
-    class of it.
+    or a label set that the project does not have and :class:`~hemosight.service.errors.Refusal` for a label that is no
+    class of it, and for cell types of a signed case that nobody amends.
     """
     row = label_set_of(session, request.project, label_set)
-    known = {facts["name"] for facts in row.classes} | {UNSURE, None}
+    known = {*class_facts.in_use(row.classes), UNSURE, None}
     for item in items:
         if item.label not in known:
-            raise Unfit(
-                expected=f"a class of the label set {label_set}, or {UNSURE!r} for unsure",
-                came=repr(item.label),
-                mend="Choose one of its classes, or add the class to the label set first.",
-            )
+            raise _unknown(row, item.label)
     events.take_turn(session, request.project)
-    _require_images(session, request.project, [item.image for item in items])
+    of_cases = _cases_of(session, request.project, [item.image for item in items])
     before = _of_request(session, request)
-    repeated = {fact.image_id for fact in before if fact.label_set_id == row.id}
-    stands = _standing(session, row.id, [item.image for item in items])
-    facts, conflicts = [], []
+    repeated = {record.image_id for record in before if record.label_set_id == row.id}
+    if label_set == CELL_TYPE:
+        _require_unlocked(session, request, of_cases, {item.image for item in items} - repeated)
+    stands = current(session, row.id, [item.image for item in items])
+    records, conflicts = [], []
     for item in items:
         if item.image in repeated:
             continue
         now = stands.get(item.image)
-        if (now.fact_id if now else 0) != item.version or before:
-            conflicts.append(_conflict(item.image, now))
+        if (now.label_id if now else 0) != item.version or before:
+            conflicts.append(_conflict(item.image, now, item.label))
             continue
-        facts.append(_fact(request, row.id, item, "clear" if item.label is None else kind, None))
-    made = _write(session, request, facts, {row.id: label_set})
-    made += [Made(fact.image_id, fact.id, fact.label, label_set) for fact in before]
-    return Outcome(made, conflicts, max((fact.version for fact in made), default=request.revision))
+        records.append(_record(request, row.id, item, "clear" if item.label is None else kind, None))
+    made = _write(session, request, records, {row.id: label_set})
+    made += [StoredLabel(record.image_id, record.id, record.label, label_set) for record in before]
+    return LabelOutcome(made, conflicts, max((record.version for record in made), default=request.taught_until))
 
 
-def undo(session: Session, request: Request, facts: Sequence[int]) -> Outcome:
-    """Restore what stood before each fact, by a new fact, as long as that fact still stands.
+def undo(session: Session, request: LabelRequest, records: Sequence[int]) -> LabelOutcome:
+    """Restore the label before each record, by a new record, as long as that record is the current one.
 
-    Raises :class:`~hemosight.service.errors.NothingThere` for a fact that is not of the project.
+    Raises :class:`~hemosight.service.errors.NothingThere` for a record that is not of the project and
+    :class:`~hemosight.service.errors.Refusal` as :func:`submit`.
     """
     events.take_turn(session, request.project)
-    query = select(LabelFact).where(LabelFact.project_id == request.project, LabelFact.id.in_(facts))
+    query = select(LabelRecord).where(LabelRecord.project_id == request.project, LabelRecord.id.in_(records))
     rows = {row.id: row for row in session.scalars(query)}
-    if missing := set(facts) - rows.keys():
-        raise NothingThere(kind=f"the label fact {min(missing)} of this project")
+    if missing := set(records) - rows.keys():
+        raise NothingThere(kind=f"the label record {min(missing)} of this project")
+    of_cases = _cases_of(session, request.project, [row.image_id for row in rows.values()])
     names = dict(
         session.execute(select(LabelSet.id, LabelSet.name).where(LabelSet.project_id == request.project)).all()
     )
     before = _of_request(session, request)
-    repeated = {(fact.image_id, fact.label_set_id) for fact in before}
-    earlier = _before(session, list(rows.values()))
+    repeated = {(record.image_id, record.label_set_id) for record in before}
+    signed = {row.image_id for row in rows.values() if names[row.label_set_id] == CELL_TYPE}
+    _require_unlocked(session, request, of_cases, signed - {image for image, _ in repeated})
+    histories = label_history.of_images(session, list(rows.values()))
     new, conflicts = [], []
     for label_set in sorted({row.label_set_id for row in rows.values()}):
         undone = [row for row in rows.values() if row.label_set_id == label_set]
-        stands = _standing(session, label_set, [row.image_id for row in undone])
+        stands = current(session, label_set, [row.image_id for row in undone])
         for row in undone:
             now = stands.get(row.image_id)
             if (row.image_id, label_set) in repeated:
                 continue
-            if now is None or now.fact_id != row.id or before:
-                conflicts.append(_conflict(row.image_id, now))
+            past = histories[row.image_id, label_set]
+            earlier = past.before(row.id)
+            if now is None or row.id not in past.standing(now.label_id) or before:
+                conflicts.append(_conflict(row.image_id, now, earlier))
                 continue
-            item = Said(row.image_id, earlier.get(row.id), row.id, row.predicted, row.probability)
-            new.append(_fact(request, label_set, item, "undo", row.id))
+            item = SubmittedLabel(row.image_id, earlier, row.id, row.predicted, row.probability)
+            new.append(_record(request, label_set, item, "undo", row.id))
     made = _write(session, request, new, names)
-    made += [Made(fact.image_id, fact.id, fact.label, names[fact.label_set_id]) for fact in before]
-    return Outcome(made, conflicts, max((fact.version for fact in made), default=request.revision))
+    made += [StoredLabel(record.image_id, record.id, record.label, names[record.label_set_id]) for record in before]
+    return LabelOutcome(made, conflicts, max((record.version for record in made), default=request.taught_until))
 
 
-def facts_after(session: Session, project: int, after: int, limit: int) -> list[tuple[LabelFact, str]]:
-    """The project's facts behind a number, in order, each with the name of its label set."""
+def records_after(session: Session, project: int, after: int, limit: int) -> list[tuple[LabelRecord, str]]:
+    """The project's label records with an id greater than ``after``, in order, each with the name of its label set."""
     query = (
-        select(LabelFact, LabelSet.name)
-        .join(LabelSet, LabelSet.id == LabelFact.label_set_id)
-        .where(LabelFact.project_id == project, LabelFact.id > after)
-        .order_by(LabelFact.id)
+        select(LabelRecord, LabelSet.name)
+        .join(LabelSet, LabelSet.id == LabelRecord.label_set_id)
+        .where(LabelRecord.project_id == project, LabelRecord.id > after)
+        .order_by(LabelRecord.id)
         .limit(limit)
     )
-    return [(fact, name) for fact, name in session.execute(query)]
+    return [(record, name) for record, name in session.execute(query)]
 
 
-def history(session: Session, image: int) -> list[tuple[LabelFact, str]]:
-    """Everything that was said of an image, in order."""
-    query = select(LabelFact, LabelSet.name).join(LabelSet, LabelSet.id == LabelFact.label_set_id)
+def history(session: Session, image: int) -> list[tuple[LabelRecord, str]]:
+    """All label records of an image in order, each with the name of its label set."""
+    query = select(LabelRecord, LabelSet.name).join(LabelSet, LabelSet.id == LabelRecord.label_set_id)
     return [
-        (fact, name) for fact, name in session.execute(query.where(LabelFact.image_id == image).order_by(LabelFact.id))
+        (record, name)
+        for record, name in session.execute(query.where(LabelRecord.image_id == image).order_by(LabelRecord.id))
     ]
 
 
@@ -175,50 +196,72 @@ def label_set_of(session: Session, project: int, name: str) -> LabelSet:
     return row
 
 
-# --- steps ------------------------------------------------------------------------------------------------
+def current(session: Session, label_set: int, images: Sequence[int]) -> dict[int, Row]:
+    """Current labels of these images, locked until the transaction ends; images without one are absent.
 
-
-def _require_images(session: Session, project: int, images: Sequence[int]) -> None:
-    known = set(session.scalars(select(Image.id).where(Image.project_id == project, Image.id.in_(images))))
-    if missing := set(images) - known:
-        raise NothingThere(kind=f"the image {min(missing)} of this project")
-
-
-def _of_request(session: Session, request: Request) -> Sequence[LabelFact]:
-    query = select(LabelFact).where(LabelFact.request == request.number, LabelFact.project_id == request.project)
-    return session.scalars(query.order_by(LabelFact.id)).all()
-
-
-def _standing(session: Session, label_set: int, images: Sequence[int]) -> dict[int, Row]:
+    Rows have ``image_id``, ``label_id`` (the version), ``label``, ``user_id`` and ``at``.
+    """
     query = (
-        select(Standing.image_id, Standing.fact_id, Standing.label, LabelFact.user_id, LabelFact.at)
-        .join(LabelFact, LabelFact.id == Standing.fact_id)
-        .where(Standing.label_set_id == label_set, Standing.image_id.in_(images))
-        .with_for_update(of=Standing)
+        select(
+            CurrentLabelRow.image_id,
+            CurrentLabelRow.label_id,
+            CurrentLabelRow.label,
+            LabelRecord.user_id,
+            LabelRecord.at,
+        )
+        .join(LabelRecord, LabelRecord.id == CurrentLabelRow.label_id)
+        .where(CurrentLabelRow.label_set_id == label_set, CurrentLabelRow.image_id.in_(images))
+        .with_for_update(of=CurrentLabelRow)
     )
     return {row.image_id: row for row in session.execute(query)}
 
 
-def _before(session: Session, facts: Sequence[LabelFact]) -> dict[int, str | None]:
-    """What each fact replaced: the fact before it of the same image and label set."""
-    query = select(LabelFact.id, LabelFact.image_id, LabelFact.label_set_id, LabelFact.label)
-    query = query.where(LabelFact.image_id.in_({fact.image_id for fact in facts})).order_by(LabelFact.id)
-    last: dict[tuple[int, int], str | None] = {}
-    wanted, found = {fact.id for fact in facts}, {}
-    for number, image, label_set, label in session.execute(query):
-        if number in wanted:
-            found[number] = last.get((image, label_set))
-        last[image, label_set] = label
-    return found
+def _unknown(row: LabelSet, label: str | None) -> Refusal:
+    mend = "Choose one of its classes, or add the class to the label set first."
+    if (into := class_facts.merges(row.classes).get(label or "")) is not None:
+        mend = f"It was merged into {into!r}: give that one."
+    elif label in class_facts.retired(row.classes):
+        mend = "It was retired: choose another one, or take it up again in the label set."
+    return Refusal(
+        "unfit",
+        expected=f"a class of the label set {row.name} that is in use, or {UNSURE!r} for unsure",
+        came=repr(label),
+        mend=mend,
+    )
 
 
-def _conflict(image: int, now: Row | None) -> Conflict:
+# --- steps ------------------------------------------------------------------------------------------------
+
+
+def _cases_of(session: Session, project: int, images: Sequence[int]) -> dict[int, int | None]:
+    query = select(Image.id, Image.case_id).where(Image.project_id == project, Image.id.in_(images))
+    known = pairs(session, query)
+    if missing := set(images) - known.keys():
+        raise NothingThere(kind=f"the image {min(missing)} of this project")
+    return known
+
+
+def _require_unlocked(
+    session: Session, request: LabelRequest, of_cases: Mapping[int, int | None], images: Collection[int]
+) -> None:
+    cases = {case for image in images if (case := of_cases[image]) is not None}
+    amendments.require_unlocked(session, request.project, cases)
+
+
+def _of_request(session: Session, request: LabelRequest) -> Sequence[LabelRecord]:
+    query = select(LabelRecord).where(LabelRecord.request == request.number, LabelRecord.project_id == request.project)
+    return session.scalars(query.order_by(LabelRecord.id)).all()
+
+
+def _conflict(image: int, now: Row | None, submitted: str | None) -> Conflict:
     if now is None:
-        return Conflict(image, 0, None, None, None)
-    return Conflict(image, now.fact_id, now.label, now.user_id, now.at)
+        return Conflict(image, 0, None, None, None, submitted)
+    return Conflict(image, now.label_id, now.label, now.user_id, now.at, submitted)
 
 
-def _fact(request: Request, label_set: int, item: Said, kind: str, undoes: int | None) -> dict[str, object]:
+def _record(
+    request: LabelRequest, label_set: int, item: SubmittedLabel, kind: str, undoes: int | None
+) -> dict[str, object]:
     return {
         "project_id": request.project,
         "image_id": item.image,
@@ -229,53 +272,40 @@ def _fact(request: Request, label_set: int, item: Said, kind: str, undoes: int |
         "undoes": undoes,
         "request": request.number,
         "bundle_id": request.bundle,
-        "revision": request.revision,
+        "taught_until": request.taught_until,
         "predicted": item.predicted,
         "probability": item.probability,
     }
 
 
 def _write(
-    session: Session, request: Request, facts: Sequence[Mapping[str, object]], names: Mapping[int, str]
-) -> list[Made]:
-    """Append facts, let them stand, note them in the audit trail, tell browsers: a handful of statements."""
-    if not facts:
+    session: Session, request: LabelRequest, records: Sequence[Mapping[str, object]], names: Mapping[int, str]
+) -> list[StoredLabel]:
+    """Append records, make them the current labels, note them in the audit trail and notify browsers."""
+    if not records:
         return []
-    columns = (LabelFact.id, LabelFact.image_id, LabelFact.label_set_id, LabelFact.label)
-    rows = session.execute(insert(LabelFact).values(list(facts)).returning(*columns)).all()
-    standing = upsert(Standing).values(
+    columns = (LabelRecord.id, LabelRecord.image_id, LabelRecord.label_set_id, LabelRecord.label)
+    rows = session.execute(insert(LabelRecord).values(list(records)).returning(*columns)).all()
+    standing = upsert(CurrentLabelRow).values(
         [
-            {"image_id": row.image_id, "label_set_id": row.label_set_id, "fact_id": row.id, "label": row.label}
+            {"image_id": row.image_id, "label_set_id": row.label_set_id, "label_id": row.id, "label": row.label}
             for row in rows
         ]
     )
     session.execute(
         standing.on_conflict_do_update(
             index_elements=["image_id", "label_set_id"],
-            set_={"fact_id": standing.excluded.fact_id, "label": standing.excluded.label},
+            set_={"label_id": standing.excluded.label_id, "label": standing.excluded.label},
         )
     )
-    told = [
+    written = [
         {"image": row.image_id, "label_set": names[row.label_set_id], "label": row.label, "version": row.id}
         for row in rows
     ]
-    kind = str(facts[0]["kind"])
-    subject = {"request": str(request.number), "kind": kind, "facts": told}
+    kind = str(records[0]["kind"])
+    subject = {"request": str(request.number), "kind": kind, "labels": written}
     audit.note(session, request.actor, f"label.{kind}", subject, request.project)
     session.flush()
-    data = {"facts": [{**fact, "user": request.user} for fact in told], "by": request.user}
-    events.tell(session, request.project, "labels", data)
-    return [Made(row.image_id, row.id, row.label, names[row.label_set_id]) for row in rows]
-
-
-def judgements(session: Session, project: int, label_set: int, case: int | None = None) -> list[Judgement]:
-    """Every sure label a person gave, in order; what was withdrawn, undone or unsure judges nothing."""
-    query = (
-        select(LabelFact.image_id, LabelFact.user_id, LabelFact.label, LabelFact.predicted)
-        .where(LabelFact.project_id == project, LabelFact.label_set_id == label_set)
-        .where(LabelFact.kind.in_(("set", "agree")), LabelFact.label.is_not(None), LabelFact.label != UNSURE)
-        .order_by(LabelFact.id)
-    )
-    if case is not None:
-        query = query.join(Image, Image.id == LabelFact.image_id).where(Image.case_id == case)
-    return [Judgement(row.image_id, row.user_id, row.label, row.predicted) for row in session.execute(query)]
+    labels = [LabelOfEvent(**label, user=request.user) for label in written]
+    events.tell(session, request.project, LabelsEvent(labels=labels, by=request.user))
+    return [StoredLabel(row.image_id, row.id, row.label, names[row.label_set_id]) for row in rows]

@@ -1,4 +1,4 @@
-"""Queries about projects, their members and cases."""
+"""Queries about projects and their members."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import AlreadyThere, InTheWay, NothingThere
+from hemosight.blood.palette import UNSURE
+from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.storage.tables import (
-    Case,
-    CellReading,
+    CellEmbedding,
+    CurrentLabelRow,
     Image,
-    LabelFact,
+    LabelRecord,
     LabelSet,
     Member,
+    Profile,
     Project,
-    Signature,
-    Standing,
     User,
 )
-from hemosight.sheet.palette import UNSURE
 
-_SAID = (func.count().filter(Standing.label != UNSURE), func.count().filter(Standing.label == UNSURE))
+FIRST = "Scanner 1"
+"""Name of the scanner profile that a project begins with. The page takes it for none: web/src/profiles/profiles.ts."""
+_SAID = (func.count().filter(CurrentLabelRow.label != UNSURE), func.count().filter(CurrentLabelRow.label == UNSURE))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a project (or a case) is: images, those read, those with a label in the first label set, those unsure."""
+    """How far a project is: images, those read, those with a label in the first label set, those unsure."""
 
     images: int = 0
     read: int = 0
@@ -42,7 +43,7 @@ class Progress:
 def get(session: Session, project_id: int) -> Project:
     """A project. Raises :class:`~hemosight.service.errors.NothingThere`."""
     project = session.get(Project, project_id)
-    if project is None:
+    if project is None or project.deleted_at is not None:
         raise NothingThere(kind="a project")
     return project
 
@@ -54,7 +55,7 @@ def listed(
     query = (
         select(Project, Member.role)
         .outerjoin(Member, (Member.project_id == Project.id) & (Member.user_id == user_id))
-        .where(Project.id > after)
+        .where(Project.id > after, Project.deleted_at.is_(None))
         .order_by(Project.id)
         .limit(limit)
     )
@@ -72,15 +73,15 @@ def progress(session: Session, projects: Sequence[int]) -> dict[int, Progress]:
         session,
         select(Image.project_id, func.count())
         .join(Project, Project.id == Image.project_id)
-        .join(CellReading, (CellReading.image_id == Image.id) & (CellReading.bundle_id == Project.bundle_id))
+        .join(CellEmbedding, (CellEmbedding.image_id == Image.id) & (CellEmbedding.bundle_id == Project.bundle_id))
         .where(Image.project_id.in_(projects)),
     )
     first = select(func.min(LabelSet.id)).where(LabelSet.project_id.in_(projects)).group_by(LabelSet.project_id)
     labels = _labels(
         session,
         select(LabelSet.project_id, *_SAID)
-        .join(Standing, Standing.label_set_id == LabelSet.id)
-        .where(LabelSet.id.in_(first), Standing.label.is_not(None))
+        .join(CurrentLabelRow, CurrentLabelRow.label_set_id == LabelSet.id)
+        .where(LabelSet.id.in_(first), CurrentLabelRow.label.is_not(None))
         .group_by(LabelSet.project_id),
     )
     return {key: Progress(images.get(key, 0), read.get(key, 0), *labels.get(key, (0, 0))) for key in projects}
@@ -99,8 +100,8 @@ def _labels(session: Session, query: Select[Any, int, int]) -> dict[int, tuple[i
 
 def last_reviews(session: Session, projects: Sequence[int]) -> dict[int, datetime.datetime]:
     """When each project was last labelled."""
-    last = select(func.max(LabelFact.id)).where(LabelFact.project_id.in_(projects)).group_by(LabelFact.project_id)
-    found = session.scalars(select(LabelFact).where(LabelFact.id.in_(last)))
+    last = select(func.max(LabelRecord.id)).where(LabelRecord.project_id.in_(projects)).group_by(LabelRecord.project_id)
+    found = session.scalars(select(LabelRecord).where(LabelRecord.id.in_(last)))
     return {fact.project_id: fact.at for fact in found}
 
 
@@ -112,10 +113,14 @@ def member_counts(session: Session, projects: Sequence[int]) -> dict[int, int]:
 def create(
     session: Session, bundle_id: int, user_id: int, facts: dict[str, Any], label_sets: list[LabelSet]
 ) -> Project:
-    """A new project, whose maker administers it."""
-    project = Project(**facts, bundle_id=bundle_id, created_by=user_id)
+    """A new project, whose maker administers it, and its first scanner profile, at the ``scale`` of the facts."""
+    scale = facts.get("scale", 1.0)
+    named = {name: value for name, value in facts.items() if name != "scale"}
+    project = Project(**named, bundle_id=bundle_id, created_by=user_id)
     session.add(project)
     session.flush()
+    made_by = "default" if scale == 1.0 else "person"
+    session.add(Profile(project_id=project.id, name=FIRST, scale=scale, scale_from=made_by, created_by=user_id))
     session.add(Member(project_id=project.id, user_id=user_id, role="admin"))
     for row in label_sets:
         row.project_id = project.id
@@ -168,71 +173,9 @@ def _keep_an_admin(session: Session, project_id: int, leaving: int) -> None:
     # All are locked: two who take each other away at once must not both succeed.
     query = select(Member.user_id).where(Member.project_id == project_id, Member.role == "admin").with_for_update()
     if set(session.scalars(query.order_by(Member.user_id))) <= {leaving}:
-        raise InTheWay(
+        raise Refusal(
+            "in_the_way",
             expected="an administrator to remain in the project",
             came="the last one being taken away",
             mend="Make somebody else its administrator first.",
         )
-
-
-# --- cases ------------------------------------------------------------------------------------------------
-
-
-def cases(session: Session, project_id: int, after: int, limit: int) -> Sequence[Case]:
-    """Cases in the order they were made, those behind number ``after``."""
-    query = select(Case).where(Case.project_id == project_id, Case.id > after)
-    return session.scalars(query.order_by(Case.id).limit(limit)).all()
-
-
-def case_keys(session: Session, project_id: int) -> list[tuple[int, str]]:
-    """Number and key of every case, in the order they were made."""
-    query = select(Case.id, Case.key).where(Case.project_id == project_id).order_by(Case.id)
-    return [(number, key) for number, key in session.execute(query)]
-
-
-def case(session: Session, project_id: int, case_id: int) -> Case:
-    """A case of a project. Raises :class:`~hemosight.service.errors.NothingThere`."""
-    row = session.get(Case, case_id)
-    if row is None or row.project_id != project_id:
-        raise NothingThere(kind="a case of this project")
-    return row
-
-
-def case_of(session: Session, project_id: int, key: str) -> Case | None:
-    """The case of this key."""
-    return session.scalars(select(Case).where(Case.project_id == project_id, Case.key == key)).one_or_none()
-
-
-def add_case(session: Session, project_id: int, key: str, note: str) -> Case:
-    """A new case. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
-    query = insert(Case).values(project_id=project_id, key=key, note=note)
-    made = session.execute(query.on_conflict_do_nothing().returning(Case.id)).scalar_one_or_none()
-    if made is None:
-        raise AlreadyThere(kind="a case key")
-    return case(session, project_id, made)
-
-
-def case_progress(session: Session, project: Project, ids: Sequence[int]) -> dict[int, Progress]:
-    """How far each case is."""
-    images = _counts(session, select(Image.case_id, func.count()).where(Image.case_id.in_(ids)))
-    read = _counts(
-        session,
-        select(Image.case_id, func.count())
-        .join(CellReading, (CellReading.image_id == Image.id) & (CellReading.bundle_id == project.bundle_id))
-        .where(Image.case_id.in_(ids)),
-    )
-    first = select(func.min(LabelSet.id)).where(LabelSet.project_id == project.id).scalar_subquery()
-    labels = _labels(
-        session,
-        select(Image.case_id, *_SAID)
-        .join(Standing, Standing.image_id == Image.id)
-        .where(Image.case_id.in_(ids), Standing.label_set_id == first, Standing.label.is_not(None))
-        .group_by(Image.case_id),
-    )
-    return {key: Progress(images.get(key, 0), read.get(key, 0), *labels.get(key, (0, 0))) for key in ids}
-
-
-def signed_cases(session: Session, ids: Sequence[int]) -> set[int]:
-    """Those of the cases that somebody signed."""
-    query = select(Signature.case_id).where(Signature.case_id.in_(ids)).distinct()
-    return {key for key in session.scalars(query) if key is not None}

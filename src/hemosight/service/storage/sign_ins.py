@@ -1,22 +1,17 @@
-"""Queries about who is signed in: browsers' sessions, programs' tokens, tries to sign in, the first link."""
+"""Queries about who is signed in: browsers' sessions, programs' tokens, the first link."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from hemosight.service.storage.tables import ApiToken, FirstRun, LoginAttempt, SignedIn, User
+from hemosight.service.storage.tables import ApiToken, FirstRun, SignedIn, User
 
 _SEEN_EVERY = datetime.timedelta(minutes=1)
 """How stale ``seen_at`` may become: not every request should write."""
-_TRYING = 0x48534C49
-"""First key of the advisory lock that makes tries for one name follow each other."""
-KEPT = datetime.timedelta(days=1)
-"""How long tries to sign in are kept."""
 
 
 def now() -> datetime.datetime:
@@ -70,13 +65,18 @@ def browsers(session: Session, user_id: int) -> Sequence[SignedIn]:
     return session.scalars(query.order_by(SignedIn.seen_at.desc())).all()
 
 
+def came_by_provider(session: Session, id_hash: bytes) -> bool:
+    """Whether a browser signed in by the provider."""
+    return bool(session.scalar(select(SignedIn.by_provider).where(SignedIn.id_hash == id_hash)))
+
+
 def end(session: Session, id_hash: bytes) -> None:
     """Sign one browser out."""
     session.execute(delete(SignedIn).where(SignedIn.id_hash == id_hash))
 
 
 def end_others(session: Session, user_id: int, keep: bytes | None = None) -> int:
-    """Sign a person's browsers out, but one; gives how many."""
+    """Sign a person's browsers out, but one. Returns how many."""
     query = delete(SignedIn).where(SignedIn.user_id == user_id)
     if keep is not None:
         query = query.where(SignedIn.id_hash != keep)
@@ -126,60 +126,16 @@ def revoke(session: Session, user_id: int, token_id: int) -> bool:
     return session.execute(query).one_or_none() is not None
 
 
+def end_all(session: Session, user_id: int, keep: bytes | None = None) -> None:
+    """A person's password is another: sign every browser out but one, and make every token useless."""
+    end_others(session, user_id, keep)
+    revoke_all(session, user_id)
+
+
 def revoke_all(session: Session, user_id: int) -> None:
     """Make every token of a person useless."""
     query = update(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
     session.execute(query.values(revoked_at=now()))
-
-
-# --- tries to sign in -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """Wrong passwords lately, and when the last was given."""
-
-    count: int
-    last: datetime.datetime | None
-
-
-def take_turn(session: Session, name: str) -> None:
-    """Make tries for one name follow each other, so that a hundred at once count as a hundred."""
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(:trying, hashtext(:name))"), {"trying": _TRYING, "name": name.lower()}
-    )
-
-
-def wrong_for_name(session: Session, name: str, since: datetime.datetime) -> Wrong:
-    """Wrong passwords for a name since a moment and since its last right one."""
-    mine = LoginAttempt.name == name.lower()
-    right = select(func.max(LoginAttempt.at)).where(mine, LoginAttempt.ok, LoginAttempt.at > since).scalar_subquery()
-    return _wrong(session, and_(mine, LoginAttempt.at > func.coalesce(right, since)))
-
-
-def wrong_from_address(session: Session, address: str, since: datetime.datetime) -> Wrong:
-    """Wrong passwords from an address since a moment, for whatever names."""
-    return _wrong(session, and_(LoginAttempt.address == address, LoginAttempt.at > since))
-
-
-def _wrong(session: Session, which: ColumnElement[bool]) -> Wrong:
-    query = select(func.count(), func.max(LoginAttempt.at)).where(which, LoginAttempt.ok.is_(False))
-    count, last = session.execute(query).one()
-    return Wrong(count, last)
-
-
-def note_try(session: Session, name: str, address: str) -> int:
-    """Note a try, as wrong until it proves right; gives its number. Old tries are forgotten on the occasion."""
-    session.execute(delete(LoginAttempt).where(LoginAttempt.at < now() - KEPT))
-    row = LoginAttempt(name=name.lower(), address=address, at=now(), ok=False)
-    session.add(row)
-    session.flush()
-    return row.id
-
-
-def note_right(session: Session, attempt: int) -> None:
-    """That try was right."""
-    session.execute(update(LoginAttempt).where(LoginAttempt.id == attempt).values(ok=True, at=now()))
 
 
 # --- the first link ---------------------------------------------------------------------------------------

@@ -10,7 +10,11 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from hemosight.service.storage.tables import Case, CellReading, Image, Picture, Project, Refusal, Upload
+from hemosight.images.names import composed
+from hemosight.service.storage import events, original_names, profiles
+from hemosight.service.storage.amendments import require_unlocked
+from hemosight.service.storage.live_events import CaseEvent, ProfileEvent
+from hemosight.service.storage.tables import Case, CellEmbedding, Image, Picture, Project, Refusal, Upload
 
 _INTAKE = 0x48534950
 """First key of the advisory lock that lets one transaction at a time add images to a project."""
@@ -45,16 +49,44 @@ class Counts:
     cancelled_at: datetime.datetime | None
 
 
-def begin(session: Session, project_id: int, user_id: int | None, case_key: str | None) -> Upload:
-    """A new upload, for a case that is made where it does not exist."""
+def begin(
+    session: Session,
+    project_id: int,
+    user_id: int | None,
+    case_key: str | None,
+    profile: int | None = None,
+    bits: int | None = None,
+) -> Upload:
+    """A new upload, for a case that is made, of a scanner profile, where it does not exist.
+
+    ``bits`` hold the values of its deep samples, where the files do not say.
+    """
     case_id = None
+    if profile is not None:
+        profiles.get(session, project_id, profile)
     if case_key is not None:
-        session.execute(insert(Case).values(project_id=project_id, key=case_key).on_conflict_do_nothing())
-        case_id = session.scalars(select(Case.id).where(Case.project_id == project_id, Case.key == case_key)).one()
-    upload = Upload(project_id=project_id, case_id=case_id, user_id=user_id)
+        case_id, made = _case(session, project_id, composed(case_key), profile)
+        if made:
+            events.tell(session, project_id, CaseEvent(case=case_id))
+            if profile is not None:
+                profiles.changed(session, project_id, ProfileEvent(profile=profile))
+        else:
+            require_unlocked(session, project_id, [case_id])
+    upload = Upload(project_id=project_id, case_id=case_id, user_id=user_id, bits=bits)
     session.add(upload)
     session.flush()
     return upload
+
+
+def _case(session: Session, project_id: int, key: str, profile: int | None) -> tuple[int, bool]:
+    """The case of this key, and whether it is new."""
+    if original_names.of_project(session, project_id) != "kept":
+        return original_names.case_of(session, project_id, key, {"profile_id": profile})
+    facts = {"project_id": project_id, "key": key, "profile_id": profile}
+    made = session.scalar(insert(Case).values(**facts).on_conflict_do_nothing().returning(Case.id))
+    if made is not None:
+        return made, True
+    return session.scalars(select(Case.id).where(Case.project_id == project_id, Case.key == key)).one(), False
 
 
 def get(session: Session, project_id: int, upload_id: int, *, hold: bool = False) -> Upload | None:
@@ -66,38 +98,23 @@ def get(session: Session, project_id: int, upload_id: int, *, hold: bool = False
 
 
 def add(session: Session, upload: Upload, pictures: Sequence[NewPicture]) -> tuple[dict[bytes, int], dict[bytes, int]]:
-    """Add pictures to an upload's project, in their order; those added and those known, by sha256."""
-    # In the order they came, so that a folder's cells stay together; one transaction at a time, so that two that
-    # add the same pictures in another order do not wait for each other.
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(:key, :project)"), {"key": _INTAKE, "project": upload.project_id}
-    )
-    # What is in the table now stays there until the images refer to it.
-    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _PICTURES})
+    """Add pictures to an upload's project, in their order; those added and those known, by sha256.
+
+    Raises :class:`~hemosight.service.errors.Refusal` where the upload's case has been signed meanwhile.
+    """
+    take_intake(session, upload.project_id)
     distinct = list({picture.sha256: picture for picture in reversed(pictures)}.values())[::-1]
     found = session.execute(
         select(Image.sha256, Image.id).where(
             Image.project_id == upload.project_id, Image.sha256.in_([picture.sha256 for picture in distinct])
         )
     )
-    known: dict[bytes, int] = dict(found.all())
+    known = {sha256: image for sha256, image in found if sha256 is not None}
     new = [picture for picture in distinct if picture.sha256 not in known]
     if not new:
         return {}, known
-    session.execute(
-        insert(Picture).on_conflict_do_nothing(),
-        [
-            {
-                "sha256": picture.sha256,
-                "data": picture.data,
-                "media_type": picture.media_type,
-                "width": picture.width,
-                "height": picture.height,
-                "thumbnail": picture.thumbnail,
-            }
-            for picture in sorted(new, key=lambda picture: picture.sha256)  # projects share pictures
-        ],
-    )
+    store(session, new)
+    kept = original_names.of_project(session, upload.project_id) == "kept"
     added = session.execute(
         text("""
             INSERT INTO images (project_id, case_id, upload_id, sha256, name, uploaded_by)
@@ -111,10 +128,50 @@ def add(session: Session, upload: Upload, pictures: Sequence[NewPicture]) -> tup
             "upload": upload.id,
             "user": upload.user_id,
             "shas": [picture.sha256 for picture in new],
-            "names": [picture.name for picture in new],
+            "names": [picture.name if kept else "" for picture in new],
         },
+    ).all()
+    if not kept:
+        came = {picture.sha256: (picture.name, picture.media_type) for picture in new}
+        original_names.number_cells(session, upload.project_id, {image: came[sha] for sha, image in added})
+    if upload.case_id is not None:
+        # Last, since others wait from here on: who signs looks at the cells in the same turn.
+        events.take_turn(session, upload.project_id)
+        require_unlocked(session, upload.project_id, [upload.case_id])
+    return {row.sha256: row.id for row in added}, known
+
+
+def take_intake(session: Session, project_id: int) -> None:
+    """Be the only one who adds images or fields to the project, and keep every picture that is there now."""
+    # In the order they came, so that a folder's cells stay together; one transaction at a time, so that two that
+    # add the same pictures in another order do not wait for each other.
+    session.execute(text("SELECT pg_advisory_xact_lock(:key, :project)"), {"key": _INTAKE, "project": project_id})
+    # What is in the table now stays there until the images refer to it.
+    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _PICTURES})
+
+
+def store(session: Session, pictures: Sequence[NewPicture]) -> None:
+    """Store files, those that are known only once; call :func:`take_intake` before."""
+    stored = insert(Picture)
+    session.execute(
+        # Of another upload, whose bits were not given, there may be no thumbnail.
+        stored.on_conflict_do_update(
+            index_elements=[Picture.sha256],
+            set_={"thumbnail": stored.excluded.thumbnail},
+            where=Picture.thumbnail.is_(None) & stored.excluded.thumbnail.is_not(None),
+        ),
+        [
+            {
+                "sha256": picture.sha256,
+                "data": picture.data,
+                "media_type": picture.media_type,
+                "width": picture.width,
+                "height": picture.height,
+                "thumbnail": picture.thumbnail,
+            }
+            for picture in sorted(pictures, key=lambda picture: picture.sha256)  # projects share pictures
+        ],
     )
-    return dict(added.all()), known
 
 
 def refuse(session: Session, upload_id: int, refused: Sequence[tuple[str, str]]) -> None:
@@ -134,9 +191,9 @@ def counts(session: Session, upload: Upload) -> Counts:
     """How far an upload is."""
     bundle = select(Project.bundle_id).where(Project.id == upload.project_id).scalar_subquery()
     query = (
-        select(func.count(), func.count(CellReading.image_id))
+        select(func.count(), func.count(CellEmbedding.image_id))
         .select_from(Image)
-        .outerjoin(CellReading, (CellReading.image_id == Image.id) & (CellReading.bundle_id == bundle))
+        .outerjoin(CellEmbedding, (CellEmbedding.image_id == Image.id) & (CellEmbedding.bundle_id == bundle))
         .where(Image.upload_id == upload.id)
     )
     total, read = session.execute(query).one()
@@ -153,28 +210,45 @@ def close(session: Session, upload: Upload) -> Upload:
 
 
 def take_back(session: Session, upload: Upload) -> int:
-    """Remove what nobody has read, labelled or remarked on; gives how many images.
+    """Remove what nobody has read, labelled, remarked on or signed. Returns how many images.
 
-    The files can be uploaded again: they are as unknown as before.
+    The files can be uploaded again: they are as unknown as before. Another scale or case has cells read again, and
+    until then they look unread: where one came after an image, the image stays.
     """
     gone = session.execute(
         text("""
             DELETE FROM images AS image WHERE image.upload_id = :upload
-                AND NOT EXISTS (SELECT FROM readings WHERE image_id = image.id)
+                AND NOT EXISTS (SELECT FROM embeddings WHERE image_id = image.id)
                 AND NOT EXISTS (SELECT FROM labels WHERE image_id = image.id)
                 AND NOT EXISTS (SELECT FROM comments WHERE image_id = image.id)
+                AND NOT EXISTS (SELECT FROM signatures WHERE signatures.case_id = image.case_id)
+                AND NOT EXISTS (
+                    SELECT FROM audit WHERE audit.project_id = image.project_id AND audit.at >= image.uploaded_at
+                    AND audit.action IN ('profile.change', 'profile.merge', 'case.profile', 'image.move', 'case.amend')
+                )
             RETURNING image.id
         """),
         {"upload": upload.id},
     )
-    removed = len(gone.all())
+    numbers = list(gone.scalars())
+    removed = len(numbers)
+    original_names.forget(session, upload.project_id, "image", numbers)
+    session.execute(
+        # Fields go with the last of their cells; one in which somebody removed a cell, or that was signed, stays.
+        text("""
+            DELETE FROM fields AS field WHERE field.upload_id = :upload
+                AND NOT EXISTS (SELECT FROM field_cells WHERE field_id = field.id)
+                AND NOT EXISTS (SELECT FROM signatures WHERE signatures.case_id = field.case_id)
+        """),
+        {"upload": upload.id},
+    )
     session.execute(update(Upload).where(Upload.id == upload.id).values(removed=Upload.removed + removed))
     session.refresh(upload)
     return removed
 
 
 def forget_unused_pictures(session: Session) -> int:
-    """Remove pictures that no project holds any more, :data:`_FORGOTTEN` at most; gives how many.
+    """Remove pictures that no project holds any more, :data:`_FORGOTTEN` at most. Returns how many.
 
     No upload meets a picture while it goes: where one is storing files, nothing is removed this time.
     """
@@ -184,7 +258,8 @@ def forget_unused_pictures(session: Session) -> int:
         text("""
             DELETE FROM pictures WHERE sha256 IN (
                 SELECT sha256 FROM pictures AS picture
-                WHERE NOT EXISTS (SELECT FROM images WHERE images.sha256 = picture.sha256) LIMIT :most
+                WHERE NOT EXISTS (SELECT FROM images WHERE images.sha256 = picture.sha256)
+                AND NOT EXISTS (SELECT FROM fields WHERE fields.sha256 = picture.sha256) LIMIT :most
             ) RETURNING 1
         """),
         {"most": _FORGOTTEN},
@@ -195,4 +270,4 @@ def forget_unused_pictures(session: Session) -> int:
 def known(session: Session, project_id: int, shas: Sequence[bytes]) -> dict[bytes, int]:
     """Which files a project has already: image ids by sha256."""
     query = select(Image.sha256, Image.id).where(Image.project_id == project_id, Image.sha256.in_(shas))
-    return dict(session.execute(query).all())
+    return {sha256: image for sha256, image in session.execute(query) if sha256 is not None}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import AlreadyThere, InTheWay, NothingThere
-from hemosight.service.storage.tables import User
+from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
+from hemosight.service.settings import Settings
+from hemosight.service.storage.database import pairs
+from hemosight.service.storage.tables import ApiToken, Case, Device, Identity, LoginAttempt, Member, SignedIn, User
 
 LOCAL = "local"
 """Name of the one person of a service without login."""
+ERASED = "erased-"
+"""How the name of an erased account begins."""
 _MAKING_LOCAL = 0x48534C4F
 
 
@@ -33,6 +37,11 @@ def listed(session: Session, after: int, limit: int) -> Sequence[User]:
     return session.scalars(select(User).where(User.id > after).order_by(User.id).limit(limit)).all()
 
 
+def displays(session: Session) -> dict[int, str]:
+    """What every account is called, by number; erased ones too."""
+    return pairs(session, select(User.id, User.display))
+
+
 def add(session: Session, name: str, display: str, password_hash: str | None, *, is_admin: bool) -> User:
     """A new account. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
     if named(session, name) is not None:
@@ -41,6 +50,20 @@ def add(session: Session, name: str, display: str, password_hash: str | None, *,
     session.add(user)
     session.flush()
     return user
+
+
+def erase(session: Session, user: User) -> None:
+    """Take from an account whatever names a person: records keep its number, under a name that says nothing.
+
+    Its sessions, tokens, known browsers and tries to sign in go; what it labelled and signed stays.
+    """
+    session.execute(delete(LoginAttempt).where(LoginAttempt.name == user.name.lower()))
+    for table in (SignedIn, ApiToken, Device, Member, Identity):
+        session.execute(delete(table).where(table.user_id == user.id))
+    session.execute(update(Case).where(Case.assigned_to == user.id).values(assigned_to=None))
+    user.name, user.display = f"{ERASED}{user.id}", f"Erased account {user.id}"
+    user.password_hash, user.is_admin, user.active = None, False, False
+    session.flush()
 
 
 def local(session: Session) -> User:
@@ -53,22 +76,49 @@ def local(session: Session) -> User:
     return user
 
 
+def require_local_accounts(settings: Settings) -> None:
+    """Raise :class:`~hemosight.service.errors.Refusal` where names and passwords do not sign in."""
+    if not settings.local_accounts:
+        raise Refusal(
+            "not_allowed",
+            expected=f"somebody who signs in with {settings.oidc_title}",
+            came="a name and a password",
+            mend="Use the button of the page; HEMOSIGHT_LOCAL_ACCOUNTS allows passwords again.",
+        )
+
+
 def anybody_with_password(session: Session) -> bool:
-    """Whether anyone could sign in."""
+    """Whether anyone could sign in by name and password."""
     return bool(session.scalar(select(exists().where(User.active, User.password_hash.is_not(None)))))
+
+
+def _a_way_in() -> ColumnElement[bool]:
+    """A password here, or a person of the provider."""
+    return or_(User.password_hash.is_not(None), exists().where(Identity.user_id == User.id))
+
+
+def comes_in(session: Session, user: User) -> bool:
+    """Whether an account has a way to sign in."""
+    return bool(session.scalar(select(exists().where(User.id == user.id, _a_way_in()))))
 
 
 def an_administrator(session: Session) -> bool:
     """Whether an administrator could sign in."""
-    return bool(session.scalar(select(exists().where(User.active, User.is_admin, User.password_hash.is_not(None)))))
+    return bool(session.scalar(select(exists().where(User.active, User.is_admin, _a_way_in()))))
+
+
+def is_last_administrator(session: Session, leaving: int) -> bool:
+    """Whether no administrator who could sign in would remain without this account."""
+    # All are locked: two who take each other away at once must not both succeed.
+    query = select(User.id).where(User.active, User.is_admin, _a_way_in()).with_for_update()
+    return set(session.scalars(query.order_by(User.id))) <= {leaving}
 
 
 def keep_an_administrator(session: Session, leaving: int) -> None:
-    """Refuse to take away the last administrator. Raises :class:`~hemosight.service.errors.InTheWay`."""
-    # All are locked: two who take each other away at once must not both succeed.
-    query = select(User.id).where(User.active, User.is_admin, User.password_hash.is_not(None)).with_for_update()
-    if set(session.scalars(query.order_by(User.id))) <= {leaving}:
-        raise InTheWay(
+    """Refuse to take away the last administrator. Raises :class:`~hemosight.service.errors.Refusal`."""
+    if is_last_administrator(session, leaving):
+        raise Refusal(
+            "in_the_way",
             expected="an administrator to remain",
             came="the last one being taken away",
             mend="Make somebody else an administrator first.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from hemosight.service.storage.tables import CellReading, Image, Project
+from hemosight.service.storage.tables import CellEmbedding, Image, Project
 
 ALIVE = datetime.timedelta(seconds=15)
 """A worker that gave no sign of life for so long counts as gone; it gives one every second."""
@@ -31,12 +31,17 @@ def workers(session: Session) -> int:
 
 def work(session: Session) -> Work:
     """What waits and what was read: by the bundle of each project."""
-    images = session.scalar(select(func.count()).select_from(Image)) or 0
+    images = session.scalar(select(func.count()).select_from(Image).where(Image.project_id.is_not(None))) or 0
     query = (
-        select(func.count().filter(CellReading.status == "ok"), func.count().filter(CellReading.status != "ok"))
-        .select_from(CellReading)
-        .join(Image, Image.id == CellReading.image_id)
-        .join(Project, (Project.id == Image.project_id) & (Project.bundle_id == CellReading.bundle_id))
+        select(func.count().filter(CellEmbedding.status == "ok"), func.count().filter(CellEmbedding.status != "ok"))
+        .select_from(CellEmbedding)
+        .join(Image, Image.id == CellEmbedding.image_id)
+        .join(Project, (Project.id == Image.project_id) & (Project.bundle_id == CellEmbedding.bundle_id))
     )
     read, unreadable = session.execute(query).one()
     return Work(images - read - unreadable, read, unreadable)
+
+
+def database_bytes(session: Session) -> int:
+    """Bytes that the database takes on its disk."""
+    return session.scalar(select(func.pg_database_size(func.current_database()))) or 0

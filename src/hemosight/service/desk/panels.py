@@ -1,0 +1,315 @@
+"""Panels: which cells are chosen, in which order each reader meets them, and what their readings say together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemosight.blood.palette import UNSURE, ordered
+from hemosight.scoring import raters
+from hemosight.scoring.agreement import Agreement, agreement
+from hemosight.scoring.dawid_skene import Consensus, counts_of, dawid_skene, reader_intervals, suspects
+from hemosight.scoring.metrics import Interval
+from hemosight.scoring.qualitative import share
+from hemosight.scoring.raters import Chance
+from hemosight.service.desk.snapshot import Snapshot
+from hemosight.service.storage.panels import AGAIN, AIDED, FIRST
+
+Choice = Literal["random", "stratified", "differing"]
+_PRIOR = 0.05
+"""Added to a reader's matrix: a reader of few cells is not believed infallible."""
+
+
+# --- which cells ----------------------------------------------------------------------------------------------
+
+
+def choose(
+    snapshot: Snapshot, count: int, choice: Choice, seed: int, *, case: int | None = None, labelled: bool = False
+) -> NDArray[np.int64]:
+    """Rows of the snapshot for a panel, in a drawn order; fewer than ``count`` where there are no more.
+
+    ``random``: any that were read. ``stratified``: as evenly of each reading as there are cells. ``differing``: cells
+    whose label is another than the model's reading come first, the surest readings before others, then random ones.
+    ``labelled`` takes cells with a label that is no ``?`` alone.
+    """
+    fit = snapshot.of_case(case) & snapshot.read & (snapshot.predicted >= 0)
+    if labelled:
+        fit &= snapshot.label >= 0
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(np.flatnonzero(fit))
+    if choice == "stratified":
+        kind = snapshot.label if labelled else snapshot.predicted
+        rank = np.zeros(len(rows), np.int64)
+        for name in np.unique(kind[rows]):
+            own = np.flatnonzero(kind[rows] == name)
+            rank[own] = np.arange(len(own))
+        rows = rows[np.argsort(rank, kind="stable")]
+    elif choice == "differing":
+        apart = (snapshot.label[rows] >= 0) & (snapshot.label[rows] != snapshot.predicted[rows])
+        sure = np.where(apart, snapshot.probabilities[rows].max(axis=1, initial=0.0), -1.0)
+        rows = rows[np.argsort(-sure, kind="stable")]
+    return rng.permutation(rows[:count])
+
+
+def misleading(snapshot: Snapshot, row: int) -> str | None:
+    """A wrong reading to plant: the most probable class that is neither the model's reading nor the cell's label."""
+    order = np.argsort(-snapshot.probabilities[row], kind="stable")
+    wrong = [int(kind) for kind in order[1:] if kind != snapshot.label[row]]
+    return snapshot.spec.names[wrong[0]] if wrong else None
+
+
+def sequence(cells: Sequence[int], again: Sequence[int], seed: int, user: int, *, aided: bool) -> list[tuple[int, int]]:
+    """What a reader meets, in order: (image, turn).
+
+    Shuffled for each reader. A repeated cell comes again at a drawn place, as many cells later as a third of the
+    session at least, among cells that have not been read: nothing tells it. In an aided session all cells follow once
+    more, shuffled anew.
+    """
+    rng = np.random.default_rng([seed, user])
+    gap = max(len(cells) // 3, 1)
+    # Repeated cells come first before the last third, or nothing would lie between their two turns. Where more are
+    # repeated than have room there, they take the places next to it and are repeated after all others, in that order.
+    twice = set(again)
+    early = set(rng.choice(max(len(cells) - gap, len(twice)), len(twice), replace=False).tolist())
+    repeated = iter(rng.permutation(np.array(sorted(twice), np.int64)).tolist())
+    others = iter(rng.permutation(np.array([image for image in cells if image not in twice], np.int64)).tolist())
+    order = [int(next(repeated if place in early else others)) for place in range(len(cells))]
+    places = [(place * 1.0, image, FIRST) for place, image in enumerate(order)]
+    for place in sorted(early):
+        earliest = place + gap
+        places.append((float(rng.uniform(earliest, max(earliest, len(order)))), order[place], AGAIN))
+    met = [(image, turn) for _, image, turn in sorted(places)]
+    if aided:
+        met += [(int(image), AIDED) for image in rng.permutation(np.array(cells, np.int64))]
+    return met
+
+
+# --- what they say --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PanelAnswer:
+    """One reading."""
+
+    image: int
+    user: int
+    turn: int
+    label: str
+    ms: int | None = None
+
+
+@dataclass(frozen=True)
+class CellOfPanel:
+    """A cell, and what was known of it: the model's reading, what was shown in the aided turn, the marked truth."""
+
+    image: int
+    predicted: str | None = None
+    shown: str | None = None
+    truth: str | None = None
+
+
+@dataclass(frozen=True)
+class ReaderResult:
+    """One reader.
+
+    Parameters
+    ----------
+    read, unsure
+        First readings given, and those of them that are ``?``.
+    own
+        Agreement with themselves on the repeated cells (Cohen's kappa); None where none was repeated.
+    accuracy
+        Share named right if the consensus' model of readers holds; None without a consensus.
+    score
+        Share of the marked cells named right (unsure counts as wrong); None where nothing is marked.
+    aided_score
+        The same with the model's reading shown.
+    followed
+        Of the wrong readings that were planted and shown, the share that the reader kept: automation bias.
+    median_ms, aided_ms
+        Median time of a reading, blind and aided.
+    confusion
+        (consensus or marked type, said, count) of the first readings.
+    """
+
+    user: int
+    read: int
+    unsure: int
+    own: Agreement | None
+    accuracy: Interval | None
+    score: Interval | None
+    aided_score: Interval | None
+    followed: Interval | None
+    median_ms: float | None
+    aided_ms: float | None
+    confusion: list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One cell: what each reader called it at first, and what the consensus has."""
+
+    image: int
+    said: dict[int, str]
+    consensus: str | None
+    probability: float | None
+    differing: bool
+    suspect: list[int]
+    """Readers whose label is probably wrong."""
+
+
+@dataclass(frozen=True)
+class PanelResult:
+    """What a panel came to."""
+
+    together: list[tuple[str, Chance, Chance]]
+    """All types, then each type against the rest: AC1 and Fleiss' kappa."""
+    pairs: list[tuple[int, int, Agreement]]
+    readers: list[ReaderResult]
+    cells: list[CellResult]
+
+
+def results(cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: Sequence[int]) -> PanelResult:
+    """Agreement, consensus, and every reader's figures, from whatever has been read so far."""
+    first: dict[int, dict[int, str]] = {}
+    for one in said:
+        if one.turn == FIRST:
+            first.setdefault(one.image, {})[one.user] = one.label
+    sure = {image: {user: label for user, label in by.items() if label != UNSURE} for image, by in first.items()}
+    types = list(ordered({label for by in sure.values() for label in by.values()}))
+    images = [cell.image for cell in cells if sure.get(cell.image)]
+    found = _consensus(images, sure, readers, types)
+    best = {image: types[int(found.labels[place])] for place, image in enumerate(images)} if found is not None else {}
+    counts = _counts(images, sure, readers, types)
+    bad = _suspects(images, readers, counts, found)
+    intervals = reader_intervals(counts, prior=_PRIOR, draws=100) if found is not None else None
+    right = {cell.image: cell.truth for cell in cells if cell.truth is not None} or best
+    marked = any(cell.truth is not None for cell in cells)
+    return PanelResult(
+        together=_together(images, sure, types),
+        pairs=_pairs(sure, readers),
+        readers=[
+            _reader(user, cells, said, right, marked, None if intervals is None else intervals[place])
+            for place, user in enumerate(readers)
+        ],
+        cells=[
+            CellResult(
+                image=cell.image,
+                said=first.get(cell.image, {}),
+                consensus=best.get(cell.image),
+                probability=None
+                if found is None or cell.image not in best
+                else float(found.posterior[images.index(cell.image)].max()),
+                differing=len(set(first.get(cell.image, {}).values())) > 1,
+                suspect=sorted(bad.get(cell.image, set())),
+            )
+            for cell in cells
+        ],
+    )
+
+
+def _counts(
+    images: Sequence[int], sure: Mapping[int, Mapping[int, str]], readers: Sequence[int], types: Sequence[str]
+) -> NDArray[np.float64]:
+    place, column = {user: at for at, user in enumerate(readers)}, {name: at for at, name in enumerate(types)}
+    triples = [
+        (row, place[user], column[label])
+        for row, image in enumerate(images)
+        for user, label in sure[image].items()
+        if user in place
+    ]
+    return counts_of(triples, len(images), len(readers), len(types))
+
+
+def _consensus(
+    images: Sequence[int], sure: Mapping[int, Mapping[int, str]], readers: Sequence[int], types: Sequence[str]
+) -> Consensus | None:
+    """None with fewer than two types or readers: there is nothing to weigh."""
+    if len(types) < 2 or len(readers) < 2 or not images:
+        return None
+    return dawid_skene(_counts(images, sure, readers, types), prior=_PRIOR)
+
+
+def _suspects(
+    images: Sequence[int], readers: Sequence[int], counts: NDArray[np.float64], found: Consensus | None
+) -> dict[int, set[int]]:
+    named: dict[int, set[int]] = {}
+    if found is not None:
+        for cell, reader, _, _ in suspects(counts, found):
+            named.setdefault(images[cell], set()).add(readers[reader])
+    return named
+
+
+def _together(
+    images: Sequence[int], sure: Mapping[int, Mapping[int, str]], types: Sequence[str]
+) -> list[tuple[str, Chance, Chance]]:
+    labels = [list(sure[image].values()) for image in images if len(sure[image]) > 1]
+    if not labels or not types:
+        return []
+    counts = raters.counted(labels, types)
+    rows = [("all", raters.gwet(counts), raters.fleiss(counts))]
+    for column, name in enumerate(types):
+        own = counts[:, column]
+        both = np.stack([own, counts.sum(axis=1) - own], axis=1)
+        rows.append((name, raters.gwet(both), raters.fleiss(both)))
+    return rows
+
+
+def _pairs(sure: Mapping[int, Mapping[int, str]], readers: Sequence[int]) -> list[tuple[int, int, Agreement]]:
+    return [
+        (one, other, agreement([(by[one], by[other]) for by in sure.values() if one in by and other in by]))
+        for one, other in combinations(readers, 2)
+    ]
+
+
+def _reader(
+    user: int,
+    cells: Sequence[CellOfPanel],
+    said: Sequence[PanelAnswer],
+    right: Mapping[int, str],
+    marked: bool,
+    accuracy: Interval | None,
+) -> ReaderResult:
+    by_turn: dict[int, dict[int, PanelAnswer]] = {FIRST: {}, AGAIN: {}, AIDED: {}}
+    for one in said:
+        if one.user == user:
+            by_turn[one.turn][one.image] = one
+    first, again, aided = (by_turn[turn] for turn in (FIRST, AGAIN, AIDED))
+    twice = [(first[image].label, one.label) for image, one in again.items() if image in first]
+    planted = [
+        cell for cell in cells if cell.shown is not None and cell.shown != cell.predicted and cell.image in aided
+    ]
+
+    def score(of: Mapping[int, PanelAnswer]) -> Interval | None:
+        judged = [image for image in of if image in right]
+        return (
+            share(sum(of[image].label == right[image] for image in judged), len(judged)) if marked and judged else None
+        )
+
+    pairs = Counter((right[image], one.label) for image, one in first.items() if image in right)
+    return ReaderResult(
+        user=user,
+        read=len(first),
+        unsure=sum(one.label == UNSURE for one in first.values()),
+        own=agreement(twice) if twice else None,
+        accuracy=accuracy,
+        score=score(first),
+        aided_score=score(aided),
+        followed=share(sum(aided[cell.image].label == cell.shown for cell in planted), len(planted))
+        if planted
+        else None,
+        median_ms=_median(first),
+        aided_ms=_median(aided),
+        confusion=[(truth, label, n) for (truth, label), n in sorted(pairs.items(), key=lambda pair: -pair[1])],
+    )
+
+
+def _median(of: Mapping[int, PanelAnswer]) -> float | None:
+    times = [one.ms for one in of.values() if one.ms is not None]
+    return float(np.median(times)) if times else None

@@ -1,0 +1,94 @@
+"""What is stored when a case is signed: its specimen, its cells with what was said and read of each, a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hemosight.blood.palette import UNSURE
+from hemosight.service.desk.image_columns import READ, UNREADABLE, WAITING
+from hemosight.service.desk.snapshot import Snapshot
+from hemosight.service.storage.findings import Findings
+from hemosight.service.storage.report_settings import ReportSettings
+from hemosight.service.storage.tables import Case, Profile, Project
+
+_STATUS = {WAITING: "waiting", READ: "read", UNREADABLE: "unreadable"}
+_DIGITS = 6
+"""Of probabilities and novelty: more than single precision has."""
+
+
+def specimen(row: Case) -> dict[str, Any]:
+    """A case and its specimen, as they are now."""
+    return {
+        "key": row.key,
+        "accession": row.accession,
+        "collected_at": None if row.collected_at is None else row.collected_at.isoformat(),
+        "received_at": None if row.received_at is None else row.received_at.isoformat(),
+        "wbc": row.wbc,
+        "note": row.note,
+    }
+
+
+def profile(row: Profile) -> dict[str, Any]:
+    """The scanner profile that a case is read by, as it is now."""
+    return {"id": row.id, "name": row.name, "scale": row.scale, "scale_from": row.scale_from}
+
+
+def report(project: Project, settings: ReportSettings, found: Findings, classes: Sequence[Any]) -> dict[str, Any]:
+    """What the report of a case says besides counts, as it is now; ``classes`` are those of the cell type."""
+    looks = ("name", "title", "key", "light")
+    return {
+        "project": project.name,
+        **settings.model_dump(mode="json", exclude={"blocks"}),
+        "types": [{name: entry[name] for name in looks} for entry in classes],
+        **findings(found),
+    }
+
+
+def findings(found: Findings) -> dict[str, Any]:
+    """Of a record's report what is of the case itself."""
+    return found.model_dump(mode="json", exclude={"version"})
+
+
+def cells(snapshot: Snapshot, case: int, files: Mapping[int, tuple[str, str]]) -> list[dict[str, Any]]:
+    """Every cell of a case in order; ``files`` are names and checksums by image."""
+    names = snapshot.spec.names
+    found = []
+    for row in np.flatnonzero(snapshot.of_case(case)).tolist():
+        image, label, read = int(snapshot.ids[row]), int(snapshot.label[row]), int(snapshot.predicted[row])
+        name, sha256 = files[image]
+        counted = label if label != -1 else read
+        found.append(
+            {
+                "image": image,
+                "name": name,
+                "sha256": sha256,
+                "status": _STATUS[int(snapshot.status[row])],
+                "counted": names[counted] if counted >= 0 else None,
+                "label": UNSURE if label == -2 else names[label] if label >= 0 else None,
+                "labelled_by": int(snapshot.by[row]) if label != -1 else None,
+                "version": int(snapshot.version[row]),
+                "predicted": names[read] if read >= 0 else None,
+                "probability": _number(snapshot.probability[row]) if read >= 0 else None,
+                "novelty": _number(snapshot.novelty[row]),
+            }
+        )
+    return found
+
+
+def _number(value: np.float32) -> float | None:
+    return round(float(value), _DIGITS) if np.isfinite(value) else None
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """A record as bytes that are equal where it is: keys in order, no blanks, UTF-8."""
+    return json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def fingerprint(differential: Mapping[str, Any], checks: Sequence[Any], record: Mapping[str, Any]) -> str:
+    """SHA-256 of a signed record, hexadecimal: equal where its counts, checks, specimen, profile and cells are."""
+    return hashlib.sha256(canonical({"differential": differential, "checks": checks, **record})).hexdigest()

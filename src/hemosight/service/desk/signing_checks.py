@@ -1,0 +1,104 @@
+"""What is checked before a case is signed, each check with its number: the laboratory says what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hemosight.blood.vocabulary import title
+from hemosight.service.desk.foreign import CaseFamiliarity
+from hemosight.service.desk.tally import Tally
+from hemosight.service.storage.signing_rules import Level, SigningRule, SigningRules
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Parameters
+    ----------
+    name
+        ``unreviewed``, ``unsure``, ``unusual``, ``unreadable``, ``waiting``, ``foreign``, ``too_few`` or ``rule``.
+    level
+        What it asks where it is open.
+    open
+        Whether it found something.
+    count
+        Cells it found; of ``too_few`` those that were counted.
+    says
+        The same in words, with its number.
+    """
+
+    name: str
+    level: Level
+    open: bool
+    count: int
+    says: str
+
+
+def checks(count: Tally, familiarity: CaseFamiliarity | None, rules: SigningRules, cells: int) -> list[Check]:
+    """Every check that is not off, in the order in which a signer reads them.
+
+    Parameters
+    ----------
+    count
+        The case as it counts now.
+    familiarity
+        How well the model knows its scanner; None where the case has no read cell.
+    cells
+        How many cells the case has.
+    """
+    found = [*_of_cells(count, rules), *_of_scanner(familiarity), _target(count, rules)]
+    found += [_rule(rule, count, cells) for rule in rules.rules]
+    return [one for one in found if one.level != "off"]
+
+
+def _of_cells(count: Tally, rules: SigningRules) -> Iterator[Check]:
+    numbers: Mapping[str, tuple[Level, int, str]] = {
+        "unreviewed": (rules.unreviewed, count.unreviewed, "not reviewed by a person, counted as the model reads"),
+        "unusual": (rules.unusual, count.unusual, "not reviewed and unusual, unlike the cells that the model knows"),
+        "unsure": (rules.unsure, count.unsure, "marked unsure, counted nowhere"),
+        "unreadable": (rules.unreadable, count.unreadable, "unreadable, counted nowhere"),
+        "waiting": (rules.waiting, count.waiting, "not read yet, counted nowhere"),
+    }
+    for name, (level, cells, words) in numbers.items():
+        yield Check(name, level, cells > 0, cells, f"{_cells(cells)} {words}")
+
+
+def _of_scanner(found: CaseFamiliarity | None) -> Iterator[Check]:
+    if found is not None:
+        words = f"{found.to_bundle} of {_cells(found.cells)} beyond what the model knows"
+        state = "the case is held back until it is adapted to its scanner" if found.foreign else "not held back"
+        if found.taught:
+            state += f", {found.taught} {'label' if found.taught == 1 else 'labels'} of such cells"
+        yield Check("foreign", "block", found.foreign, found.to_bundle, f"{words}: {state}")
+
+
+def _target(count: Tally, rules: SigningRules) -> Check:
+    total = count.after.total
+    words = f"{total} {'leukocyte' if total == 1 else 'leukocytes'} counted, of {rules.target} to be counted"
+    return Check("too_few", rules.too_few, total < rules.target, total, words)
+
+
+def _rule(rule: SigningRule, count: Tally, cells: int) -> Check:
+    if rule.measure == "type":
+        # A rule on a type is one on its finer types as well.
+        own = count.families.get(rule.label or "", frozenset({rule.label}))
+        found = sum(one.count for one in count.after.shares if one.label in own)
+        value = found / count.after.total if count.after.total else 0.0
+        what = title(rule.label or "")
+    elif rule.measure == "erythroblasts":
+        own = count.families.get("erythroblast", frozenset({"erythroblast"}))
+        found = sum(cells for name, cells in count.after.apart.items() if name in own)
+        value = 100 * found / count.after.total if count.after.total else 0.0
+        words = f"Erythroblasts {value:.1f} for 100 leukocytes, rule: {rule.at_least:g} or more"
+        return Check("rule", rule.level, value >= rule.at_least, found, words)
+    else:
+        found = count.unusual if rule.measure == "unusual" else count.unsure
+        value, what = found / cells if cells else 0.0, rule.measure.capitalize()
+    words = f"{what} {_cells(found)}, {100 * value:.1f}%, rule: {100 * rule.at_least:g}% or more"
+    return Check("rule", rule.level, bool(found) and value >= rule.at_least, found, words)
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"

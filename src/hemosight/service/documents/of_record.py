@@ -1,0 +1,227 @@
+"""The content of a report, made of a record as it was signed and of nothing else.
+
+Values are rounded here, once: what is printed, what is flagged and what is sent are the same number.
+"""
+
+from __future__ import annotations
+
+import datetime
+import zoneinfo
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hemosight.blood.intervals import wilson
+from hemosight.blood.morphology import FINDINGS
+from hemosight.blood.palette import marks
+from hemosight.blood.vocabulary import parent_of, title
+from hemosight.service.documents.content import Beside, Check, ChosenCell, Graded, Line, Report, Signer, Status, Value
+
+
+def content(
+    *,
+    number: int,
+    differential: Mapping[str, Any],
+    checks: Sequence[Mapping[str, Any]] | None,
+    record: Mapping[str, Any],
+    signers: Sequence[Signer],
+    at: datetime.datetime,
+    version: int = 1,
+    reason: str = "",
+    second_wanted: bool = False,
+    fingerprint: str | None = None,
+    amended_by: str = "",
+) -> Report:
+    """The content of a report.
+
+    Parameters
+    ----------
+    number
+        Of the first signature; 0 where there is none.
+    differential, checks, record
+        As signed (:mod:`hemosight.service.desk.signed_record`); parts that old records lack may be missing or None.
+    signers
+        In order; empty for a case that nobody signed.
+    at
+        The moment that stands in the file.
+    """
+    specimen = record.get("specimen") or {}
+    profile = record.get("profile") or {}
+    frozen = record.get("report") or {}
+    shown = {one["name"]: one for one in frozen.get("types", ())}
+    apart = differential["apart"]
+    above = {row["label"]: _above(row, apart) for row in differential["rows"]}
+    look = _look((*above, *(name for name in above.values() if name is not None), *apart), shown)
+    limits = {one["label"]: one for one in frozen.get("ranges", ())}
+    wbc = specimen.get("wbc")
+    return Report(
+        number=number,
+        status=_status(signers, version, second_wanted),
+        version=version,
+        reason=reason,
+        project=frozen.get("project", ""),
+        laboratory=frozen.get("laboratory", ""),
+        address=frozen.get("address", ""),
+        zone=zoneinfo.ZoneInfo(frozen.get("zone", "UTC")),
+        key=specimen.get("key", ""),
+        accession=specimen.get("accession", ""),
+        collected_at=_moment(specimen.get("collected_at")),
+        received_at=_moment(specimen.get("received_at")),
+        wbc=wbc,
+        note=specimen.get("note", ""),
+        total=differential["total"],
+        lines=tuple(_lines(differential["rows"], above, differential["total"], wbc, limits, look)),
+        beside=tuple(_beside(apart, differential["total"], limits, look)),
+        unsure=differential["unsure"],
+        unreviewed=differential["unreviewed"],
+        waiting=differential["waiting"],
+        unreadable=differential["unreadable"],
+        remark=frozen.get("remark", ""),
+        grades=tuple(
+            Graded(one, frozen["grades"][one.name]) for one in FINDINGS if one.name in frozen.get("grades", ())
+        ),
+        platelets=frozen.get("platelets"),
+        cells=tuple(_chosen(record.get("cells") or (), frozen.get("cells", ()), look)),
+        checks=tuple(Check(one["says"], one["open"]) for one in checks or ()),
+        signers=tuple(signers),
+        bundle=differential["bundle"],
+        scanner=profile.get("name", ""),
+        scale=profile.get("scale"),
+        fingerprint=fingerprint or "",
+        at=at,
+        amended_by=amended_by,
+    )
+
+
+def _above(row: Mapping[str, Any], apart: Collection[str]) -> str | None:
+    """The type that a row is summed under: as the laboratory had it at signing, as the vocabulary has it before that.
+
+    Under a type that is counted apart nothing of the hundred is summed.
+    """
+    above = row["parent"] if "parent" in row else parent_of(row["label"])
+    return None if above in apart else above
+
+
+def _status(signers: Sequence[Signer], version: int, second_wanted: bool) -> Status:
+    if not signers:
+        return "unsigned"
+    if second_wanted and len(signers) < 2:
+        return "awaiting"
+    return "corrected" if version > 1 else "final"
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    return None if text is None else datetime.datetime.fromisoformat(text)
+
+
+@dataclass(frozen=True)
+class _Mark:
+    title: str
+    letter: str
+    color: str
+
+
+def _look(names: Collection[str], shown: Mapping[str, Mapping[str, Any]]) -> dict[str, _Mark]:
+    """How types looked when the record was signed; as the palette has them in records that do not say."""
+    usual = marks({*names, *shown})
+    return {
+        name: _Mark(shown[name]["title"], shown[name]["key"], shown[name]["light"])
+        if name in shown
+        else _Mark(title(name), mark.letter, mark.light)
+        for name, mark in usual.items()
+    }
+
+
+def _lines(
+    rows: Sequence[Mapping[str, Any]],
+    above: Mapping[str, str | None],
+    total: int,
+    wbc: float | None,
+    limits: Mapping[str, Mapping[str, Any]],
+    look: Mapping[str, _Mark],
+) -> Iterable[Line]:
+    """The rows in their order; before the first finer one of a type, the sum of that type."""
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        families.setdefault(above[row["label"]] or row["label"], []).append(row)
+    for name, members in families.items():
+        if [row["label"] for row in members] == [name]:
+            yield _line(name, look, members, total, wbc, limits)
+            continue
+        yield _line(name, look, members, total, wbc, limits)
+        for row in members:
+            if row["label"] != name:
+                yield _line(row["label"], look, [row], total, wbc, limits, finer=True)
+            elif row["after"]["count"]:
+                yield _line(name, look, [row], total, wbc, {}, finer=True, rest=True)
+
+
+def _line(
+    name: str,
+    look: Mapping[str, _Mark],
+    rows: Sequence[Mapping[str, Any]],
+    total: int,
+    wbc: float | None,
+    limits: Mapping[str, Mapping[str, Any]],
+    *,
+    finer: bool = False,
+    rest: bool = False,
+) -> Line:
+    count = sum(row["after"]["count"] for row in rows)
+    known = [row["reviewed"] for row in rows if row.get("reviewed") is not None]
+    reviewed = sum(known) if len(known) == len(rows) else None
+    share, usual = (count / total if total else 0.0), limits.get(name, {})
+    low, high = wilson(count, total)
+    mark = look.get(name) or _Mark(title(name), "", "#777d83")
+    return Line(
+        name=name,
+        title="not told apart" if rest else mark.title,
+        letter=mark.letter,
+        color=mark.color,
+        count=count,
+        share=Value(round(100 * share, 1), 1, usual.get("low"), usual.get("high")),
+        low=round(100 * low, 1),
+        high=round(100 * high, 1),
+        absolute=None
+        if wbc is None
+        else Value(round(wbc * share, 2), 2, usual.get("absolute_low"), usual.get("absolute_high")),
+        reviewed=reviewed,
+        unreviewed=None if reviewed is None else count - reviewed,
+        before=sum(row["before"]["count"] for row in rows),
+        finer=finer,
+        rest=rest,
+    )
+
+
+def _beside(
+    apart: Mapping[str, Mapping[str, Any]],
+    total: int,
+    limits: Mapping[str, Mapping[str, Any]],
+    look: Mapping[str, _Mark],
+) -> Iterable[Beside]:
+    for name in (name for name in look if name in apart):
+        row, usual, mark = apart[name], limits.get(name, {}), look[name]
+        per_100 = Value(round(100 * row["after"] / total, 1), 1, usual.get("low"), usual.get("high")) if total else None
+        yield Beside(
+            name, mark.title, mark.letter, mark.color, row["after"], per_100, row.get("reviewed"), row["before"]
+        )
+
+
+def _chosen(
+    cells: Sequence[Mapping[str, Any]], chosen: Sequence[int], look: Mapping[str, _Mark]
+) -> Iterable[ChosenCell]:
+    known = {cell["image"]: cell for cell in cells}
+    for image in chosen:
+        cell = known.get(image)
+        if cell is None:
+            continue
+        mark = look.get(cell["counted"]) if cell["counted"] is not None else None
+        titled = None if cell["counted"] is None else title(cell["counted"]) if mark is None else mark.title
+        yield ChosenCell(
+            image,
+            cell["sha256"],
+            titled,
+            "?" if mark is None else mark.letter,
+            "#777d83" if mark is None else mark.color,
+            cell["label"] is not None,
+        )

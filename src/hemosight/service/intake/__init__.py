@@ -1,0 +1,1 @@
+"""What comes in: uploads, multipart bodies, thumbnails, drawn cells."""

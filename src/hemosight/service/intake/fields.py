@@ -1,0 +1,222 @@
+"""Fields of a camera are kept; their white cells become the images of an upload, cut out at the project's scale."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from hemosight.errors import UnreadableImage
+from hemosight.images import pixel_scale
+from hemosight.images.bare import bare
+from hemosight.images.decode import Pixels, decode, measure
+from hemosight.images.finding.cells import FoundCell, find
+from hemosight.images.finding.fairness import Fairness, fairness, words
+from hemosight.images.finding.fields import CROP, RED_CELL_UM, Scale, Searched, by_nuclei, of_pixels
+from hemosight.images.limits import MEGAPIXELS
+from hemosight.service.errors import NothingThere
+from hemosight.service.intake.thumbnails import thumbnail
+from hemosight.service.intake.uploads import UploadIntake, UploadOutcome, is_leftover, media_type, plain_name
+from hemosight.service.operations.disk import require_room
+from hemosight.service.settings import Settings
+from hemosight.service.storage import audit, fields, uploads
+from hemosight.service.storage.audit import Actor
+from hemosight.service.storage.database import Database
+from hemosight.service.storage.fields import NewCell, NewField
+from hemosight.service.storage.uploads import NewPicture
+
+UNNAMED = "field"
+"""What a field is called in a project that keeps no names; its number tells it from others."""
+
+
+@dataclass(frozen=True)
+class FieldOutcome:
+    """What became of one field: how many white cells were found in it, and how many of them are marked.
+
+    ``reason`` says why a field was refused; ``images`` are the numbers of the cells, those that were there before too.
+    ``field`` is its number, ``fair`` whether counting is fair in it and ``fairness`` why; ``known`` says that the
+    project had it already: its cells are those that stand now, and it was not searched again.
+    """
+
+    name: str
+    cells: int = 0
+    marked: int = 0
+    red_cell_px: float | None = None
+    scale_from: str | None = None
+    images: tuple[int, ...] = ()
+    field: int | None = None
+    fair: bool | None = None
+    fairness: str | None = None
+    known: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where fields go, and who sends them."""
+
+    database: Database
+    actor: Actor | None
+    project: int
+    upload: int
+
+
+class FieldIntake:
+    """Takes fields of one request into an upload, one by one; each fails alone.
+
+    Parameters
+    ----------
+    intake
+        Where the crops go.
+    place
+        Where the fields go.
+    scale
+        The pixel scale of the case's scanner profile: crops are cut so that it brings them to the reference.
+    bits
+        Bits of the fields' deep samples, where the files do not say.
+    mpp
+        Micrometres a pixel of the fields; measured on their red cells where None. A field with too few red cells is
+        taken to have the scale of the one before; the first of all then by its nuclei.
+    """
+
+    def __init__(
+        self,
+        intake: UploadIntake,
+        place: Place,
+        settings: Settings,
+        scale: float,
+        mpp: float | None,
+        bits: int | None = None,
+    ) -> None:
+        self._intake = intake
+        self._place = place
+        self._settings = settings
+        self._bits = bits
+        self._side = crop_side(scale)
+        self._scale = None if mpp is None else Scale(RED_CELL_UM / mpp, "given")
+        self._before: Scale | None = None
+
+    def take(self, name: str, file: IO[bytes]) -> FieldOutcome:
+        """Find the cells of a field and store them."""
+        name = plain_name(name)
+        with file:
+            if is_leftover(name):
+                return FieldOutcome(name, reason="a hidden file, or one that a system leaves in folders")
+            data = file.read(self._settings.max_file_bytes * 4 + 1)
+        if len(data) > self._settings.max_file_bytes * 4:
+            return FieldOutcome(name, reason=f"more than {self._settings.max_file_bytes * 4 / 1e6:.0f} MB")
+        try:
+            width, height = measure(data)
+            if width * height > MEGAPIXELS * 1e6:
+                return FieldOutcome(name, reason=f"more than {MEGAPIXELS} megapixels: search a slide by hemosight find")
+            if not self._intake.named:
+                data = bare(data, self._bits)  # a project that keeps no names keeps none of its fields either
+                width, height = measure(data)
+            sha256 = hashlib.sha256(data).digest()
+            if (before := self._known(name, sha256)) is not None:
+                return before
+            pixels = decode(data, self._bits)
+            scale = self._scale_of(pixels)
+            searched = of_pixels(pixels, scale, find(pixels, scale.red_cell_px))
+            fair = fairness(pixels, scale.red_cell_px, searched.cells)
+            kept = name if self._intake.named else UNNAMED
+            picture = NewPicture(kept, sha256, data, media_type(data), width, height, thumbnail(data, self._bits))
+        except UnreadableImage as fault:
+            return FieldOutcome(name, reason=str(fault))
+        cells = sorted(searched.cells, key=lambda cell: (cell.y, cell.x))
+        outcomes = self._store(name, searched, cells)
+        number = self._keep(picture, scale, fair, cells, outcomes)
+        return FieldOutcome(
+            name,
+            len(cells),
+            sum(bool(cell.marks) for cell in cells),
+            scale.red_cell_px,
+            scale.source,
+            tuple(outcome.image for outcome in outcomes if outcome.image is not None),
+            number,
+            fair.fair,
+            words(fair.covered, fair.reasons),
+        )
+
+    def _known(self, name: str, sha256: bytes) -> FieldOutcome | None:
+        """What is there of a field that came before: searched again it would bring back what people removed."""
+        with self._place.database.session() as session:
+            row = fields.known(session, self._place.project, sha256)
+            if row is None:
+                return None
+            stands = [cell for cell in fields.cells(session, row.id) if cell.image_id is not None]
+            return FieldOutcome(
+                name,
+                len(stands),
+                sum(bool(cell.marks) for cell in stands),
+                row.red_cell_px,
+                row.scale_from,
+                tuple(sorted(cell.image_id for cell in stands if cell.image_id is not None)),
+                row.id,
+                not row.reasons,
+                words(row.covered, row.reasons),
+                known=True,
+            )
+
+    def _scale_of(self, pixels: Pixels) -> Scale:
+        if self._scale is not None:
+            return self._scale
+        measured = pixel_scale.measure([pixels]).red_cell_px
+        if measured is not None:
+            self._before = Scale(measured, "red cells")
+            return self._before
+        if self._before is not None:
+            return replace(self._before, source="the field before")
+        return by_nuclei([pixels])
+
+    def _store(self, name: str, searched: Searched, cells: Sequence[FoundCell]) -> list[UploadOutcome]:
+        outcomes: list[UploadOutcome] = []
+        for number, cell in enumerate(cells, start=1):
+            # The name says where the cell lies in its field, and what speaks against counting it.
+            x, y = (round(at) for at in cell.middle)
+            marks = f" {'+'.join(cell.marks)}" if cell.marks else ""
+            crop = io.BytesIO(png(searched, cell, self._side))
+            outcomes += self._intake.take(f"{name}/{number:03d} at {x},{y}{marks}.png", crop)
+        return outcomes + self._intake.finish()
+
+    def _keep(
+        self,
+        picture: NewPicture,
+        scale: Scale,
+        fair: Fairness,
+        cells: Sequence[FoundCell],
+        outcomes: Sequence[UploadOutcome],
+    ) -> int:
+        """Keep the field with its cells' boxes. Returns its number."""
+        require_room(self._settings)
+        new = NewField(picture, scale.red_cell_px, scale.source, fair.covered, fair.fine, fair.reasons)
+        placed = [
+            NewCell(cell.x, cell.y, cell.width, cell.height, cell.score, cell.marks, outcome.image)
+            for cell, outcome in zip(cells, outcomes, strict=True)
+            if outcome.image is not None
+        ]
+        with self._place.database.session() as session:
+            upload = uploads.get(session, self._place.project, self._place.upload, hold=True)
+            if upload is None:
+                raise NothingThere(kind="an upload of this project")
+            row = fields.add(session, upload, new, placed)
+            noted = {"field": row.id, "case": row.case_id, "cells": len(placed), "sha256": picture.sha256.hex()}
+            audit.note(session, self._place.actor, "field.add", noted, self._place.project)
+            return row.id
+
+
+def crop_side(scale: float) -> int:
+    """Pixels on a side of a crop that this scale of a scanner profile brings to the reference."""
+    return max(16, round(CROP / scale))
+
+
+def png(searched: Searched, cell: FoundCell, side: int) -> bytes:
+    """A cell's crop as a file."""
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(searched.crop(cell, side))).save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,76 @@
+"""Tables of fields: what a camera took, and the white cells in it."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hemosight.service.storage.tables.base import Moment, Table, now, ref, row_id
+
+
+class CameraField(Table):
+    """A field of view that was searched for white cells (table ``fields``); its file is a picture.
+
+    ``red_cell_px`` is the scale it was searched at, ``covered``, ``fine`` and ``reasons`` are what
+    :mod:`hemosight.images.finding.fairness` measured. ``checked_by`` looked at the whole field: only there is it known
+    what the search missed. A deleted field stays as the row that the audit trail names: of no project and no picture.
+    """
+
+    __tablename__ = "fields"
+    __table_args__ = (
+        CheckConstraint(
+            "(deleted_at IS NULL) = (project_id IS NOT NULL) AND (deleted_at IS NULL) = (sha256 IS NOT NULL)",
+            name="deleted",
+        ),
+        CheckConstraint("(checked_by IS NULL) = (checked_at IS NULL)", name="checked"),
+        UniqueConstraint("project_id", "sha256"),
+        Index(None, "project_id", "id"),
+        Index(None, "case_id", "id"),
+        Index(None, "upload_id"),
+        Index(None, "sha256"),
+    )
+    id: Mapped[int] = row_id()
+    project_id: Mapped[int | None] = ref("projects.id", cascade=True)
+    case_id: Mapped[int | None] = ref("cases.id")
+    upload_id: Mapped[int | None] = ref("uploads.id")
+    sha256: Mapped[bytes | None] = mapped_column(ForeignKey("pictures.sha256"))
+    name: Mapped[str]
+    red_cell_px: Mapped[float]
+    scale_from: Mapped[str]
+    covered: Mapped[float]
+    fine: Mapped[float | None]
+    reasons: Mapped[list[str]]
+    checked_by: Mapped[int | None] = ref("users.id")
+    checked_at: Mapped[Moment | None]
+    uploaded_by: Mapped[int | None] = ref("users.id")
+    uploaded_at: Mapped[Moment] = now()
+    deleted_at: Mapped[Moment | None]
+
+
+class FieldCell(Table):
+    """A white cell in a field (table ``field_cells``): its box in the field's pixels, and the image that was cut out.
+
+    ``score`` is the search's, null where the search saw nothing; ``added_by`` is null where the search found it. One
+    that a person removed as no white cell keeps its box and has no image any more.
+    """
+
+    __tablename__ = "field_cells"
+    __table_args__ = (
+        CheckConstraint(
+            "(removed_at IS NULL) = (image_id IS NOT NULL) AND (removed_at IS NULL) = (removed_by IS NULL)",
+            name="removed",
+        ),
+        UniqueConstraint("image_id"),
+    )
+    id: Mapped[int] = row_id()
+    field_id: Mapped[int] = ref("fields.id", index=True, cascade=True)
+    image_id: Mapped[int | None] = ref("images.id", cascade=True)
+    x: Mapped[float]
+    y: Mapped[float]
+    width: Mapped[float]
+    height: Mapped[float]
+    score: Mapped[float | None]
+    marks: Mapped[list[str]]
+    added_by: Mapped[int | None] = ref("users.id")
+    removed_by: Mapped[int | None] = ref("users.id")
+    removed_at: Mapped[Moment | None]

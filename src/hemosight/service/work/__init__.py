@@ -1,0 +1,1 @@
+"""Background work: the job queue, the worker that reads crops, the pool of worker processes."""
