@@ -5,6 +5,8 @@ const service = process.env.HEMOSIGHT_URL ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
   plugins: [react()],
+  // The service knows the sub-path it stands under, the build does not: index.html gets full addresses when it is served.
+  base: "./",
   build: {
     // Where the service looks for its page, and where the wheel takes it from.
     outDir: "../src/hemosight/service/static",

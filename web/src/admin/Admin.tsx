@@ -1,9 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
-import { get, send } from "../api/client";
-import { useSession } from "../api/queries";
-import type { List, User } from "../api/types";
+import { api, body } from "../api/client";
+import { names, useSession, useUsers } from "../api/queries";
+import type { UserShown as User, UserChange } from "../api/schema";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { AuditLog } from "./AuditLog";
 
@@ -14,6 +14,7 @@ export default function Admin() {
   return (
     <div className="sheet sheet-wide">
       <h1>Administration</h1>
+      <Warnings />
       <Users me={session.data.user} />
       <h2 className="mt-5">Audit log</h2>
       <AuditLog />
@@ -21,13 +22,30 @@ export default function Admin() {
   );
 }
 
+/** What the machine needs: room on its disk, above all. */
+function Warnings() {
+  const system = useQuery({
+    queryKey: ["system"],
+    queryFn: () => body(api.GET("/system")),
+    refetchInterval: 60_000,
+  });
+  return system.data?.warnings.map((warning) => (
+    <div key={warning} className="alert alert-warning" role="alert">
+      {warning}
+    </div>
+  ));
+}
+
 function Users({ me }: { me: User }) {
   const queries = useQueryClient();
-  const users = useQuery({ queryKey: ["users"], queryFn: async () => (await get<List<User>>("/users")).items });
-  const renew = () => queries.invalidateQueries({ queryKey: ["users"] });
+  const users = useUsers();
+  const renew = async () => {
+    await queries.invalidateQueries({ queryKey: names.users });
+    await queries.invalidateQueries({ queryKey: ["audit"] });
+  };
   const change = useMutation({
-    mutationFn: ({ id, ...body }: { id: number; active?: boolean; is_admin?: boolean; password?: string }) =>
-      send("PATCH", `/users/${id}`, body),
+    mutationFn: ({ id, ...given }: { id: number } & UserChange) =>
+      body(api.PATCH("/users/{user}", { params: { path: { user: id } }, body: given })),
     onSuccess: renew,
   });
   const [resetting, setResetting] = useState<number | null>(null);
@@ -112,23 +130,27 @@ function Users({ me }: { me: User }) {
   );
 }
 
+/** What a new account is asked, in the order of the first one. */
+const FIELDS = { name: "Signs in as", display: "Name to show", password: "First password" };
+
 function NewUser({ made }: { made: () => Promise<void> }) {
   const blank = { name: "", display: "", password: "" };
   const [given, setGiven] = useState(blank);
   const create = useMutation({
-    mutationFn: () => send("POST", "/users", { ...given, display: given.display || given.name }),
+    mutationFn: () =>
+      body(api.POST("/users", { body: { ...given, display: given.display || given.name, is_admin: false } })),
     onSuccess: async () => {
       setGiven(blank);
       await made();
     },
   });
-  const field = (name: keyof typeof blank, label: string, type = "text") => (
+  const field = (name: keyof typeof blank, type = "text") => (
     <Form.Control
       size="sm"
       type={type}
       required={name !== "display"}
-      placeholder={label}
-      aria-label={label}
+      placeholder={FIELDS[name]}
+      aria-label={FIELDS[name]}
       autoComplete={type === "password" ? "new-password" : "off"}
       value={given[name]}
       onChange={(event) => setGiven({ ...given, [name]: event.target.value })}
@@ -143,14 +165,14 @@ function NewUser({ made }: { made: () => Promise<void> }) {
     >
       <h3>New account</h3>
       <div className="d-flex gap-2">
-        {field("display", "Name to show")}
-        {field("name", "Signs in as")}
-        {field("password", "First password", "password")}
+        {field("name")}
+        {field("display")}
+        {field("password", "password")}
         <Button size="sm" type="submit" disabled={create.isPending}>
           Add
         </Button>
       </div>
-      <FaultLine fault={create.error} />
+      <FaultLine fault={create.error} fields={FIELDS} />
     </Form>
   );
 }

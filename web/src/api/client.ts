@@ -1,15 +1,25 @@
-/** One road to the service: JSON over same-origin fetch, the CSRF token on what changes, and one shape of fault. */
+/**
+ * One road to the service, typed by its own description (schema.d.ts, generated): addresses, parameters, bodies and
+ * answers. The CSRF token goes with what changes something; anything but success is thrown as a {@link ServiceFault}.
+ */
 
-import type { paths } from "./schema";
-import type { Fault } from "./types";
+import createClient, { type Middleware } from "openapi-fetch";
+import { root } from "../app/root";
+import type * as Shapes from "./schema";
 
 export const ROOT = "/api/v1";
 
 type Below<P> = P extends `${typeof ROOT}${infer Rest}` ? Rest : never;
 type Filled<P> = P extends `${infer Before}{${string}}${infer After}` ? `${Before}${number}${Filled<After>}` : P;
 
+/** The service's endpoints below the root. */
+type Endpoints = { [P in keyof Shapes.paths as Below<P>]: Shapes.paths[P] };
+
 /** Every address that the service's description knows, below the root and with numbers for its parameters. */
-export type Path = Filled<Below<keyof paths>>;
+export type Path = Filled<keyof Endpoints>;
+
+/** What the service refused; a fault of the line has no more than a code and a message. */
+export type Fault = Pick<Shapes.Fault, "code" | "message"> & Partial<Shapes.Fault>;
 
 let csrf: string | null = null;
 
@@ -32,8 +42,16 @@ export class ServiceFault extends Error {
   }
 
   /** What went wrong and how to mend it, as a sentence. */
-  get said(): string {
-    const { message, mend } = this.fault;
+  get text(): string {
+    return this.said();
+  }
+
+  /** The same, with a form's own names for its fields. */
+  said(named: FieldNames = {}): string {
+    const { message, mend, fields, code } = this.fault;
+    // The message speaks to programs; who filled in a form is told which field, and what is wrong with it.
+    if (code === "invalid" && fields?.length)
+      return fields.map(({ where, message }) => `${titled(where, named)}: ${message.replace(/\.$/, "")}.`).join(" ");
     const all = mend && !message.includes(mend) ? `${message} ${mend}` : message;
     return all.charAt(0).toUpperCase() + all.slice(1);
   }
@@ -44,13 +62,14 @@ export class ServiceFault extends Error {
   }
 }
 
-type Query = Record<string, string | number | boolean | null | undefined>;
+/** What a form calls the fields of a request. */
+export type FieldNames = Readonly<Record<string, string>>;
 
-/** The address of an endpoint under the API's root, with what of `query` is given. */
-export function address(path: Path, query: Query = {}): string {
-  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
-  const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
-  return `${ROOT}${path}${given.length ? `?${search}` : ""}`;
+/** A field's name as a reader writes it: "body.collected_at" is "Collected at". */
+function titled(where: string, named: FieldNames): string {
+  const name = where.split(".").findLast((part) => !/^\d+$/.test(part)) ?? where;
+  if (named[name]) return named[name];
+  return name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 }
 
 async function faultOf(response: Response): Promise<ServiceFault> {
@@ -66,33 +85,33 @@ async function faultOf(response: Response): Promise<ServiceFault> {
   });
 }
 
-/** Fetch from the service; throws :class:`ServiceFault` for anything but success. */
-export async function fetchFrom(url: string, init: RequestInit = {}): Promise<Response> {
-  const method = init.method ?? "GET";
-  const headers = new Headers(init.headers);
-  if (method !== "GET" && csrf) headers.set("X-CSRF-Token", csrf);
-  let response: Response;
-  try {
-    response = await fetch(url, { ...init, headers, credentials: "same-origin" });
-  } catch (cause) {
-    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
-    throw new ServiceFault(0, { code: "offline", message: "The service cannot be reached." });
-  }
-  if (!response.ok && response.status !== 304) throw await faultOf(response);
-  return response;
+const fences: Middleware = {
+  onRequest({ request }) {
+    if (request.method !== "GET" && csrf) request.headers.set("X-CSRF-Token", csrf);
+  },
+  async onResponse({ response }) {
+    if (!response.ok && response.status !== 304) throw await faultOf(response);
+  },
+  onError({ error }) {
+    if (error instanceof DOMException && error.name === "AbortError") return error;
+    return new ServiceFault(0, { code: "offline", message: "The service cannot be reached." });
+  },
+};
+
+/** The service: `api.GET("/projects/{project}", { params: { path: { project } } })`. */
+export const api = createClient<Endpoints>({ baseUrl: root + ROOT, credentials: "same-origin" });
+api.use(fences);
+
+/** The body of an answer. What is no success has been thrown before. */
+export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
+  return (await answer).data as T;
 }
 
-export async function get<T>(path: Path, query?: Query, signal?: AbortSignal): Promise<T> {
-  const response = await fetchFrom(address(path, query), { signal });
-  return (await response.json()) as T;
-}
+type Query = Record<string, string | number | boolean | null | undefined>;
 
-export async function send<T>(method: "POST" | "PATCH" | "PUT" | "DELETE", path: Path, body?: unknown): Promise<T> {
-  const response = await fetchFrom(address(path), {
-    method,
-    headers: body === undefined ? {} : { "Content-Type": "application/json" },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  });
-  const text = await response.text();
-  return (text ? JSON.parse(text) : null) as T;
+/** The address of an endpoint, for pictures and downloads: under the sub-path and the API's root, with what of `query` is given. */
+export function address(path: Path, query: Query = {}): string {
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+  return `${root}${ROOT}${path}${given.length ? `?${search}` : ""}`;
 }

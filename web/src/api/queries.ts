@@ -1,53 +1,87 @@
 /** What several screens ask for, under one name each, so that they share the answer. */
 
 import { useQuery } from "@tanstack/react-query";
-import { get, keepCsrf } from "./client";
-import type { Case, LabelSet, List, Member, Project, ProjectListed, Session } from "./types";
+import { api, body, keepCsrf } from "./client";
+import type { CaseShown, Cases, SessionShown } from "./schema";
 
 export const names = {
   session: ["session"] as const,
+  users: ["users"] as const,
   projects: ["projects"] as const,
   project: (project: number) => ["projects", project] as const,
   cases: (project: number) => ["projects", project, "cases"] as const,
   members: (project: number) => ["projects", project, "members"] as const,
   labelSets: (project: number) => ["projects", project, "label-sets"] as const,
+  offeredTypes: (project: number, set: number) => ["projects", project, "label-sets", set, "offered"] as const,
+  typeHistory: (project: number, set: number) => ["projects", project, "label-sets", set, "history"] as const,
 };
 
-export async function readSession(): Promise<Session> {
-  const session = await get<Session>("/session");
+export async function readSession(): Promise<SessionShown> {
+  const session = await body(api.GET("/session"));
   keepCsrf(session.csrf);
   return session;
 }
 
 export const useSession = () => useQuery({ queryKey: names.session, queryFn: readSession, staleTime: 60_000 });
 
+/** Every account; only administrators of the service may ask. */
+export const useUsers = (enabled = true) =>
+  useQuery({
+    queryKey: names.users,
+    queryFn: async ({ signal }) => (await body(api.GET("/users", { signal }))).items,
+    enabled,
+  });
+
 export const useProjects = () =>
-  useQuery({ queryKey: names.projects, queryFn: ({ signal }) => get<List<ProjectListed>>("/projects", {}, signal) });
+  useQuery({ queryKey: names.projects, queryFn: ({ signal }) => body(api.GET("/projects", { signal })) });
 
 export const useProject = (project: number) =>
   useQuery({
     queryKey: names.project(project),
-    queryFn: ({ signal }) => get<Project>(`/projects/${project}`, {}, signal),
+    queryFn: ({ signal }) => body(api.GET("/projects/{project}", { params: { path: { project } }, signal })),
   });
 
-export const useCases = (project: number) =>
+/** The worklist: every case, page after page. */
+export const useCases = (project: number, enabled = true) =>
   useQuery({
     queryKey: names.cases(project),
-    queryFn: async ({ signal }) => (await get<List<Case>>(`/projects/${project}/cases`, {}, signal)).items,
+    queryFn: async ({ signal }) => {
+      const cases: CaseShown[] = [];
+      for (let after: number | null = 0; after !== null; ) {
+        const params = { path: { project }, query: { after, limit: 500 } };
+        const page: Cases = await body(api.GET("/projects/{project}/cases", { params, signal }));
+        cases.push(...page.items);
+        after = page.next;
+      }
+      return cases;
+    },
+    enabled,
+    placeholderData: (before) => before,
   });
 
-export const useMembers = (project: number) =>
+export const useMembers = (project: number, enabled = true) =>
   useQuery({
     queryKey: names.members(project),
-    queryFn: async ({ signal }) => (await get<List<Member>>(`/projects/${project}/members`, {}, signal)).items,
+    queryFn: async ({ signal }) =>
+      (await body(api.GET("/projects/{project}/members", { params: { path: { project } }, signal }))).items,
+    enabled,
   });
+
+/** How members of a project are called, by their account's number; who is none is called as `otherwise` says. */
+export function useMemberNames(project: number | undefined): (user: number, otherwise?: string) => string {
+  const members = useMembers(project ?? 0, project !== undefined);
+  return (user, otherwise) => {
+    const found = members.data?.find((member) => member.user.id === user)?.user;
+    return found?.display || found?.name || otherwise || `person ${user}`;
+  };
+}
 
 export const useLabelSets = (project: number) =>
   useQuery({
     queryKey: names.labelSets(project),
     queryFn: async ({ signal }) => {
-      const sets = (await get<List<LabelSet>>(`/projects/${project}/label-sets`, {}, signal)).items;
-      return sets.map((set) => ({ ...set, title: worded(set.title) }));
+      const answer = await body(api.GET("/projects/{project}/label-sets", { params: { path: { project } }, signal }));
+      return answer.items.map((set) => ({ ...set, title: worded(set.title) }));
     },
   });
 

@@ -35,9 +35,31 @@ export interface paths {
         put?: never;
         /**
          * Change Password
-         * @description Change one's password; every other browser is signed out.
+         * @description Change one's password; every other browser is signed out, and every token ends.
+         *
+         *     Wrong ones are counted as at signing in (429).
          */
         post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Connect Provider
+         * @description Begin to connect one's account with one at the provider, to sign in by it from then on.
+         */
+        post: operations["connect_provider"];
         delete?: never;
         options?: never;
         head?: never;
@@ -124,6 +146,66 @@ export interface paths {
          * @description Who changed what, the newest first. All of it for administrators; one project's for those who administer it.
          */
         get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/chain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify Audit
+         * @description Go through the whole trail: whether a row was changed, added or taken away behind the service's back.
+         */
+        get: operations["verify_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Audit
+         * @description The rows that fit, as CSV; that they were taken is a row itself.
+         */
+        post: operations["export_audit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drawn-cells/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Drawn Cell
+         * @description A drawn cell of a type: no photograph, the same at every call.
+         */
+        get: operations["get_drawn_cell"];
         put?: never;
         post?: never;
         delete?: never;
@@ -230,7 +312,11 @@ export interface paths {
         get: operations["get_project"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete Project
+         * @description Delete a project with its cells and cases. The audit trail stays; one with signed records cannot be deleted.
+         */
+        delete: operations["delete_project"];
         options?: never;
         head?: never;
         /**
@@ -269,7 +355,7 @@ export interface paths {
         };
         /**
          * List Cases
-         * @description The cases of a project, in the order they were made, and how far each is.
+         * @description The worklist: the cases of a project in the order they were made, how far each is, and what wants a look.
          */
         get: operations["list_cases"];
         put?: never;
@@ -294,14 +380,126 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete Case
+         * @description Delete a case with its cells. The audit trail keeps what they were; a signed case cannot be deleted.
+         */
+        delete: operations["delete_case"];
         options?: never;
         head?: never;
         /**
          * Change Case
-         * @description Change a case's key or note.
+         * @description Change a case's key, its specimen's fields, or who is to review it.
          */
         patch: operations["change_case"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/cases/{case}/amendment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Amend
+         * @description Open a signed case for changes. Its record stays; signing again makes a new version.
+         */
+        post: operations["amend_case"];
+        /**
+         * Withdraw
+         * @description Close a signed case again as it was signed; once something in it has changed, only signing ends an amendment.
+         */
+        delete: operations["withdraw_amendment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/cases/{case}/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Findings
+         * @description What the report of a case says besides counts: remark, grades, platelets, cells that it shows.
+         */
+        get: operations["get_findings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Findings
+         * @description Change the findings of a case that nobody signed, or that is being amended.
+         */
+        patch: operations["change_findings"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/cases/{case}/preliminary-report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Preliminary Report
+         * @description The report of a case that nobody signed, as PDF: every page says that it is preliminary and not signed.
+         */
+        get: operations["get_preliminary_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/cases/{case}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Choose Profile
+         * @description Say which scanner a case came from: its labels teach that profile. A signed case keeps its own.
+         */
+        put: operations["choose_profile"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/cases/{case}/signing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Signing
+         * @description How a case stands: the checks before a signature as they are now, its newest version, whether it is amended.
+         */
+        get: operations["get_signing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/projects/{project}/columns": {
@@ -324,6 +522,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Comments
+         * @description Comments under the project's cells, the newest first.
+         */
+        get: operations["list_comments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/comments/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Comments
+         * @description The comments that fit, as CSV, with the names of who wrote, was named and resolved.
+         */
+        post: operations["export_comments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/comments/{comment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Comment
+         * @description Note that a comment is dealt with or open again, or who is to see to it. Its text stays as it was written.
+         */
+        patch: operations["change_comment"];
+        trace?: never;
+    };
     "/api/v1/projects/{project}/differential": {
         parameters: {
             query?: never;
@@ -333,9 +591,29 @@ export interface paths {
         };
         /**
          * Differential
-         * @description Counts and shares as the model alone reads them and after review, and what the review moved.
+         * @description Counts and shares: as the model alone reads, as people labelled, and what the model reads of the rest.
          */
         get: operations["get_differential"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/doubts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Doubts
+         * @description Labels that look wrong: a classifier that learnt every other label of the project reads the cell otherwise.
+         */
+        get: operations["list_doubts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -391,7 +669,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/projects/{project}/export": {
+    "/api/v1/projects/{project}/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Export
+         * @description Note that a project or a case is taken away; fetch the file from `.../exports/{id}` within an hour.
+         *
+         *     `labels`, `fiftyone` and `label-studio` hold as labels what people said alone; the others prediction,
+         *     probabilities, a person's label, who and when, bundle and last label learnt of every cell.
+         */
+        post: operations["make_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/exports/{export}": {
         parameters: {
             query?: never;
             header?: never;
@@ -399,10 +700,181 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read
-         * @description Prediction, probabilities, a person's label, who and when, bundle and revision of every cell.
+         * Fetch Export
+         * @description The file of an export that one asked for within the last hour, as the project stands now.
          */
-        get: operations["export"];
+        get: operations["fetch_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/familiarity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Familiarity
+         * @description Of each case, how many of its cells look like nothing the model or the project's people know.
+         */
+        get: operations["list_familiarity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Fields
+         * @description Fields that were searched for white cells, those of one case where it is given, in the order they came.
+         */
+        get: operations["list_fields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/fields/{field}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Field
+         * @description A field with the boxes of its cells, and whether counting is fair in it.
+         */
+        get: operations["get_field"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Field
+         * @description Delete a field with the cells that were cut out of it; not one of a signed case. It can be sent again.
+         */
+        delete: operations["delete_field"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/fields/{field}/cells": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Field Cell
+         * @description Add the cell at a place that the search missed, or bring one back that was removed there.
+         *
+         *     It is cut out at the reference scale, joins the field's case and is read like the others. A signed case takes none
+         *     unless it is being amended.
+         */
+        post: operations["add_field_cell"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/fields/{field}/cells/{cell}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Field Cell
+         * @description Take what the search found out of the counts as no white cell. Its box stays, and it can be brought back.
+         *
+         *     What people said of it stays in the records. The cells of a signed case stay with their record.
+         */
+        delete: operations["remove_field_cell"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/fields/{field}/checked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Check Field
+         * @description Say that the whole field was looked at and its cells are right as they stand, or take that back.
+         *
+         *     Only of such fields it is known what the search missed.
+         */
+        put: operations["check_field"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/fields/{field}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Field Picture
+         * @description The field's file as it was uploaded; where a page is about to show what browsers cannot, as PNG.
+         */
+        get: operations["get_field_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/fields/{field}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Field Thumbnail
+         * @description The middle of the field, 160 pixels wide.
+         */
+        get: operations["get_field_thumbnail"];
         put?: never;
         post?: never;
         delete?: never;
@@ -431,6 +903,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/images/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete Cells
+         * @description Delete cells. The audit trail keeps what they were, labels and comments stay; cells of a signed record too.
+         */
+        post: operations["delete_cells"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/images/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move Cells
+         * @description Put cells into another case, or into none; cells of a signed record stay, and a signed case takes none.
+         */
+        post: operations["move_cells"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/images/{image}": {
         parameters: {
             query?: never;
@@ -448,7 +960,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename Cell
+         * @description Change a cell's name.
+         */
+        patch: operations["rename_cell"];
         trace?: never;
     };
     "/api/v1/projects/{project}/images/{image}/comments": {
@@ -491,6 +1007,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/images/{image}/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Known Cells
+         * @description The nearest cells that a person labelled and somebody signed, with their cases and signers.
+         *
+         *     Types that the cell may be of and of which there is none can be drawn. The bundle's own cells have no pictures:
+         *     what is said of them is how many of the nearest are of each type.
+         */
+        get: operations["get_known_cells"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/images/{image}/neighbours": {
         parameters: {
             query?: never;
@@ -520,9 +1059,31 @@ export interface paths {
         };
         /**
          * Get Picture
-         * @description The file as it was uploaded; where a page is about to show a TIFF, which browsers cannot, the same as PNG.
+         * @description The file as it was uploaded; where a page is about to show what browsers cannot (TIFF, DICOM), as PNG.
          */
         get: operations["get_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/images/{image}/surroundings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Surroundings
+         * @description The field around a cell that was cut out of one, five cells wide, the cell in the middle where the field allows.
+         *
+         *     Which part of the field that is, the image's `in_field` says.
+         */
+        get: operations["get_surroundings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -606,7 +1167,7 @@ export interface paths {
         put?: never;
         /**
          * Create Label Set
-         * @description Invent a label set. Its examples are labels like any other: facts with an author.
+         * @description Define a label set. Its examples are labels like any other: records with an author.
          */
         post: operations["create_label_set"];
         delete?: never;
@@ -630,9 +1191,91 @@ export interface paths {
         head?: never;
         /**
          * Change Label Set
-         * @description Give a label set another title, more classes, or put it away.
+         * @description Give a label set another title, more classes or another level, say of which type it is asked, or put it away.
          */
         patch: operations["change_label_set"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/label-sets/{label_set}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * History
+         * @description Who added, renamed, merged or retired what, and when; the newest first.
+         */
+        get: operations["get_label_set_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/label-sets/{label_set}/types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Type
+         * @description Add a class to a label set, the cell types among them. It is read as soon as cells are labelled so.
+         */
+        post: operations["add_type"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/label-sets/{label_set}/types/offered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Offered
+         * @description Types that can be taken up as they are, and keys and colours that are free for a new one.
+         */
+        get: operations["list_offered_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/label-sets/{label_set}/types/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Type
+         * @description Rename a class, change its key, colour, place or counting, retire it or merge it into another.
+         *
+         *     Label records and signed records stay as they are; cases that are not signed count by the new rule at once.
+         */
+        patch: operations["change_type"];
         trace?: never;
     };
     "/api/v1/projects/{project}/labels": {
@@ -643,16 +1286,38 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Facts
-         * @description Everything that was ever said in the project, in order.
+         * Records
+         * @description All label records of the project, in order.
          */
-        get: operations["list_label_facts"];
+        get: operations["list_label_records"];
         put?: never;
         /**
-         * Say
-         * @description Say what images are. One of which something else stands by now is left alone and comes back as a conflict.
+         * Submit
+         * @description Label images. One whose current label is another than `version` is left alone and comes back as a conflict.
          */
-        post: operations["say_labels"];
+        post: operations["set_labels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/labels/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Labels
+         * @description Label cells by a table of paths or content ids and labels; `check` only says what would come of it.
+         *
+         *     All or nothing: while a label of the table is no class here and nobody said what it means, nothing is written.
+         */
+        post: operations["import_labels"];
         delete?: never;
         options?: never;
         head?: never;
@@ -670,7 +1335,7 @@ export interface paths {
         put?: never;
         /**
          * Undo
-         * @description Restore what stood before each of these facts, where they still stand.
+         * @description Restore the label before each of these, where they are still the current ones.
          */
         post: operations["undo_labels"];
         delete?: never;
@@ -710,6 +1375,8 @@ export interface paths {
         /**
          * Set Member
          * @description Make an account a member, or change its role.
+         *
+         *     Who is no administrator of the service has to know whom they add: numbers would list all accounts.
          */
         put: operations["set_member"];
         post?: never;
@@ -747,6 +1414,357 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/original-names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Original Names
+         * @description The map from running numbers to names, as CSV; that it was taken is noted. For administrators of the service.
+         */
+        post: operations["export_original_names"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Panels
+         * @description Sessions of a project, the newest first.
+         */
+        get: operations["list_panels"];
+        put?: never;
+        /**
+         * Create Panel
+         * @description Begin a session: cells are drawn now and stay, whatever is labelled meanwhile.
+         */
+        post: operations["create_panel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Panel
+         * @description A session, and how far its readers are.
+         */
+        get: operations["get_panel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close Panel
+         * @description End a session: nothing more is read, and what was read can be seen.
+         */
+        post: operations["close_panel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Panel Decision
+         * @description Say what was agreed on for a cell; a later decision takes the place of an earlier one, which is kept.
+         */
+        post: operations["add_panel_decision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Panel Next
+         * @description The cell that a reader meets next, in an order of their own.
+         */
+        get: operations["get_panel_next"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/readings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Panel Readings
+         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
+         *
+         *     `hemosight validate --readings` reads it; first readings alone count there.
+         */
+        get: operations["export_panel_readings"];
+        put?: never;
+        /**
+         * Add Panel Reading
+         * @description Say what the cell is; gives the next one. A reading cannot be changed: the first look is what counts.
+         */
+        post: operations["add_panel_reading"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Panel Results
+         * @description Agreement, consensus, each reader's figures, every cell side by side; of a closed session alone.
+         */
+        get: operations["get_panel_results"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Profiles
+         * @description The scanner profiles of a project; with a case, how much its cells look like those of each.
+         */
+        get: operations["list_profiles"];
+        put?: never;
+        /**
+         * Add Profile
+         * @description A new profile. A case that is named goes there, with its labels, and is read again if the scale is another.
+         */
+        post: operations["add_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/profiles/{profile}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Profile
+         * @description Change a profile's name or scale. With another scale its cells are read again, but those of signed cases.
+         */
+        patch: operations["change_profile"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/profiles/{profile}/measure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Measure Profile
+         * @description Measure the pixel scale on the red cells of its pictures; the scale that cells are read with stays.
+         */
+        post: operations["measure_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/profiles/{profile}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge Profile
+         * @description Put a profile's cases and labels into another and end it; cells are read again if the scale is another.
+         */
+        post: operations["merge_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/report-settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Settings
+         * @description What the reports of a project say besides counts: laboratory, time zone, reference ranges, text blocks.
+         */
+        get: operations["get_report_settings"];
+        /**
+         * Set Settings
+         * @description Set what reports say besides counts. What is signed stays as it was signed.
+         */
+        put: operations["set_report_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Reviews
+         * @description Labels of each person, by type or by case where asked so: changes of the model's reading, and overturned ones.
+         *
+         *     Who labels a cell second at the desk sees the label that stands. Readings of closed panels are blind.
+         */
+        get: operations["get_reviews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/reviews/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Reviews
+         * @description The table as CSV, with people's names; that it was taken is noted.
+         */
+        post: operations["export_reviews"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read
+         * @description Where the search of a case for a rare type stands, and the cells to look at next.
+         *
+         *     All cells are ranked by probability and likeness together; when ranked looks find nothing more, the rest is drawn at
+         *     random, and the interval says how many may have been missed, wherever one stops.
+         */
+        get: operations["get_search"];
+        put?: never;
+        /**
+         * Look
+         * @description Keep what was seen of one cell: whether it is of the type; with `label`, also as the cell's label.
+         *
+         *     Look and label are kept together or not at all; where another label than `version` stands by now, the look is kept
+         *     and `labels` has the conflict. While ranking goes on any cell may be looked at; after that it must be one of the
+         *     next that were drawn.
+         */
+        post: operations["add_look"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/signatures": {
         parameters: {
             query?: never;
@@ -756,15 +1774,192 @@ export interface paths {
         };
         /**
          * List Signatures
-         * @description Who signed what, and whether it is still as it was signed.
+         * @description Who signed what, every version as it was signed, and which of them stands.
          */
         get: operations["list_signatures"];
         put?: never;
         /**
          * Sign
-         * @description Sign the differential of a case, or of the project, as it is now.
+         * @description Sign a case as it counts now, or put a second signature under the record of the first.
          */
         post: operations["sign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/signatures/{signature}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Signature
+         * @description A signed record with every cell: what a person said, what the model read, what it counted as.
+         */
+        get: operations["get_signature"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/signatures/{signature}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Signature
+         * @description A signed record as a file: all of it as JSON, the same bytes every time, or its cells as CSV.
+         */
+        post: operations["export_signature"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/signatures/{signature}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Report
+         * @description The report of a signed record, with all signatures under it: the same bytes every time.
+         *
+         *     A record of which the second signature is still wanted says so, and is preliminary. Nothing that changes later
+         *     (ranges, text blocks, names, labels, the model) changes it.
+         */
+        get: operations["get_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/signing-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Rules
+         * @description What is checked before a case is signed, and what follows from each check.
+         */
+        get: operations["get_signing_rules"];
+        /**
+         * Set Rules
+         * @description Set what is checked before a case is signed. What is signed stays under the rules it was signed by.
+         */
+        put: operations["set_signing_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/teaching": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Teaching Cells
+         * @description The library: teaching cells with their type, case, note and who added them.
+         */
+        get: operations["list_teaching_cells"];
+        put?: never;
+        /**
+         * Add Teaching Cell
+         * @description Put a labelled cell into the library of its type. From then on it is not deleted, and outlives retention.
+         */
+        post: operations["add_teaching_cell"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/teaching/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Teaching Cells
+         * @description The library as a zip: a folder of pictures for each type, and `labels.csv` with note, who added it and when.
+         */
+        post: operations["export_teaching_cells"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/teaching/{teaching_cell}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Teaching Cell
+         * @description Take a cell out of the library. The cell, its labels and its case stay as they are.
+         */
+        delete: operations["remove_teaching_cell"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Teaching Cell
+         * @description Give a teaching cell another note.
+         */
+        patch: operations["change_teaching_cell"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/trust": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Statement
+         * @description What was asked and how well the model reads it: right before people said so, and on random checks.
+         *
+         *     Of one case, of a scanner profile, or of all. `moved_by_last` and `enough` are of a case alone.
+         */
+        get: operations["get_trust"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -815,6 +2010,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/uploads/{upload}/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Fields
+         * @description Add fields of view of a camera: their white cells are found, and each becomes an image of the upload.
+         *
+         *     Each field fails alone. An image's name is the field's, a number, and where in the field the cell lies. The field is
+         *     kept; one that the project has is not searched again, so that what people added and removed stays.
+         */
+        post: operations["add_fields"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/uploads/{upload}/files": {
         parameters: {
             query?: never;
@@ -853,14 +2071,62 @@ export interface paths {
         put?: never;
         /**
          * Sign In
-         * @description Sign in with name and password. After several wrong passwords a name, and an address, has to wait (429).
+         * @description Sign in with name and password. Whoever gives several wrong passwords has to wait (429).
+         *
+         *     A browser on which the name signed in before waits for its own wrong passwords only.
          */
         post: operations["sign_in"];
         /**
          * Sign Out
          * @description Sign this browser out. The one local person of a service without login stays.
+         *
+         *     Who came by the provider is still signed in there; `location` is where a browser ends that too.
          */
         delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come From Provider
+         * @description Where the provider sends browsers back to: signs in, and goes on to the page.
+         */
+        get: operations["come_from_provider"];
+        put?: never;
+        /**
+         * Go To Provider
+         * @description Begin to sign in by the provider: where the browser is to go, and from where it comes back.
+         */
+        post: operations["go_to_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get System
+         * @description Version, size, room on the disk, the last backup, and what an administrator has to do something about.
+         */
+        get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -900,12 +2166,16 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Erase User
+         * @description Erase an account: whatever names the person goes, the records keep its number. It cannot be taken back.
+         */
+        delete: operations["erase_user"];
         options?: never;
         head?: never;
         /**
          * Change User
-         * @description Change an account. One without rights, or with a new password, is signed out everywhere.
+         * @description Change an account. One without rights, or with a new password, is signed out everywhere, and its tokens end.
          */
         patch: operations["change_user"];
         trace?: never;
@@ -993,6 +2263,7 @@ export interface components {
             human_model: components["schemas"]["WithModel"];
             /** Humans */
             humans: components["schemas"]["TwoPeople"][];
+            in_bulk: components["schemas"]["InBulk"];
         };
         /**
          * Alive
@@ -1006,14 +2277,43 @@ export interface components {
             alive: boolean;
         };
         /**
+         * AmendmentShown
+         * @description A signed case that is open for changes.
+         */
+        AmendmentShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Name */
+            name: string;
+            /** Reason */
+            reason: string;
+            /** User */
+            user: number;
+        };
+        /**
          * ApartRow
-         * @description A type that is counted beside the leukocytes.
+         * @description A type that is counted beside the leukocytes, or nowhere.
          */
         ApartRow: {
             /** After */
             after: number;
             /** Before */
             before: number;
+            /**
+             * Per 100
+             * @description For every 100 leukocytes, as counted now; null where excluded.
+             */
+            per_100?: number | null;
+            /** Reviewed */
+            reviewed: number | null;
+            /**
+             * Title
+             * @description As it was called then; null in old records.
+             */
+            title?: string | null;
         };
         /**
          * Asked
@@ -1076,6 +2376,72 @@ export interface components {
                 [key: string]: unknown;
             };
             user: components["schemas"]["Doer"] | null;
+        };
+        /**
+         * BackupShown
+         * @description What became of a backup, and of restoring it on trial.
+         */
+        BackupShown: {
+            /** At */
+            at: string;
+            /**
+             * Audit Intact
+             * @description Whether the audit trail in it fits its seals.
+             */
+            audit_intact: boolean | null;
+            /** Bytes */
+            bytes: number;
+            /**
+             * Fault
+             * @description None where all went well.
+             */
+            fault: string | null;
+            /** File */
+            file: string;
+            /**
+             * Rows
+             * @description Restored rows by table; None where it was not restored.
+             */
+            rows: {
+                [key: string]: number;
+            } | null;
+            /** Seconds */
+            seconds: number;
+        };
+        /**
+         * BlindPairShown
+         * @description Two readers who read the same cells blind, in panels that are closed.
+         */
+        BlindPairShown: {
+            /** Cells */
+            cells: number;
+            /** High */
+            high: number | null;
+            /**
+             * Kappa
+             * @description Cohen's, with its 95% interval (Fleiss, Cohen and Everitt 1969).
+             */
+            kappa: number | null;
+            /** Low */
+            low: number | null;
+            /** One */
+            one: number;
+            /** Other */
+            other: number;
+            /** Share */
+            share: number | null;
+        };
+        /**
+         * Bounded
+         * @description A figure with its 95% interval.
+         */
+        Bounded: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Value */
+            value: number;
         };
         /**
          * BrowserShown
@@ -1194,21 +2560,114 @@ export interface components {
         };
         /**
          * CaseChange
-         * @description What may be changed of a case; what is left away stays.
+         * @description What may be changed of a case; what is left away stays, null takes a value away.
          * @example {
-         *       "note": "repeat smear"
+         *       "accession": "H26-004711",
+         *       "assigned_to": 2,
+         *       "wbc": 11.4
          *     }
          */
         CaseChange: {
-            /** Key */
+            /** Accession */
+            accession?: string | null;
+            /** Assigned To */
+            assigned_to?: number | null;
+            /** Collected At */
+            collected_at?: string | null;
+            /**
+             * Key
+             * @description Null leaves the key as it is.
+             */
             key?: string | null;
             /** Note */
             note?: string | null;
+            /** Received At */
+            received_at?: string | null;
+            /** Wbc */
+            wbc?: number | null;
+        };
+        /**
+         * CaseEvent
+         * @description A case was made, changed or deleted.
+         */
+        CaseEvent: {
+            /** Case */
+            case: number;
+            /**
+             * Deleted
+             * @default false
+             */
+            deleted: boolean;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "case";
+        };
+        /**
+         * CaseFamiliarityShown
+         * @description How far the cells of a case look like what the model knows.
+         */
+        CaseFamiliarityShown: {
+            /**
+             * Case
+             * @description Null for cells without a case.
+             */
+            case: number | null;
+            /**
+             * Cells
+             * @description Cells with a reading.
+             */
+            cells: number;
+            /**
+             * Foreign
+             * @description Whether its readings are not usable yet: it cannot be signed, nor agreed with in bulk.
+             */
+            foreign: boolean;
+            /**
+             * Median
+             * @description Median novelty against the bundle; 1 is its limit for known cells.
+             */
+            median: number;
+            /**
+             * Open
+             * @description Cells without a person's label.
+             */
+            open: number;
+            /**
+             * Share
+             * @description `unfamiliar` of `cells`.
+             */
+            share: number;
+            /**
+             * Taught
+             * @description Labelled cells of the project that are unlike the bundle's.
+             */
+            taught: number;
+            /**
+             * To Bundle
+             * @description Cells unlike the bundle's, whatever was labelled since.
+             */
+            to_bundle: number;
+            /**
+             * Unfamiliar
+             * @description Of these, cells unlike the bundle's and unlike those that people labelled.
+             */
+            unfamiliar: number;
+            /**
+             * Wanted
+             * @description How many of those a foreign scanner takes.
+             */
+            wanted: number;
         };
         /**
          * CaseShown
-         * @description A case and how far it is.
+         * @description A case: its specimen, how far its review is, and what in it wants a look.
          * @example {
+         *       "accession": "H26-004711",
+         *       "assigned_to": 2,
+         *       "blasts": 1,
+         *       "collected_at": "2026-03-02T07:40:00Z",
          *       "created_at": "2026-03-02T09:00:00Z",
          *       "id": 7,
          *       "images": 200,
@@ -1216,11 +2675,32 @@ export interface components {
          *       "labelled": 29,
          *       "note": "",
          *       "read": 200,
+         *       "received_at": "2026-03-02T08:55:00Z",
+         *       "second_wanted": false,
          *       "signed": false,
-         *       "unsure": 6
+         *       "state": "in_review",
+         *       "unreadable": 0,
+         *       "unsure": 6,
+         *       "unusual": 2,
+         *       "version": 0,
+         *       "wbc": 11.4
          *     }
          */
         CaseShown: {
+            /** Accession */
+            accession: string;
+            /**
+             * Assigned To
+             * @description The account that is to review it.
+             */
+            assigned_to: number | null;
+            /**
+             * Blasts
+             * @description Cells labelled as blasts, or without a label and read as blasts.
+             */
+            blasts: number;
+            /** Collected At */
+            collected_at: string | null;
             /**
              * Created At
              * Format: date-time
@@ -1232,16 +2712,63 @@ export interface components {
             images: number;
             /** Key */
             key: string;
-            /** Labelled */
+            /**
+             * Labelled
+             * @description Cells with a person's label in the first label set.
+             */
             labelled: number;
-            /** Note */
+            /**
+             * Note
+             * @description The laboratory's remark.
+             */
             note: string;
-            /** Read */
+            /**
+             * Read
+             * @description Cells the model has read, the unreadable ones included.
+             */
             read: number;
+            /** Received At */
+            received_at: string | null;
+            /**
+             * Second Wanted
+             * @description Whether that record still waits for a second signature.
+             */
+            second_wanted: boolean;
             /** Signed */
             signed: boolean;
-            /** Unsure */
+            /** Signed At */
+            signed_at: string | null;
+            /**
+             * State
+             * @description `amended`: signed, opened again for changes, and not signed since.
+             * @enum {string}
+             */
+            state: "new" | "in_review" | "signed" | "amended";
+            /**
+             * Unreadable
+             * @description Cells whose file cannot be read, and that nobody named.
+             */
+            unreadable: number;
+            /**
+             * Unsure
+             * @description Cells that a person left undecided.
+             */
             unsure: number;
+            /**
+             * Unusual
+             * @description Cells beyond the novelty limit that nobody labelled.
+             */
+            unusual: number;
+            /**
+             * Version
+             * @description Of its newest signed record; 0 before the first signature.
+             */
+            version: number;
+            /**
+             * Wbc
+             * @description Leukocytes of the specimen, 10^9 per litre.
+             */
+            wbc: number | null;
         };
         /**
          * Cases
@@ -1252,6 +2779,105 @@ export interface components {
             items: components["schemas"]["CaseShown"][];
             /** Next */
             next: number | null;
+            /**
+             * Without Case
+             * @description Cells of the project that are of no case.
+             */
+            without_case: number;
+        };
+        /**
+         * CellChange
+         * @description What may be changed of a cell.
+         * @example {
+         *       "name": "slide-2/cell-143.png"
+         *     }
+         */
+        CellChange: {
+            /** Name */
+            name: string;
+        };
+        /**
+         * CellInField
+         * @description Where a cell lies in the field of view that it was cut out of, in the field's pixels.
+         */
+        CellInField: {
+            /**
+             * Field
+             * @description Number of the field.
+             */
+            field: number;
+            /** Height */
+            height: number;
+            /**
+             * Left
+             * @description Left side of the square that its surroundings show.
+             */
+            left: number;
+            /**
+             * Side
+             * @description Its width.
+             */
+            side: number;
+            /**
+             * Top
+             * @description Upper side of that square.
+             */
+            top: number;
+            /** Width */
+            width: number;
+            /**
+             * X
+             * @description Left side of its box.
+             */
+            x: number;
+            /**
+             * Y
+             * @description Upper side of its box.
+             */
+            y: number;
+        };
+        /**
+         * CellOfRecord
+         * @description A cell as it was signed.
+         */
+        CellOfRecord: {
+            /**
+             * Counted
+             * @description The type it counts as; null for none.
+             */
+            counted: string | null;
+            /** Image */
+            image: number;
+            /**
+             * Label
+             * @description What a person said; `?` is unsure.
+             */
+            label: string | null;
+            /** Labelled By */
+            labelled_by: number | null;
+            /** Name */
+            name: string;
+            /** Novelty */
+            novelty: number | null;
+            /** Predicted */
+            predicted: string | null;
+            /** Probability */
+            probability: number | null;
+            /**
+             * Sha256
+             * @description Of its file.
+             */
+            sha256: string;
+            /**
+             * Status
+             * @description `read`, `waiting`, or `unreadable`.
+             */
+            status: string;
+            /**
+             * Version
+             * @description Of the label; 0 for none.
+             */
+            version: number;
         };
         /**
          * CellOfTable
@@ -1264,6 +2890,136 @@ export interface components {
             human: string;
             /** Model */
             model: string;
+        };
+        /**
+         * CellResultShown
+         * @description A cell, side by side.
+         */
+        CellResultShown: {
+            /** Consensus */
+            consensus: string | null;
+            decision: components["schemas"]["DecisionShown"] | null;
+            /** Differing */
+            differing: boolean;
+            /** Image */
+            image: number;
+            /** Predicted */
+            predicted: string | null;
+            /** Probability */
+            probability: number | null;
+            /** Said */
+            said: components["schemas"]["SaidShown"][];
+        };
+        /**
+         * CellsChanged
+         * @description How many cells were moved or deleted.
+         */
+        CellsChanged: {
+            /** Cells */
+            cells: number;
+        };
+        /**
+         * CellsDeletion
+         * @description Cells to delete.
+         * @example {
+         *       "images": [
+         *         143,
+         *         144
+         *       ]
+         *     }
+         */
+        CellsDeletion: {
+            /** Images */
+            images: number[];
+        };
+        /**
+         * CellsMove
+         * @description Cells, and the case they belong to.
+         * @example {
+         *       "case": 7,
+         *       "images": [
+         *         143,
+         *         144
+         *       ]
+         *     }
+         */
+        CellsMove: {
+            /**
+             * Case
+             * @description Null: to no case.
+             */
+            case: number | null;
+            /** Images */
+            images: number[];
+        };
+        /**
+         * ChainShown
+         * @description What going through the whole trail found.
+         * @example {
+         *       "head": "9f86d081...",
+         *       "intact": true,
+         *       "rows": 118,
+         *       "sealed_until": 117,
+         *       "seals": 4
+         *     }
+         */
+        ChainShown: {
+            /**
+             * Broken
+             * @description The first seal that does not fit, by the number of its row.
+             */
+            broken: number | null;
+            /**
+             * Head
+             * @description The hash after the newest row; keep it elsewhere to show later that none changed.
+             */
+            head: string;
+            /**
+             * Intact
+             * @description Whether every seal fits the rows before it.
+             */
+            intact: boolean;
+            /** Rows */
+            rows: number;
+            /**
+             * Sealed Until
+             * @description Number of the newest row that a seal vouches for.
+             */
+            sealed_until: number;
+            /** Seals */
+            seals: number;
+        };
+        /**
+         * CheckShown
+         * @description One thing that is checked before signing.
+         */
+        CheckShown: {
+            /**
+             * Count
+             * @description Cells that it found; of `too_few` the leukocytes counted.
+             */
+            count: number;
+            /**
+             * Level
+             * @description What it asks where it is open: a look, a reason in the note, a second signature; or it stands in the way.
+             * @enum {string}
+             */
+            level: "warn" | "reason" | "second" | "block";
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "unreviewed" | "unsure" | "unusual" | "unreadable" | "waiting" | "foreign" | "too_few" | "rule";
+            /**
+             * Open
+             * @description Whether it found something.
+             */
+            open: boolean;
+            /**
+             * Says
+             * @description The same in words.
+             */
+            says: string;
         };
         /**
          * ClassGiven
@@ -1280,16 +3036,151 @@ export interface components {
          * @description A class with the mark it has on every page.
          */
         ClassShown: {
+            /**
+             * Counts
+             * @description In the hundred, apart for every 100 leukocytes, or nowhere.
+             * @default in
+             * @enum {string}
+             */
+            counts: "in" | "apart" | "excluded";
             /** Dark */
             dark: string;
             /** Key */
             key: string;
             /** Light */
             light: string;
+            /**
+             * Merged Into
+             * @description The class that its labels mean.
+             */
+            merged_into?: string | null;
             /** Name */
             name: string;
+            /**
+             * Parent
+             * @description The type above it, where it is a finer one.
+             */
+            parent?: string | null;
+            /**
+             * Retired
+             * @description Offered and read no more; its labels stand.
+             * @default false
+             */
+            retired: boolean;
             /** Title */
             title: string;
+        };
+        /**
+         * CoefficientShown
+         * @description Agreement beyond chance; null where it says nothing.
+         */
+        CoefficientShown: {
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Value */
+            value: number | null;
+        };
+        /**
+         * ColourPair
+         * @description One colour as it stands on a light and on a dark page.
+         */
+        ColourPair: {
+            /** Dark */
+            dark: string;
+            /** Light */
+            light: string;
+        };
+        /**
+         * ComingShown
+         * @description A cell to look at.
+         */
+        ComingShown: {
+            /** Image */
+            image: number;
+            /**
+             * Probability
+             * @description The model's, of the type; null where it says nothing, and where it is held back.
+             */
+            probability: number | null;
+            /**
+             * Way
+             * @enum {string}
+             */
+            way: "ranked" | "random";
+        };
+        /**
+         * CommentChange
+         * @description Whether a comment is dealt with, and who is to see to it; what is left away stays.
+         * @example {
+         *       "resolved": true
+         *     }
+         * @example {
+         *       "assigned_to": 3
+         *     }
+         */
+        CommentChange: {
+            /**
+             * Assigned To
+             * @description An account that may review in the project; null for nobody.
+             */
+            assigned_to?: number | null;
+            /** Resolved */
+            resolved?: boolean | null;
+        };
+        /**
+         * CommentEvent
+         * @description Somebody commented on an image.
+         */
+        CommentEvent: {
+            /** Image */
+            image: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "comment";
+        };
+        /**
+         * CommentListed
+         * @description A comment, where it stands, and whether it is dealt with.
+         */
+        CommentListed: {
+            /** Assigned At */
+            assigned_at: string | null;
+            /** Assigned By */
+            assigned_by: number | null;
+            /**
+             * Assigned To
+             * @description Who is to see to it; null where nobody was named.
+             */
+            assigned_to: number | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Case */
+            case: number | null;
+            /** Case Key */
+            case_key: string | null;
+            /** Id */
+            id: number;
+            /** Image */
+            image: number;
+            /** Name */
+            name: string;
+            /** Resolved */
+            resolved: boolean;
+            /** Resolved At */
+            resolved_at: string | null;
+            /** Resolved By */
+            resolved_by: number | null;
+            /** Text */
+            text: string;
+            /** User */
+            user: number;
         };
         /**
          * CommentShown
@@ -1309,6 +3200,21 @@ export interface components {
             user: number;
         };
         /**
+         * Comments
+         * @description A page of comments, the newest first.
+         */
+        Comments: {
+            /** Items */
+            items: components["schemas"]["CommentListed"][];
+            /** Next */
+            next: number | null;
+            /**
+             * Open
+             * @description Comments of the project that are not dealt with.
+             */
+            open: number;
+        };
+        /**
          * Confusion
          * @description Held-out cells by true class (rows) and read class (columns).
          */
@@ -1325,14 +3231,38 @@ export interface components {
             recall: number[];
         };
         /**
+         * ConfusionShown
+         * @description Cells that are one type by the consensus (or by the mark) and were called another.
+         */
+        ConfusionShown: {
+            /** Count */
+            count: number;
+            /** Said */
+            said: string;
+            /** Truth */
+            truth: string;
+        };
+        /**
          * CountRow
-         * @description One type, as the model alone counts it and after review.
+         * @description One type: as the model alone counts it, and as it counts now, people's labels and the model's readings apart.
          */
         CountRow: {
+            /** @description Cells labelled so by people, and unlabelled ones that the model reads so. */
             after: components["schemas"]["ShareShown"];
+            /** @description As the bundle alone reads every cell, before any label. */
             before: components["schemas"]["ShareShown"];
             /** Label */
             label: string;
+            /**
+             * Parent
+             * @description The type above it, where it is a finer one.
+             */
+            parent?: string | null;
+            /**
+             * Reviewed
+             * @description Of `after`, cells with a person's label; the others are not reviewed. Null in old records.
+             */
+            reviewed: number | null;
             /** Title */
             title: string;
         };
@@ -1351,13 +3281,30 @@ export interface components {
             macro_f1: number;
         };
         /**
+         * DecisionShown
+         * @description What was agreed on.
+         */
+        DecisionShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Label */
+            label: string;
+            /** Note */
+            note: string;
+            /** User */
+            user: number;
+        };
+        /**
          * DifferentialShown
          * @description The differential of a case or a project.
          */
         DifferentialShown: {
             /**
              * Apart
-             * @description Erythroblasts and platelets, which are no leukocytes.
+             * @description Counted beside the leukocytes: erythroblasts, platelets, types that the laboratory sets apart.
              */
             apart: {
                 [key: string]: components["schemas"]["ApartRow"];
@@ -1365,26 +3312,60 @@ export interface components {
             /** Bundle */
             bundle: string;
             /**
+             * Digest
+             * @description Of the counts: equal where they are. Send it to sign what was seen.
+             * @default
+             */
+            digest: string;
+            /**
              * Erythroblasts Per 100
-             * @description For every 100 leukocytes, after review.
+             * @description For every 100 leukocytes, as counted now.
              */
             erythroblasts_per_100: number | null;
             /** Erythroblasts Per 100 Before */
             erythroblasts_per_100_before: number | null;
+            /**
+             * Excluded
+             * @description Types that count nowhere, by the laboratory's rule.
+             * @default {}
+             */
+            excluded: {
+                [key: string]: components["schemas"]["ApartRow"];
+            };
             /** Label Set */
             label_set: string;
-            /** Reclassified */
+            /**
+             * Level
+             * @description `type`: finer types count with the one they belong to; else each has a row.
+             * @default subtype
+             * @enum {string}
+             */
+            level: "type" | "subtype";
+            /**
+             * Moved By Model
+             * @description Unlabelled cells that the taught model reads otherwise than alone. Null in old records.
+             */
+            moved_by_model: components["schemas"]["MovedRow"][] | null;
+            /**
+             * Reclassified
+             * @description By people: from what the model alone read to their label.
+             */
             reclassified: components["schemas"]["MovedRow"][];
             /**
-             * Revision
-             * @description The newest label among these cells.
+             * Reviewed Until
+             * @description The newest label among these cells; 0 for none.
              */
-            revision: number;
+            reviewed_until: number;
             /** Rows */
             rows: components["schemas"]["CountRow"][];
             /**
+             * Taught Until
+             * @description The last label that the model had learnt, of whichever case; 0 for none. Null in old records.
+             */
+            taught_until: number | null;
+            /**
              * Total
-             * @description Cells that the shares after review are shares of: leukocytes, for cell types.
+             * @description Cells that the shares in `after` are shares of: leukocytes, for cell types.
              */
             total: number;
             /** Total Before */
@@ -1393,19 +3374,46 @@ export interface components {
             unreadable: number;
             /**
              * Unreviewed
-             * @description Cells that nobody has looked at; the model's word counts.
+             * @description Read cells without a person's label; the model's reading counts.
              */
             unreviewed: number;
             /**
              * Unsure
-             * @description Cells somebody could not decide; they are not counted after review.
+             * @description Cells somebody could not decide; they are not counted.
              */
             unsure: number;
+            /**
+             * Unusual
+             * @description Of the unreviewed, cells beyond the novelty limit.
+             */
+            unusual: number | null;
             /**
              * Waiting
              * @description Cells not read yet.
              */
             waiting: number;
+        };
+        /**
+         * DiskShown
+         * @description The disk that holds the data.
+         */
+        DiskShown: {
+            /**
+             * Free
+             * @description Bytes.
+             */
+            free: number;
+            /**
+             * State
+             * @description `low`: make room. `full`: uploads are refused.
+             * @enum {string}
+             */
+            state: "enough" | "low" | "full";
+            /**
+             * Total
+             * @description Bytes.
+             */
+            total: number;
         };
         /**
          * Doer
@@ -1416,6 +3424,57 @@ export interface components {
             id: number;
             /** Name */
             name: string;
+        };
+        /**
+         * DoubtShown
+         * @description A label that looks wrong beside all others.
+         */
+        DoubtShown: {
+            /** By */
+            by: number;
+            /** Case */
+            case: number | null;
+            /** Image */
+            image: number;
+            /** Label */
+            label: string;
+            /**
+             * Other
+             * @description Probability of `read`, without the label; null where it is held back.
+             */
+            other: number | null;
+            /**
+             * Own
+             * @description Probability of the label, without it; null where it is held back.
+             */
+            own: number | null;
+            /**
+             * Read
+             * @description By a classifier that learnt every label but this one.
+             */
+            read: string;
+            /**
+             * Repeated
+             * @description Whether somebody was asked again and said the same.
+             */
+            repeated: boolean;
+            /** Version */
+            version: number;
+        };
+        /**
+         * Doubts
+         * @description Labels that look wrong, the most doubtful first.
+         */
+        Doubts: {
+            /** Items */
+            items: components["schemas"]["DoubtShown"][];
+            /**
+             * Labelled
+             * @description Labelled cells among those that were asked for.
+             */
+            labelled: number;
+            /** Next */
+            next?: null;
         };
         /**
          * Drawn
@@ -1445,6 +3504,16 @@ export interface components {
              * @description The upload they came by.
              */
             upload: number;
+        };
+        /**
+         * DrawnType
+         * @description A type of which drawn cells stand in for known ones: numbers 1 to `count` of `/drawn-cells/{number}`.
+         */
+        DrawnType: {
+            /** Count */
+            count: number;
+            /** Label */
+            label: string;
         };
         /**
          * Efficiency
@@ -1479,78 +3548,50 @@ export interface components {
             label: string;
         };
         /**
-         * FactMade
-         * @description A label that stands now.
-         */
-        FactMade: {
-            /** Image */
-            image: number;
-            /** Label */
-            label: string | null;
-            /**
-             * Version
-             * @description The fact; send it back as the version when labelling the image again.
-             */
-            version: number;
-        };
-        /**
-         * FactShown
-         * @description Something somebody said of an image, and what the model said at that moment.
+         * ExportMade
+         * @description An export that is noted in the audit trail, and ready to be fetched.
          * @example {
-         *       "at": "2026-03-02T09:12:44Z",
-         *       "bundle": 1,
-         *       "id": 231,
-         *       "image": 17,
-         *       "kind": "set",
-         *       "label": "neutrophil",
+         *       "bom": false,
+         *       "case": 3,
+         *       "format": "csv",
+         *       "id": 2041,
          *       "label_set": "cell_type",
-         *       "predicted": "ig",
-         *       "probability": 0.61,
-         *       "revision": 230,
-         *       "user": 3
+         *       "until": "2026-11-27T16:00:00Z"
          *     }
          */
-        FactShown: {
+        ExportMade: {
+            /** Bom */
+            bom: boolean;
+            /** Case */
+            case: number | null;
             /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-            /** Bundle */
-            bundle: number;
-            /** Id */
-            id: number;
-            /** Image */
-            image: number;
-            /**
-             * Kind
+             * Format
              * @enum {string}
              */
-            kind: "set" | "agree" | "undo" | "clear";
-            /** Label */
-            label: string | null;
+            format: "csv" | "labels" | "parquet" | "json" | "folder" | "coco" | "fiftyone" | "label-studio";
+            /**
+             * Id
+             * @description Its row in the audit trail.
+             */
+            id: number;
             /** Label Set */
             label_set: string;
-            /** Predicted */
-            predicted: string | null;
-            /** Probability */
-            probability: number | null;
-            /** Revision */
-            revision: number;
-            /** Undoes */
-            undoes: number | null;
-            /** User */
-            user: number;
+            /**
+             * Until
+             * Format: date-time
+             * @description Until when whoever asked for it may fetch it.
+             */
+            until: string;
         };
         /**
-         * Facts
-         * @description A page of facts.
+         * Familiarities
+         * @description All cases of a project.
          */
-        Facts: {
+        Familiarities: {
             /** Items */
-            items: components["schemas"]["FactShown"][];
+            items: components["schemas"]["CaseFamiliarityShown"][];
             /** Next */
-            next: number | null;
+            next?: null;
         };
         /**
          * Fault
@@ -1589,6 +3630,174 @@ export interface components {
             error: components["schemas"]["Fault"];
         };
         /**
+         * FieldCellShown
+         * @description A white cell in a field: its box in the field's pixels, and the image that was cut out.
+         * @example {
+         *       "height": 141.5,
+         *       "id": 11,
+         *       "image": 143,
+         *       "marks": [],
+         *       "score": 0.98,
+         *       "width": 148,
+         *       "x": 402.5,
+         *       "y": 310
+         *     }
+         */
+        FieldCellShown: {
+            /**
+             * Added By
+             * @description Who added it; null where the search found it.
+             */
+            added_by: number | null;
+            /** Height */
+            height: number;
+            /** Id */
+            id: number;
+            /**
+             * Image
+             * @description Null of one that was removed as no white cell.
+             */
+            image: number | null;
+            /**
+             * Marks
+             * @description What speaks against counting it: border, smudge, touching, clump.
+             */
+            marks: string[];
+            /** Removed At */
+            removed_at: string | null;
+            /** Removed By */
+            removed_by: number | null;
+            /**
+             * Score
+             * @description How likely the search takes it for a white cell; null where it saw none.
+             */
+            score: number | null;
+            /** Width */
+            width: number;
+            /**
+             * X
+             * @description Left side of the box.
+             */
+            x: number;
+            /**
+             * Y
+             * @description Upper side of the box.
+             */
+            y: number;
+        };
+        /**
+         * FieldChecked
+         * @description Whether somebody looked at the whole field.
+         * @example {
+         *       "checked": true
+         *     }
+         */
+        FieldChecked: {
+            /** Checked */
+            checked: boolean;
+        };
+        /**
+         * FieldDetail
+         * @description A field with its cells, and the fields before and after it in its case.
+         * @example {
+         *       "added": 1,
+         *       "case": 7,
+         *       "cells": 4,
+         *       "checked_at": "2026-03-02T09:21:10Z",
+         *       "checked_by": 2,
+         *       "covered": 0.58,
+         *       "fair": true,
+         *       "fairness": "Fair to count in: red cells cover 58% of it and it is in focus.",
+         *       "height": 900,
+         *       "id": 3,
+         *       "name": "film/field-003.png",
+         *       "red_cell_px": 76.2,
+         *       "removed": 0,
+         *       "scale_from": "red cells",
+         *       "uploaded_at": "2026-03-02T09:12:44Z",
+         *       "width": 1440
+         *     }
+         */
+        FieldDetail: {
+            /**
+             * Added
+             * @description Of these, cells that the search missed and people added.
+             */
+            added: number;
+            /** After */
+            after: number | null;
+            /** Before */
+            before: number | null;
+            /**
+             * Boxes
+             * @description Removed ones too.
+             */
+            boxes: components["schemas"]["FieldCellShown"][];
+            /**
+             * Case
+             * @description Number of its case.
+             */
+            case: number | null;
+            /**
+             * Cells
+             * @description White cells in it.
+             */
+            cells: number;
+            /** Checked At */
+            checked_at: string | null;
+            /**
+             * Checked By
+             * @description Who said that the whole field was looked at.
+             */
+            checked_by: number | null;
+            /**
+             * Covered
+             * @description Share of the field that red cells cover.
+             */
+            covered: number;
+            /**
+             * Fair
+             * @description Whether counting is fair in it: a monolayer, in focus.
+             */
+            fair: boolean;
+            /**
+             * Fairness
+             * @description Why, in words.
+             */
+            fairness: string;
+            /** Height */
+            height: number;
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /**
+             * Red Cell Px
+             * @description How wide red cells are in it, in pixels.
+             */
+            red_cell_px: number;
+            /**
+             * Removed
+             * @description What the search found and people removed as no white cell.
+             */
+            removed: number;
+            /**
+             * Scale From
+             * @description Where that is known from.
+             */
+            scale_from: string;
+            /**
+             * Uploaded At
+             * Format: date-time
+             */
+            uploaded_at: string;
+            /**
+             * Width
+             * @description Pixels.
+             */
+            width: number;
+        };
+        /**
          * FieldFault
          * @description What is wrong with one part of a request.
          */
@@ -1597,6 +3806,176 @@ export interface components {
             message: string;
             /** Where */
             where: string;
+        };
+        /**
+         * FieldFound
+         * @description What was found in one field of view.
+         */
+        FieldFound: {
+            /**
+             * Cells
+             * @description White cells, marked ones too.
+             */
+            cells: number;
+            /**
+             * Fair
+             * @description Whether counting is fair in it: a monolayer, in focus.
+             */
+            fair: boolean | null;
+            /**
+             * Fairness
+             * @description Why, in words.
+             */
+            fairness: string | null;
+            /**
+             * Field
+             * @description Number of the field; null where it was refused.
+             */
+            field: number | null;
+            /**
+             * Images
+             * @description Numbers of the cells; of cells that were there before, too.
+             */
+            images: number[];
+            /**
+             * Known
+             * @description Whether the project had it: it was not searched again.
+             */
+            known: boolean;
+            /**
+             * Marked
+             * @description Those that something speaks against counting: cut by the border, touching, a smudge.
+             */
+            marked: number;
+            /** Name */
+            name: string;
+            /**
+             * Reason
+             * @description Why the field was refused.
+             */
+            reason: string | null;
+            /**
+             * Red Cell Px
+             * @description How wide red cells are in it, in pixels.
+             */
+            red_cell_px: number | null;
+            /**
+             * Scale From
+             * @description Where that is known from.
+             */
+            scale_from: string | null;
+        };
+        /**
+         * FieldShown
+         * @description A field of view that was searched for white cells.
+         * @example {
+         *       "added": 1,
+         *       "case": 7,
+         *       "cells": 4,
+         *       "checked_at": "2026-03-02T09:21:10Z",
+         *       "checked_by": 2,
+         *       "covered": 0.58,
+         *       "fair": true,
+         *       "fairness": "Fair to count in: red cells cover 58% of it and it is in focus.",
+         *       "height": 900,
+         *       "id": 3,
+         *       "name": "film/field-003.png",
+         *       "red_cell_px": 76.2,
+         *       "removed": 0,
+         *       "scale_from": "red cells",
+         *       "uploaded_at": "2026-03-02T09:12:44Z",
+         *       "width": 1440
+         *     }
+         */
+        FieldShown: {
+            /**
+             * Added
+             * @description Of these, cells that the search missed and people added.
+             */
+            added: number;
+            /**
+             * Case
+             * @description Number of its case.
+             */
+            case: number | null;
+            /**
+             * Cells
+             * @description White cells in it.
+             */
+            cells: number;
+            /** Checked At */
+            checked_at: string | null;
+            /**
+             * Checked By
+             * @description Who said that the whole field was looked at.
+             */
+            checked_by: number | null;
+            /**
+             * Covered
+             * @description Share of the field that red cells cover.
+             */
+            covered: number;
+            /**
+             * Fair
+             * @description Whether counting is fair in it: a monolayer, in focus.
+             */
+            fair: boolean;
+            /**
+             * Fairness
+             * @description Why, in words.
+             */
+            fairness: string;
+            /** Height */
+            height: number;
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /**
+             * Red Cell Px
+             * @description How wide red cells are in it, in pixels.
+             */
+            red_cell_px: number;
+            /**
+             * Removed
+             * @description What the search found and people removed as no white cell.
+             */
+            removed: number;
+            /**
+             * Scale From
+             * @description Where that is known from.
+             */
+            scale_from: string;
+            /**
+             * Uploaded At
+             * Format: date-time
+             */
+            uploaded_at: string;
+            /**
+             * Width
+             * @description Pixels.
+             */
+            width: number;
+        };
+        /**
+         * Fields
+         * @description Fields in the order they came.
+         */
+        Fields: {
+            /** Items */
+            items: components["schemas"]["FieldShown"][];
+            /** Next */
+            next?: number | null;
+        };
+        /**
+         * FieldsFound
+         * @description What was found in the fields of one request.
+         */
+        FieldsFound: {
+            /** Items */
+            items: components["schemas"]["FieldFound"][];
+            /** Next */
+            next?: null;
         };
         /**
          * FileOutcome
@@ -1633,6 +4012,126 @@ export interface components {
         FileOutcomes: {
             /** Items */
             items: components["schemas"]["FileOutcome"][];
+        };
+        /**
+         * FinderShown
+         * @description What the search for white cells did in the fields of a scanner, as far as people looked at them as a whole.
+         */
+        FinderShown: {
+            /**
+             * Cells
+             * @description White cells in them.
+             */
+            cells: number;
+            /**
+             * Checked
+             * @description Of these, fields that somebody looked at as a whole; what follows is of those.
+             */
+            checked: number;
+            /**
+             * False Cells
+             * @description What the search took for a white cell and people removed.
+             */
+            false_cells: number;
+            /**
+             * Fields
+             * @description Fields that are kept.
+             */
+            fields: number;
+            /**
+             * Missed
+             * @description Of these, cells that the search missed and people added.
+             */
+            missed: number;
+        };
+        /**
+         * Findings
+         * @description What the report of a case says besides counts.
+         */
+        Findings: {
+            /**
+             * Cells
+             * @description Images that the report shows, in the order in which they were chosen.
+             * @default []
+             */
+            cells: number[];
+            /**
+             * Grades
+             * @description Of red cells and platelets, by finding; what is left away was not graded.
+             * @default {}
+             */
+            grades: {
+                [key: string]: "0" | "+" | "++" | "+++";
+            };
+            /**
+             * Platelets
+             * @description How many platelets the film seems to have.
+             */
+            platelets?: ("decreased" | "adequate" | "increased" | "not_assessable") | null;
+            /**
+             * Remark
+             * @description Text of the report.
+             * @default
+             */
+            remark: string;
+            /**
+             * Version
+             * @description Counts changes; send it back with a change.
+             * @default 0
+             */
+            version: number;
+        };
+        /**
+         * FindingsChange
+         * @description What may be changed of the findings of a case; what is left away stays.
+         * @example {
+         *       "add_cells": [
+         *         143
+         *       ],
+         *       "grades": {
+         *         "anisocytosis": "+",
+         *         "schistocytes": "0"
+         *       },
+         *       "platelets": "adequate",
+         *       "remark": "Left shift with toxic granulation.",
+         *       "version": 3
+         *     }
+         */
+        FindingsChange: {
+            /**
+             * Add Cells
+             * @description Images of the case that the report is to show.
+             * @default []
+             */
+            add_cells: number[];
+            /**
+             * Grades
+             * @description All that are graded; null leaves them.
+             */
+            grades?: {
+                [key: string]: "0" | "+" | "++" | "+++";
+            } | null;
+            /**
+             * Platelets
+             * @description `none` takes the estimate away; null leaves it.
+             */
+            platelets?: ("decreased" | "adequate" | "increased" | "not_assessable") | "none" | null;
+            /**
+             * Remark
+             * @description Null leaves it as it is.
+             */
+            remark?: string | null;
+            /**
+             * Remove Cells
+             * @description Images that it is to show no more.
+             * @default []
+             */
+            remove_cells: number[];
+            /**
+             * Version
+             * @description Of the findings that were on the screen; others by now are answered with 409.
+             */
+            version?: number | null;
         };
         /**
          * FirstAdmin
@@ -1705,6 +4204,17 @@ export interface components {
             target: number;
         };
         /**
+         * GoneTo
+         * @description Where the browser is to go.
+         * @example {
+         *       "location": "https://login.example/authorize?..."
+         *     }
+         */
+        GoneTo: {
+            /** Location */
+            location: string;
+        };
+        /**
          * ImageListed
          * @description An image, what the model says of it and what people said, in one label set.
          * @example {
@@ -1716,6 +4226,7 @@ export interface components {
          *       "probability": 0.91,
          *       "status": "ok",
          *       "uncertainty": 0.13,
+         *       "unfamiliar": false,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "version": 0
          *     }
@@ -1738,7 +4249,10 @@ export interface components {
             novelty: number | null;
             /** Predicted */
             predicted: string | null;
-            /** Probability */
+            /**
+             * Probability
+             * @description Null in a case of a scanner that the model does not know yet.
+             */
             probability: number | null;
             /**
              * Status
@@ -1751,13 +4265,18 @@ export interface components {
              */
             uncertainty: number | null;
             /**
+             * Unfamiliar
+             * @description Whether it lies beyond everything known, and nobody has labelled it.
+             */
+            unfamiliar: boolean;
+            /**
              * Uploaded At
              * Format: date-time
              */
             uploaded_at: string;
             /**
              * Version
-             * @description The fact that stands, 0 for none; to be sent with a new label.
+             * @description Id of the current label record, 0 for none; to be sent with a new label.
              */
             version: number;
         };
@@ -1773,6 +4292,7 @@ export interface components {
          *       "probability": 0.91,
          *       "status": "ok",
          *       "uncertainty": 0.13,
+         *       "unfamiliar": false,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "version": 0
          *     }
@@ -1785,9 +4305,11 @@ export interface components {
             /** Height */
             height: number;
             /** History */
-            history: components["schemas"]["FactShown"][];
+            history: components["schemas"]["LabelRecordShown"][];
             /** Id */
             id: number;
+            /** @description Null of an image that came as a crop. */
+            in_field?: components["schemas"]["CellInField"] | null;
             /**
              * Label
              * @description What a person said last; `?` is unsure.
@@ -1801,7 +4323,10 @@ export interface components {
             novelty: number | null;
             /** Predicted */
             predicted: string | null;
-            /** Probability */
+            /**
+             * Probability
+             * @description Null in a case of a scanner that the model does not know yet.
+             */
             probability: number | null;
             /** Sets */
             sets: {
@@ -1820,13 +4345,18 @@ export interface components {
              */
             uncertainty: number | null;
             /**
+             * Unfamiliar
+             * @description Whether it lies beyond everything known, and nobody has labelled it.
+             */
+            unfamiliar: boolean;
+            /**
              * Uploaded At
              * Format: date-time
              */
             uploaded_at: string;
             /**
              * Version
-             * @description The fact that stands, 0 for none; to be sent with a new label.
+             * @description Id of the current label record, 0 for none; to be sent with a new label.
              */
             version: number;
             /** Width */
@@ -1845,6 +4375,57 @@ export interface components {
             items: components["schemas"]["ImageListed"][];
             /** Next */
             next?: string | null;
+        };
+        /**
+         * ImagesEvent
+         * @description Images were uploaded, deleted, moved to another case or renamed.
+         */
+        ImagesEvent: {
+            /**
+             * Added
+             * @default 0
+             */
+            added: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "images";
+            /**
+             * Moved
+             * @description How many changed their case.
+             * @default 0
+             */
+            moved: number;
+            /**
+             * Removed
+             * @description How many were deleted, or taken back with a cancelled upload.
+             * @default 0
+             */
+            removed: number;
+            /**
+             * Renamed
+             * @default 0
+             */
+            renamed: number;
+            /**
+             * Upload
+             * @default null
+             */
+            upload: number | null;
+        };
+        /**
+         * InBulk
+         * @description Cells that were first labelled many at once, which measures nothing.
+         */
+        InBulk: {
+            /**
+             * As Read
+             * @description Of these, cells whose label is what the model had said.
+             */
+            as_read: number;
+            /** Cells */
+            cells: number;
         };
         /**
          * JobsShown
@@ -1883,18 +4464,129 @@ export interface components {
             };
         };
         /**
+         * KnownCellShown
+         * @description A cell of the laboratory's own: a person gave it its type, and its case is signed.
+         */
+        KnownCellShown: {
+            /** Case */
+            case: number;
+            /** Case Key */
+            case_key: string;
+            /**
+             * Distance
+             * @description Euclidean, between unit vectors: 0 to 2.
+             */
+            distance: number;
+            /** Image */
+            image: number;
+            /** Label */
+            label: string;
+            /** Labelled By */
+            labelled_by: number;
+            /**
+             * Same Profile
+             * @description Whether its case is of the same scanner profile.
+             */
+            same_profile: boolean;
+            /**
+             * Signed At
+             * Format: date-time
+             */
+            signed_at: string;
+            /**
+             * Signed By
+             * @description Who signed the case, the first signer first.
+             */
+            signed_by: string[];
+            /**
+             * Teaching
+             * @description Whether it is in the library of teaching cells.
+             */
+            teaching: boolean;
+        };
+        /**
+         * KnownCellsShown
+         * @description What can stand beside a cell: known cells nearest first, those of its own scanner profile before others.
+         * @example {
+         *       "drawn": [
+         *         {
+         *           "count": 2,
+         *           "label": "basophil"
+         *         }
+         *       ],
+         *       "reference": [
+         *         {
+         *           "cells": 11,
+         *           "label": "blast"
+         *         },
+         *         {
+         *           "cells": 1,
+         *           "label": "lymphocyte"
+         *         }
+         *       ],
+         *       "reference_cells": 3000,
+         *       "signed": [
+         *         {
+         *           "case": 3,
+         *           "case_key": "S-2026-0398",
+         *           "distance": 0.41,
+         *           "image": 41,
+         *           "label": "blast",
+         *           "labelled_by": 3,
+         *           "same_profile": true,
+         *           "signed_at": "2026-03-02T09:12:44Z",
+         *           "signed_by": [
+         *             "Dr. Amina Diallo"
+         *           ],
+         *           "teaching": false
+         *         }
+         *       ],
+         *       "signed_cells": 812,
+         *       "undrawn": []
+         *     }
+         */
+        KnownCellsShown: {
+            /**
+             * Drawn
+             * @description Types that the cell may be of and the project has no known cell of.
+             */
+            drawn: components["schemas"]["DrawnType"][];
+            /**
+             * Reference
+             * @description Of the twelve nearest; they have no pictures anywhere.
+             */
+            reference: components["schemas"]["ReferenceType"][];
+            /**
+             * Reference Cells
+             * @description Labelled cells that the model learnt from.
+             */
+            reference_cells: number;
+            /** Signed */
+            signed: components["schemas"]["KnownCellShown"][];
+            /**
+             * Signed Cells
+             * @description Known cells of the project.
+             */
+            signed_cells: number;
+            /**
+             * Undrawn
+             * @description Such types that cannot be drawn either.
+             */
+            undrawn: string[];
+        };
+        /**
          * LabelAnswer
-         * @description What became of a request.
+         * @description The labels that a request stored, and those it did not.
          * @example {
          *       "conflicts": [],
-         *       "facts": [
+         *       "labels": [
          *         {
          *           "image": 17,
          *           "label": "neutrophil",
          *           "version": 231
          *         }
          *       ],
-         *       "revision": 231,
+         *       "taught_until": 231,
          *       "undo": [
          *         231
          *       ]
@@ -1903,13 +4595,13 @@ export interface components {
         LabelAnswer: {
             /** Conflicts */
             conflicts: components["schemas"]["LabelConflict"][];
-            /** Facts */
-            facts: components["schemas"]["FactMade"][];
+            /** Labels */
+            labels: components["schemas"]["StoredLabel"][];
             /**
-             * Revision
-             * @description The newest fact: the model is about to learn up to here.
+             * Taught Until
+             * @description The newest label of the request: the model is about to learn up to here.
              */
-            revision: number;
+            taught_until: number;
             /**
              * Undo
              * @description Send it to undo the request.
@@ -1918,7 +4610,7 @@ export interface components {
         };
         /**
          * LabelConflict
-         * @description An image of which somebody else said something meanwhile; it was left alone.
+         * @description An image that somebody else labelled meanwhile; it was left alone.
          */
         LabelConflict: {
             /** At */
@@ -1927,10 +4619,180 @@ export interface components {
             by: number | null;
             /** Image */
             image: number;
-            /** Label */
+            /**
+             * Label
+             * @description What stands.
+             */
             label: string | null;
+            /**
+             * Submitted
+             * @description What this request would have made of it.
+             */
+            submitted: string | null;
             /** Version */
             version: number;
+        };
+        /**
+         * LabelImportShown
+         * @description What a table does, or did.
+         * @example {
+         *       "blank": 0,
+         *       "clashing": {
+         *         "count": 0,
+         *         "first": []
+         *       },
+         *       "kept": {
+         *         "count": 0,
+         *         "first": []
+         *       },
+         *       "labels": {
+         *         "blast": 2
+         *       },
+         *       "locked": {
+         *         "count": 0,
+         *         "first": []
+         *       },
+         *       "rows": 3,
+         *       "same": 0,
+         *       "undo": [],
+         *       "unknown": [
+         *         {
+         *           "label": "Stabs",
+         *           "proposals": [],
+         *           "rows": 1
+         *         }
+         *       ],
+         *       "unmatched": {
+         *         "count": 0,
+         *         "first": []
+         *       },
+         *       "written": false
+         *     }
+         */
+        LabelImportShown: {
+            /**
+             * Blank
+             * @description Rows without one.
+             */
+            blank: number;
+            /** @description Rows of one cell with different labels. */
+            clashing: components["schemas"]["RowsShown"];
+            /** @description Rows of cells that somebody labelled otherwise; their labels stand. */
+            kept: components["schemas"]["RowsShown"];
+            /**
+             * Labels
+             * @description Cells that are labelled so by the table.
+             */
+            labels: {
+                [key: string]: number;
+            };
+            /** @description Rows of signed cases. */
+            locked: components["schemas"]["RowsShown"];
+            /**
+             * Rows
+             * @description Rows with a label.
+             */
+            rows: number;
+            /**
+             * Same
+             * @description Cells that have that label already.
+             */
+            same: number;
+            /**
+             * Undo
+             * @description Label records that were written; send them to undo the import.
+             */
+            undo: number[];
+            /**
+             * Unknown
+             * @description Labels that are no class: nothing is written while there are any.
+             */
+            unknown: components["schemas"]["UnknownLabel"][];
+            /** @description Rows of no cell here. */
+            unmatched: components["schemas"]["RowsShown"];
+            /** Written */
+            written: boolean;
+        };
+        /**
+         * LabelOfEvent
+         * @description A label that stands now.
+         */
+        LabelOfEvent: {
+            /** Image */
+            image: number;
+            /**
+             * Label
+             * @description A class of the label set, `?` for unsure, null where it was withdrawn.
+             */
+            label: string | null;
+            /** Label Set */
+            label_set: string;
+            /** User */
+            user: number;
+            /** Version */
+            version: number;
+        };
+        /**
+         * LabelRecordShown
+         * @description A label that somebody gave, and what the model said at that moment.
+         * @example {
+         *       "at": "2026-03-02T09:12:44Z",
+         *       "bundle": 1,
+         *       "id": 231,
+         *       "image": 17,
+         *       "kind": "set",
+         *       "label": "neutrophil",
+         *       "label_set": "cell_type",
+         *       "predicted": "ig",
+         *       "probability": 0.61,
+         *       "taught_until": 230,
+         *       "user": 3
+         *     }
+         */
+        LabelRecordShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Bundle */
+            bundle: number;
+            /** Id */
+            id: number;
+            /** Image */
+            image: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "set" | "agree" | "undo" | "clear";
+            /** Label */
+            label: string | null;
+            /** Label Set */
+            label_set: string;
+            /** Predicted */
+            predicted: string | null;
+            /** Probability */
+            probability: number | null;
+            /**
+             * Taught Until
+             * @description The last label that the model had learnt when it said so; 0 for none.
+             */
+            taught_until: number;
+            /** Undoes */
+            undoes: number | null;
+            /** User */
+            user: number;
+        };
+        /**
+         * LabelRecords
+         * @description A page of label records.
+         */
+        LabelRecords: {
+            /** Items */
+            items: components["schemas"]["LabelRecordShown"][];
+            /** Next */
+            next: number | null;
         };
         /**
          * LabelSetChange
@@ -1942,10 +4804,33 @@ export interface components {
         LabelSetChange: {
             /** Archived */
             archived?: boolean | null;
+            /**
+             * Asked Of
+             * @description The cell type that it is asked of; null for every cell.
+             */
+            asked_of?: string | null;
             /** Classes */
             classes?: components["schemas"]["ClassGiven"][] | null;
+            /**
+             * Level
+             * @description How finely the differential tells types.
+             */
+            level?: ("type" | "subtype") | null;
             /** Title */
             title?: string | null;
+        };
+        /**
+         * LabelSetEvent
+         * @description A label set was made or changed.
+         */
+        LabelSetEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "label_set";
+            /** Name */
+            name: string;
         };
         /**
          * LabelSetShown
@@ -1966,11 +4851,16 @@ export interface components {
          *         "blast": 12
          *       },
          *       "name": "cell_type",
-         *       "revision": 231,
+         *       "taught_until": 231,
          *       "title": "Cell type"
          *     }
          */
         LabelSetShown: {
+            /**
+             * Asked Of
+             * @description The cell type that it is asked of; null for every cell.
+             */
+            asked_of?: string | null;
             /** Classes */
             classes: components["schemas"]["ClassShown"][];
             /** Id */
@@ -1984,15 +4874,22 @@ export interface components {
             labelled: {
                 [key: string]: number;
             };
+            /**
+             * Level
+             * @description How finely the differential tells types: as the upper ones, or each by itself.
+             * @default subtype
+             * @enum {string}
+             */
+            level: "type" | "subtype";
             /** Name */
             name: string;
-            /**
-             * Revision
-             * @description The newest label that its reader has learnt; 0 for the bundle alone.
-             */
-            revision: number;
             /** @description Null until two classes have two labelled cells. */
             score: components["schemas"]["Score"] | null;
+            /**
+             * Taught Until
+             * @description The last label that its classifier has learnt; 0 for the bundle alone.
+             */
+            taught_until: number;
             /** Title */
             title: string;
         };
@@ -2007,10 +4904,66 @@ export interface components {
             next?: number | null;
         };
         /**
+         * LabelsEvent
+         * @description People gave labels or took them back.
+         */
+        LabelsEvent: {
+            /**
+             * By
+             * @description The account that gave them.
+             */
+            by: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "labels";
+            /** Labels */
+            labels: components["schemas"]["LabelOfEvent"][];
+        };
+        /**
+         * Level
+         * @description How finely a cell's type is told.
+         * @enum {string}
+         */
+        Level: "type" | "subtype";
+        /**
+         * LiveEvent
+         * @description What `data:` of a server-sent event holds.
+         */
+        LiveEvent: components["schemas"]["ImagesEvent"] | components["schemas"]["CaseEvent"] | components["schemas"]["ProfileEvent"] | components["schemas"]["ReadingsEvent"] | components["schemas"]["LabelsEvent"] | components["schemas"]["TaughtEvent"] | components["schemas"]["CommentEvent"] | components["schemas"]["TeachingEvent"] | components["schemas"]["LabelSetEvent"] | components["schemas"]["SettingsEvent"] | components["schemas"]["ProjectDeletedEvent"] | components["schemas"]["SignatureEvent"] | components["schemas"]["PingEvent"] | components["schemas"]["MissedEvent"];
+        /**
+         * LookLabel
+         * @description What makes a look that found something a label as well.
+         * @example {
+         *       "request": "0b0f6bd4-8c5e-4c0a-9a39-6f4f0f0f1a11",
+         *       "version": 0
+         *     }
+         */
+        LookLabel: {
+            /**
+             * Request
+             * Format: uuid
+             * @description A number of the sender's; the same number again is the same request.
+             */
+            request: string;
+            /**
+             * Version
+             * @description The label record that the person saw on the cell; 0 for none.
+             */
+            version: number;
+        };
+        /**
          * MemberRole
          * @description The role a person is given.
          */
         MemberRole: {
+            /**
+             * Name
+             * @description The sign-in name of who is no member yet; an administrator need not know it.
+             * @example lee
+             */
+            name?: string | null;
             /**
              * Role
              * @example reviewer
@@ -2041,6 +4994,17 @@ export interface components {
             next?: number | null;
         };
         /**
+         * MissedEvent
+         * @description Events that were asked for are forgotten: load anew what is shown.
+         */
+        MissedEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "missed";
+        };
+        /**
          * ModelShown
          * @description Everything the model page shows.
          */
@@ -2068,7 +5032,7 @@ export interface components {
         };
         /**
          * MovedRow
-         * @description Cells that the review moved from one type to another; `?` is unsure.
+         * @description Cells that went from one type to another; `?` is unsure.
          */
         MovedRow: {
             /** Count */
@@ -2107,6 +5071,17 @@ export interface components {
             items: components["schemas"]["Neighbour"][];
         };
         /**
+         * NewAmendment
+         * @description Why a signed case is to be changed.
+         * @example {
+         *       "reason": "Two blasts were called monocytes."
+         *     }
+         */
+        NewAmendment: {
+            /** Reason */
+            reason: string;
+        };
+        /**
          * NewCase
          * @description A case under the key the laboratory gives it.
          * @example {
@@ -2135,6 +5110,26 @@ export interface components {
             text: string;
         };
         /**
+         * NewDecision
+         * @description What was agreed on for a cell on which readers differed.
+         * @example {
+         *       "image": 17,
+         *       "label": "blast",
+         *       "note": ""
+         *     }
+         */
+        NewDecision: {
+            /** Image */
+            image: number;
+            /** Label */
+            label: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
+        /**
          * NewDrawing
          * @description Which drawn cells are wanted.
          * @example {
@@ -2157,8 +5152,138 @@ export interface components {
             seed: number;
         };
         /**
+         * NewExport
+         * @description What is to be taken away.
+         * @example {
+         *       "case": 3,
+         *       "format": "csv",
+         *       "label_set": "cell_type"
+         *     }
+         */
+        NewExport: {
+            /**
+             * Bom
+             * @description Begin CSV with UTF-8's byte order mark, for Excel.
+             * @default false
+             */
+            bom: boolean;
+            /**
+             * Case
+             * @description One case by its number, 0 for the cells of none; all where null.
+             */
+            case?: number | null;
+            /**
+             * Format
+             * @default csv
+             * @enum {string}
+             */
+            format: "csv" | "labels" | "parquet" | "json" | "folder" | "coco" | "fiftyone" | "label-studio";
+            /**
+             * Label Set
+             * @description Whose labels and readings.
+             * @default cell_type
+             */
+            label_set: string;
+        };
+        /**
+         * NewFieldCell
+         * @description Where a cell lies that the search missed, in the field's pixels.
+         * @example {
+         *       "x": 812,
+         *       "y": 455
+         *     }
+         */
+        NewFieldCell: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
+         * NewLabel
+         * @description The label of one image.
+         */
+        NewLabel: {
+            /** Image */
+            image: number;
+            /**
+             * Label
+             * @description A class of the label set, `?` for unsure, null to withdraw.
+             */
+            label: string | null;
+            /**
+             * Version
+             * @description The version of the label that the person saw when giving this one; 0 for none.
+             * @default 0
+             */
+            version: number;
+        };
+        /**
+         * NewLabelImport
+         * @description A table of labels: a column `path` or `sha256`, and a column `label`.
+         * @example {
+         *       "case": 7,
+         *       "check": true,
+         *       "content": "cGF0aCxsYWJlbApjZWxsLTAucG5nLGJsYXN0Cg==",
+         *       "file": "labels.csv",
+         *       "means": {
+         *         "Segs": "neutrophil"
+         *       },
+         *       "request": "0b0f6bd4-8c5e-4c0a-9a39-6f4f0f0f1a12"
+         *     }
+         */
+        NewLabelImport: {
+            /**
+             * Case
+             * @description Only cells of this case; of all cases where null.
+             */
+            case?: number | null;
+            /**
+             * Check
+             * @description Only say what the table would do.
+             * @default true
+             */
+            check: boolean;
+            /**
+             * Content
+             * Format: base64
+             * @description The file, CSV or Excel, in base64.
+             */
+            content: string;
+            /**
+             * File
+             * @description What it is called.
+             */
+            file: string;
+            /**
+             * Label Set
+             * @default cell_type
+             */
+            label_set: string;
+            /**
+             * Means
+             * @description What a label of the table means here; null leaves its rows out.
+             * @default {}
+             */
+            means: {
+                [key: string]: string | null;
+            };
+            /**
+             * Overwrite
+             * @description Replace labels that stand and say otherwise.
+             * @default false
+             */
+            overwrite: boolean;
+            /**
+             * Request
+             * Format: uuid
+             * @description A number of the sender's; the same number again is the same request.
+             */
+            request: string;
+        };
+        /**
          * NewLabelSet
-         * @description A label set invented after the fact, from a few examples.
+         * @description A label set that a laboratory defines later, from a few examples.
          * @example {
          *       "classes": [
          *         {
@@ -2183,6 +5308,11 @@ export interface components {
          *     }
          */
         NewLabelSet: {
+            /**
+             * Asked Of
+             * @description The cell type that it is asked of; null for every cell.
+             */
+            asked_of?: string | null;
             /** Classes */
             classes: components["schemas"]["ClassGiven"][];
             /**
@@ -2213,7 +5343,7 @@ export interface components {
          */
         NewLabels: {
             /** Items */
-            items: components["schemas"]["SaidOf"][];
+            items: components["schemas"]["NewLabel"][];
             /**
              * Kind
              * @default set
@@ -2233,6 +5363,121 @@ export interface components {
             request: string;
         };
         /**
+         * NewLook
+         * @description What was seen of one cell.
+         * @example {
+         *       "case": 3,
+         *       "found": false,
+         *       "image": 17,
+         *       "target": "blast"
+         *     }
+         */
+        NewLook: {
+            /**
+             * Below
+             * @default 0.01
+             */
+            below: number;
+            /** Case */
+            case?: number | null;
+            /** Found */
+            found: boolean;
+            /** Image */
+            image: number;
+            /** @description Gives the cell the class that is sought, together with the look or not at all. */
+            label?: components["schemas"]["LookLabel"] | null;
+            /**
+             * Label Set
+             * @default cell_type
+             */
+            label_set: string;
+            /** Target */
+            target: string;
+        };
+        /**
+         * NewPanel
+         * @description A session to be read by several people.
+         * @example {
+         *       "cells": 100,
+         *       "readers": [
+         *         2,
+         *         3,
+         *         4
+         *       ],
+         *       "title": "Blasts of March"
+         *     }
+         */
+        NewPanel: {
+            /**
+             * Aided
+             * @description After the blind readings once more with the model's reading shown.
+             * @default false
+             */
+            aided: boolean;
+            /**
+             * Case
+             * @description Of this case alone.
+             */
+            case?: number | null;
+            /**
+             * Cells
+             * @description How many cells are read.
+             */
+            cells: number;
+            /**
+             * Choice
+             * @description Any cells, evenly by the model's reading, or first those whose label and reading differ.
+             * @default random
+             * @enum {string}
+             */
+            choice: "random" | "stratified" | "differing";
+            /**
+             * Kind
+             * @description `proficiency`: cells with a label that stands are the marked set.
+             * @default panel
+             * @enum {string}
+             */
+            kind: "panel" | "proficiency";
+            /**
+             * Planted
+             * @description Share of the shown readings that are wrong on purpose; readers are told so.
+             * @default 0
+             */
+            planted: number;
+            /**
+             * Readers
+             * @description Accounts that read; each a reviewer of the project.
+             */
+            readers: number[];
+            /**
+             * Repeated
+             * @description Share of the cells that each reader meets twice.
+             * @default 0.1
+             */
+            repeated: number;
+            /** Title */
+            title: string;
+        };
+        /**
+         * NewProfile
+         * @description A scanner profile to begin.
+         * @example {
+         *       "case": 7,
+         *       "name": "Night desk, camera 2"
+         *     }
+         */
+        NewProfile: {
+            /**
+             * Case
+             * @description A case that is of it.
+             */
+            case?: number | null;
+            /** Name */
+            name: string;
+            /** Scale */
+            scale?: number | null;
+        };
+        /**
          * NewProject
          * @description A project to begin.
          * @example {
@@ -2249,17 +5494,51 @@ export interface components {
             /** Name */
             name: string;
             /**
+             * Names
+             * @description `mapped` and `dropped`: files and cases get running numbers, and files lose their metadata; what they were called is kept apart for administrators of the service, or nowhere.
+             * @default kept
+             * @enum {string}
+             */
+            names: "kept" | "mapped" | "dropped";
+            /**
              * Scale
-             * @description Factor that brings the crops' pixels to the reference scale (0.1 um/px).
+             * @description Of its first scanner profile: brings the crops' pixels to the reference scale (0.1 um/px).
              * @default 1
              */
             scale: number;
+        };
+        /**
+         * NewReading
+         * @description What a reader calls the cell that they were shown.
+         * @example {
+         *       "image": 17,
+         *       "label": "blast",
+         *       "ms": 1800,
+         *       "turn": 1
+         *     }
+         */
+        NewReading: {
+            /** Image */
+            image: number;
+            /**
+             * Label
+             * @description A class of the label set, or `?` for unsure.
+             */
+            label: string;
+            /**
+             * Ms
+             * @description How long the reader looked.
+             */
+            ms?: number | null;
+            /** Turn */
+            turn: number;
         };
         /**
          * NewSignature
          * @description A differential to sign.
          * @example {
          *       "case": 7,
+         *       "initials": "AD",
          *       "note": "",
          *       "role": "first"
          *     }
@@ -2267,21 +5546,70 @@ export interface components {
         NewSignature: {
             /**
              * Case
-             * @description A case; the whole project where null.
+             * @description A case: cells of several, or of none, are never signed together. Null is refused.
              */
             case?: number | null;
             /**
+             * Digest
+             * @description `digest` of the differential that the signer saw; another one by now is refused.
+             */
+            digest?: string | null;
+            /**
+             * Findings
+             * @description `version` of the findings that the signer saw; another one by now is refused.
+             */
+            findings?: number | null;
+            /**
+             * Initials
+             * @description Where the project asks for them.
+             * @default
+             */
+            initials: string;
+            /**
+             * Level
+             * @description How finely types are told in the record; as the label set has it where null.
+             */
+            level?: ("type" | "subtype") | null;
+            /**
              * Note
-             * @description Needed while cells are unread or unsure: why it is signed all the same.
+             * @description Needed where a check asks for a reason: why it is signed all the same.
              * @default
              */
             note: string;
             /**
+             * Password
+             * @description The signer's, where the project asks for it.
+             */
+            password?: string | null;
+            /**
              * Role
+             * @description `second` signs the record that the first signer signed, whatever was labelled since.
              * @default first
              * @enum {string}
              */
             role: "first" | "second";
+        };
+        /**
+         * NewTeachingCell
+         * @description A cell for the library of the type that a person labelled it with.
+         * @example {
+         *       "image": 17,
+         *       "note": "Two nucleoli, no granules."
+         *     }
+         */
+        NewTeachingCell: {
+            /** Image */
+            image: number;
+            /**
+             * Label Set
+             * @default cell_type
+             */
+            label_set: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
         };
         /**
          * NewToken
@@ -2312,10 +5640,41 @@ export interface components {
             scopes: ("read" | "write" | "admin")[];
         };
         /**
-         * NewUndo
-         * @description Facts to take back.
+         * NewType
+         * @description A class to add to a label set; what is left away is chosen, and is never another class's.
          * @example {
-         *       "facts": [
+         *       "counts": "in",
+         *       "key": "A",
+         *       "title": "Band neutrophil"
+         *     }
+         */
+        NewType: {
+            colour?: components["schemas"]["ColourPair"] | null;
+            /**
+             * Counts
+             * @description In the hundred, apart for every 100 leukocytes, or nowhere. Of the vocabulary where null.
+             */
+            counts?: ("in" | "apart" | "excluded") | null;
+            /** Key */
+            key?: string | null;
+            /**
+             * Name
+             * @description What records and exports call it.
+             */
+            name?: string | null;
+            /**
+             * Parent
+             * @description The type above it.
+             */
+            parent?: string | null;
+            /** Title */
+            title: string;
+        };
+        /**
+         * NewUndo
+         * @description Labels to undo, by their versions.
+         * @example {
+         *       "labels": [
          *         231
          *       ],
          *       "request": "4f7c1a0e-64a1-4a4e-8a53-8bd0d5d7a001"
@@ -2323,10 +5682,10 @@ export interface components {
          */
         NewUndo: {
             /**
-             * Facts
+             * Labels
              * @description The `undo` of the answer to take back.
              */
-            facts: number[];
+            labels: number[];
             /**
              * Request
              * Format: uuid
@@ -2342,10 +5701,20 @@ export interface components {
          */
         NewUpload: {
             /**
+             * Bits
+             * @description Bits that hold the values of samples deeper than 8 bits, where the files do not say.
+             */
+            bits?: number | null;
+            /**
              * Case
              * @description Key of the case the images belong to; made where there is none.
              */
             case?: string | null;
+            /**
+             * Profile
+             * @description Scanner profile of the case, where the upload makes it; one that is there keeps its own.
+             */
+            profile?: number | null;
         };
         /**
          * NewUser
@@ -2387,6 +5756,219 @@ export interface components {
             reason: string;
         };
         /**
+         * OfferedType
+         * @description A type that a laboratory may take up, as it would be added.
+         */
+        OfferedType: {
+            /**
+             * Counts
+             * @enum {string}
+             */
+            counts: "in" | "apart" | "excluded";
+            /** Dark */
+            dark: string;
+            /** Key */
+            key: string;
+            /** Light */
+            light: string;
+            /** Name */
+            name: string;
+            /** Parent */
+            parent: string | null;
+            /** Title */
+            title: string;
+        };
+        /**
+         * OfferedTypes
+         * @description What the form of a new type begins with.
+         * @example {
+         *       "colours": [
+         *         {
+         *           "dark": "#90a878",
+         *           "light": "#304818"
+         *         }
+         *       ],
+         *       "keys": [
+         *         "A",
+         *         "C"
+         *       ],
+         *       "types": [
+         *         {
+         *           "counts": "in",
+         *           "dark": "#90a878",
+         *           "key": "A",
+         *           "light": "#304818",
+         *           "name": "band_neutrophil",
+         *           "parent": "neutrophil",
+         *           "title": "Band neutrophil"
+         *         }
+         *       ]
+         *     }
+         */
+        OfferedTypes: {
+            /**
+             * Colours
+             * @description Free ones, the farthest from those in use first.
+             */
+            colours: components["schemas"]["ColourPair"][];
+            /**
+             * Keys
+             * @description Free ones.
+             */
+            keys: string[];
+            /** Types */
+            types: components["schemas"]["OfferedType"][];
+        };
+        /**
+         * OverturnedShown
+         * @description A label that another one has replaced.
+         */
+        OverturnedShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Case */
+            case: number | null;
+            /** Case Key */
+            case_key: string | null;
+            /**
+             * Fate
+             * @enum {string}
+             */
+            fate: "overturned" | "revised" | "by_panel";
+            /** Image */
+            image: number;
+            /** Label */
+            label: string;
+            /** Other */
+            other: string;
+            /**
+             * Other At
+             * Format: date-time
+             */
+            other_at: string;
+            /**
+             * Other By
+             * @description Null where a panel decided it.
+             */
+            other_by: number | null;
+            /** User */
+            user: number;
+        };
+        /**
+         * PairShown
+         * @description Cohen's kappa of two readers.
+         */
+        PairShown: {
+            /** A */
+            a: number;
+            /** B */
+            b: number;
+            kappa: components["schemas"]["CoefficientShown"];
+            /** N */
+            n: number;
+            /** Share */
+            share: number | null;
+        };
+        /**
+         * PanelNext
+         * @description What a reader meets next.
+         */
+        PanelNext: {
+            /** Done */
+            done: number;
+            /**
+             * Image
+             * @description Null where everything is read.
+             */
+            image: number | null;
+            /**
+             * Shown
+             * @description The model's reading, in the aided turn alone; it may be a planted one.
+             */
+            shown: string | null;
+            /** Total */
+            total: number;
+            /** Turn */
+            turn: number | null;
+        };
+        /**
+         * PanelResults
+         * @description What a session came to.
+         */
+        PanelResults: {
+            /**
+             * Cells
+             * @description Cells on which readers differ first.
+             */
+            cells: components["schemas"]["CellResultShown"][];
+            /** Pairs */
+            pairs: components["schemas"]["PairShown"][];
+            /** Readers */
+            readers: components["schemas"]["ReaderResultShown"][];
+            /** Together */
+            together: components["schemas"]["TogetherShown"][];
+        };
+        /**
+         * PanelShown
+         * @description A session.
+         */
+        PanelShown: {
+            /** Aided */
+            aided: boolean;
+            /** Cells */
+            cells: number;
+            /**
+             * Choice
+             * @enum {string}
+             */
+            choice: "random" | "stratified" | "differing";
+            /** Closed At */
+            closed_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "panel" | "proficiency";
+            /** Planted */
+            planted: number;
+            /** Readers */
+            readers: components["schemas"]["ReaderShown"][];
+            /**
+             * Reads
+             * @description Whether whoever asks is one of the readers.
+             */
+            reads: boolean;
+            /** Repeated */
+            repeated: number;
+            /** Title */
+            title: string;
+            /**
+             * Total
+             * @description Readings that each reader gives, repeated and aided ones included.
+             */
+            total: number;
+        };
+        /**
+         * Panels
+         * @description Sessions of a project, the newest first.
+         */
+        Panels: {
+            /** Items */
+            items: components["schemas"]["PanelShown"][];
+            /** Next */
+            next?: null;
+        };
+        /**
          * PasswordChange
          * @description The old password and the new one.
          */
@@ -2403,6 +5985,237 @@ export interface components {
             old: string;
         };
         /**
+         * PingEvent
+         * @description The connection lives; sent at the beginning and in silence.
+         */
+        PingEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "ping";
+        };
+        /**
+         * ProfileChange
+         * @description What may be changed of a profile; what is left away stays.
+         * @example {
+         *       "scale": 1.28
+         *     }
+         */
+        ProfileChange: {
+            /** Name */
+            name?: string | null;
+            /**
+             * Scale
+             * @description Another scale has the cells of its unsigned cases read again.
+             */
+            scale?: number | null;
+            /**
+             * Scale From
+             * @description Where the scale comes from.
+             * @default person
+             * @enum {string}
+             */
+            scale_from: "measured" | "person";
+        };
+        /**
+         * ProfileChoice
+         * @description The profile of a case.
+         * @example {
+         *       "profile": 2
+         *     }
+         */
+        ProfileChoice: {
+            /** Profile */
+            profile: number;
+        };
+        /**
+         * ProfileEvent
+         * @description A scanner profile was made, changed or merged into another, or given to a case.
+         */
+        ProfileEvent: {
+            /**
+             * Again
+             * @description Cells that are read again, at another scale.
+             * @default 0
+             */
+            again: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "profile";
+            /**
+             * Measured
+             * @description Whether only its scale was measured; nothing is read otherwise.
+             * @default false
+             */
+            measured: boolean;
+            /**
+             * Merged Into
+             * @default null
+             */
+            merged_into: number | null;
+            /** Profile */
+            profile: number;
+        };
+        /**
+         * ProfileMeasure
+         * @description Which pictures to measure.
+         * @example {
+         *       "case": 7
+         *     }
+         */
+        ProfileMeasure: {
+            /**
+             * Case
+             * @description Those of one case; all of the profile where null.
+             */
+            case?: number | null;
+        };
+        /**
+         * ProfileMerge
+         * @description The profile that goes on.
+         * @example {
+         *       "into": 1
+         *     }
+         */
+        ProfileMerge: {
+            /** Into */
+            into: number;
+        };
+        /**
+         * ProfileOfRecord
+         * @description A scanner profile as it was when a case of it was signed.
+         */
+        ProfileOfRecord: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /**
+             * Scale
+             * @description Factor that brought the pixels to the reference scale.
+             */
+            scale: number;
+            /**
+             * Scale From
+             * @description Where that was known from: `default`, `measured` or `person`.
+             */
+            scale_from: string;
+        };
+        /**
+         * ProfileShown
+         * @description A scanner and its stain: scale, what its cells look like, and how much people have said of them.
+         * @example {
+         *       "cases": 3,
+         *       "cells": 412,
+         *       "created_at": "2026-03-02T09:00:00Z",
+         *       "finder": {
+         *         "cells": 120,
+         *         "checked": 12,
+         *         "false_cells": 3,
+         *         "fields": 40,
+         *         "missed": 2
+         *       },
+         *       "id": 2,
+         *       "labelled": 61,
+         *       "likeness": 0.96,
+         *       "measured": {
+         *         "cells": 212,
+         *         "crops": 40,
+         *         "factor": 1.28,
+         *         "high": 61.4,
+         *         "low": 58.9,
+         *         "red_cell_px": 60.2,
+         *         "used": 1.28
+         *       },
+         *       "name": "Night desk, camera 2",
+         *       "novelty": 1.21,
+         *       "oldest": false,
+         *       "scale": 1.28,
+         *       "scale_from": "measured"
+         *     }
+         */
+        ProfileShown: {
+            /** Cases */
+            cases: number;
+            /**
+             * Cells
+             * @description Cells with a reading.
+             */
+            cells: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** @description Null of a scanner without fields. */
+            finder?: components["schemas"]["FinderShown"] | null;
+            /** Id */
+            id: number;
+            /**
+             * Labelled
+             * @description Of these, cells with a person's label: what its classifier has learnt.
+             */
+            labelled: number;
+            /**
+             * Likeness
+             * @description Share of the asked case's cells that look like this profile's other cells; null where either has too few, and without a case.
+             */
+            likeness: number | null;
+            /** @description The newest measurement on its red cells; null before one. */
+            measured: components["schemas"]["ScaleMeasured"] | null;
+            /** Name */
+            name: string;
+            /**
+             * Novelty
+             * @description Median novelty of its cells against the bundle; above 1 is unusual.
+             */
+            novelty: number | null;
+            /**
+             * Oldest
+             * @description Whether cells are of it for which nobody chose a profile.
+             */
+            oldest: boolean;
+            /**
+             * Scale
+             * @description Factor that brings its crops' pixels to the reference scale (0.1 um/px).
+             */
+            scale: number;
+            /**
+             * Scale From
+             * @description Who set it.
+             * @enum {string}
+             */
+            scale_from: "default" | "measured" | "person";
+        };
+        /**
+         * Profiles
+         * @description The profiles of a project, the oldest first.
+         */
+        Profiles: {
+            /**
+             * Chosen
+             * @description Whether a person chose it.
+             */
+            chosen: boolean;
+            /** Items */
+            items: components["schemas"]["ProfileShown"][];
+            /** Next */
+            next?: null;
+            /**
+             * Of Case
+             * @description The profile of the asked case.
+             */
+            of_case: number | null;
+            /**
+             * Proposed
+             * @description A profile that the case looks more like, while nobody has chosen its profile.
+             */
+            proposed: number | null;
+        };
+        /**
          * ProjectChange
          * @description What may be changed of a project; what is left away stays.
          * @example {
@@ -2417,10 +6230,10 @@ export interface components {
             /** Name */
             name?: string | null;
             /**
-             * Scale
-             * @description Only before the first image: a reading is made once.
+             * Names
+             * @description As of a new project; only while it has neither cells nor cases.
              */
-            scale?: number | null;
+            names?: ("kept" | "mapped" | "dropped") | null;
             /**
              * Second Signer
              * @description Whether a report needs a second person's signature.
@@ -2436,6 +6249,17 @@ export interface components {
              * @description How many of the bundle's labels one of yours outweighs.
              */
             teaching_weight?: number | null;
+        };
+        /**
+         * ProjectDeletedEvent
+         * @description The project was deleted; nothing more will come.
+         */
+        ProjectDeletedEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "project_deleted";
         };
         /**
          * ProjectListed
@@ -2535,6 +6359,12 @@ export interface components {
             /** Name */
             name: string;
             /**
+             * Names
+             * @description Whether names are kept as they come, or numbers given, with or without a map.
+             * @enum {string}
+             */
+            names: "kept" | "mapped" | "dropped";
+            /**
              * Read
              * @description Images the model has read, the unreadable ones included.
              */
@@ -2544,8 +6374,6 @@ export interface components {
              * @enum {string}
              */
             role: "viewer" | "reviewer" | "admin";
-            /** Scale */
-            scale: number;
             /** Second Signer */
             second_signer: boolean;
             /** Teaching */
@@ -2566,6 +6394,21 @@ export interface components {
             next: number | null;
         };
         /**
+         * ProposalShown
+         * @description What an unknown label may mean.
+         */
+        ProposalShown: {
+            /**
+             * Add
+             * @description A type that is not in use yet: add it first.
+             */
+            add: boolean;
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+        };
+        /**
          * Queue
          * @description What to review next, and how the review goes.
          */
@@ -2578,6 +6421,75 @@ export interface components {
             items: components["schemas"]["NextShown"][];
             /** Next */
             next?: null;
+        };
+        /**
+         * ReaderResultShown
+         * @description A reader's figures.
+         */
+        ReaderResultShown: {
+            /** @description By the consensus' model of readers (Dawid and Skene). */
+            accuracy: components["schemas"]["Bounded"] | null;
+            /** Aided Ms */
+            aided_ms: number | null;
+            aided_score: components["schemas"]["Bounded"] | null;
+            /** Confusion */
+            confusion: components["schemas"]["ConfusionShown"][];
+            /** @description Share of planted wrong readings that were kept. */
+            followed: components["schemas"]["Bounded"] | null;
+            /** Median Ms */
+            median_ms: number | null;
+            /** Name */
+            name: string;
+            /** @description Agreement with themselves on the repeated cells. */
+            own: components["schemas"]["CoefficientShown"] | null;
+            /** Own Cells */
+            own_cells: number;
+            /** Read */
+            read: number;
+            /** @description Share of the marked cells named right. */
+            score: components["schemas"]["Bounded"] | null;
+            /** Unsure */
+            unsure: number;
+            /** User */
+            user: number;
+        };
+        /**
+         * ReaderShown
+         * @description A reader, and how far they are.
+         */
+        ReaderShown: {
+            /** Done */
+            done: number;
+            /** Name */
+            name: string;
+            /** User */
+            user: number;
+        };
+        /**
+         * ReadingsEvent
+         * @description The model has read images.
+         */
+        ReadingsEvent: {
+            /**
+             * Images
+             * @default []
+             */
+            images: number[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "readings";
+            /**
+             * Read
+             * @description How many with this event.
+             */
+            read: number;
+            /**
+             * Waiting
+             * @description Images of the project that are not read yet.
+             */
+            waiting: number;
         };
         /**
          * Ready
@@ -2600,23 +6512,333 @@ export interface components {
             worker: boolean;
         };
         /**
-         * SaidOf
-         * @description What an image is.
+         * ReferenceRange
+         * @description Between which values a type is usual; null leaves a side open.
+         * @example {
+         *       "absolute_high": 7.7,
+         *       "absolute_low": 1.8,
+         *       "high": 75,
+         *       "label": "neutrophil",
+         *       "low": 40
+         *     }
          */
-        SaidOf: {
-            /** Image */
-            image: number;
+        ReferenceRange: {
+            /** Absolute High */
+            absolute_high?: number | null;
+            /**
+             * Absolute Low
+             * @description 10^9 per litre.
+             */
+            absolute_low?: number | null;
+            /** High */
+            high?: number | null;
             /**
              * Label
-             * @description A class of the label set, `?` for unsure, null to withdraw.
+             * @description The type.
+             */
+            label: string;
+            /**
+             * Low
+             * @description Percent of the leukocytes; of erythroblasts for every 100 leukocytes.
+             */
+            low?: number | null;
+        };
+        /**
+         * ReferenceType
+         * @description How many of the nearest cells that the model learnt from are of a type.
+         */
+        ReferenceType: {
+            /** Cells */
+            cells: number;
+            /** Label */
+            label: string | null;
+        };
+        /**
+         * ReportOfRecord
+         * @description What the report says besides counts, as it was when it was signed.
+         */
+        ReportOfRecord: {
+            /** Address */
+            address: string;
+            /**
+             * Cells
+             * @description Images that the report shows.
+             */
+            cells: number[];
+            /** Grades */
+            grades: {
+                [key: string]: "0" | "+" | "++" | "+++";
+            };
+            /** Laboratory */
+            laboratory: string;
+            /** Platelets */
+            platelets: ("decreased" | "adequate" | "increased" | "not_assessable") | null;
+            /** Project */
+            project: string;
+            /** Ranges */
+            ranges: components["schemas"]["ReferenceRange"][];
+            /** Remark */
+            remark: string;
+            /** Types */
+            types: components["schemas"]["TypeOfRecord"][];
+            /** Zone */
+            zone: string;
+        };
+        /**
+         * ReportSettings
+         * @description What the reports of a project say besides counts.
+         * @example {
+         *       "address": "4 Quay Road\n+49 30 1234",
+         *       "blocks": [
+         *         {
+         *           "key": "ls",
+         *           "text": "Left shift."
+         *         }
+         *       ],
+         *       "laboratory": "Hematology, Riverside Hospital",
+         *       "ranges": [
+         *         {
+         *           "absolute_high": 7.7,
+         *           "absolute_low": 1.8,
+         *           "high": 75,
+         *           "label": "neutrophil",
+         *           "low": 40
+         *         }
+         *       ],
+         *       "zone": "Europe/Berlin"
+         *     }
+         */
+        ReportSettings: {
+            /**
+             * Address
+             * @description Lines under the name.
+             * @default
+             */
+            address: string;
+            /**
+             * Blocks
+             * @default []
+             */
+            blocks: components["schemas"]["TextBlock"][];
+            /**
+             * Laboratory
+             * @description Its name, at the head of a report.
+             * @default
+             */
+            laboratory: string;
+            /**
+             * Ranges
+             * @default []
+             */
+            ranges: components["schemas"]["ReferenceRange"][];
+            /**
+             * Zone
+             * @description Time zone in which a report writes its times, by its IANA name.
+             * @default UTC
+             */
+            zone: string;
+        };
+        /**
+         * ReviewRow
+         * @description One person; of one type or of one case, where it is asked so.
+         */
+        ReviewRow: {
+            /**
+             * Agreed
+             * @description Share of `second` that was confirmed; null where there is none.
+             */
+            agreed: number | null;
+            /**
+             * Bulk
+             * @description Given to many cells at once.
+             */
+            bulk: number;
+            /**
+             * By Panel
+             * @description It stands, but a panel decided on another type later.
+             */
+            by_panel: number;
+            /**
+             * Case
+             * @description Of a table by case; null for cells without one.
+             */
+            case: number | null;
+            /** Case Key */
+            case_key: string | null;
+            /** Cells */
+            cells: number;
+            /**
+             * Changed
+             * @description Of these, those that say otherwise than the model.
+             */
+            changed: number;
+            /**
+             * Confirmed
+             * @description Another person gave the same label after it, and nobody another.
+             */
+            confirmed: number;
+            /** High */
+            high: number | null;
+            /**
+             * Label
+             * @description Of a table by type: `?` is unsure.
              */
             label: string | null;
+            /** Labels */
+            labels: number;
             /**
-             * Version
-             * @description The fact that stands as far as the page knows; 0 for none.
-             * @default 0
+             * Low
+             * @description Of its 95% interval (Wilson).
              */
-            version: number;
+            low: number | null;
+            /**
+             * Overturned
+             * @description Another person gave another label after it.
+             */
+            overturned: number;
+            /**
+             * Read
+             * @description Sure labels of cells that the model had read.
+             */
+            read: number;
+            /**
+             * Revised
+             * @description The same person gave another label later.
+             */
+            revised: number;
+            /**
+             * Second
+             * @description Confirmed or overturned.
+             */
+            second: number;
+            /** Unsure */
+            unsure: number;
+            /** User */
+            user: number;
+        };
+        /**
+         * Reviews
+         * @description Who labelled what, and what became of it.
+         * @example {
+         *       "blind": [],
+         *       "overturned": [],
+         *       "overturned_count": 3,
+         *       "panels": 0,
+         *       "rows": [
+         *         {
+         *           "agreed": 0.9,
+         *           "bulk": 40,
+         *           "by_panel": 0,
+         *           "cells": 120,
+         *           "changed": 9,
+         *           "confirmed": 18,
+         *           "high": 0.972,
+         *           "labels": 121,
+         *           "low": 0.699,
+         *           "overturned": 2,
+         *           "read": 118,
+         *           "revised": 1,
+         *           "second": 20,
+         *           "unsure": 2,
+         *           "user": 3
+         *         }
+         *       ]
+         *     }
+         */
+        Reviews: {
+            /** Blind */
+            blind: components["schemas"]["BlindPairShown"][];
+            /**
+             * Overturned
+             * @description The newest hundred of them.
+             */
+            overturned: components["schemas"]["OverturnedShown"][];
+            /** Overturned Count */
+            overturned_count: number;
+            /**
+             * Panels
+             * @description Closed panels among those readings.
+             */
+            panels: number;
+            /** Rows */
+            rows: components["schemas"]["ReviewRow"][];
+        };
+        /**
+         * RowShown
+         * @description A row that gives no label.
+         */
+        RowShown: {
+            /** Cell */
+            cell: string;
+            /** Label */
+            label: string;
+            /** Line */
+            line: number;
+        };
+        /**
+         * RowsShown
+         * @description Such rows: how many, and the first of them.
+         */
+        RowsShown: {
+            /** Count */
+            count: number;
+            /** First */
+            first: components["schemas"]["RowShown"][];
+        };
+        /**
+         * SaidShown
+         * @description What one reader called a cell.
+         */
+        SaidShown: {
+            /** Label */
+            label: string;
+            /** Suspect */
+            suspect: boolean;
+            /** User */
+            user: number;
+        };
+        /**
+         * ScaleMeasured
+         * @description The width of red cells in some pictures, and the scale that follows.
+         */
+        ScaleMeasured: {
+            /**
+             * Cells
+             * @description Red cells of that width that were seen.
+             */
+            cells: number;
+            /**
+             * Crops
+             * @description Pictures that were looked at.
+             */
+            crops: number;
+            /**
+             * Factor
+             * @description What brings the pictures to the reference scale, where a red cell is 77 px.
+             */
+            factor: number | null;
+            /** High */
+            high: number | null;
+            /**
+             * Low
+             * @description 95 % interval of the width.
+             */
+            low: number | null;
+            /**
+             * Reason
+             * @description Why it cannot be told.
+             */
+            reason: string | null;
+            /**
+             * Red Cell Px
+             * @description Typical width in the pictures' pixels; null where it is unknown.
+             */
+            red_cell_px: number | null;
+            /**
+             * Used
+             * @description The factor worth using: 1 where it is near that, or unknown.
+             */
+            used: number;
         };
         /**
          * Score
@@ -2635,13 +6857,81 @@ export interface components {
             n: number;
         };
         /**
+         * SearchShown
+         * @description Where a search stands, and what to look at next.
+         */
+        SearchShown: {
+            /**
+             * Below
+             * @description The share that is asked about.
+             */
+            below: number;
+            /** Cells */
+            cells: number;
+            /**
+             * Decided
+             * @description Whether there is less than that share; null where it is open.
+             */
+            decided: boolean | null;
+            /**
+             * Estimate
+             * @description Cells of the type; null before a random look.
+             */
+            estimate: number | null;
+            /**
+             * Further
+             * @description Random looks that decide it if none finds one; null where none can.
+             */
+            further: number | null;
+            /**
+             * High
+             * @description Upper end.
+             */
+            high: number;
+            /** Items */
+            items: components["schemas"]["ComingShown"][];
+            /** @description Of a look that carried a label: what was stored of that. */
+            labels?: components["schemas"]["LabelAnswer"] | null;
+            /** Looked */
+            looked: number;
+            /**
+             * Low
+             * @description Lower end of its 95 % interval, which holds wherever one stops.
+             */
+            low: number;
+            /** Next */
+            next?: null;
+            /** Random */
+            random: number;
+            /** Random Found */
+            random_found: number;
+            /** Ranked */
+            ranked: number;
+            /** Ranked Found */
+            ranked_found: number;
+            /**
+             * Text
+             * @description Where it stands, in a sentence.
+             */
+            text: string;
+            /**
+             * Way
+             * @description How the next cells are drawn.
+             * @enum {string}
+             */
+            way: "ranked" | "random";
+        };
+        /**
          * SessionShown
          * @description Who is signed in, and what the page has to know before anybody is.
          * @example {
          *       "csrf": "",
          *       "first_run": false,
+         *       "local_accounts": true,
          *       "login": true,
-         *       "password_length": 10
+         *       "password": false,
+         *       "password_length": 10,
+         *       "provider": "General Hospital"
          *     }
          */
         SessionShown: {
@@ -2656,15 +6946,30 @@ export interface components {
              */
             first_run: boolean;
             /**
+             * Local Accounts
+             * @description Whether a name and a password sign in.
+             */
+            local_accounts: boolean;
+            /**
              * Login
              * @description False where one local person uses the service without signing in.
              */
             login: boolean;
             /**
+             * Password
+             * @description Whether who is signed in has a password here.
+             */
+            password: boolean;
+            /**
              * Password Length
              * @description Fewest characters of a new password.
              */
             password_length: number;
+            /**
+             * Provider
+             * @description Whose accounts sign in besides, as people call it; null for nobody's.
+             */
+            provider: string | null;
             user: components["schemas"]["UserShown"] | null;
         };
         /**
@@ -2681,10 +6986,10 @@ export interface components {
                 [key: string]: number;
             };
             /**
-             * Revision
-             * @description The last fact the model had learnt; 0 for the bundle alone.
+             * Taught Until
+             * @description The last label that the model has learnt; 0 for the bundle alone.
              */
-            revision: number;
+            taught_until: number;
             /** Version */
             version: number;
         };
@@ -2710,6 +7015,19 @@ export interface components {
             temperature: number;
             /** Title */
             title: string;
+        };
+        /**
+         * SettingsEvent
+         * @description The project's settings were changed.
+         */
+        SettingsEvent: {
+            /** Changed */
+            changed: string[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "settings";
         };
         /**
          * ShareShown
@@ -2743,10 +7061,28 @@ export interface components {
             password: string;
         };
         /**
+         * SignatureEvent
+         * @description A differential was signed.
+         */
+        SignatureEvent: {
+            /** Case */
+            case: number | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "signature";
+        };
+        /**
          * SignatureShown
          * @description A signature, with the differential as it was signed.
          */
         SignatureShown: {
+            /**
+             * Amends
+             * @description The signature of the version before, where this one amended it.
+             */
+            amends: number | null;
             /**
              * At
              * Format: date-time
@@ -2757,26 +7093,78 @@ export interface components {
             /** Case */
             case: number | null;
             /**
+             * Checks
+             * @description As they were when it was signed; null in old records.
+             */
+            checks: components["schemas"]["CheckShown"][] | null;
+            /**
+             * Confirmed
+             * @description What the signer gave with it.
+             * @enum {string}
+             */
+            confirmed: "none" | "initials" | "password";
+            /**
+             * Countersigns
+             * @description Of a second signature: the first one, whose record it signs.
+             */
+            countersigns: number | null;
+            /**
              * Current
-             * @description Whether nobody labelled any of its cells since.
+             * @description Whether it is of the newest version, and nobody amends that.
              */
             current: boolean;
+            /** @description As it was signed, whatever happened since. */
             differential: components["schemas"]["DifferentialShown"];
+            /**
+             * Fingerprint
+             * @description SHA-256 of the signed record; null in old ones.
+             */
+            fingerprint: string | null;
             /** Id */
             id: number;
+            /** Initials */
+            initials: string;
             /** Name */
             name: string;
             /** Note */
             note: string;
-            /** Revision */
-            revision: number;
+            /**
+             * Reads Otherwise
+             * @description Whether the case would count otherwise now, since the model has learnt or labels have changed; null in a list that was not asked for it.
+             */
+            reads_otherwise: boolean | null;
+            /**
+             * Reason
+             * @description Why it was amended; empty for a first version.
+             */
+            reason: string;
+            /**
+             * Reviewed Until
+             * @description The newest label among the signed cells; 0 for none.
+             */
+            reviewed_until: number;
             /**
              * Role
              * @enum {string}
              */
             role: "first" | "second";
+            /**
+             * Second Wanted
+             * @description Whether the record needs a second signature.
+             */
+            second_wanted: boolean;
+            /**
+             * Taught Until
+             * @description The last label that the model had learnt; null in old records.
+             */
+            taught_until: number | null;
             /** User */
             user: number;
+            /**
+             * Version
+             * @description Of the record of its case, from 1 on.
+             */
+            version: number;
         };
         /**
          * Signatures
@@ -2787,6 +7175,264 @@ export interface components {
             items: components["schemas"]["SignatureShown"][];
             /** Next */
             next?: number | null;
+        };
+        /**
+         * SignedOut
+         * @description Signed out here.
+         * @example {}
+         */
+        SignedOut: {
+            /**
+             * Location
+             * @description Where the provider's session ends; null where none is known of.
+             */
+            location: string | null;
+        };
+        /**
+         * SignedRecord
+         * @description A signature with all that was signed.
+         */
+        SignedRecord: {
+            /**
+             * Amends
+             * @description The signature of the version before, where this one amended it.
+             */
+            amends: number | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Bundle */
+            bundle: number;
+            /** Case */
+            case: number | null;
+            /** Cells */
+            cells: components["schemas"]["CellOfRecord"][] | null;
+            /**
+             * Checks
+             * @description As they were when it was signed; null in old records.
+             */
+            checks: components["schemas"]["CheckShown"][] | null;
+            /**
+             * Confirmed
+             * @description What the signer gave with it.
+             * @enum {string}
+             */
+            confirmed: "none" | "initials" | "password";
+            /**
+             * Countersigns
+             * @description Of a second signature: the first one, whose record it signs.
+             */
+            countersigns: number | null;
+            /**
+             * Current
+             * @description Whether it is of the newest version, and nobody amends that.
+             */
+            current: boolean;
+            /** @description As it was signed, whatever happened since. */
+            differential: components["schemas"]["DifferentialShown"];
+            /**
+             * Fingerprint
+             * @description SHA-256 of the signed record; null in old ones.
+             */
+            fingerprint: string | null;
+            /** Id */
+            id: number;
+            /** Initials */
+            initials: string;
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            /** @description The scanner profile that the case was read by. */
+            profile: components["schemas"]["ProfileOfRecord"] | null;
+            /**
+             * Reads Otherwise
+             * @description Whether the case would count otherwise now, since the model has learnt or labels have changed; null in a list that was not asked for it.
+             */
+            reads_otherwise: boolean | null;
+            /**
+             * Reason
+             * @description Why it was amended; empty for a first version.
+             */
+            reason: string;
+            /** @description Null in records of versions that had no such report. */
+            report?: components["schemas"]["ReportOfRecord"] | null;
+            /**
+             * Reviewed Until
+             * @description The newest label among the signed cells; 0 for none.
+             */
+            reviewed_until: number;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "first" | "second";
+            /**
+             * Second Wanted
+             * @description Whether the record needs a second signature.
+             */
+            second_wanted: boolean;
+            /** @description Null in old records, as are profile and cells. */
+            specimen: components["schemas"]["SpecimenOfRecord"] | null;
+            /**
+             * Taught Until
+             * @description The last label that the model had learnt; null in old records.
+             */
+            taught_until: number | null;
+            /** User */
+            user: number;
+            /**
+             * Version
+             * @description Of the record of its case, from 1 on.
+             */
+            version: number;
+        };
+        /**
+         * SigningRule
+         * @description A number of the differential from which on a case asks for more.
+         * @example {
+         *       "at_least": 0.01,
+         *       "label": "blast",
+         *       "level": "second",
+         *       "measure": "type"
+         *     }
+         */
+        SigningRule: {
+            /**
+             * At Least
+             * @description Shares are between 0 and 1.
+             */
+            at_least: number;
+            /**
+             * Label
+             * @description The type, for `type` alone.
+             */
+            label?: string | null;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "off" | "warn" | "reason" | "second" | "block";
+            /**
+             * Measure
+             * @description `type`: share of a type among the leukocytes. `erythroblasts`: for every 100 leukocytes. `unusual`: share of unreviewed cells beyond the novelty limit among all. `unsure`: share among all.
+             * @enum {string}
+             */
+            measure: "type" | "erythroblasts" | "unusual" | "unsure";
+        };
+        /**
+         * SigningRules
+         * @description What a laboratory checks before a case is signed; a case of an unknown scanner is never signed.
+         * @example {
+         *       "confirm": "initials",
+         *       "rules": [
+         *         {
+         *           "at_least": 0.01,
+         *           "label": "blast",
+         *           "level": "second",
+         *           "measure": "type"
+         *         }
+         *       ],
+         *       "target": 200
+         *     }
+         */
+        SigningRules: {
+            /**
+             * Confirm
+             * @description What a signer gives with the signature.
+             * @default none
+             * @enum {string}
+             */
+            confirm: "none" | "initials" | "password";
+            /**
+             * Rules
+             * @default []
+             */
+            rules: components["schemas"]["SigningRule"][];
+            /**
+             * Target
+             * @description Leukocytes that a differential counts.
+             * @default 100
+             */
+            target: number;
+            /**
+             * Too Few
+             * @description Fewer leukocytes than `target`.
+             * @default warn
+             * @enum {string}
+             */
+            too_few: "off" | "warn" | "reason" | "second" | "block";
+            /**
+             * Unreadable
+             * @description Files that cannot be read.
+             * @default reason
+             * @enum {string}
+             */
+            unreadable: "off" | "warn" | "reason" | "second" | "block";
+            /**
+             * Unreviewed
+             * @description Cells that no person labelled.
+             * @default reason
+             * @enum {string}
+             */
+            unreviewed: "off" | "warn" | "reason" | "second" | "block";
+            /**
+             * Unsure
+             * @description Cells that somebody could not decide.
+             * @default reason
+             * @enum {string}
+             */
+            unsure: "off" | "warn" | "reason" | "second" | "block";
+            /**
+             * Unusual
+             * @description Unreviewed cells beyond the novelty limit.
+             * @default warn
+             * @enum {string}
+             */
+            unusual: "off" | "warn" | "reason" | "second" | "block";
+            /**
+             * Waiting
+             * @description Cells that the model has not read yet.
+             * @default reason
+             * @enum {string}
+             */
+            waiting: "off" | "warn" | "reason" | "second" | "block";
+        };
+        /**
+         * SigningShown
+         * @description How a case stands: what is checked before it is signed, and how it is signed.
+         */
+        SigningShown: {
+            amendment: components["schemas"]["AmendmentShown"] | null;
+            /** Case */
+            case: number;
+            /**
+             * Checks
+             * @description As they are now; a signed record keeps its own.
+             */
+            checks: components["schemas"]["CheckShown"][];
+            /**
+             * Confirm
+             * @enum {string}
+             */
+            confirm: "none" | "initials" | "password";
+            /**
+             * Locked
+             * @description Whether its cells take no label: it is signed, and nobody amends it.
+             */
+            locked: boolean;
+            /**
+             * Second Wanted
+             * @description Whether the newest record still waits for a second signature.
+             */
+            second_wanted: boolean;
+            /**
+             * Version
+             * @description Of the newest record; 0 before the first signature.
+             */
+            version: number;
         };
         /**
          * Source
@@ -2807,6 +7453,27 @@ export interface components {
             title: string;
         };
         /**
+         * SpecimenOfRecord
+         * @description The case and its specimen as they were when it was signed.
+         */
+        SpecimenOfRecord: {
+            /** Accession */
+            accession: string;
+            /** Collected At */
+            collected_at: string | null;
+            /** Key */
+            key: string;
+            /** Note */
+            note: string;
+            /** Received At */
+            received_at: string | null;
+            /**
+             * Wbc
+             * @description Leukocytes, 10^9 per litre.
+             */
+            wbc: number | null;
+        };
+        /**
          * Step
          * @description A step of training.
          */
@@ -2815,6 +7482,214 @@ export interface components {
             loss: number;
             /** Step */
             step: number;
+        };
+        /**
+         * StoredLabel
+         * @description A label that was stored and is the current one now.
+         */
+        StoredLabel: {
+            /** Image */
+            image: number;
+            /** Label */
+            label: string | null;
+            /**
+             * Version
+             * @description Id of the label record; send it back as the version when labelling the image again.
+             */
+            version: number;
+        };
+        /**
+         * SystemShown
+         * @description How the service stands.
+         * @example {
+         *       "database_bytes": 316000000,
+         *       "disk": {
+         *         "free": 71000000000,
+         *         "state": "enough",
+         *         "total": 252000000000
+         *       },
+         *       "version": "0.4.0",
+         *       "warnings": []
+         *     }
+         */
+        SystemShown: {
+            /** Database Bytes */
+            database_bytes: number;
+            /** @description None where another PostgreSQL holds the data. */
+            disk: components["schemas"]["DiskShown"] | null;
+            /** @description None where none has been made. */
+            last_backup: components["schemas"]["BackupShown"] | null;
+            /** Version */
+            version: string;
+            /**
+             * Warnings
+             * @description What an administrator has to do something about, in sentences.
+             */
+            warnings: string[];
+        };
+        /**
+         * TaughtEvent
+         * @description The classifier of a label set has learnt labels; predictions may have moved.
+         */
+        TaughtEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "taught";
+            /** Label Set */
+            label_set: string;
+            /**
+             * Moved
+             * @description Image, its class before and now; the first few hundred of them.
+             */
+            moved: [
+                number,
+                string | null,
+                string | null
+            ][];
+            /** Moved Count */
+            moved_count: number;
+            /**
+             * Taught Until
+             * @description The last label that it has learnt.
+             */
+            taught_until: number;
+        };
+        /**
+         * TeachingCellChange
+         * @description Another note.
+         * @example {
+         *       "note": "Auer rod at the edge."
+         *     }
+         */
+        TeachingCellChange: {
+            /** Note */
+            note: string;
+        };
+        /**
+         * TeachingCellShown
+         * @description A cell of the library, and who added it.
+         * @example {
+         *       "at": "2026-03-02T09:12:44Z",
+         *       "by": "Dr. Amina Diallo",
+         *       "case": 3,
+         *       "case_key": "S-2026-0412",
+         *       "id": 4,
+         *       "image": 17,
+         *       "label": "blast",
+         *       "label_now": "blast",
+         *       "name": "WBC_01.jpg",
+         *       "note": "Two nucleoli, no granules.",
+         *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "user": 3
+         *     }
+         */
+        TeachingCellShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Case */
+            case: number | null;
+            /** Case Key */
+            case_key: string | null;
+            /** Id */
+            id: number;
+            /** Image */
+            image: number;
+            /**
+             * Label
+             * @description The type that it was added for.
+             */
+            label: string;
+            /**
+             * Label Now
+             * @description The label that stands now; another one means that somebody disagrees.
+             */
+            label_now: string | null;
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            /** Sha256 */
+            sha256: string;
+            /** User */
+            user: number;
+        };
+        /**
+         * TeachingCells
+         * @description A page of the library, in the order in which cells were added.
+         */
+        TeachingCells: {
+            /**
+             * Counts
+             * @description Teaching cells of each type, of the whole label set.
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /** Items */
+            items: components["schemas"]["TeachingCellShown"][];
+            /** Next */
+            next: number | null;
+        };
+        /**
+         * TeachingEvent
+         * @description A cell was put into the library of teaching cells or taken out of it, or its note was changed.
+         */
+        TeachingEvent: {
+            /** Image */
+            image: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "teaching";
+        };
+        /**
+         * TextBlock
+         * @description A text with a key, to be put into remarks.
+         * @example {
+         *       "key": "ls",
+         *       "text": "Left shift with toxic granulation of the neutrophils."
+         *     }
+         */
+        TextBlock: {
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * ToProvider
+         * @description Where the page goes after signing in by the provider.
+         */
+        ToProvider: {
+            /**
+             * Goes On
+             * @description A path of the page, never another site.
+             * @default /projects
+             * @example /projects/3
+             */
+            goes_on: string;
+        };
+        /**
+         * TogetherShown
+         * @description Agreement of all readers on one type against the rest, or on `all` types.
+         */
+        TogetherShown: {
+            ac1: components["schemas"]["CoefficientShown"];
+            /** Cells */
+            cells: number;
+            fleiss: components["schemas"]["CoefficientShown"];
+            /** Share */
+            share: number | null;
+            /** What */
+            what: string;
         };
         /**
          * TokenMade
@@ -2875,6 +7750,68 @@ export interface components {
             next?: number | null;
         };
         /**
+         * TrustShown
+         * @description What was asked of a case, what the model had said before, and how well it reads the case now.
+         */
+        TrustShown: {
+            /**
+             * Asked
+             * @description Cells labelled one by one. Labels given in bulk measure nothing.
+             */
+            asked: number;
+            /** By Type */
+            by_type: components["schemas"]["TypeTrustShown"][];
+            /**
+             * Checks
+             * @description Answers on cells drawn at random.
+             */
+            checks: number;
+            /**
+             * Checks Right
+             * @description Read so by the model as it is now, without that cell's own label.
+             */
+            checks_right: number;
+            /**
+             * Enough
+             * @description Whether the queue ends: the case is not held back and the last 8 answers moved at most one open cell in fifty, or 32 were given.
+             */
+            enough?: boolean | null;
+            /** High */
+            high: number;
+            /**
+             * In Bulk
+             * @description Cells labelled many at once: not measured.
+             */
+            in_bulk: number;
+            /** Last */
+            last: number;
+            /**
+             * Last Right
+             * @description The same of the last answers.
+             */
+            last_right: number;
+            /**
+             * Low
+             * @description Exact 95 % interval (Clopper and Pearson) of `checks_right` of `checks`; 0 to 1 without checks.
+             */
+            low: number;
+            /**
+             * Moved By Last
+             * @description Open cells of the case that are read otherwise since the last 8 answers.
+             */
+            moved_by_last?: number | null;
+            /**
+             * Never Seen
+             * @description Types that nobody has named in this case.
+             */
+            never_seen: string[];
+            /**
+             * Right
+             * @description Of these, cells that the model had read so before the person said so.
+             */
+            right: number;
+        };
+        /**
          * TwoPeople
          * @description Two people, on the cells that both labelled. The second saw what the first had said.
          */
@@ -2893,6 +7830,125 @@ export interface components {
             low: number | null;
             /** N */
             n: number;
+        };
+        /**
+         * TypeChange
+         * @description What may be changed of a class; what is left away stays. Its name in records stays always.
+         * @example {
+         *       "counts": "in",
+         *       "title": "Stab"
+         *     }
+         */
+        TypeChange: {
+            colour?: components["schemas"]["ColourPair"] | null;
+            /** Counts */
+            counts?: ("in" | "apart" | "excluded") | null;
+            /** Key */
+            key?: string | null;
+            /**
+             * Merged Into
+             * @description Its labels mean that class from now on; null takes them apart again.
+             */
+            merged_into?: string | null;
+            /**
+             * Parent
+             * @description Null takes it out from under another type.
+             */
+            parent?: string | null;
+            /**
+             * Retired
+             * @description Offered and read no more; its labels stand and count.
+             */
+            retired?: boolean | null;
+            /** Title */
+            title?: string | null;
+        };
+        /**
+         * TypeEdit
+         * @description One change of a label set, as the audit trail has it.
+         */
+        TypeEdit: {
+            /** Action */
+            action: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Id */
+            id: number;
+            /** Subject */
+            subject: {
+                [key: string]: unknown;
+            };
+            user: components["schemas"]["Doer"] | null;
+        };
+        /**
+         * TypeHistory
+         * @description What was changed in a label set, the newest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "action": "type.add",
+         *           "at": "2026-03-02T09:12:44Z",
+         *           "id": 118,
+         *           "subject": {
+         *             "label_set": 1,
+         *             "title": "Band neutrophil",
+         *             "type": "band_neutrophil"
+         *           },
+         *           "user": {
+         *             "id": 3,
+         *             "name": "amina"
+         *           }
+         *         }
+         *       ]
+         *     }
+         */
+        TypeHistory: {
+            /** Items */
+            items: components["schemas"]["TypeEdit"][];
+        };
+        /**
+         * TypeOfRecord
+         * @description A type as it looked when the record was signed.
+         */
+        TypeOfRecord: {
+            /** Key */
+            key: string;
+            /** Light */
+            light: string;
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * TypeTrustShown
+         * @description Cells that people called one type.
+         */
+        TypeTrustShown: {
+            /** Asked */
+            asked: number;
+            /** Label */
+            label: string;
+            /**
+             * Right
+             * @description Read so by the model before.
+             */
+            right: number;
+        };
+        /**
+         * UnknownLabel
+         * @description A label that is no class of the label set.
+         */
+        UnknownLabel: {
+            /** Label */
+            label: string;
+            /** Proposals */
+            proposals: components["schemas"]["ProposalShown"][];
+            /** Rows */
+            rows: number;
         };
         /**
          * UploadBegun
@@ -3044,92 +8100,213 @@ export interface components {
 export type AccountChange = components['schemas']['AccountChange'];
 export type AgreementShown = components['schemas']['AgreementShown'];
 export type Alive = components['schemas']['Alive'];
+export type AmendmentShown = components['schemas']['AmendmentShown'];
 export type ApartRow = components['schemas']['ApartRow'];
 export type Asked = components['schemas']['Asked'];
 export type AuditPage = components['schemas']['AuditPage'];
 export type AuditShown = components['schemas']['AuditShown'];
+export type BackupShown = components['schemas']['BackupShown'];
+export type BlindPairShown = components['schemas']['BlindPairShown'];
+export type Bounded = components['schemas']['Bounded'];
 export type BrowserShown = components['schemas']['BrowserShown'];
 export type Browsers = components['schemas']['Browsers'];
 export type BundleShown = components['schemas']['BundleShown'];
 export type Calibration = components['schemas']['Calibration'];
 export type CalibrationBin = components['schemas']['CalibrationBin'];
 export type CaseChange = components['schemas']['CaseChange'];
+export type CaseEvent = components['schemas']['CaseEvent'];
+export type CaseFamiliarityShown = components['schemas']['CaseFamiliarityShown'];
 export type CaseShown = components['schemas']['CaseShown'];
 export type Cases = components['schemas']['Cases'];
+export type CellChange = components['schemas']['CellChange'];
+export type CellInField = components['schemas']['CellInField'];
+export type CellOfRecord = components['schemas']['CellOfRecord'];
 export type CellOfTable = components['schemas']['CellOfTable'];
+export type CellResultShown = components['schemas']['CellResultShown'];
+export type CellsChanged = components['schemas']['CellsChanged'];
+export type CellsDeletion = components['schemas']['CellsDeletion'];
+export type CellsMove = components['schemas']['CellsMove'];
+export type ChainShown = components['schemas']['ChainShown'];
+export type CheckShown = components['schemas']['CheckShown'];
 export type ClassGiven = components['schemas']['ClassGiven'];
 export type ClassShown = components['schemas']['ClassShown'];
+export type CoefficientShown = components['schemas']['CoefficientShown'];
+export type ColourPair = components['schemas']['ColourPair'];
+export type ComingShown = components['schemas']['ComingShown'];
+export type CommentChange = components['schemas']['CommentChange'];
+export type CommentEvent = components['schemas']['CommentEvent'];
+export type CommentListed = components['schemas']['CommentListed'];
 export type CommentShown = components['schemas']['CommentShown'];
+export type Comments = components['schemas']['Comments'];
 export type Confusion = components['schemas']['Confusion'];
+export type ConfusionShown = components['schemas']['ConfusionShown'];
 export type CountRow = components['schemas']['CountRow'];
 export type CurvePoint = components['schemas']['CurvePoint'];
+export type DecisionShown = components['schemas']['DecisionShown'];
 export type DifferentialShown = components['schemas']['DifferentialShown'];
+export type DiskShown = components['schemas']['DiskShown'];
 export type Doer = components['schemas']['Doer'];
+export type DoubtShown = components['schemas']['DoubtShown'];
+export type Doubts = components['schemas']['Doubts'];
 export type Drawn = components['schemas']['Drawn'];
+export type DrawnType = components['schemas']['DrawnType'];
 export type Efficiency = components['schemas']['Efficiency'];
 export type Ended = components['schemas']['Ended'];
 export type Example = components['schemas']['Example'];
-export type FactMade = components['schemas']['FactMade'];
-export type FactShown = components['schemas']['FactShown'];
-export type Facts = components['schemas']['Facts'];
+export type ExportMade = components['schemas']['ExportMade'];
+export type Familiarities = components['schemas']['Familiarities'];
 export type Fault = components['schemas']['Fault'];
 export type FaultAnswer = components['schemas']['FaultAnswer'];
+export type FieldCellShown = components['schemas']['FieldCellShown'];
+export type FieldChecked = components['schemas']['FieldChecked'];
+export type FieldDetail = components['schemas']['FieldDetail'];
 export type FieldFault = components['schemas']['FieldFault'];
+export type FieldFound = components['schemas']['FieldFound'];
+export type FieldShown = components['schemas']['FieldShown'];
+export type Fields = components['schemas']['Fields'];
+export type FieldsFound = components['schemas']['FieldsFound'];
 export type FileOutcome = components['schemas']['FileOutcome'];
 export type FileOutcomes = components['schemas']['FileOutcomes'];
+export type FinderShown = components['schemas']['FinderShown'];
+export type Findings = components['schemas']['Findings'];
+export type FindingsChange = components['schemas']['FindingsChange'];
 export type FirstAdmin = components['schemas']['FirstAdmin'];
 export type Forecast = components['schemas']['Forecast'];
+export type GoneTo = components['schemas']['GoneTo'];
 export type ImageListed = components['schemas']['ImageListed'];
 export type ImageShown = components['schemas']['ImageShown'];
 export type Images = components['schemas']['Images'];
+export type ImagesEvent = components['schemas']['ImagesEvent'];
+export type InBulk = components['schemas']['InBulk'];
 export type JobsShown = components['schemas']['JobsShown'];
 export type Known = components['schemas']['Known'];
+export type KnownCellShown = components['schemas']['KnownCellShown'];
+export type KnownCellsShown = components['schemas']['KnownCellsShown'];
 export type LabelAnswer = components['schemas']['LabelAnswer'];
 export type LabelConflict = components['schemas']['LabelConflict'];
+export type LabelImportShown = components['schemas']['LabelImportShown'];
+export type LabelOfEvent = components['schemas']['LabelOfEvent'];
+export type LabelRecordShown = components['schemas']['LabelRecordShown'];
+export type LabelRecords = components['schemas']['LabelRecords'];
 export type LabelSetChange = components['schemas']['LabelSetChange'];
+export type LabelSetEvent = components['schemas']['LabelSetEvent'];
 export type LabelSetShown = components['schemas']['LabelSetShown'];
 export type LabelSets = components['schemas']['LabelSets'];
+export type LabelsEvent = components['schemas']['LabelsEvent'];
+export type Level = components['schemas']['Level'];
+export type LiveEvent = components['schemas']['LiveEvent'];
+export type LookLabel = components['schemas']['LookLabel'];
 export type MemberRole = components['schemas']['MemberRole'];
 export type MemberShown = components['schemas']['MemberShown'];
 export type Members = components['schemas']['Members'];
+export type MissedEvent = components['schemas']['MissedEvent'];
 export type ModelShown = components['schemas']['ModelShown'];
 export type MovedRow = components['schemas']['MovedRow'];
 export type Neighbour = components['schemas']['Neighbour'];
 export type Neighbours = components['schemas']['Neighbours'];
+export type NewAmendment = components['schemas']['NewAmendment'];
 export type NewCase = components['schemas']['NewCase'];
 export type NewComment = components['schemas']['NewComment'];
+export type NewDecision = components['schemas']['NewDecision'];
 export type NewDrawing = components['schemas']['NewDrawing'];
+export type NewExport = components['schemas']['NewExport'];
+export type NewFieldCell = components['schemas']['NewFieldCell'];
+export type NewLabel = components['schemas']['NewLabel'];
+export type NewLabelImport = components['schemas']['NewLabelImport'];
 export type NewLabelSet = components['schemas']['NewLabelSet'];
 export type NewLabels = components['schemas']['NewLabels'];
+export type NewLook = components['schemas']['NewLook'];
+export type NewPanel = components['schemas']['NewPanel'];
+export type NewProfile = components['schemas']['NewProfile'];
 export type NewProject = components['schemas']['NewProject'];
+export type NewReading = components['schemas']['NewReading'];
 export type NewSignature = components['schemas']['NewSignature'];
+export type NewTeachingCell = components['schemas']['NewTeachingCell'];
 export type NewToken = components['schemas']['NewToken'];
+export type NewType = components['schemas']['NewType'];
 export type NewUndo = components['schemas']['NewUndo'];
 export type NewUpload = components['schemas']['NewUpload'];
 export type NewUser = components['schemas']['NewUser'];
 export type NextShown = components['schemas']['NextShown'];
+export type OfferedType = components['schemas']['OfferedType'];
+export type OfferedTypes = components['schemas']['OfferedTypes'];
+export type OverturnedShown = components['schemas']['OverturnedShown'];
+export type PairShown = components['schemas']['PairShown'];
+export type PanelNext = components['schemas']['PanelNext'];
+export type PanelResults = components['schemas']['PanelResults'];
+export type PanelShown = components['schemas']['PanelShown'];
+export type Panels = components['schemas']['Panels'];
 export type PasswordChange = components['schemas']['PasswordChange'];
+export type PingEvent = components['schemas']['PingEvent'];
+export type ProfileChange = components['schemas']['ProfileChange'];
+export type ProfileChoice = components['schemas']['ProfileChoice'];
+export type ProfileEvent = components['schemas']['ProfileEvent'];
+export type ProfileMeasure = components['schemas']['ProfileMeasure'];
+export type ProfileMerge = components['schemas']['ProfileMerge'];
+export type ProfileOfRecord = components['schemas']['ProfileOfRecord'];
+export type ProfileShown = components['schemas']['ProfileShown'];
+export type Profiles = components['schemas']['Profiles'];
 export type ProjectChange = components['schemas']['ProjectChange'];
+export type ProjectDeletedEvent = components['schemas']['ProjectDeletedEvent'];
 export type ProjectListed = components['schemas']['ProjectListed'];
 export type ProjectShown = components['schemas']['ProjectShown'];
 export type Projects = components['schemas']['Projects'];
+export type ProposalShown = components['schemas']['ProposalShown'];
 export type Queue = components['schemas']['Queue'];
+export type ReaderResultShown = components['schemas']['ReaderResultShown'];
+export type ReaderShown = components['schemas']['ReaderShown'];
+export type ReadingsEvent = components['schemas']['ReadingsEvent'];
 export type Ready = components['schemas']['Ready'];
-export type SaidOf = components['schemas']['SaidOf'];
+export type ReferenceRange = components['schemas']['ReferenceRange'];
+export type ReferenceType = components['schemas']['ReferenceType'];
+export type ReportOfRecord = components['schemas']['ReportOfRecord'];
+export type ReportSettings = components['schemas']['ReportSettings'];
+export type ReviewRow = components['schemas']['ReviewRow'];
+export type Reviews = components['schemas']['Reviews'];
+export type RowShown = components['schemas']['RowShown'];
+export type RowsShown = components['schemas']['RowsShown'];
+export type SaidShown = components['schemas']['SaidShown'];
+export type ScaleMeasured = components['schemas']['ScaleMeasured'];
 export type Score = components['schemas']['Score'];
+export type SearchShown = components['schemas']['SearchShown'];
 export type SessionShown = components['schemas']['SessionShown'];
 export type SetAnswer = components['schemas']['SetAnswer'];
 export type SetFacts = components['schemas']['SetFacts'];
+export type SettingsEvent = components['schemas']['SettingsEvent'];
 export type ShareShown = components['schemas']['ShareShown'];
 export type SignIn = components['schemas']['SignIn'];
+export type SignatureEvent = components['schemas']['SignatureEvent'];
 export type SignatureShown = components['schemas']['SignatureShown'];
 export type Signatures = components['schemas']['Signatures'];
+export type SignedOut = components['schemas']['SignedOut'];
+export type SignedRecord = components['schemas']['SignedRecord'];
+export type SigningRule = components['schemas']['SigningRule'];
+export type SigningRules = components['schemas']['SigningRules'];
+export type SigningShown = components['schemas']['SigningShown'];
 export type Source = components['schemas']['Source'];
+export type SpecimenOfRecord = components['schemas']['SpecimenOfRecord'];
 export type Step = components['schemas']['Step'];
+export type StoredLabel = components['schemas']['StoredLabel'];
+export type SystemShown = components['schemas']['SystemShown'];
+export type TaughtEvent = components['schemas']['TaughtEvent'];
+export type TeachingCellChange = components['schemas']['TeachingCellChange'];
+export type TeachingCellShown = components['schemas']['TeachingCellShown'];
+export type TeachingCells = components['schemas']['TeachingCells'];
+export type TeachingEvent = components['schemas']['TeachingEvent'];
+export type TextBlock = components['schemas']['TextBlock'];
+export type ToProvider = components['schemas']['ToProvider'];
+export type TogetherShown = components['schemas']['TogetherShown'];
 export type TokenMade = components['schemas']['TokenMade'];
 export type TokenShown = components['schemas']['TokenShown'];
 export type Tokens = components['schemas']['Tokens'];
+export type TrustShown = components['schemas']['TrustShown'];
 export type TwoPeople = components['schemas']['TwoPeople'];
+export type TypeChange = components['schemas']['TypeChange'];
+export type TypeEdit = components['schemas']['TypeEdit'];
+export type TypeHistory = components['schemas']['TypeHistory'];
+export type TypeOfRecord = components['schemas']['TypeOfRecord'];
+export type TypeTrustShown = components['schemas']['TypeTrustShown'];
+export type UnknownLabel = components['schemas']['UnknownLabel'];
 export type UploadBegun = components['schemas']['UploadBegun'];
 export type UploadShown = components['schemas']['UploadShown'];
 export type UserChange = components['schemas']['UserChange'];
@@ -3191,6 +8368,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    connect_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoneTo"];
+                };
             };
             /** @description Why not. */
             "4XX": {
@@ -3355,13 +8561,18 @@ export interface operations {
     list_audit: {
         parameters: {
             query?: {
-                project?: number | null;
-                user?: number | null;
-                action?: string | null;
                 /** @description `next` of the page before; 0 for the first. */
                 after?: number;
                 /** @description Entries of a page. */
                 limit?: number;
+                project?: number | null;
+                user?: number | null;
+                /** @description An action, or a noun for all of its actions. */
+                action?: string | null;
+                /** @description From this moment on. */
+                since?: string | null;
+                /** @description Before this moment. */
+                until?: string | null;
             };
             header?: never;
             path?: never;
@@ -3377,6 +8588,116 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AuditPage"];
                 };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    verify_audit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChainShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: {
+                project?: number | null;
+                user?: number | null;
+                /** @description An action, or a noun for all of its actions. */
+                action?: string | null;
+                /** @description From this moment on. */
+                since?: string | null;
+                /** @description Before this moment. */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows as CSV, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_drawn_cell: {
+        parameters: {
+            query: {
+                /** @description Its type. */
+                label: string;
+            };
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A cell. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                };
+            };
+            /** @description As the page has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why not. */
             "4XX": {
@@ -3587,6 +8908,35 @@ export interface operations {
             };
         };
     };
+    delete_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     change_project: {
         parameters: {
             query?: never;
@@ -3625,7 +8975,7 @@ export interface operations {
     get_agreement: {
         parameters: {
             query?: {
-                /** @description A case's number; all images where left away. */
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
                 case?: number | null;
                 label_set?: string;
             };
@@ -3728,6 +9078,36 @@ export interface operations {
             };
         };
     };
+    delete_case: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     change_case: {
         parameters: {
             query?: never;
@@ -3764,11 +9144,245 @@ export interface operations {
             };
         };
     };
+    amend_case: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAmendment"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AmendmentShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    withdraw_amendment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_findings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    change_findings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingsChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_preliminary_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    choose_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileChoice"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profiles"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_signing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     get_columns: {
         parameters: {
             query?: {
                 label_set?: string;
-                /** @description `revision` of an earlier answer: only what changed. */
+                /** @description `event` of an earlier answer: only what changed. */
                 since?: number | null;
             };
             header?: {
@@ -3808,12 +9422,142 @@ export interface operations {
             };
         };
     };
+    list_comments: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before; 0 for the first. */
+                after?: number;
+                /** @description Entries of a page. */
+                limit?: number;
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+                /** @description Who wrote it. */
+                user?: number | null;
+                /** @description Stands in the comment. */
+                text?: string | null;
+                /** @description Dealt with or not; both where left away. */
+                resolved?: boolean | null;
+                /** @description Who is to see to it; 0 where nobody was named. */
+                assigned?: number | null;
+                /** @description Who wrote it or is to see to it. */
+                concerns?: number | null;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comments"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_comments: {
+        parameters: {
+            query?: {
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+                /** @description Who wrote it. */
+                user?: number | null;
+                /** @description Stands in the comment. */
+                text?: string | null;
+                /** @description Dealt with or not; both where left away. */
+                resolved?: boolean | null;
+                /** @description Who is to see to it; 0 where nobody was named. */
+                assigned?: number | null;
+                /** @description Who wrote it or is to see to it. */
+                concerns?: number | null;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The comments, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    change_comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                comment: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentListed"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     get_differential: {
         parameters: {
             query?: {
-                /** @description A case's number; all images where left away. */
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
                 case?: number | null;
                 label_set?: string;
+                /** @description How finely types are told; as the label set has it where left away. */
+                level?: components["schemas"]["Level"] | null;
             };
             header?: never;
             path: {
@@ -3830,6 +9574,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DifferentialShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_doubts: {
+        parameters: {
+            query?: {
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+                label_set?: string;
+                /** @description Entries of a page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Doubts"];
                 };
             };
             /** @description Why not. */
@@ -3896,16 +9677,16 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description An endless `text/event-stream`. Kinds: `images` {added, removed?, upload}, `readings` {read, waiting, images},
-             *     `labels`, `taught`, `comment` {image}, `label_set` {name}, `settings`, `signature` {case}; `ping` at the beginning and
-             *     every 15 seconds of silence; `missed` where events asked for are forgotten (after a day): load anew what is shown.
+             * @description An endless `text/event-stream`. `event:` names the kind, `data:` is one of the shapes below (`kind` included), `id:` is
+             *     what to resume after. `ping` comes at the beginning and every 15 seconds of silence; `missed` where events asked for are
+             *     forgotten (after a day): load anew what is shown.
              */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["LiveEvent"];
                 };
             };
             /** @description Why not. */
@@ -3919,16 +9700,47 @@ export interface operations {
             };
         };
     };
-    export: {
+    make_export: {
         parameters: {
-            query?: {
-                format?: "csv" | "parquet" | "json" | "folder" | "coco";
-                /** @description A case's number; all images where left away. */
-                case?: number | null;
-                label_set?: string;
-            };
+            query?: never;
             header?: never;
             path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExport"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportMade"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    fetch_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export: number;
                 project: number;
             };
             cookie?: never;
@@ -3958,6 +9770,331 @@ export interface operations {
             };
         };
     };
+    list_familiarity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Familiarities"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_fields: {
+        parameters: {
+            query?: {
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+                /** @description `next` of the page before; 0 for the first. */
+                after?: number;
+                /** @description Entries of a page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fields"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_field: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                field: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldDetail"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    delete_field: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                field: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    add_field_cell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                field: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFieldCell"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldCellShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    remove_field_cell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                field: number;
+                cell: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldCellShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    check_field: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                field: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FieldChecked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldDetail"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_field_picture: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+                /** @description Sent by browsers; `image` gets TIFF and DICOM as PNG. */
+                "sec-fetch-dest"?: string | null;
+            };
+            path: {
+                field: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/dicom": string;
+                    "image/bmp": string;
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/tiff": string;
+                    "image/webp": string;
+                };
+            };
+            /** @description As the page has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_field_thumbnail: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                field: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                };
+            };
+            /** @description As the page has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     list_images: {
         parameters: {
             query?: {
@@ -3967,7 +10104,7 @@ export interface operations {
                 min_confidence?: number | null;
                 max_confidence?: number | null;
                 min_novelty?: number | null;
-                /** @description A case's number; all images where left away. */
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
                 case?: number | null;
                 /** @description Stands in the name, the case or a comment. */
                 text?: string | null;
@@ -4007,6 +10144,76 @@ export interface operations {
             };
         };
     };
+    delete_cells: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CellsDeletion"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CellsChanged"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    move_cells: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CellsMove"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CellsChanged"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     get_image: {
         parameters: {
             query?: never;
@@ -4027,6 +10234,40 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ImageShown"];
                 };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    rename_cell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CellChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why not. */
             "4XX": {
@@ -4122,6 +10363,40 @@ export interface operations {
             };
         };
     };
+    get_known_cells: {
+        parameters: {
+            query?: {
+                k?: number;
+            };
+            header?: never;
+            path: {
+                image: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnownCellsShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     get_neighbours: {
         parameters: {
             query?: {
@@ -4163,7 +10438,7 @@ export interface operations {
             query?: never;
             header?: {
                 "if-none-match"?: string | null;
-                /** @description Sent by browsers; `image` gets TIFF as PNG. */
+                /** @description Sent by browsers; `image` gets TIFF and DICOM as PNG. */
                 "sec-fetch-dest"?: string | null;
             };
             path: {
@@ -4180,11 +10455,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/dicom": string;
                     "image/bmp": string;
                     "image/jpeg": string;
                     "image/png": string;
                     "image/tiff": string;
                     "image/webp": string;
+                };
+            };
+            /** @description As the page has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_surroundings: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                image: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
                 };
             };
             /** @description As the page has it. */
@@ -4414,7 +10731,145 @@ export interface operations {
             };
         };
     };
-    list_label_facts: {
+    get_label_set_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                label_set: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TypeHistory"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    add_type: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                label_set: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewType"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelSetShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_offered_types: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                label_set: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferedTypes"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    change_type: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                label_set: number;
+                /** @description A class's name, as records have it. */
+                name: string;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TypeChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelSetShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_label_records: {
         parameters: {
             query?: {
                 /** @description `next` of the page before; 0 for the first. */
@@ -4436,7 +10891,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Facts"];
+                    "application/json": components["schemas"]["LabelRecords"];
                 };
             };
             /** @description Why not. */
@@ -4450,7 +10905,7 @@ export interface operations {
             };
         };
     };
-    say_labels: {
+    set_labels: {
         parameters: {
             query?: never;
             header?: never;
@@ -4472,6 +10927,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LabelAnswer"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    import_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLabelImport"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelImportShown"];
                 };
             };
             /** @description Why not. */
@@ -4620,9 +11110,9 @@ export interface operations {
     get_next: {
         parameters: {
             query?: {
-                strategy?: "uncertainty" | "margin" | "diversity" | "novelty" | "typical";
+                strategy?: "uncertainty" | "margin" | "diversity" | "novelty" | "typical" | "adapt";
                 n?: number;
-                /** @description A case's number; all images where left away. */
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
                 case?: number | null;
                 label_set?: string;
                 /** @description Images to leave out. */
@@ -4656,9 +11146,743 @@ export interface operations {
             };
         };
     };
-    list_signatures: {
+    export_original_names: {
         parameters: {
             query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description kind, number, name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_panels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Panels"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    create_panel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPanel"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_panel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    close_panel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    add_panel_decision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDecision"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_panel_next: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelNext"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_readings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    add_panel_reading: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReading"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelNext"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_panel_results: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelResults"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_profiles: {
+        parameters: {
+            query?: {
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profiles"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    add_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProfile"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    change_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    measure_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileMeasure"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    merge_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileMerge"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_report_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSettings"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    set_report_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportSettings"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSettings"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_reviews: {
+        parameters: {
+            query?: {
+                by?: "person" | "type" | "case";
+                label_set?: string;
+                /** @description Whose labels. */
+                user?: number | null;
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+                /** @description Given from this moment on. */
+                since?: string | null;
+                /** @description Given before this moment. */
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reviews"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_reviews: {
+        parameters: {
+            query?: {
+                by?: "person" | "type" | "case";
+                label_set?: string;
+                /** @description Whose labels. */
+                user?: number | null;
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+                /** @description Given from this moment on. */
+                since?: string | null;
+                /** @description Given before this moment. */
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows as CSV. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_search: {
+        parameters: {
+            query?: {
+                /** @description The class that is sought. */
+                target?: string;
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+                label_set?: string;
+                /** @description The share that is asked about. */
+                below?: number;
+                /** @description Teaching cells of the type. */
+                like?: number[] | null;
+                n?: number;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    add_look: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLook"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_signatures: {
+        parameters: {
+            query?: {
+                /** @description Say in `reads_otherwise` whether each case would count otherwise now: counts them all. */
+                compare?: boolean;
+            };
             header?: never;
             path: {
                 project: number;
@@ -4709,6 +11933,389 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SignatureShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_signature: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                signature: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedRecord"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_signature: {
+        parameters: {
+            query?: {
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path: {
+                signature: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_report: {
+        parameters: {
+            query?: {
+                /** @description `csv` is the differential; `hl7` is ORU^R01; `fhir` a Bundle. */
+                format?: "pdf" | "csv" | "hl7" | "fhir";
+            };
+            header?: never;
+            path: {
+                signature: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/fhir+json": Record<string, never>;
+                    "application/hl7-v2": string;
+                    "application/pdf": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_signing_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningRules"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    set_signing_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SigningRules"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningRules"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_teaching_cells: {
+        parameters: {
+            query?: {
+                label_set?: string;
+                /** @description Of one type alone. */
+                label?: string | null;
+                /** @description One cell, where it is in the library. */
+                image?: number | null;
+                /** @description `next` of the page before; 0 for the first. */
+                after?: number;
+                /** @description Entries of a page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeachingCells"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    add_teaching_cell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTeachingCell"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeachingCellShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_teaching_cells: {
+        parameters: {
+            query?: {
+                label_set?: string;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A zip. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    remove_teaching_cell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                teaching_cell: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    change_teaching_cell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                teaching_cell: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeachingCellChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeachingCellShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_trust: {
+        parameters: {
+            query?: {
+                /** @description A case's number, 0 for the cells without a case; all images where left away. */
+                case?: number | null;
+                label_set?: string;
+                /** @description All cases of a scanner profile. */
+                profile?: number | null;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrustShown"];
                 };
             };
             /** @description Why not. */
@@ -4808,6 +12415,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UploadShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    add_fields: {
+        parameters: {
+            query?: {
+                /** @description Micrometres a pixel; measured if left away. */
+                mpp?: number | null;
+            };
+            header?: never;
+            path: {
+                upload: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @description Pictures, and zips of them; a name may hold folders. */
+                    files: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldsFound"];
                 };
             };
             /** @description Why not. */
@@ -4932,11 +12581,107 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedOut"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    come_from_provider: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                iss?: string;
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            303: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    go_to_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToProvider"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoneTo"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_system: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemShown"];
+                };
             };
             /** @description Why not. */
             "4XX": {
@@ -5004,6 +12749,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["UserShown"];
                 };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    erase_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why not. */
             "4XX": {

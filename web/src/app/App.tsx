@@ -1,6 +1,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createBrowserRouter, RouterProvider } from "react-router";
 import { ServiceFault } from "../api/client";
+import { root } from "./root";
 import { routes } from "./routes";
 
 const queries = new QueryClient({
@@ -8,12 +9,12 @@ const queries = new QueryClient({
     queries: {
       staleTime: 10_000,
       // What was refused stays refused; what could not be reached is tried again.
-      retry: (times, fault) => fault instanceof ServiceFault && fault.offline && times < 5,
+      retry: (times, fault) => fault instanceof ServiceFault && (fault.offline || fault.status === 503) && times < 5,
     },
   },
 });
 
-const router = createBrowserRouter(routes);
+const router = createBrowserRouter(routes, { basename: root || "/" });
 
 export function App() {
   return (

@@ -1,10 +1,11 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Dropdown } from "react-bootstrap";
 import { Link, Navigate, NavLink, Outlet, useLocation, useNavigate } from "react-router";
-import { send } from "../api/client";
+import { api, body } from "../api/client";
 import { names, useSession } from "../api/queries";
-import type { Session } from "../api/types";
+import type { SessionShown as Session } from "../api/schema";
 import { Failure, Loading } from "../ui/states";
+import { root } from "./root";
 import { setTheme, useTheme } from "./theme";
 
 /** Screens that a person without a session may see. */
@@ -43,8 +44,12 @@ function Bar({ session }: { session: Session }) {
   const user = session.user!;
 
   const signOut = async () => {
-    await send("DELETE", "/session");
+    const { location } = await body(api.DELETE("/session"));
     queries.clear();
+    if (location) {
+      window.location.assign(location); // whoever came by the provider is still signed in there
+      return;
+    }
     navigate("/sign-in");
     await queries.invalidateQueries({ queryKey: names.session });
   };
@@ -52,7 +57,7 @@ function Bar({ session }: { session: Session }) {
   return (
     <header className="shell-bar">
       <Link className="brand" to="/projects">
-        <img src="/mark.svg" alt="" />
+        <img src={`${root}/mark.svg`} alt="" />
         <span className="brand-name">HemoSight</span>
       </Link>
       {/* A project's screens put their tabs and counts here. */}

@@ -1,25 +1,27 @@
 import { useState } from "react";
 import { Modal } from "react-bootstrap";
 import { labelOf, NONE, READ, rowOf } from "../columns/columns";
-import { useDesk, useRoom } from "../project/context";
+import { useProjectContext, useProjectState } from "../project/context";
 import { TypeName } from "../ui/marks";
-import { Bars, Like, useImage, useNeighbours } from "./CellPanel";
 import { LargeCrop } from "./LargeCrop";
+import { Like } from "./Like";
+import { useImage, useNeighbours } from "./queries";
+import { Bars } from "./Readings";
 
 /** How many cells stand side by side. */
 const SIDE_BY_SIDE = 4;
 
 /** The chosen cell beside others: those selected with it, or its like. */
 export default function Compare({ close, known }: { close: () => void; known: (image: number) => boolean }) {
-  const { project } = useRoom();
-  const chosen = useDesk((desk) => desk.chosen)!;
-  const selection = useDesk((desk) => desk.selection);
-  const [picked, setOthers] = useState<number[] | null>(() => {
-    const selected = [...selection].filter((image) => image !== chosen);
-    return selected.length ? selected.slice(0, SIDE_BY_SIDE - 1) : null;
-  });
+  const { project } = useProjectContext();
+  const chosen = useProjectState((state) => state.chosen)!;
+  const selection = useProjectState((state) => state.selection);
+  const [selected] = useState(() => [...selection].filter((image) => image !== chosen));
+  /** From which of the selected cells on they stand beside it. */
+  const [from, setFrom] = useState(0);
+  const [picked, setOthers] = useState<number[] | null>(() => (selected.length ? turned(selected, 0) : null));
   // Where nothing was selected with it, its nearest like stand beside it.
-  const near = useNeighbours(project.id, chosen, "project");
+  const near = useNeighbours(project.id, chosen);
   const others =
     picked ??
     (near.data ?? [])
@@ -37,26 +39,45 @@ export default function Compare({ close, known }: { close: () => void; known: (i
         </Modal.Title>
       </Modal.Header>
       <Modal.Body>
+        {selected.length >= SIDE_BY_SIDE && (
+          <p className="compare-more">
+            {selected.length + 1} cells are selected; {SIDE_BY_SIDE} fit beside one another.
+            <button
+              type="button"
+              className="bin-act"
+              onClick={() => {
+                const next = from + SIDE_BY_SIDE - 1 < selected.length ? from + SIDE_BY_SIDE - 1 : 0;
+                setFrom(next);
+                setOthers(turned(selected, next));
+              }}
+            >
+              show the next
+            </button>
+            <span className="quiet" role="status">
+              {from + 1} to {Math.min(from + SIDE_BY_SIDE - 1, selected.length)} of {selected.length} beside cell{" "}
+              {String(chosen).padStart(6, "0")}
+            </span>
+          </p>
+        )}
         <div className="compare">
           {[chosen, ...others].map((image) => (
             <Side key={image} image={image} />
           ))}
         </div>
-        <Like image={chosen} among="project" title="Put one of its like beside it" show={beside} />
-        <Like image={chosen} among="reference" title="Known cells nearest to it" show={beside} />
-        <p className="small quiet mb-0">
-          Of known cells the model keeps type and place, not the picture. {project.name} has the pictures of its own.
-        </p>
+        <Like image={chosen} title="Put one of its like beside it" show={beside} />
       </Modal.Body>
     </Modal>
   );
 }
 
+/** Those of the selected cells that stand beside the chosen one. */
+const turned = (selected: readonly number[], from: number) => selected.slice(from, from + SIDE_BY_SIDE - 1);
+
 function Side({ image }: { image: number }) {
-  const { project } = useRoom();
-  const columns = useDesk((desk) => desk.columns);
+  const { project } = useProjectContext();
+  const columns = useProjectState((state) => state.columns);
   const row = rowOf(columns, image);
-  const detail = useImage(project.id, image, columns.revision, columns.version[row] ?? 0);
+  const detail = useImage(project.id, image, columns.event, columns.version[row] ?? 0);
   const code = columns.label[row] !== NONE ? columns.label[row]! : columns.predicted[row]!;
   const probabilities = detail.data?.sets[columns.labelSet]?.probabilities;
   return (

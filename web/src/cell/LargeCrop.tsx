@@ -1,5 +1,6 @@
 import { type PointerEvent, useEffect, useRef, useState, type WheelEvent } from "react";
 import { address } from "../api/client";
+import { Picture } from "../ui/Picture";
 
 interface Props {
   project: number;
@@ -40,9 +41,10 @@ export function LargeCrop({ project, image, heat, labelSet, label }: Props) {
   return (
     <div className="large" onWheel={wheel} onPointerDown={down} onPointerMove={move} onPointerUp={up}>
       <div style={{ transform: `translate(${zoom.x}px, ${zoom.y}px) scale(${zoom.scale})` }}>
-        <img src={address(`${path}/picture`)} alt={`Cell ${image}`} draggable={false} />
+        <Picture key={image} src={address(`${path}/picture`)} alt={`Cell ${image}`} draggable={false} />
         {heat && (
-          <img
+          <Picture
+            key={`${image} ${label}`}
             className="heat"
             src={address(`${path}/heat`, { label_set: labelSet, label })}
             alt="Where the model looked"

@@ -1,9 +1,9 @@
 import { useEffect, useRef } from "react";
 import { Link } from "react-router";
-import type { Mark } from "../api/types";
+import type { ClassShown as Mark } from "../api/schema";
 import { useTheme } from "../app/theme";
 import { useReference } from "../landscape/reference";
-import { useRoom } from "../project/context";
+import { useProjectContext } from "../project/context";
 
 const WIDTH = 264;
 const HEIGHT = 132;
@@ -12,7 +12,7 @@ const DOTS = 6000;
 
 /** Where the cell lies among the known ones. The map itself is a screen of its own. */
 export function OnMap({ x, y, mark, image }: { x: number; y: number; mark: Mark | undefined; image: number }) {
-  const { project } = useRoom();
+  const { project } = useProjectContext();
   const theme = useTheme();
   const canvas = useRef<HTMLCanvasElement>(null);
   const map = useReference();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { codeOf, decode, labelOf, merged, NONE, rowOf, UNSURE, unpack } from "./columns";
+import { codeOf, decode, labelOf, merged, NONE, ofCase, rowOf, UNSURE, unpack } from "./columns";
 import { columnsOf, MARKS, packed } from "./made";
 
 const cells = [
@@ -16,7 +16,7 @@ describe("the container", () => {
     expect([...came.label]).toEqual([NONE, 2, UNSURE]);
     expect([...came.version]).toEqual([0, 91, 0]);
     expect(came.probability[0]).toBe(0.75);
-    expect(came).toMatchObject({ revision: 91, count: 3, full: true, etag: '"91-3"', classes: MARKS });
+    expect(came).toMatchObject({ event: 91, count: 3, full: true, etag: '"91-3"', classes: MARKS, noveltyLimit: 1 });
   });
 
   test("of anything else is refused", () => {
@@ -45,7 +45,7 @@ describe("a delta", () => {
     expect([...now.id]).toEqual([3, 5, 7, 2 ** 40, 2 ** 41]);
     expect([...now.label]).toEqual([NONE, NONE, 1, UNSURE, NONE]);
     expect([...now.version]).toEqual([0, 0, 95, 0, 0]);
-    expect(now.revision).toBe(95);
+    expect(now.event).toBe(95);
     expect([...known.label]).toEqual([NONE, 2, UNSURE]);
   });
 
@@ -73,4 +73,32 @@ describe("a delta", () => {
 test("codes and labels are inverse", () => {
   for (const label of ["neutrophil", "monocyte", "?", null]) expect(labelOf(MARKS, codeOf(MARKS, label))).toBe(label);
   expect(codeOf(MARKS, "of another set")).toBe(NONE);
+});
+
+describe("the rows of a case", () => {
+  const columns = columnsOf([
+    { id: 1, case: 7, predicted: 0, novelty: 0.25 },
+    { id: 2, predicted: 1 },
+    { id: 3, case: 8, predicted: 2 },
+    { id: 5, case: 7, predicted: 1, version: 12, novelty: 1.5 },
+  ]);
+
+  test("are those of that case with all that is known of them", () => {
+    const one = ofCase(columns, 7);
+    expect([one.count, [...one.id], [...one.predicted], [...one.novelty], [...one.version]]).toEqual([
+      2,
+      [1, 5],
+      [0, 1],
+      [0.25, 1.5],
+      [0, 12],
+    ]);
+    expect(rowOf(one, 5)).toBe(1);
+    expect(rowOf(one, 3)).toBe(-1);
+  });
+
+  test("are those without a case for 0, all for null, none of a case that is not there", () => {
+    expect([...ofCase(columns, 0).id]).toEqual([2]);
+    expect(ofCase(columns, null)).toBe(columns);
+    expect(ofCase(columns, 9).count).toBe(0);
+  });
 });

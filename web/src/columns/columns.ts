@@ -4,7 +4,7 @@
  * A hundred thousand cells are five megabytes here and one request; as objects they would be neither.
  */
 
-import type { Mark } from "../api/types";
+import type { ClassShown as Mark } from "../api/schema";
 
 /** No label, no prediction. */
 export const NONE = 255;
@@ -16,12 +16,21 @@ export const READ = 1;
 export const UNREADABLE = 2;
 
 export interface Columns {
-  /** The last label that the readings had learnt. */
-  revision: number;
+  /** The project's event up to which these columns are complete; sent back to ask what changed since. */
+  event: number;
+  /** The last label that the classifier had learnt; 0 for the model as it came. */
+  taughtUntil: number;
   count: number;
   labelSet: string;
+  /** What the label set is called. */
+  title: string;
+  /** The cell type that it is asked of; null for every cell. */
+  askedOf: string | null;
   classes: Mark[];
-  cases: { id: number; key: string }[];
+  /** The project's cases; a locked one is signed, and its cells take no label. */
+  cases: { id: number; key: string; locked?: boolean }[];
+  /** A cell of a higher novelty is unusual: it lies farther out than 99 of 100 known cells. */
+  noveltyLimit: number;
   id: Float64Array;
   predicted: Uint8Array;
   label: Uint8Array;
@@ -35,6 +44,8 @@ export interface Columns {
   version: Float64Array;
   status: Uint8Array;
   labelled_by: Int32Array;
+  /** 1 where the label set is asked of the cell. */
+  asked: Uint8Array;
 }
 
 /** What came over the line: all columns, or those rows that are new or changed. */
@@ -69,6 +80,7 @@ export const ROWS = {
   version: "float64",
   status: "uint8",
   labelled_by: "int32",
+  asked: "uint8",
 } as const satisfies Record<string, Kind>;
 
 export type Row = keyof typeof ROWS;
@@ -111,11 +123,15 @@ export function decode(buffer: ArrayBuffer, etag: string | null = null): Deliver
   }
   return {
     ...rows,
-    revision: header.revision as number,
+    event: header.event as number,
+    taughtUntil: header.taught_until as number,
     count: header.count as number,
     labelSet: header.label_set as string,
+    title: (header.title as string) ?? "",
+    askedOf: (header.asked_of as string | null) ?? null,
     classes: header.classes as Mark[],
     cases: (header.cases as Columns["cases"]) ?? [],
+    noveltyLimit: header.novelty_limit as number,
     full: header.full !== false,
     total: (header.total as number) ?? (header.count as number),
     etag,
@@ -142,7 +158,17 @@ export function merged(known: Columns, fresh: Delivery): Columns {
   let added = 0;
   for (let row = 0; row < fresh.count; row++) if (rowOf(known, fresh.id[row]!) < 0) added++;
   const count = known.count + added;
-  const result = { ...known, revision: fresh.revision, classes: fresh.classes, cases: fresh.cases, count };
+  const result = {
+    ...known,
+    event: fresh.event,
+    taughtUntil: fresh.taughtUntil,
+    title: fresh.title,
+    askedOf: fresh.askedOf,
+    classes: fresh.classes,
+    cases: fresh.cases,
+    noveltyLimit: fresh.noveltyLimit,
+    count,
+  };
   // Where each row of the result comes from: a row of `fresh`, or one of `known` counted below zero.
   const source = new Int32Array(count);
   let a = 0;
@@ -168,17 +194,52 @@ export function merged(known: Columns, fresh: Delivery): Columns {
   return result;
 }
 
+/** The rows of one case that the label set is asked of; those without a case for 0, all for null. */
+export function ofCase(columns: Columns, wanted: number | null): Columns {
+  const code = wanted || -1;
+  const own = (row: number) => columns.asked[row] !== 0 && (wanted === null || columns.case[row] === code);
+  let count = 0;
+  for (let row = 0; row < columns.count; row++) if (own(row)) count++;
+  if (count === columns.count) return columns;
+  const rows = new Int32Array(count);
+  let at = 0;
+  for (let row = 0; row < columns.count; row++) if (own(row)) rows[at++] = row;
+  const result = { ...columns, count };
+  for (const name of ROW_NAMES) {
+    const column = new KINDS[ROWS[name]](count);
+    const all = columns[name];
+    for (let row = 0; row < count; row++) column[row] = all[rows[row]!]!;
+    (result as unknown as Record<Row, Numbers>)[name] = column;
+  }
+  return result;
+}
+
 /** Nothing yet. */
 export function noColumns(labelSet: string): Columns {
   const rows = Object.fromEntries(ROW_NAMES.map((name) => [name, new KINDS[ROWS[name]](0)]));
   return {
     ...(rows as unknown as Pick<Columns, Row>),
-    revision: 0,
+    event: 0,
+    taughtUntil: 0,
     count: 0,
     labelSet,
+    title: "",
+    askedOf: null,
     classes: [],
     cases: [],
+    noveltyLimit: Number.POSITIVE_INFINITY,
   };
+}
+
+/** Whether a cell that was read lies outside what the model knows. */
+export function isUnusual(columns: Columns, row: number): boolean {
+  return columns.status[row] === READ && columns.novelty[row]! > columns.noveltyLimit;
+}
+
+/** How sure a cell's reading is, as text; empty where there is none, or where it is held back. */
+export function certainty(columns: Columns, row: number): string {
+  const probability = columns.probability[row] ?? Number.NaN;
+  return Number.isNaN(probability) ? "" : probability.toFixed(2);
 }
 
 /** A class's code, {@link UNSURE} for '?', {@link NONE} for none. */
@@ -194,4 +255,25 @@ export function labelOf(classes: Mark[], code: number): string | null {
   if (code === NONE) return null;
   if (code === UNSURE) return "?";
   return classes[code]?.name ?? null;
+}
+
+/** Of what has a letter and a colour and is no type that a laboratory changed. */
+export const PLAIN = { counts: "in", parent: null, retired: false, merged_into: null } as const;
+
+/** Classes that a cell can be labelled with: neither retired nor merged into another one. */
+export function inUse(classes: readonly Mark[]): Mark[] {
+  return classes.filter(({ retired, merged_into }) => !retired && !merged_into);
+}
+
+/** Classes with each finer one behind the one it belongs to, else in their order. */
+export function inTree(classes: readonly Mark[]): Mark[] {
+  const names = new Set(classes.map(({ name }) => name));
+  const below = (mark: Mark) => classes.filter(({ parent }) => parent === mark.name);
+  const top = classes.filter(({ parent }) => !parent || !names.has(parent));
+  return top.flatMap((mark) => [mark, ...below(mark)]);
+}
+
+/** Signed cases, whose cells take no label; other questions than the cell type may still be answered. */
+export function lockedCases({ cases, labelSet }: Pick<Columns, "cases" | "labelSet">): ReadonlySet<number> {
+  return new Set(labelSet === "cell_type" ? cases.filter(({ locked }) => locked).map(({ id }) => id) : []);
 }

@@ -1,12 +1,12 @@
 /** Columns made up for tests and for the development server. */
 
-import type { Mark } from "../api/types";
-import { type Columns, NONE, noColumns, READ, ROW_NAMES, ROWS } from "./columns";
+import type { ClassShown as Mark } from "../api/schema";
+import { type Columns, NONE, noColumns, PLAIN, READ, ROW_NAMES, ROWS } from "./columns";
 
 export const MARKS: Mark[] = [
-  { name: "neutrophil", title: "Neutrophil", key: "N", light: "#013d90", dark: "#198aec" },
-  { name: "lymphocyte", title: "Lymphocyte", key: "L", light: "#b174f6", dark: "#9a43a9" },
-  { name: "monocyte", title: "Monocyte", key: "M", light: "#3697af", dark: "#a7f0f8" },
+  { name: "neutrophil", title: "Neutrophil", key: "N", light: "#013d90", dark: "#198aec", ...PLAIN },
+  { name: "lymphocyte", title: "Lymphocyte", key: "L", light: "#b174f6", dark: "#9a43a9", ...PLAIN },
+  { name: "monocyte", title: "Monocyte", key: "M", light: "#3697af", dark: "#a7f0f8", ...PLAIN },
 ];
 
 export interface Cell {
@@ -19,11 +19,12 @@ export interface Cell {
   version?: number;
   status?: number;
   case?: number;
+  asked?: number;
 }
 
 /** Columns that hold these cells. */
-export function columnsOf(cells: Cell[], revision = 0): Columns {
-  const columns: Columns = { ...noColumns("cell_type"), classes: MARKS, count: cells.length, revision };
+export function columnsOf(cells: Cell[], event = 0): Columns {
+  const columns: Columns = { ...noColumns("cell_type"), classes: MARKS, noveltyLimit: 1, count: cells.length, event };
   columns.id = Float64Array.from(cells, (cell) => cell.id);
   columns.predicted = Uint8Array.from(cells, (cell) => cell.predicted ?? NONE);
   columns.label = Uint8Array.from(cells, (cell) => cell.label ?? NONE);
@@ -36,6 +37,7 @@ export function columnsOf(cells: Cell[], revision = 0): Columns {
   columns.version = Float64Array.from(cells, (cell) => cell.version ?? 0);
   columns.status = Uint8Array.from(cells, (cell) => cell.status ?? READ);
   columns.labelled_by = new Int32Array(cells.length).fill(-1);
+  columns.asked = Uint8Array.from(cells, (cell) => cell.asked ?? 1);
   return columns;
 }
 
@@ -49,11 +51,15 @@ export function packed(columns: Columns, extra: Record<string, unknown> = {}): A
   });
   const header = new TextEncoder().encode(
     JSON.stringify({
-      revision: columns.revision,
+      event: columns.event,
+      taught_until: columns.taughtUntil,
       count: columns.count,
       label_set: columns.labelSet,
+      title: columns.title,
+      asked_of: columns.askedOf,
       classes: columns.classes,
       cases: columns.cases,
+      novelty_limit: columns.noveltyLimit,
       columns: places,
       ...extra,
     }),

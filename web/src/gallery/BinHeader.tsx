@@ -1,9 +1,11 @@
 import { memo } from "react";
 import { NONE } from "../columns/columns";
-import { useDesk, useRoom } from "../project/context";
+import { useFamiliarity } from "../foreign/familiarity";
+import { useProjectContext, useProjectState } from "../project/context";
 import { Letter } from "../ui/marks";
 import type { Arrangement } from "./arrangement";
 import { UNSURE_BIN } from "./bins";
+import { SHARE } from "./Types";
 
 interface Props {
   arrangement: Arrangement;
@@ -13,14 +15,15 @@ interface Props {
 
 /** A bin's name, how many it holds, its key, and what can be done with all of it. */
 export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel }: Props) {
-  const { store } = useRoom();
-  const columns = useDesk((desk) => desk.columns);
+  const { store } = useProjectContext();
+  const foreign = useFamiliarity()?.foreign ?? false;
+  const columns = useProjectState((state) => state.columns);
   const { rows, code, folded } = arrangement.bins[index]!;
-  const { title, mark, label } = arrangement.names[index]!;
+  const { title, mark, label } = arrangement.heads[index]!;
   const total = arrangement.counts.get(code) ?? 0;
   const open: number[] = [];
   for (const row of rows) if (columns.label[row] === NONE) open.push(columns.id[row]!);
-  const share = columns.count ? Math.round((100 * total) / columns.count) : 0;
+  const share = arrangement.shares.get(code);
 
   return (
     <header className="bin-header">
@@ -37,10 +40,12 @@ export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel 
       <h2>{title}</h2>
       <span className="count">
         {rows.length === total
-          ? total.toLocaleString()
-          : `${rows.length.toLocaleString()} of ${total.toLocaleString()}`}
+          ? total.toLocaleString("en")
+          : `${rows.length.toLocaleString("en")} of ${total.toLocaleString("en")}`}
       </span>
-      <span className="quiet small">{mark && total > 0 ? `${share}%` : ""}</span>
+      <span className="quiet small" title={SHARE}>
+        {mark && total > 0 && share !== undefined ? `${Math.round(100 * share)}%` : ""}
+      </span>
       {(mark || code === UNSURE_BIN) && <Letter mark={mark} />}
       <span className="push" />
       {mayLabel && mark && label !== undefined && open.length > 0 && (
@@ -53,10 +58,15 @@ export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel 
           <button
             type="button"
             className="bin-act"
-            title={`Label these ${open.length} as ${title}`}
+            disabled={foreign && open.length > 1}
+            title={
+              foreign && open.length > 1
+                ? "The model does not know this scanner yet: its readings are not agreed with in bulk"
+                : `Label these ${open.length} as ${title}`
+            }
             onClick={() => void store.agree(open)}
           >
-            agree with {open.length === 1 ? "1" : `all ${open.length.toLocaleString()}`}
+            agree with {open.length === 1 ? "1" : `all ${open.length.toLocaleString("en")}`}
           </button>
         </>
       )}

@@ -1,7 +1,8 @@
 import { memo } from "react";
 import { address } from "../api/client";
+import { Picture } from "../ui/Picture";
 
-export const MINE = 1;
+export const LABELLED = 1;
 export const MOVED = 2;
 export const SELECTED = 4;
 export const CHOSEN = 8;
@@ -9,7 +10,7 @@ export const PENDING = 16;
 export const ODD = 32;
 
 const CLASSES: [number, string][] = [
-  [MINE, "mine"],
+  [LABELLED, "labelled"],
   [MOVED, "moved"],
   [SELECTED, "selected"],
   [CHOSEN, "chosen"],
@@ -45,7 +46,7 @@ export interface CropProps {
   keep: (image: number, element: HTMLElement | null) => void;
 }
 
-/** One cell on the table: the picture, and a frame that says whose word it lies here by. */
+/** One cell on the table: the picture, and a frame that says whether a person labelled it. */
 export const Crop = memo(function Crop(props: CropProps) {
   const { image, flags, size, keep } = props;
   const classes = CLASSES.filter(([flag]) => flags & flag).map(([, name]) => name);
@@ -63,7 +64,7 @@ export const Crop = memo(function Crop(props: CropProps) {
       style={{ left: props.x, top: props.y, width: size, height: size }}
     >
       {!props.bare && (
-        <img
+        <Picture
           ref={leaving}
           src={thumbnail(props.project, image)}
           width={size}
@@ -72,9 +73,6 @@ export const Crop = memo(function Crop(props: CropProps) {
           decoding="async"
           draggable={false}
           alt=""
-          onError={(event) => {
-            event.currentTarget.style.visibility = "hidden";
-          }}
         />
       )}
     </div>

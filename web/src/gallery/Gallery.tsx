@@ -1,8 +1,13 @@
-import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { DeleteCells, MoveCells } from "../cases/CellActions";
 import { CellPanel } from "../cell/CellPanel";
-import { rowOf } from "../columns/columns";
+import { lockedCases, rowOf } from "../columns/columns";
+import { ForeignBanner } from "../foreign/Banner";
+import { useFamiliarity } from "../foreign/familiarity";
 import { MapDrawer } from "../landscape/Drawer";
-import { useDesk, useRoom } from "../project/context";
+import { ProposedScanner } from "../profiles/Adapting";
+import { useProjectContext, useProjectState } from "../project/context";
+import { SignedBanner } from "../signing/SignedBanner";
 import { Failure, Loading } from "../ui/states";
 import { UploadArea } from "../upload/UploadArea";
 import { useArrangement } from "./arrangement";
@@ -38,26 +43,49 @@ function useRemembered<T>(name: string, first: T): [T, (value: T) => void] {
   return [value, keep];
 }
 
+/** Room below the messages at the table's foot, pixels (gallery.scss). */
+const FOOT_GAP = 12;
+
+/** How much of the table's foot an element lies over as it changes, pixels; 0 while it is empty. */
+function useHeight(): [(element: HTMLElement | null) => void, number] {
+  const [height, setHeight] = useState(0);
+  const observer = useRef<ResizeObserver | null>(null);
+  const follow = useCallback((element: HTMLElement | null) => {
+    observer.current?.disconnect();
+    observer.current =
+      element && new ResizeObserver(() => setHeight(element.offsetHeight && element.offsetHeight + FOOT_GAP));
+    if (element) observer.current?.observe(element);
+  }, []);
+  return [follow, height];
+}
+
 /** The desk: types, the table of crops, the chosen cell. */
 export default function Gallery() {
-  const { project, store } = useRoom();
-  const phase = useDesk((desk) => desk.phase);
-  const fault = useDesk((desk) => desk.fault);
-  const columns = useDesk((desk) => desk.columns);
-  const chosen = useDesk((desk) => desk.chosen);
+  const { project, store } = useProjectContext();
+  const phase = useProjectState((state) => state.phase);
+  const fault = useProjectState((state) => state.fault);
+  const columns = useProjectState((state) => state.columns);
+  const chosen = useProjectState((state) => state.chosen);
   const arrangement = useArrangement(project.id, columns, chosen);
   const [size, setSize] = useRemembered("size", 88);
   const [typesOpen, setTypesOpen] = useRemembered("types", !window.matchMedia("(max-width: 600px)").matches);
   const [cellOpen, setCellOpen] = useRemembered("cell", true);
   const [heat, setHeat] = useState(false);
   const [keys, setKeys] = useState(false);
+  const [asking, setAsking] = useState<{ what: "move" | "delete"; images: number[]; close: () => void } | null>(null);
   const [comparing, setComparing] = useState(false);
   const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
   const table = useRef<TableHandle>(null);
   const searching = useRef<HTMLInputElement>(null);
   const anchor = useRef<number | null>(null);
-  const mayLabel = project.role !== "viewer" && !project.archived;
+  const [foot, covered] = useHeight();
+  const inHand = useProjectState((state) => state.case);
+  // Cells of a signed case take no label; on the table of all cases the store refuses them one by one.
+  const locked = useMemo(() => inHand !== null && lockedCases(columns).has(inHand), [columns, inHand]);
+  const mayReview = project.role !== "viewer" && !project.archived;
+  const mayLabel = mayReview && !locked;
   const { names } = arrangement;
+  const foreign = useFamiliarity()?.foreign ?? false;
 
   /** Label what is selected, and let the eye go on to the next cell of the bin. */
   const speak = (say: (images: number[]) => void, stays: boolean) => {
@@ -79,6 +107,12 @@ export default function Gallery() {
   const compare = () => {
     if (store.snapshot().chosen !== null) setComparing(true);
   };
+  const ask = (what: "move" | "delete") => () => {
+    const { selection, chosen } = store.snapshot();
+    const images = selection.size ? [...selection] : chosen !== null ? [chosen] : [];
+    if (images.length) setAsking({ what, images, close: () => setAsking(null) });
+  };
+  const acts = { move: ask("move"), remove: project.role === "admin" ? ask("delete") : null };
   const show = (images: number[]) => {
     store.select(images);
     if (images[0] !== undefined) table.current?.reveal(images[0]);
@@ -202,7 +236,7 @@ export default function Gallery() {
     if (said !== undefined) void store.label(images, said);
   };
   return (
-    <div className="desk" data-types={typesOpen} data-cell={cellOpen}>
+    <div className="desk" data-types={typesOpen} data-cell={cellOpen} data-foreign={foreign || undefined}>
       <aside className="desk-side" aria-label="Types">
         <button
           type="button"
@@ -216,18 +250,24 @@ export default function Gallery() {
         {typesOpen && <Types arrangement={arrangement} jump={(code) => table.current?.jump(code)} />}
       </aside>
       <div className="desk-table">
+        <ForeignBanner />
+        <ProposedScanner />
+        <SignedBanner />
         <Toolbar arrangement={arrangement} size={size} setSize={setSize} searching={searching} />
-        <Table
-          handle={table}
-          arrangement={arrangement}
-          size={size}
-          mayLabel={mayLabel}
-          onDrop={drop}
-          onMenu={(_image, x, y) => setMenu({ x, y })}
-        />
-        <div className="desk-foot">
-          {mayLabel && <SelectionBar label={label} agree={agree} compare={compare} />}
-          <Notes show={show} />
+        <div className="desk-bins">
+          <Table
+            handle={table}
+            arrangement={arrangement}
+            size={size}
+            mayLabel={mayLabel}
+            onDrop={drop}
+            onMenu={(_image, x, y) => setMenu({ x, y })}
+            covered={covered}
+          />
+          <div className="desk-foot" ref={foot}>
+            {mayLabel && <SelectionBar label={label} agree={agree} compare={compare} {...acts} />}
+            <Notes show={show} />
+          </div>
         </div>
         <MapDrawer />
       </div>
@@ -253,7 +293,8 @@ export default function Gallery() {
           />
         )}
       </aside>
-      {menu && <LabelMenu {...menu} close={() => setMenu(null)} label={label} agree={agree} />}
+      {menu && <LabelMenu {...menu} close={() => setMenu(null)} label={label} agree={agree} {...acts} />}
+      {asking && (asking.what === "move" ? <MoveCells {...asking} /> : <DeleteCells {...asking} />)}
       <KeyCard classes={columns.classes} show={keys} close={() => setKeys(false)} />
       {comparing && (
         <Suspense>

@@ -1,5 +1,7 @@
 import { Modal } from "react-bootstrap";
-import type { Mark } from "../api/types";
+import type { ClassShown as Mark } from "../api/schema";
+import { inTree, inUse } from "../columns/columns";
+import { Keys } from "../ui/keys";
 import { Letter } from "../ui/marks";
 import { KEY_CARD } from "./keys";
 
@@ -14,22 +16,13 @@ export function KeyCard({ classes, show, close }: { classes: readonly Mark[]; sh
       </Modal.Header>
       <Modal.Body className="key-card">
         <ul>
-          {classes.map((mark) => (
+          {inTree(inUse(classes)).map((mark) => (
             <li key={mark.name}>
               <Letter mark={mark} /> {mark.title}
             </li>
           ))}
         </ul>
-        <dl>
-          {KEY_CARD.map(([key, does]) => (
-            <div key={key}>
-              <dt>
-                <kbd className="key">{key}</kbd>
-              </dt>
-              <dd>{does}</dd>
-            </div>
-          ))}
-        </dl>
+        <Keys keys={KEY_CARD} />
       </Modal.Body>
     </Modal>
   );

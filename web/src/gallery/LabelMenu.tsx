@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "react";
-import { useDesk, useRoom } from "../project/context";
+import { inTree, inUse } from "../columns/columns";
+import { useProjectContext, useProjectState } from "../project/context";
 import { Letter } from "../ui/marks";
 
 interface Props {
@@ -8,12 +9,16 @@ interface Props {
   close: () => void;
   label: (label: string | null) => void;
   agree: () => void;
+  /** Put the cells into another case. */
+  move: () => void;
+  /** Delete the cells; null for whoever may not. */
+  remove: (() => void) | null;
 }
 
 /** The menu on a cell: every label, for those who would rather point than press. */
-export function LabelMenu({ x, y, close, label, agree }: Props) {
-  const classes = useDesk((desk) => desk.columns.classes);
-  const count = useDesk((desk) => desk.selection.size);
+export function LabelMenu({ x, y, close, label, agree, move, remove }: Props) {
+  const classes = inTree(inUse(useProjectState((state) => state.columns.classes)));
+  const count = useProjectState((state) => state.selection.size);
   const menu = useRef<HTMLDivElement>(null);
   const act = (what: () => void) => () => {
     close();
@@ -41,7 +46,7 @@ export function LabelMenu({ x, y, close, label, agree }: Props) {
   };
 
   const left = Math.min(x, window.innerWidth - 220);
-  const top = Math.max(8, Math.min(y, window.innerHeight - 40 - 30 * (classes.length + 4)));
+  const top = Math.max(8, Math.min(y, window.innerHeight - 40 - 30 * (classes.length + 6)));
   return (
     <div
       className="dropdown-menu show label-menu"
@@ -73,6 +78,15 @@ export function LabelMenu({ x, y, close, label, agree }: Props) {
       <button type="button" role="menuitem" className="dropdown-item" onClick={act(() => label(null))}>
         Take the label back
       </button>
+      <hr className="dropdown-divider" />
+      <button type="button" role="menuitem" className="dropdown-item" onClick={act(move)}>
+        Move to another case…
+      </button>
+      {remove && (
+        <button type="button" role="menuitem" className="dropdown-item" onClick={act(remove)}>
+          Delete…
+        </button>
+      )}
     </div>
   );
 }
@@ -82,18 +96,22 @@ export function SelectionBar({
   label,
   agree,
   compare,
+  move,
+  remove,
 }: {
   label: (label: string | null) => void;
   agree: () => void;
   compare: () => void;
+  move: () => void;
+  remove: (() => void) | null;
 }) {
-  const { store } = useRoom();
-  const classes = useDesk((desk) => desk.columns.classes);
-  const count = useDesk((desk) => desk.selection.size);
+  const { store } = useProjectContext();
+  const classes = inTree(inUse(useProjectState((state) => state.columns.classes)));
+  const count = useProjectState((state) => state.selection.size);
   if (count < 2) return null;
   return (
     <div className="selection-bar" role="toolbar" aria-label="Selected cells">
-      <b>{count.toLocaleString()} selected</b>
+      <b>{count.toLocaleString("en")} selected</b>
       {classes.map((mark) => (
         <button
           key={mark.name}
@@ -114,6 +132,14 @@ export function SelectionBar({
       <button type="button" className="bin-act" onClick={compare}>
         compare
       </button>
+      <button type="button" className="bin-act" onClick={move}>
+        move…
+      </button>
+      {remove && (
+        <button type="button" className="bin-act" onClick={remove}>
+          delete…
+        </button>
+      )}
       <button type="button" className="bin-act" onClick={() => store.select([])}>
         nothing
       </button>

@@ -1,13 +1,13 @@
 import { useEffect } from "react";
-import { useDesk, useRoom } from "../project/context";
-import type { Note } from "../project/store";
+import { useProjectContext, useProjectState } from "../project/context";
+import type { Note } from "../project/state";
 
 /** How long a note stays, milliseconds; a fault stays until it is dismissed. */
 const STAYS = 9000;
 
 /** Quiet lines at the foot of the table: what followed, what clashed, what was not saved. */
 export function Notes({ show }: { show: (images: number[]) => void }) {
-  const notes = useDesk((desk) => desk.notes);
+  const notes = useProjectState((state) => state.notes);
   return (
     <div className="notes" role="status" aria-live="polite">
       {notes.map((note) => (
@@ -18,8 +18,8 @@ export function Notes({ show }: { show: (images: number[]) => void }) {
 }
 
 function NoteLine({ note, show }: { note: Note; show: (images: number[]) => void }) {
-  const { store } = useRoom();
-  const classes = useDesk((desk) => desk.columns.classes);
+  const { store } = useProjectContext();
+  const classes = useProjectState((state) => state.columns.classes);
   const key = (label: string | null) => classes.find((mark) => mark.name === label)?.key ?? "?";
   useEffect(() => {
     if (note.kind === "fault") return;

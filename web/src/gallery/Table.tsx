@@ -1,34 +1,23 @@
-import {
-  type PointerEvent as ReactPointerEvent,
-  type Ref,
-  useCallback,
-  useEffect,
-  useImperativeHandle,
-  useLayoutEffect,
-  useMemo,
-  useRef,
-  useState,
-} from "react";
-import { NONE, READ, rowOf } from "../columns/columns";
-import { useDesk, useRoom } from "../project/context";
+import { type Ref, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef } from "react";
+import { useMemberNames, useSession } from "../api/queries";
+import { isUnusual, NONE, READ, rowOf } from "../columns/columns";
+import { useFamiliarity } from "../foreign/familiarity";
+import { useProjectContext, useProjectState } from "../project/context";
 import { inks } from "../ui/marks";
 import type { Arrangement } from "./arrangement";
 import { BinHeader } from "./BinHeader";
-import { USUAL } from "./bins";
-import { CHOSEN, Crop, MINE, MOVED, ODD, PENDING, SELECTED, thumbnail } from "./Crop";
+import { EVERYTHING } from "./bins";
+import { CHOSEN, Crop, LABELLED, MOVED, ODD, PENDING, SELECTED, thumbnail } from "./Crop";
+import { briefly, roomFor } from "./captions";
 import { calm, drift, farewell, glide, type Scene } from "./glide";
-import { type Box, corner, type Layout, laid, type Spot, spotAt, spotOf, spots, touched, within } from "./layout";
-import { range, toggled } from "./selecting";
+import { corner, type Layout, laid, type Spot, spotOf, spots, within } from "./layout";
+import { usePointer } from "./pointer";
+import { STRIDE, useView } from "./view";
 
+/** Room below the last crop, pixels. */
+const FOOT = 96;
 /** How far beyond the window crops are laid out, pixels. */
 const MARGIN = 400;
-/** The table is laid out anew when it has been scrolled by so many pixels, not with every one; less than the margin. */
-const STRIDE = 96;
-/** From here on, pixels a frame, the table rushes by and pictures are left out. */
-const RUSH = 1200;
-/** A press that moves less than this is a click. */
-const STILL = 5;
-
 /** A probability in percent; no model is certain. */
 export const sure = (probability: number): string =>
   probability >= 0.995 ? ">99%" : `${Math.round(100 * probability)}%`;
@@ -46,17 +35,22 @@ interface Props {
   mayLabel: boolean;
   onDrop: (images: number[], code: number) => void;
   onMenu: (image: number, x: number, y: number) => void;
+  /** How much of the table's foot messages and buttons lie over, pixels. */
+  covered: number;
   handle: Ref<TableHandle>;
 }
 
 /** The light table: all bins in one scroll, and only what is in sight as elements. */
-export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: Props) {
-  const { project, store } = useRoom();
-  const columns = useDesk((desk) => desk.columns);
-  const selection = useDesk((desk) => desk.selection);
-  const chosen = useDesk((desk) => desk.chosen);
-  const pending = useDesk((desk) => desk.pending);
-  const moved = useDesk((desk) => desk.moved);
+export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, handle }: Props) {
+  const { project, store } = useProjectContext();
+  const columns = useProjectState((state) => state.columns);
+  const selection = useProjectState((state) => state.selection);
+  const chosen = useProjectState((state) => state.chosen);
+  const pending = useProjectState((state) => state.pending);
+  const moved = useProjectState((state) => state.moved);
+  const me = useSession().data?.user?.id;
+  const nameOf = useMemberNames(project.id);
+  const foreign = useFamiliarity()?.foreign ?? false;
 
   const scroller = useRef<HTMLDivElement>(null);
   const elements = useRef(new Map<number, HTMLElement>());
@@ -65,43 +59,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
     else elements.current.delete(image);
   }, []);
 
-  const [view, setView] = useState({ top: 0, height: 800, width: 0, rush: false });
-  useLayoutEffect(() => {
-    const element = scroller.current!;
-    const measure = () =>
-      setView((view) => ({ ...view, height: element.clientHeight, width: element.clientWidth - 32 }));
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    measure();
-    return () => observer.disconnect();
-  }, []);
-
-  useEffect(() => {
-    const element = scroller.current!;
-    let frame = 0;
-    let settle: ReturnType<typeof setTimeout> | undefined;
-    let last = element.scrollTop;
-    const scrolled = () => {
-      if (frame) return;
-      frame = requestAnimationFrame(() => {
-        frame = 0;
-        const top = element.scrollTop;
-        const rush = Math.abs(top - last) > RUSH;
-        last = top;
-        const line = Math.floor(top / STRIDE) * STRIDE;
-        setView((view) => (view.top === line && view.rush === rush ? view : { ...view, top: line, rush }));
-        clearTimeout(settle);
-        if (rush) settle = setTimeout(() => setView((view) => ({ ...view, rush: false })), 120);
-      });
-    };
-    element.addEventListener("scroll", scrolled, { passive: true });
-    return () => {
-      element.removeEventListener("scroll", scrolled);
-      cancelAnimationFrame(frame);
-      clearTimeout(settle);
-    };
-  }, []);
-
+  const view = useView(scroller);
   const layout = useMemo(() => laid(arrangement.bins, view.width, size), [arrangement.bins, view.width, size]);
   const places = useMemo(() => spots(layout, columns.count), [layout, columns.count]);
   const place = (image: number) => {
@@ -118,8 +76,8 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
       if (!spot || !element) return;
       const { y } = corner(layout, spot);
       if (y < element.scrollTop + 8) element.scrollTop = y - 48;
-      else if (y + layout.size > element.scrollTop + element.clientHeight - 8)
-        element.scrollTop = y + layout.size + 24 - element.clientHeight;
+      else if (y + layout.size > element.scrollTop + element.clientHeight - covered - 8)
+        element.scrollTop = y + layout.size + covered + 24 - element.clientHeight;
     },
     jump: (code) => {
       const bin = layout.bins.find((bin) => bin.code === code);
@@ -148,6 +106,22 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
     scene.current = { ...now, seen: [...elements.current.keys()] };
   });
 
+  // A message or the selection's buttons have come: what they would lie over moves up, and nothing else moves.
+  const wasCovered = useRef(0);
+  useLayoutEffect(() => {
+    const element = scroller.current!;
+    const more = covered - wasCovered.current;
+    wasCovered.current = covered;
+    if (more <= 0 || !layout.bins.length) return;
+    const top = element.scrollTop + element.clientHeight - covered;
+    const spot = chosen === null ? null : place(chosen);
+    const lowest = spot ? corner(layout, spot).y + layout.size : 0;
+    const hidden = lowest > top && lowest <= top + covered + layout.size ? lowest + 8 - top : 0;
+    const atEnd = element.scrollTop + element.clientHeight >= layout.height - 8;
+    const by = Math.max(hidden, atEnd ? layout.height + 8 - top : 0);
+    if (by > 0) element.scrollTop += by;
+  });
+
   // The keyboard stays where the eye is, also when a cell goes to another bin.
   useEffect(() => {
     if (chosen === null) return;
@@ -156,104 +130,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
     elements.current.get(chosen)?.focus({ preventScroll: true });
   });
 
-  // --- pointer ---------------------------------------------------------------------------------------------------
-
-  const anchor = useRef<Spot | null>(null);
-  const hand = useRef<HTMLDivElement>(null);
-  const [held, setHeld] = useState<number[]>([]);
-  const [band, setBand] = useState<Box | null>(null);
-
-  const at = (event: { clientX: number; clientY: number }) => {
-    const frame = scroller.current!.getBoundingClientRect();
-    return { x: event.clientX - frame.left - 16, y: event.clientY - frame.top + scroller.current!.scrollTop };
-  };
-
-  const click = (event: PointerEvent, image: number, spot: Spot) => {
-    if (event.shiftKey && anchor.current) {
-      store.select(range(layout, columns, anchor.current, spot), image);
-      return;
-    }
-    anchor.current = spot;
-    if (event.ctrlKey || event.metaKey) {
-      const next = toggled(store.snapshot(), image);
-      store.select(next.selection, next.chosen);
-    } else store.select([image], image);
-  };
-
-  const press = (event: ReactPointerEvent) => {
-    if (event.button !== 0 || (event.target as Element).closest("button, a")) return;
-    const start = { x: event.clientX, y: event.clientY };
-    const origin = at(event);
-    const spot = spotAt(layout, origin.x, origin.y);
-    const image = spot ? columns.id[layout.bins[spot.bin]!.rows[spot.at]!]! : null;
-    const touch = event.pointerType === "touch";
-    // A finger on the table scrolls it; a tap still selects, and the menu labels.
-    const kept = event.ctrlKey || event.metaKey || event.shiftKey ? store.snapshot().selection : new Set<number>();
-    let mode: "still" | "drag" | "band" = "still";
-    let over: Element | null = null;
-    let carried: number[] = [];
-
-    const move = (event: PointerEvent) => {
-      if (mode === "still") {
-        if (touch || Math.hypot(event.clientX - start.x, event.clientY - start.y) < STILL) return;
-        if (image !== null && mayLabel) {
-          mode = "drag";
-          const { selection } = store.snapshot();
-          carried = selection.has(image) ? [...selection] : [image];
-          if (!selection.has(image)) store.select([image], image);
-          setHeld(carried);
-        } else mode = "band";
-      }
-      if (mode === "drag") {
-        if (hand.current) hand.current.style.transform = `translate(${event.clientX + 10}px, ${event.clientY + 10}px)`;
-        const under = document.elementsFromPoint(event.clientX, event.clientY);
-        const next = under.map((element) => element.closest("[data-drop]")).find(Boolean) ?? null;
-        if (next !== over) {
-          over?.removeAttribute("data-over");
-          next?.setAttribute("data-over", "");
-          over = next;
-        }
-      } else {
-        const here = at(event);
-        const box = {
-          left: Math.min(origin.x, here.x),
-          top: Math.min(origin.y, here.y),
-          right: Math.max(origin.x, here.x),
-          bottom: Math.max(origin.y, here.y),
-        };
-        setBand(box);
-        const images = touched(layout, box).map((row) => columns.id[row]!);
-        store.select(new Set([...kept, ...images]), images.at(-1) ?? null);
-      }
-      const frame = scroller.current!.getBoundingClientRect();
-      if (event.clientY < frame.top + 32) scroller.current!.scrollTop -= 16;
-      if (event.clientY > frame.bottom - 32) scroller.current!.scrollTop += 16;
-    };
-    const end = (dropped: boolean) => (event: Event) => {
-      window.removeEventListener("pointermove", move);
-      window.removeEventListener("pointerup", up);
-      window.removeEventListener("pointercancel", cancelled);
-      window.removeEventListener("keydown", byEscape);
-      over?.removeAttribute("data-over");
-      setHeld([]);
-      setBand(null);
-      if (!dropped) return;
-      if (mode === "drag" && over) onDrop(carried, Number(over.getAttribute("data-drop")));
-      if (mode === "still") {
-        if (spot && image !== null) click(event as PointerEvent, image, spot);
-        else if (!touch) store.select([]);
-      }
-    };
-    const up = end(true);
-    const cancelled = end(false);
-    const byEscape = (event: KeyboardEvent) => {
-      if (event.key === "Escape") cancelled(event);
-    };
-    window.addEventListener("pointermove", move);
-    window.addEventListener("pointerup", up);
-    window.addEventListener("pointercancel", cancelled);
-    window.addEventListener("keydown", byEscape);
-  };
+  const { press, held, band, hand } = usePointer({ scroller, layout, columns, mayLabel, onDrop });
 
   // --- what is in sight --------------------------------------------------------------------------------------------
 
@@ -265,6 +142,13 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
   if (chosenSpot && !shown.includes(chosenSpot.bin)) shown.push(chosenSpot.bin);
   const firstBin = layout.bins.findIndex((bin) => bin.rows.length > 0 && !bin.folded);
 
+  const room = roomFor(layout.size);
+  const whose = (row: number): string => {
+    const by = columns.labelled_by[row]!;
+    if (pending.has(columns.id[row]!) || by === me) return "yours";
+    return by < 0 ? "labelled" : nameOf(by);
+  };
+
   const crop = (index: number, spotInBin: number) => {
     const bin = layout.bins[index]!;
     const row = bin.rows[spotInBin]!;
@@ -272,21 +156,22 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
     const { x, y } = corner(layout, { bin: index, at: spotInBin });
     const labelled = columns.label[row] !== NONE;
     const read = columns.status[row] === READ && columns.predicted[row] !== NONE;
-    const certainty = read ? sure(columns.probability[row]!) : "";
+    // Probabilities of a scanner that the model does not know are not calibrated: none is shown.
+    const certainty = read && !foreign ? sure(columns.probability[row]!) : "";
     const reading = read ? columns.classes[columns.predicted[row]!] : undefined;
-    const title = arrangement.names[index]?.title ?? "";
+    const title = arrangement.heads[index]?.title ?? "";
     const caption = labelled
-      ? `yours${reading ? ` · read ${reading.key} ${certainty}` : ""}`
+      ? `${briefly(whose(row), room)}${reading ? `\nread ${reading.key} ${certainty}` : ""}`
       : reading
         ? `${reading.key} ${certainty}`
         : title;
     const flags =
-      (labelled ? MINE : 0) |
+      (labelled ? LABELLED : 0) |
       (moved.has(image) ? MOVED : 0) |
       (selection.has(image) ? SELECTED : 0) |
       (chosen === image ? CHOSEN : 0) |
       (pending.has(image) ? PENDING : 0) |
-      (columns.status[row] === READ && columns.novelty[row]! > USUAL ? ODD : 0);
+      (isUnusual(columns, row) ? ODD : 0);
     return (
       <Crop
         key={image}
@@ -297,7 +182,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
         size={layout.size}
         flags={flags}
         bare={view.rush && !elements.current.has(image)}
-        name={`Cell ${image}, ${title}, ${labelled ? "labelled" : read ? `read by model, ${certainty}` : "not read"}`}
+        name={`Cell ${image}, ${title}, ${labelled ? `labelled, ${whose(row)}` : read ? `read by model, ${certainty}` : "not read"}`}
         caption={caption}
         reachable={chosen === null ? index === firstBin && spotInBin === 0 : chosen === image}
         keep={keep}
@@ -319,10 +204,10 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
         onMenu(Number(image), event.clientX, event.clientY);
       }}
     >
-      <div className="table-sheet" style={{ height: layout.height }}>
+      <div className="table-sheet" style={{ height: layout.height, marginBottom: Math.max(FOOT, covered + 24) }}>
         {shown.map((index) => {
           const bin = layout.bins[index]!;
-          const name = arrangement.names[index]!;
+          const name = arrangement.heads[index]!;
           const stretch = stretches.find((stretch) => stretch.bin === index);
           const extra =
             chosenSpot?.bin === index &&
@@ -344,6 +229,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
             </section>
           );
         })}
+        {arrangement.narrowed && <FilteredOut arrangement={arrangement} top={layout.height} />}
         {band && (
           <div
             className="band"
@@ -365,5 +251,20 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, handle }: P
         </div>
       )}
     </div>
+  );
+}
+
+/** Which bins the filter leaves nothing of, in one line instead of a heading each. */
+function FilteredOut({ arrangement, top }: { arrangement: Arrangement; top: number }) {
+  const { filteredOut, counts, bins, setFilter } = arrangement;
+  const said = filteredOut.map(({ code, title }) => `${title} ${(counts.get(code) ?? 0).toLocaleString("en")}`);
+  return (
+    <p className="filtered-out quiet" style={{ top }}>
+      {!bins.length && <strong>No cell passes the filter. </strong>}
+      {said.length > 0 && `Filtered out: ${said.join(", ")}. `}
+      <button type="button" className="bin-act" onClick={() => setFilter(EVERYTHING)}>
+        show everything
+      </button>
+    </p>
   );
 }

@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from "react";
 import { Dropdown, Form } from "react-bootstrap";
-import { get } from "../api/client";
-import type { List } from "../api/types";
-import { useDesk, useRoom } from "../project/context";
+import { api, body } from "../api/client";
+import { useProjectContext, useProjectState } from "../project/context";
 import { AddCells } from "../upload/UploadArea";
 import type { Arrangement } from "./arrangement";
 import { EVERYTHING, SORTS, type Sort } from "./bins";
+import { Views } from "./Views";
 
 interface Props {
   arrangement: Arrangement;
@@ -19,11 +19,8 @@ export const LARGEST = 160;
 
 /** How the table is sorted and filtered, and how large its crops are. */
 export function Toolbar({ arrangement, size, setSize, searching }: Props) {
-  const chosen = useDesk((desk) => desk.chosen);
-  const cases = useDesk((desk) => desk.columns.cases);
-  const { filter, setFilter, sort } = arrangement;
-  const narrowed =
-    filter.case !== null || filter.who !== "all" || filter.certainty < 1 || filter.unusual || filter.among !== null;
+  const chosen = useProjectState((state) => state.chosen);
+  const { filter, setFilter, sort, narrowed } = arrangement;
 
   return (
     <div className="toolbar" role="toolbar" aria-label="Table">
@@ -53,7 +50,7 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
         <Dropdown.Menu className="filter-menu">
           <Form.Select
             size="sm"
-            aria-label="Whose word"
+            aria-label="Labelled by"
             value={filter.who}
             onChange={(e) => setFilter({ ...filter, who: e.target.value as typeof filter.who })}
           >
@@ -61,21 +58,6 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
             <option value="model">Read by model only</option>
             <option value="people">Labelled by people</option>
           </Form.Select>
-          {cases.length > 0 && (
-            <Form.Select
-              size="sm"
-              aria-label="Case"
-              value={filter.case ?? ""}
-              onChange={(e) => setFilter({ ...filter, case: e.target.value ? Number(e.target.value) : null })}
-            >
-              <option value="">All cases</option>
-              {cases.map((one) => (
-                <option key={one.id} value={one.id}>
-                  {one.key}
-                </option>
-              ))}
-            </Form.Select>
-          )}
           <Form.Label className="small mb-0" htmlFor="certainty">
             At most {Math.round(100 * filter.certainty)}% certain
           </Form.Label>
@@ -104,6 +86,7 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
           </button>
         </Dropdown.Menu>
       </Dropdown>
+      <Views arrangement={arrangement} size={size} setSize={setSize} />
       <Search arrangement={arrangement} field={searching} />
       <span className="push" />
       <AddCells />
@@ -123,11 +106,17 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
 
 /** Find cells by file name or by number. */
 function Search({ arrangement, field }: { arrangement: Arrangement; field: Props["searching"] }) {
-  const { project, store } = useRoom();
+  const { project, store } = useProjectContext();
   const [text, setText] = useState("");
   const { setFilter, filter } = arrangement;
   const now = useRef({ setFilter, filter });
   now.current = { setFilter, filter };
+  // "Show everything" forgets the search, wherever it was pressed.
+  const among = useRef(filter.among);
+  useEffect(() => {
+    if (among.current && !filter.among) setText("");
+    among.current = filter.among;
+  }, [filter.among]);
 
   useEffect(() => {
     const wanted = text.trim();
@@ -139,10 +128,11 @@ function Search({ arrangement, field }: { arrangement: Arrangement; field: Props
     const stop = new AbortController();
     const timer = setTimeout(async () => {
       try {
-        const found = await get<List<{ id: number }>>(
-          `/projects/${project.id}/images`,
-          { text: wanted, limit: 200 },
-          stop.signal,
+        const found = await body(
+          api.GET("/projects/{project}/images", {
+            params: { path: { project: project.id }, query: { text: wanted, limit: 200 } },
+            signal: stop.signal,
+          }),
         );
         const images = new Set(found.items.map(({ id }) => id));
         if (/^#?\d+$/.test(wanted)) images.add(Number(wanted.replace("#", "")));

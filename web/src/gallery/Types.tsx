@@ -1,25 +1,37 @@
-import { Link } from "react-router";
-import { useRoom } from "../project/context";
+import { lazy, Suspense, useState } from "react";
+import { SetSwitch } from "../labelsets/SetSwitch";
+import { useProjectContext } from "../project/context";
 import { inks, Letter } from "../ui/marks";
 import type { Arrangement } from "./arrangement";
 import { UNSURE_BIN } from "./bins";
 
+const AddType = lazy(() => import("../labelsets/AddType"));
+
+/** What a percentage beside a type is. */
+export const SHARE = "Share of the leukocytes, as the report counts them";
+
+/** Where a type has no share: how it counts. */
+const COUNTS = { apart: "apart", excluded: "out" } as const;
+
 /** The types with their counts and keys: the table of contents, and a place to drop what has no room in sight. */
 export function Types({ arrangement, jump }: { arrangement: Arrangement; jump: (code: number) => void }) {
-  const { project } = useRoom();
-  const { names, counts } = arrangement;
-  const total = names.reduce((sum, { code, mark }) => sum + (mark ? (counts.get(code) ?? 0) : 0), 0);
+  const { project } = useProjectContext();
+  const { names, counts, shares } = arrangement;
+  const [adding, setAdding] = useState(false);
+  const top = new Set(names.flatMap(({ mark }) => (mark ? [mark.name] : [])));
   return (
     <nav className="types" aria-label="Types">
+      <SetSwitch />
       <ul>
         {names.map(({ code, title, mark, label }) => {
           const count = counts.get(code) ?? 0;
-          const share = total && mark ? count / total : 0;
+          const share = mark ? shares.get(code) : undefined;
+          const finer = mark?.parent && top.has(mark.parent);
           return (
             <li key={code}>
               <button
                 type="button"
-                className="type-row typed"
+                className={`type-row typed${finer ? " type-finer" : ""}`}
                 style={inks(mark)}
                 data-type-row={code}
                 data-drop={label === undefined ? undefined : code}
@@ -27,19 +39,30 @@ export function Types({ arrangement, jump }: { arrangement: Arrangement; jump: (
               >
                 {mark || code === UNSURE_BIN ? <Letter mark={mark} /> : <span className="letter blank" />}
                 <span className="name">{title}</span>
-                <span className="count">{count.toLocaleString()}</span>
-                <span className="share">{mark ? `${Math.round(100 * share)}%` : ""}</span>
+                <span className="count">{count.toLocaleString("en")}</span>
+                <span className="share" title={mark && mark.counts !== "in" ? COUNTS[mark.counts] : SHARE}>
+                  {share !== undefined
+                    ? `${Math.round(100 * share)}%`
+                    : mark && mark.counts !== "in" && COUNTS[mark.counts]}
+                </span>
                 <span className="bar" aria-hidden="true">
-                  <i style={{ width: `${100 * share}%` }} />
+                  <i style={{ width: `${100 * (share ?? 0)}%` }} />
                 </span>
               </button>
             </li>
           );
         })}
       </ul>
-      <Link className="small" to={`/projects/${project.id}/label-sets`}>
-        + type
-      </Link>
+      {project.role !== "viewer" && !project.archived && (
+        <button type="button" className="bin-act small add-type" onClick={() => setAdding(true)}>
+          + type
+        </button>
+      )}
+      {adding && (
+        <Suspense>
+          <AddType close={() => setAdding(false)} />
+        </Suspense>
+      )}
     </nav>
   );
 }

@@ -1,17 +1,17 @@
 import { useEffect, useMemo, useRef, useState } from "react";
-import { get } from "../api/client";
-import type { List, Mark, Neighbour } from "../api/types";
-import { type Columns, rowOf } from "../columns/columns";
+import { api, body } from "../api/client";
+import type { ClassShown as Mark } from "../api/schema";
+import { type Columns, inTree, rowOf } from "../columns/columns";
 import {
+  type BinOrder,
   binned,
   counted,
   EVERYTHING,
   type Filter,
-  fewUnusual,
+  isNarrowed,
   kept,
   placed,
   type Sort,
-  type Standing,
   sorted,
   UNREADABLE_BIN,
   UNSURE_BIN,
@@ -19,6 +19,7 @@ import {
   WAITING_BIN,
 } from "./bins";
 import type { Bin } from "./layout";
+import { shares } from "./shares";
 
 export interface BinName {
   code: number;
@@ -28,9 +29,15 @@ export interface BinName {
   mark: Mark | null;
 }
 
-/** The bins of a label set in the order of the table: types, then what is no type. */
+/** The bins of a label set in the order of the table: types, finer ones behind their own, then what is no type. */
 export function binNames(classes: readonly Mark[], counts: ReadonlyMap<number, number>): BinName[] {
-  const names: BinName[] = classes.map((mark, code) => ({ code, title: mark.title, label: mark.name, mark }));
+  const names: BinName[] = [];
+  for (const mark of inTree(classes)) {
+    const code = classes.indexOf(mark);
+    // What was retired is shown as long as a cell is labelled so, and takes no more.
+    if (mark.merged_into || (mark.retired && !counts.get(code))) continue;
+    names.push({ code, title: mark.title, label: mark.retired ? undefined : mark.name, mark });
+  }
   names.push({ code: UNSURE_BIN, title: "Unsure", label: "?", mark: null });
   const other = (code: number, title: string) =>
     counts.get(code) ? [{ code, title, label: undefined, mark: null }] : [];
@@ -45,10 +52,18 @@ export function binNames(classes: readonly Mark[], counts: ReadonlyMap<number, n
 
 export interface Arrangement {
   bins: Bin[];
+  /** The names of these bins, one for each. */
+  heads: BinName[];
+  /** Whether a filter leaves cells out. */
+  narrowed: boolean;
+  /** Bins that have cells, of which the filter lets none through: they are named below the others. */
+  filteredOut: BinName[];
   names: BinName[];
   counts: Map<number, number>;
+  /** Each type's share as the differential counts it. */
+  shares: Map<number, number>;
   place: Uint8Array;
-  standing: Standing;
+  standing: BinOrder;
   sort: Sort;
   filter: Filter;
   folded: ReadonlySet<number>;
@@ -65,15 +80,10 @@ export function useArrangement(project: number, columns: Columns, chosen: number
   const [sort, setSortOnly] = useState<Sort>("uncertain");
   const [filter, setFilter] = useState<Filter>(EVERYTHING);
   const [folded, setFolded] = useState<ReadonlySet<number>>(new Set());
-  const [wishedApart, setUnusualApart] = useState<boolean | null>(null);
+  const [unusualApart, setUnusualApart] = useState(true);
   const [turn, setTurn] = useState(0);
   const distance = useRef<((id: number, row: number) => number) | undefined>(undefined);
-  const before = useRef<{ standing: Standing; turn: number; labelSet: string } | null>(null);
-
-  // Decided once a project, while it still fills: a bin should not come and go with every cell.
-  const automatic = useRef(false);
-  if (!automatic.current && columns.count >= 20) automatic.current = fewUnusual(columns);
-  const unusualApart = wishedApart ?? automatic.current;
+  const before = useRef<{ standing: BinOrder; turn: number; labelSet: string } | null>(null);
 
   const standing = useMemo(() => {
     const place = placed(columns, { unusual: unusualApart });
@@ -88,10 +98,18 @@ export function useArrangement(project: number, columns: Columns, chosen: number
 
   const bins = useMemo(() => binned(columns, standing, filter), [columns, standing, filter]);
   const counts = useMemo(() => counted(standing.place), [standing]);
+  const share = useMemo(() => shares(columns), [columns]);
   const names = useMemo(() => binNames(columns.classes, counts), [columns.classes, counts]);
+  const narrowed = isNarrowed(filter);
+  // A filter's findings are not to be looked for below bins in which there is nothing to see.
+  const heads = useMemo(() => (narrowed ? names.filter(({ code }) => bins.has(code)) : names), [narrowed, names, bins]);
+  const filteredOut = useMemo(
+    () => (narrowed ? names.filter(({ code }) => !bins.has(code) && (counts.get(code) ?? 0) > 0) : []),
+    [narrowed, names, bins, counts],
+  );
   const laidBins = useMemo(
-    () => names.map(({ code }) => ({ code, rows: bins.get(code) ?? NOTHING, folded: folded.has(code) })),
-    [names, bins, folded],
+    () => heads.map(({ code }) => ({ code, rows: bins.get(code) ?? NOTHING, folded: folded.has(code) })),
+    [heads, bins, folded],
   );
 
   const again = () => setTurn((turn) => turn + 1);
@@ -110,8 +128,12 @@ export function useArrangement(project: number, columns: Columns, chosen: number
 
   return {
     bins: laidBins,
+    heads,
+    narrowed,
+    filteredOut,
     names,
     counts,
+    shares: share,
     place: standing.place,
     standing,
     sort,
@@ -136,10 +158,11 @@ const NOTHING = new Int32Array(0);
 const NEAR = 100;
 
 async function distancesFrom(project: number, columns: Columns, image: number) {
-  const { items } = await get<List<Neighbour>>(`/projects/${project}/images/${image}/neighbours`, {
-    k: NEAR,
-    among: "project",
-  });
+  const { items } = await body(
+    api.GET("/projects/{project}/images/{image}/neighbours", {
+      params: { path: { project, image }, query: { k: NEAR, among: "project" } },
+    }),
+  );
   const near = new Map(items.map(({ image, distance }) => [image ?? -1, distance]));
   const beyond = Math.max(0, ...near.values()) + 1;
   const row = rowOf(columns, image);

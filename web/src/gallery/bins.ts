@@ -1,15 +1,12 @@
 /** Which bin a cell lies in, and in what order a bin shows its cells. */
 
-import { type Columns, NONE, READ, UNREADABLE, UNSURE, WAITING } from "../columns/columns";
+import { type Columns, isUnusual, NONE, READ, UNREADABLE, UNSURE, WAITING } from "../columns/columns";
 
 /** Bins that are no type. Types have the codes of their classes. */
 export const UNUSUAL_BIN = 251;
 export const UNREADABLE_BIN = 252;
 export const WAITING_BIN = 253;
 export const UNSURE_BIN = UNSURE;
-
-/** Above this novelty a cell lies farther out than 99 of 100 known cells. */
-export const USUAL = 1;
 
 export interface Apart {
   /** Whether unusual cells that nobody labelled lie in a bin of their own. */
@@ -24,23 +21,11 @@ export function placed(columns: Columns, apart: Apart): Uint8Array {
     if (label !== NONE) place[row] = label;
     else if (columns.status[row] === WAITING) place[row] = WAITING_BIN;
     else if (columns.status[row] === UNREADABLE) place[row] = UNREADABLE_BIN;
-    else if (apart.unusual && columns.novelty[row]! > USUAL) place[row] = UNUSUAL_BIN;
+    else if (apart.unusual && isUnusual(columns, row)) place[row] = UNUSUAL_BIN;
     else if (columns.predicted[row] === NONE) place[row] = UNSURE_BIN;
     else place[row] = columns.predicted[row]!;
   }
   return place;
-}
-
-/** Whether unusual cells are few enough to deserve a bin: from another scanner, all of them are. */
-export function fewUnusual(columns: Columns): boolean {
-  let read = 0;
-  let unusual = 0;
-  for (let row = 0; row < columns.count; row++) {
-    if (columns.status[row] !== READ) continue;
-    read++;
-    if (columns.novelty[row]! > USUAL) unusual++;
-  }
-  return unusual > 0 && unusual * 5 <= read;
 }
 
 export type Sort = "uncertain" | "confident" | "novel" | "similar" | "arrival";
@@ -54,7 +39,7 @@ export const SORTS: Record<Sort, string> = {
 };
 
 /** Where each cell stands within its bin. Kept until it is sorted again, so that a refit does not shuffle the table. */
-export interface Standing {
+export interface BinOrder {
   id: Float64Array;
   place: Uint8Array;
   key: Float64Array;
@@ -71,7 +56,7 @@ export function sorted(
   place: Uint8Array,
   sort: Sort,
   distance?: (id: number, row: number) => number,
-): Standing {
+): BinOrder {
   const key = new Float64Array(columns.count);
   for (let row = 0; row < columns.count; row++) key[row] = keyOf(columns, row, sort, distance);
   return { id: columns.id, place, key, turn: 0 };
@@ -82,17 +67,19 @@ function keyOf(columns: Columns, row: number, sort: Sort, distance?: (id: number
   if (sort === "similar") return distance ? distance(columns.id[row]!, row) : 0;
   const done = columns.label[row] === NONE ? 0 : DONE;
   if (sort === "novel") return done - columns.novelty[row]!;
-  return done + (sort === "uncertain" ? columns.margin[row]! : -columns.margin[row]!);
+  // Where it is held back how sure a reading is, nothing is known of its certainty.
+  const margin = columns.margin[row]! || 0;
+  return done + (sort === "uncertain" ? margin : -margin);
 }
 
 /** The same order for new columns: cells stay where they are, who changed its bin goes to the front of the new one. */
 export function kept(
-  before: Standing,
+  before: BinOrder,
   columns: Columns,
   place: Uint8Array,
   sort: Sort,
   distance?: (id: number, row: number) => number,
-): Standing {
+): BinOrder {
   const key = new Float64Array(columns.count);
   let turn = before.turn;
   let old = 0;
@@ -111,7 +98,6 @@ export function kept(
 const FRONT = -1e6;
 
 export interface Filter {
-  case: number | null;
   who: "all" | "model" | "people";
   /** Only cells whose reading is at most this certain. */
   certainty: number;
@@ -120,10 +106,14 @@ export interface Filter {
   among: ReadonlySet<number> | null;
 }
 
-export const EVERYTHING: Filter = { case: null, who: "all", certainty: 1, unusual: false, among: null };
+export const EVERYTHING: Filter = { who: "all", certainty: 1, unusual: false, among: null };
+
+/** Whether a filter leaves cells out. */
+export const isNarrowed = (filter: Filter): boolean =>
+  filter.who !== "all" || filter.certainty < 1 || filter.unusual || filter.among !== null;
 
 /** The rows that a filter lets through, by bin and in order. */
-export function binned(columns: Columns, standing: Standing, filter: Filter): Map<number, Int32Array> {
+export function binned(columns: Columns, standing: BinOrder, filter: Filter): Map<number, Int32Array> {
   const { place, key } = standing;
   const order = new Float64Array(columns.count);
   const real = new Float32Array(1);
@@ -155,11 +145,10 @@ export function binned(columns: Columns, standing: Standing, filter: Filter): Ma
 }
 
 function passes(columns: Columns, row: number, filter: Filter): boolean {
-  if (filter.case !== null && columns.case[row] !== filter.case) return false;
   if (filter.who === "model" && columns.label[row] !== NONE) return false;
   if (filter.who === "people" && columns.label[row] === NONE) return false;
   if (filter.certainty < 1 && columns.probability[row]! > filter.certainty) return false;
-  if (filter.unusual && !(columns.novelty[row]! > USUAL)) return false;
+  if (filter.unusual && !isUnusual(columns, row)) return false;
   return !filter.among || filter.among.has(columns.id[row]!);
 }
 

@@ -1,6 +1,7 @@
 /** What a key means at the desk. Types have the keys of their letters; the rest is fixed. */
 
-import type { Mark } from "../api/types";
+import type { ClassShown as Mark } from "../api/schema";
+import { inUse } from "../columns/columns";
 import type { Step } from "./layout";
 
 export type Meaning =
@@ -11,6 +12,8 @@ export type Meaning =
 
 export interface Pressed {
   key: string;
+  /** The key's place on the keyboard, whatever the layout writes there: "KeyN". */
+  code?: string;
   ctrlKey: boolean;
   metaKey: boolean;
   altKey: boolean;
@@ -40,9 +43,38 @@ const PLAIN: Record<string, Meaning> = {
   Delete: { do: "label", label: null },
 };
 
+/** Question marks and slashes of other scripts. */
+const SIGNS: Record<string, string> = {
+  "؟": "?",
+  "？": "?",
+  "\u037e": "?",
+  "／": "/",
+  "＝": "=",
+  "＋": "+",
+  "－": "-",
+};
+
+/**
+ * What a key press says in Latin letters and digits. Where the layout writes another script (Cyrillic, Greek, Hebrew,
+ * Arabic, Thai ...) or an input method holds the key, the key's place decides: its letter is what stands on the key.
+ */
+export function latin({ key, code = "" }: Pick<Pressed, "key" | "code">): string {
+  const sign = SIGNS[key];
+  if (sign) return sign;
+  const foreign =
+    key === "Process" ||
+    ([...key].length === 1 && /[\p{L}\p{M}\p{Nd}]/u.test(key) && !/[\p{Script=Latin}0-9]/u.test(key));
+  if (!foreign) return key;
+  const [, letter, digit] = /^(?:Key([A-Z])|(?:Digit|Numpad)([0-9]))$/.exec(code) ?? [];
+  return letter?.toLowerCase() ?? digit ?? key;
+}
+
 /** The meaning of a key press, or null where the desk leaves it to the browser. */
 export function meaning(pressed: Pressed, classes: readonly Mark[]): Meaning | null {
-  const { key, shiftKey } = pressed;
+  const { shiftKey } = pressed;
+  // A laboratory may have given a type a letter of its own script: that one is meant as it is written.
+  const own = classes.some((mark) => mark.key.toUpperCase() === pressed.key.toUpperCase());
+  const key = own ? pressed.key : latin(pressed);
   if (pressed.altKey) return null;
   if (pressed.ctrlKey || pressed.metaKey) {
     const letter = key.toLowerCase();
@@ -59,7 +91,7 @@ export function meaning(pressed: Pressed, classes: readonly Mark[]): Meaning | n
   if (key.length !== 1) return null;
   const letter = key.toUpperCase();
   if (letter === "H") return { do: "heat" };
-  const mark = classes.find((mark) => mark.key.toUpperCase() === letter);
+  const mark = inUse(classes).find((mark) => mark.key.toUpperCase() === letter);
   return mark ? { do: "label", label: mark.name } : null;
 }
 
@@ -85,5 +117,6 @@ export const KEY_CARD: [string, string][] = [
   ["=", "compare side by side"],
   ["+ −", "larger or smaller crops"],
   ["/", "search"],
+  ["1 2", "where somebody labelled the same cell: keep theirs, take yours"],
   ["F1", "these keys"],
 ];

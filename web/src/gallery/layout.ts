@@ -6,8 +6,6 @@
 export const GAP = 2;
 export const HEADER = 40;
 export const FOOT = 16;
-/** Height of a bin without cells: room enough to drop one. */
-export const BARE = 12;
 
 export interface Bin {
   code: number;
@@ -55,7 +53,8 @@ export function laid(bins: Bin[], width: number, wanted: number): Layout {
   for (const bin of bins) {
     const cells = top + HEADER;
     const lines = bin.folded ? 0 : Math.ceil(bin.rows.length / perRow);
-    const bottom = cells + (lines ? lines * step : BARE) + FOOT;
+    // A bin without cells, or folded, is a line: room enough to drop one, and little to scroll past.
+    const bottom = cells + (lines ? lines * step + FOOT : 0);
     placed.push({ ...bin, top, cells, bottom });
     top = bottom;
   }

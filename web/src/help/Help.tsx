@@ -1,6 +1,16 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { Button, Form } from "react-bootstrap";
+import { useNavigate } from "react-router";
+import { api, body } from "../api/client";
+import { names } from "../api/queries";
 import { KEY_CARD } from "../gallery/keys";
 import { useReference } from "../landscape/reference";
+import { keep } from "../tour/tour";
+import { Keys } from "../ui/keys";
 import { Letter } from "../ui/marks";
+import { FaultLine } from "../ui/states";
+import { WORDS } from "./words";
 import "./help.scss";
 
 const TOUR: { title: string; text: string }[] = [
@@ -10,7 +20,7 @@ const TOUR: { title: string; text: string }[] = [
   },
   {
     title: "Review",
-    text: "Cells lie in a bin for each type, the least certain first. Press a type's letter to relabel what is selected, Enter to agree. A crop without a frame was read by the model; a frame is a person's word.",
+    text: "Cells lie in a bin for each type, the least certain first. Press a type's letter to relabel what is selected, Enter to agree. A crop without a frame was read by the model; a solid frame is a person's label.",
   },
   {
     title: "Others follow",
@@ -25,12 +35,24 @@ const TOUR: { title: string; text: string }[] = [
     text: "One cell at a time, those first from which the model learns most, with the learning curve beside it.",
   },
   {
+    title: "Second look",
+    text: "Labels that all other labels contradict, and what people wrote under cells. Reviews says who labelled what, and what others made of it.",
+  },
+  {
+    title: "Library",
+    text: "Cells that show their type well, two clicks from the cell. Beside each cell lie the nearest of those that were signed.",
+  },
+  {
     title: "Label sets",
     text: "Ask a question of your own, such as vacuoles or no vacuoles, with a few examples; all cells are read by it at once.",
   },
   {
+    title: "Counter",
+    text: "Counts by key beside the microscope, with a sound if you like, and stops at 100 or 200. It labels nothing.",
+  },
+  {
     title: "Report",
-    text: "The differential before and after review, with intervals. Sign it, print it on one page, export it.",
+    text: "The differential before and after review, with intervals. Sign a case, print it on one page, export it. A signed case is locked; an amendment, with a reason, makes a new version.",
   },
 ];
 
@@ -48,6 +70,17 @@ const QUEUE_KEYS: [string, string][] = [
   ["←", "back"],
 ];
 
+const SEARCH_KEYS: [string, string][] = [
+  ["Y", "it is of the type that is sought"],
+  ["N", "it is not"],
+  ["← →", "the one before; back to the search"],
+];
+
+const COUNTER_KEYS: [string, string][] = [
+  ["N L M …", "a type's letter: one more of it"],
+  ["Backspace", "take the last one back"],
+];
+
 /** Where else to look: the keys, a short tour, and what this is not for. */
 export default function Help() {
   // The types' own letters, from the model in use.
@@ -55,14 +88,17 @@ export default function Help() {
   return (
     <div className="sheet help">
       <h1>Help</h1>
-      <p>
-        <a href="#keys">All keys</a>
-      </p>
+      <nav className="help-contents" aria-label="On this page">
+        <a href="#way">From crops to a report</a>
+        <a href="#words">Words</a>
+        <a href="#keys">Keys</a>
+        <TakeTour />
+      </nav>
       <p className="help-notice">
         HemoSight is for research. It is not a medical device and not for primary diagnosis: a person who is qualified
         to do so looks at every smear.
       </p>
-      <section>
+      <section id="way">
         <h2>From crops to a signed differential</h2>
         <ol className="help-tour">
           {TOUR.map(({ title, text }) => (
@@ -73,6 +109,7 @@ export default function Help() {
           ))}
         </ol>
       </section>
+      <Words />
       <section id="keys">
         <h2>Keys</h2>
         <div className="help-keys">
@@ -91,10 +128,12 @@ export default function Help() {
               </dl>
             </div>
           )}
-          <Keys title="Gallery" keys={KEY_CARD} />
+          <Section title="Gallery" keys={KEY_CARD} />
           <div>
-            <Keys title="Landscape" keys={MAP_KEYS} />
-            <Keys title="Next to review" keys={QUEUE_KEYS} />
+            <Section title="Landscape" keys={MAP_KEYS} />
+            <Section title="Next to review" keys={QUEUE_KEYS} />
+            <Section title="Search" keys={SEARCH_KEYS} />
+            <Section title="Counter" keys={COUNTER_KEYS} />
           </div>
         </div>
       </section>
@@ -102,20 +141,80 @@ export default function Help() {
   );
 }
 
-function Keys({ title, keys }: { title: string; keys: [string, string][] }) {
+/** A project of its own for the tour, which begins on its empty desk. */
+function TakeTour() {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const begin = useMutation({
+    mutationFn: () =>
+      body(
+        api.POST("/projects", {
+          body: { name: "Tour", description: "Drawn cells, to try things on", scale: 1, names: "kept" },
+        }),
+      ),
+    onSuccess: async (project) => {
+      keep(project.id, 0);
+      await queries.invalidateQueries({ queryKey: names.projects });
+      navigate(`/projects/${project.id}`);
+    },
+  });
+  return (
+    <>
+      <Button size="sm" variant="outline-primary" disabled={begin.isPending} onClick={() => begin.mutate()}>
+        Take the tour of one minute
+      </Button>
+      <FaultLine fault={begin.error} />
+    </>
+  );
+}
+
+/** The words of the page and what each of them means; those that hold a text, where one is sought. */
+function Words() {
+  const [text, setText] = useState("");
+  const wanted = text.trim().toLowerCase();
+  const found = WORDS.map(({ title, words }) => ({
+    title,
+    words: words.filter((pair) => pair.some((part) => part.toLowerCase().includes(wanted))),
+  })).filter(({ words }) => words.length > 0);
+  return (
+    <section id="words">
+      <h2>Words</h2>
+      <Form.Control
+        size="sm"
+        type="search"
+        className="help-find"
+        placeholder="Find a word"
+        aria-label="Find a word"
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      {!found.length && (
+        <p className="quiet" role="status">
+          No word of the page says “{text.trim()}”.
+        </p>
+      )}
+      {found.map(({ title, words }) => (
+        <div key={title} className="help-words">
+          <h3>{title}</h3>
+          <dl>
+            {words.map(([word, meaning]) => (
+              <div key={word}>
+                <dt>{word}</dt>
+                <dd>{meaning}</dd>
+              </div>
+            ))}
+          </dl>
+        </div>
+      ))}
+    </section>
+  );
+}
+
+function Section({ title, keys }: { title: string; keys: [string, string][] }) {
   return (
     <div>
       <h3>{title}</h3>
-      <dl>
-        {keys.map(([key, does]) => (
-          <div key={key}>
-            <dt>
-              <kbd className="key">{key}</kbd>
-            </dt>
-            <dd>{does}</dd>
-          </div>
-        ))}
-      </dl>
+      <Keys keys={keys} />
     </div>
   );
 }

@@ -2,10 +2,11 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type DragEvent, type FormEvent, useEffect, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { Link } from "react-router";
-import { address, send } from "../api/client";
-import { names, useLabelSets } from "../api/queries";
-import type { LabelSet } from "../api/types";
-import { useDesk, useRoom } from "../project/context";
+import { address, api, body } from "../api/client";
+import { names, useLabelSets, worded } from "../api/queries";
+import type { LabelSetShown as LabelSet } from "../api/schema";
+import { inTree, inUse } from "../columns/columns";
+import { useProjectContext, useProjectState } from "../project/context";
 import { Letter } from "../ui/marks";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import {
@@ -20,15 +21,16 @@ import {
   withoutClass,
   withoutExample,
 } from "./draft";
+import { TypesEditor } from "./TypesEditor";
 import "./labelsets.scss";
 
 /** The ways in which this project's cells are read, and making a new one from a few examples. */
 export default function LabelSets() {
-  const { project, store } = useRoom();
+  const { project, store } = useProjectContext();
   const queries = useQueryClient();
   const sets = useLabelSets(project.id);
-  const shown = useDesk((desk) => desk.labelSet);
-  const learnt = useDesk((desk) => (desk.heard.taught ?? 0) + (desk.heard.label_set ?? 0));
+  const shown = useProjectState((state) => state.labelSet);
+  const learnt = useProjectState((state) => (state.events.taught ?? 0) + (state.events.label_set ?? 0));
   const may = project.role !== "viewer" && !project.archived;
 
   // Counts and scores follow what the model has learnt, here or in another browser.
@@ -43,8 +45,8 @@ export default function LabelSets() {
       <section>
         <h1>Label sets</h1>
         <p className="quiet">
-          A label set is one question asked of every cell. The desk shows one at a time; your labels teach each on its
-          own.
+          A label set is one question asked of every cell, or of the cells of one type. The desk shows one at a time;
+          your labels teach each on its own.
         </p>
         <ul className="labelset-list">
           {sets.data.map((set) => (
@@ -58,22 +60,30 @@ export default function LabelSets() {
 }
 
 function Row({ set, shown, show }: { set: LabelSet; shown: boolean; show: () => void }) {
-  const { project } = useRoom();
+  const { project } = useProjectContext();
+  const [editing, setEditing] = useState(false);
+  const mayChange = project.role === "admin" && !project.archived;
   const labels = Object.values(set.labelled).reduce((sum, count) => sum + count, 0);
   return (
     <li aria-current={shown || undefined}>
       <div>
         <h2>
-          {set.title} {set.kind === "own" && <span className="labelset-own">yours</span>}
+          {set.title} {set.kind === "own" && <span className="labelset-own">of this project</span>}
+          {set.asked_of && <span className="quiet small"> asked of {worded(set.asked_of)} only</span>}
         </h2>
         <p className="labelset-classes">
-          {set.classes.map((mark) => (
+          {inTree(inUse(set.classes)).map((mark) => (
             <span key={mark.name}>
               <Letter mark={mark} /> {mark.title}
               {set.labelled[mark.name] ? <span className="quiet"> {set.labelled[mark.name]}</span> : null}
             </span>
           ))}
         </p>
+        {mayChange && (
+          <button type="button" className="bin-act" aria-expanded={editing} onClick={() => setEditing(!editing)}>
+            {editing ? "done" : "change types"}
+          </button>
+        )}
       </div>
       <Score set={set} labels={labels} />
       {shown ? (
@@ -85,17 +95,18 @@ function Row({ set, shown, show }: { set: LabelSet; shown: boolean; show: () => 
           Show
         </Button>
       )}
+      {editing && <TypesEditor set={set} />}
     </li>
   );
 }
 
 function Score({ set, labels }: { set: LabelSet; labels: number }) {
-  const told = labels === 1 ? "1 label of this project" : `${labels.toLocaleString()} labels of this project`;
+  const given = labels === 1 ? "1 label of this project" : `${labels.toLocaleString("en")} labels of this project`;
   if (!set.score) {
     return (
       <p className="labelset-score">
         <span className="quiet small">
-          {labels ? told : "no label of this project"}
+          {labels ? given : "no label of this project"}
           <br />
           {set.kind === "own" ? `a score from ${GOOD} labels a class` : "read as the model came"}
         </span>
@@ -122,22 +133,28 @@ const drafts = new Map<number, Draft>();
 const CELL = "application/x-hemosight-cells";
 
 function Making({ onMade }: { onMade: (name: string) => void }) {
-  const { project } = useRoom();
+  const { project } = useProjectContext();
   const queries = useQueryClient();
-  const selection = useDesk((desk) => desk.selection);
-  const count = useDesk((desk) => desk.columns.count);
+  const selection = useProjectState((state) => state.selection);
+  const count = useProjectState((state) => state.columns.count);
   const [draft, setDraft] = useState<Draft>(() => drafts.get(project.id) ?? EMPTY);
   // One leaves this screen to find examples, and comes back.
   useEffect(() => {
     drafts.set(project.id, draft);
   }, [draft, project.id]);
+  const types = useLabelSets(project.id).data?.find(({ name }) => name === "cell_type")?.classes ?? [];
   const [over, setOver] = useState<number | null>(null);
   const [made, setMade] = useState<{ title: string; seconds: number } | null>(null);
   const lacking = missing(draft);
   const create = useMutation({
     mutationFn: async () => {
       const began = performance.now();
-      const set = await send<LabelSet>("POST", `/projects/${project.id}/label-sets`, requestOf(draft));
+      const set = await body(
+        api.POST("/projects/{project}/label-sets", {
+          params: { path: { project: project.id } },
+          body: requestOf(draft),
+        }),
+      );
       await queries.invalidateQueries({ queryKey: names.labelSets(project.id) });
       return { set, seconds: (performance.now() - began) / 1000 };
     },
@@ -172,6 +189,20 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
           placeholder="Vacuoles in the cytoplasm"
           onChange={(event) => setDraft({ ...draft, title: event.target.value })}
         />
+      </Form.Group>
+      <Form.Group className="labelset-name" controlId="set-asked">
+        <Form.Label>Of which cells</Form.Label>
+        <Form.Select
+          value={draft.askedOf ?? ""}
+          onChange={(event) => setDraft({ ...draft, askedOf: event.target.value || undefined })}
+        >
+          <option value="">all cells</option>
+          {inTree(inUse(types)).map((mark) => (
+            <option key={mark.name} value={mark.name}>
+              {mark.title} only
+            </option>
+          ))}
+        </Form.Select>
       </Form.Group>
       <Tray selection={selection} thumbnail={thumbnail} empty={count === 0} />
       {draft.classes.map((each, index) => (
@@ -235,7 +266,7 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
       </div>
       <p className="small quiet" role="status">
         {made
-          ? `${made.title}: ${count.toLocaleString()} cells read in ${made.seconds.toFixed(1)} s. It is on the desk now.`
+          ? `${made.title}: ${count.toLocaleString("en")} cells read in ${made.seconds.toFixed(1)} s. It is on the desk now.`
           : lacking.length > 0 && `Still needed: ${lacking.join(", ")}.`}
       </p>
       <FaultLine fault={create.error} />
@@ -253,7 +284,7 @@ function Tray({
   thumbnail: (id: number) => string;
   empty: boolean;
 }) {
-  const { project } = useRoom();
+  const { project } = useProjectContext();
   if (empty) return <Empty title="There are no cells yet" />;
   if (!selection.size) {
     return (
@@ -271,7 +302,7 @@ function Tray({
   return (
     <section className="labelset-tray" aria-label="Selected cells">
       <p className="small quiet" draggable onDragStart={drag(ids)}>
-        {ids.length.toLocaleString()} selected. Drag one of them, or this line for all.
+        {ids.length.toLocaleString("en")} selected. Drag one of them, or this line for all.
       </p>
       {ids.slice(0, 30).map((image) => (
         <img key={image} src={thumbnail(image)} alt={`Cell ${image}`} draggable onDragStart={drag([image])} />

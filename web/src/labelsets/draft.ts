@@ -8,6 +8,8 @@ export interface DraftClass {
 export interface Draft {
   title: string;
   classes: readonly DraftClass[];
+  /** The cell type that it is asked of; all cells where none is named. */
+  askedOf?: string | undefined;
 }
 
 export const EMPTY: Draft = {
@@ -82,6 +84,7 @@ export function requestOf(draft: Draft) {
   return {
     name: nameOf(draft.title),
     title: draft.title.trim(),
+    ...(draft.askedOf ? { asked_of: draft.askedOf } : {}),
     classes: draft.classes.map(({ title }) => ({ name: nameOf(title), title: title.trim() })),
     examples: draft.classes.flatMap(({ title, examples }) =>
       examples.map((image) => ({ image, label: nameOf(title) })),

@@ -1,12 +1,14 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, useCallback, useMemo, useState } from "react";
 import { Button, ButtonGroup, Form } from "react-bootstrap";
-import { address, fetchFrom } from "../api/client";
+import { address } from "../api/client";
 import { useLabelSets } from "../api/queries";
-import { type Columns, decode, NONE, READ, rowOf } from "../columns/columns";
+import { type Columns, certainty, isUnusual, NONE, READ, rowOf } from "../columns/columns";
+import { fetchColumns } from "../columns/fetch";
 import { elsewhere, meaning } from "../gallery/keys";
-import { useDesk, useRoom } from "../project/context";
+import { useProjectContext, useProjectState } from "../project/context";
 import { Letter } from "../ui/marks";
+import { Picture } from "../ui/Picture";
 import { Empty, Failure, Loading } from "../ui/states";
 import { groupingOf, type Scheme } from "./grouping";
 import { Legend } from "./Legend";
@@ -15,17 +17,15 @@ import { referenceGrouping, useReference } from "./reference";
 import type { Layer } from "./renderer";
 import { Selected } from "./Selected";
 
-/** Beyond this novelty a cell lies farther out than 99 of 100 known cells. */
-const USUAL = 1;
 const NOTHING: ReadonlySet<number> = new Set();
 
 /** The map of a project's cells among the reference; `drawer` leaves out what the table beside it shows already. */
 export function Landscape({ drawer = false }: { drawer?: boolean }) {
-  const { project, store } = useRoom();
-  const columns = useDesk((desk) => desk.columns);
-  const phase = useDesk((desk) => desk.phase);
-  const fault = useDesk((desk) => desk.fault);
-  const selection = useDesk((desk) => desk.selection);
+  const { project, store } = useProjectContext();
+  const columns = useProjectState((state) => state.columns);
+  const phase = useProjectState((state) => state.phase);
+  const fault = useProjectState((state) => state.fault);
+  const selection = useProjectState((state) => state.selection);
   const sets = useLabelSets(project.id);
   const reference = useReference();
   const [scheme, setScheme] = useState<Scheme>("predicted");
@@ -64,13 +64,13 @@ export function Landscape({ drawer = false }: { drawer?: boolean }) {
 
   const keys = (event: KeyboardEvent) => {
     if (elsewhere(event.target)) return;
-    const told = meaning(event, columns.classes);
+    const command = meaning(event, columns.classes);
     // Enter on a button presses the button.
-    if (told?.do === "agree" && (event.target as Element).tagName !== "BUTTON") void store.agree([...selection]);
-    else if (told?.do === "label" && selection.size) label(told.label);
-    else if (told?.do === "undo") void store.undo();
-    else if (told?.do === "redo") void store.redo();
-    else if (told?.do === "none") store.select([]);
+    if (command?.do === "agree" && (event.target as Element).tagName !== "BUTTON") void store.agree([...selection]);
+    else if (command?.do === "label" && selection.size) label(command.label);
+    else if (command?.do === "undo") void store.undo();
+    else if (command?.do === "redo") void store.redo();
+    else if (command?.do === "none") store.select([]);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -116,6 +116,7 @@ export function Landscape({ drawer = false }: { drawer?: boolean }) {
         <Legend
           groups={nothing && behind ? behind.groups : grouping.groups}
           hidden={hidden}
+          shares={scheme !== "predicted" && scheme !== "label"}
           onToggle={(group) =>
             setHidden((now) => {
               const next = new Set(now);
@@ -129,13 +130,13 @@ export function Landscape({ drawer = false }: { drawer?: boolean }) {
           <legend>Show</legend>
           <Form.Check
             id="layer-project"
-            label={`Your cells (${columns.count.toLocaleString()})`}
+            label={`Your cells (${columns.count.toLocaleString("en")})`}
             checked={layers.project}
             onChange={(event) => setLayers({ ...layers, project: event.target.checked })}
           />
           <Form.Check
             id="layer-reference"
-            label={`Reference${known ? ` (${known.x.length.toLocaleString()})` : ""}`}
+            label={`Reference${known ? ` (${known.x.length.toLocaleString("en")})` : ""}`}
             checked={layers.reference}
             onChange={(event) => setLayers({ ...layers, reference: event.target.checked })}
           />
@@ -180,9 +181,9 @@ function Falls({ columns, onSelect }: { columns: Columns; onSelect: (rows: numbe
     <section className="falls">
       <h2>Where your cells fall</h2>
       <p>
-        {(read - unusual.length).toLocaleString()} of {read.toLocaleString()} lie among known cells.
+        {(read - unusual.length).toLocaleString("en")} of {read.toLocaleString("en")} lie among known cells.
         {unusual.length > 0 &&
-          ` ${unusual.length.toLocaleString()} ${unusual.length === 1 ? "lies" : "lie"} farther out than 99 of 100 known cells.`}
+          ` ${unusual.length.toLocaleString("en")} ${unusual.length === 1 ? "lies" : "lie"} farther out than 99 of 100 known cells.`}
       </p>
       {unusual.length > 0 && (
         <Button size="sm" variant="outline-primary" onClick={() => onSelect(unusual)}>
@@ -200,7 +201,7 @@ export function falling(columns: Columns): { read: number; unusual: number[] } {
   for (let row = 0; row < columns.count; row++) {
     if (columns.status[row] !== READ) continue;
     read++;
-    if (columns.novelty[row]! > USUAL) unusual.push(row);
+    if (isUnusual(columns, row)) unusual.push(row);
   }
   return { read, unusual };
 }
@@ -229,16 +230,16 @@ function Card({ layer, row, columns, known, project }: CardProps) {
   const said = columns.label[row] === NONE ? null : (columns.classes[columns.label[row]!]?.title ?? "Unsure");
   return (
     <>
-      <img src={address(`/projects/${project}/images/${columns.id[row]!}/thumbnail`)} alt="" />
+      <Picture src={address(`/projects/${project}/images/${columns.id[row]!}/thumbnail`)} alt="" />
       <p>
-        <Letter mark={read} /> {read?.title ?? "Not read"} {columns.probability[row]!.toFixed(2)}
+        <Letter mark={read} /> {read?.title ?? "Not read"} {certainty(columns, row)}
         {said && (
           <>
             <br />
-            your label: {said}
+            labelled: {said}
           </>
         )}
-        {columns.novelty[row]! > USUAL && (
+        {isUnusual(columns, row) && (
           <>
             <br />
             unusual
@@ -257,15 +258,12 @@ function rowsOf(of: Uint8Array, group: number): number[] {
 
 /** The same cells as another label set reads them; asked again whenever the model has learnt. */
 function useAttribute(project: number, labelSet: string | null): Columns | null {
-  const learnt = useDesk((desk) => desk.heard.taught ?? 0);
+  const learnt = useProjectState((state) => state.events.taught ?? 0);
   const query = useQuery<Columns>({
     queryKey: ["projects", project, "columns", labelSet, learnt],
     enabled: labelSet !== null,
     placeholderData: keepPreviousData,
-    queryFn: async ({ signal }) => {
-      const response = await fetchFrom(address(`/projects/${project}/columns`, { label_set: labelSet }), { signal });
-      return decode(await response.arrayBuffer());
-    },
+    queryFn: ({ signal }) => fetchColumns(project, { label_set: labelSet ?? undefined }, signal),
   });
   return labelSet !== null && query.data?.labelSet === labelSet ? query.data : null;
 }

@@ -6,12 +6,14 @@ interface Props {
   groups: Group[];
   hidden: ReadonlySet<number>;
   onToggle: (group: number) => void;
+  /** Whether a share of all cells is said; not of types, whose share is of the leukocytes and stands in the report. */
+  shares: boolean;
   /** Select all cells of a group; absent where there is nothing to select. */
   onSelect?: (group: number) => void;
 }
 
 /** What the colours mean, how many cells have each, and which of them are shown. */
-export function Legend({ groups, hidden, onToggle, onSelect }: Props) {
+export function Legend({ groups, hidden, shares, onToggle, onSelect }: Props) {
   const total = groups.reduce((sum, group) => sum + group.count, 0);
   return (
     <ul className="legend" aria-label="Colours">
@@ -44,8 +46,10 @@ export function Legend({ groups, hidden, onToggle, onSelect }: Props) {
             ) : (
               <span className="legend-title">{group.title}</span>
             )}
-            <span className="legend-count">{group.count.toLocaleString()}</span>
-            <span className="legend-share">{total ? `${Math.round((100 * group.count) / total)}%` : ""}</span>
+            <span className="legend-count">{group.count.toLocaleString("en")}</span>
+            {shares && (
+              <span className="legend-share">{total ? `${Math.round((100 * group.count) / total)}%` : ""}</span>
+            )}
           </li>
         ),
       )}

@@ -10,6 +10,7 @@ import {
   useState,
 } from "react";
 import { useTheme } from "../app/theme";
+import { latin } from "../gallery/keys";
 import { boundsOf, fit, pan, type Size, toMap, toScreen, type View, zoom } from "./camera";
 import { type Grouping, middles, paletteOf, rgb } from "./grouping";
 import { caught, type Loop, thinned } from "./lasso";
@@ -220,9 +221,10 @@ export function LandscapeMap({ project, reference, chosen, tool, onCatch, onPick
       "-": (now) => zoom(now, size, 1 / 1.4),
     };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const moved = moves[event.key];
+    const key = latin(event);
+    const moved = moves[key];
     if (moved) change(moved);
-    else if (event.key === "0") all();
+    else if (key === "0") all();
     else return;
     event.preventDefault();
     event.stopPropagation();

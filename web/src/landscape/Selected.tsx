@@ -2,9 +2,11 @@ import { useMemo, useState } from "react";
 import { Button, Dropdown } from "react-bootstrap";
 import { Link } from "react-router";
 import { address } from "../api/client";
-import { type Columns, NONE, rowOf, UNSURE } from "../columns/columns";
-import { useRoom } from "../project/context";
+import { type Columns, certainty, inTree, inUse, NONE, rowOf, UNSURE } from "../columns/columns";
+import { useProjectContext } from "../project/context";
+import { SignedBanner } from "../signing/SignedBanner";
 import { inks, Letter } from "../ui/marks";
+import { Picture } from "../ui/Picture";
 
 /** Crops shown of each type; more are in the gallery, which has the same selection. */
 const SHOWN = 24;
@@ -18,7 +20,7 @@ interface Props {
 
 /** What the lasso caught: crops by type, two of them side by side, and what to do with all of them. */
 export function Selected({ columns, selection, onLabel, onClear }: Props) {
-  const { project, store } = useRoom();
+  const { project, store } = useProjectContext();
   const [pair, setPair] = useState<number[]>([]);
   const groups = useMemo(() => groupsOf(columns, selection), [columns, selection]);
   const compared = pair.filter((id) => selection.has(id));
@@ -32,12 +34,13 @@ export function Selected({ columns, selection, onLabel, onClear }: Props) {
     <section className="chosen" aria-label="Selected cells">
       <header>
         <h2>
-          {selection.size.toLocaleString()} {selection.size === 1 ? "cell" : "cells"} selected
+          {selection.size.toLocaleString("en")} {selection.size === 1 ? "cell" : "cells"} selected
         </h2>
         <Button size="sm" variant="link" onClick={onClear}>
           Clear
         </Button>
       </header>
+      <SignedBanner />
       {compared.length > 0 && (
         <div className="chosen-pair">
           {compared.map((id) => {
@@ -50,11 +53,11 @@ export function Selected({ columns, selection, onLabel, onClear }: Props) {
                   onClick={() => store.select(selection, id)}
                   title="Show this cell in the gallery"
                 >
-                  <img src={picture(id)} alt={`Cell ${id}, enlarged`} />
+                  <Picture src={picture(id)} alt={`Cell ${id}, enlarged`} />
                 </Link>
                 <figcaption>
                   <Letter mark={mark(code)} /> {mark(code)?.title ?? "Unsure"}{" "}
-                  {columns.label[row] === NONE && <span className="quiet">{columns.probability[row]?.toFixed(2)}</span>}
+                  {columns.label[row] === NONE && <span className="quiet">{certainty(columns, row)}</span>}
                 </figcaption>
               </figure>
             );
@@ -67,7 +70,7 @@ export function Selected({ columns, selection, onLabel, onClear }: Props) {
           <div key={code}>
             <h3 className="typed" style={inks(mark(code))}>
               <Letter mark={mark(code)} /> {mark(code)?.title ?? (code === UNSURE ? "Unsure" : "Not read")}{" "}
-              <span className="quiet">{ids.length.toLocaleString()}</span>
+              <span className="quiet">{ids.length.toLocaleString("en")}</span>
             </h3>
             <div className="chosen-crops">
               {ids.slice(0, SHOWN).map((id) => (
@@ -79,12 +82,18 @@ export function Selected({ columns, selection, onLabel, onClear }: Props) {
                   aria-label={`Compare cell ${id}`}
                   onClick={() => toggle(id)}
                 >
-                  <img className="chosen-crop-picture" src={thumbnail(id)} alt="" loading="lazy" draggable={false} />
+                  <Picture
+                    className="chosen-crop-picture"
+                    src={thumbnail(id)}
+                    alt=""
+                    loading="lazy"
+                    draggable={false}
+                  />
                 </button>
               ))}
               {ids.length > SHOWN && (
                 <Link to={`/projects/${project.id}`} className="small">
-                  +{(ids.length - SHOWN).toLocaleString()} in the gallery
+                  +{(ids.length - SHOWN).toLocaleString("en")} in the gallery
                 </Link>
               )}
             </div>
@@ -97,7 +106,7 @@ export function Selected({ columns, selection, onLabel, onClear }: Props) {
             Relabel
           </Dropdown.Toggle>
           <Dropdown.Menu>
-            {columns.classes.map((type) => (
+            {inTree(inUse(columns.classes)).map((type) => (
               <Dropdown.Item key={type.name} onClick={() => onLabel(type.name)}>
                 <Letter mark={type} /> {type.title}
               </Dropdown.Item>
@@ -124,7 +133,7 @@ export function groupsOf(columns: Columns, selection: Iterable<number>): { code:
     const row = rowOf(columns, id);
     if (row < 0) continue;
     const code = columns.label[row] === NONE ? columns.predicted[row]! : columns.label[row]!;
-    found.set(code, [...(found.get(code) ?? []), { id, probability: columns.probability[row]! }]);
+    found.set(code, [...(found.get(code) ?? []), { id, probability: columns.probability[row]! || 0 }]);
   }
   return [...found]
     .sort(([a], [b]) => a - b)

@@ -14,23 +14,36 @@ columns.cases = [
   { id: 8, key: "24-1190" },
 ];
 
-const told = (scheme: Parameters<typeof groupingOf>[0]) => {
+const groupsOf = (scheme: Parameters<typeof groupingOf>[0]) => {
   const { groups, of } = groupingOf(scheme, columns);
   return [...of].map((group) => groups[group]?.title ?? null);
 };
 
 test("what was read, and what a person said", () => {
-  expect(told("predicted")).toEqual(["Neutrophil", "Lymphocyte", "Lymphocyte", null]);
-  expect(told("label")).toEqual(["No label yet", "Unsure", "Monocyte", null]);
+  expect(groupsOf("predicted")).toEqual(["Neutrophil", "Lymphocyte", "Lymphocyte", null]);
+  expect(groupsOf("label")).toEqual(["No label yet", "Unsure", "Monocyte", null]);
 });
 
 test("steps of certainty and of novelty", () => {
-  expect(told("confidence")).toEqual(["99% and more", "below 50%", "90 to 99%", null]);
-  expect(told("novelty")).toEqual(["well known", "unusual", "at the edge", null]);
+  expect(groupsOf("confidence")).toEqual(["99% and more", "below 50%", "90 to 99%", null]);
+  expect(groupsOf("novelty")).toEqual(["well known", "unusual", "at the edge", null]);
+});
+
+test("cells whose certainty is held back are a group of their own, and unsure of nothing", () => {
+  const some = columnsOf(
+    [{ probability: 0.4 }, { probability: Number.NaN }, { probability: 0.95 }].map((cell, at) => ({
+      id: at + 1,
+      predicted: 0,
+      ...cell,
+    })),
+  );
+  const { groups, of } = groupingOf("confidence", some);
+  expect([...of].map((group) => groups[group]?.title)).toEqual(["below 50%", "held back", "90 to 99%"]);
+  expect(groups.at(-1)).toMatchObject({ count: 1, faint: true });
 });
 
 test("where cells come from", () => {
-  expect(told("source")).toEqual(["24-1187", "24-1190", "No case", null]);
+  expect(groupsOf("source")).toEqual(["24-1187", "24-1190", "No case", null]);
 });
 
 test("another label set colours the same cells, whatever their order and number", () => {

@@ -1,7 +1,7 @@
 /** What the map is coloured by: every cell in a group, every group with a title, a letter and a colour for each theme. */
 
-import type { Mark } from "../api/types";
-import { type Columns, NONE, READ, UNSURE } from "../columns/columns";
+import type { ClassShown as Mark } from "../api/schema";
+import { type Columns, NONE, PLAIN, READ, UNSURE } from "../columns/columns";
 import { GROUPS } from "./renderer";
 
 export interface Group {
@@ -65,7 +65,10 @@ export function byClass(
   return { groups, of };
 }
 
-/** A group for each step of a measure; `bounds` rise and are one fewer than the titles. */
+/**
+ * A group for each step of a measure; `bounds` rise and are one fewer than the titles. Cells of which the measure is not
+ * given (probabilities of a case that is held back) are one more, where there are any.
+ */
 export function bySteps(
   values: ArrayLike<number>,
   bounds: number[],
@@ -73,14 +76,22 @@ export function bySteps(
   colours: { light: string; dark: string }[],
   placed: (row: number) => boolean,
 ): Grouping {
-  const groups = titles.map((title, step) => ({ title, letter: String(step + 1), ...colours[step]!, count: 0 }));
+  const groups: Group[] = titles.map((title, step) => ({
+    title,
+    letter: String(step + 1),
+    ...colours[step]!,
+    count: 0,
+  }));
+  const none: Group = { title: "held back", letter: "·", ...GREY, count: 0, faint: true };
   const of = new Uint8Array(values.length);
   for (let row = 0; row < of.length; row++) {
-    let step = 0;
-    while (step < bounds.length && values[row]! >= bounds[step]!) step++;
+    const value = values[row]!;
+    let step = Number.isNaN(value) ? groups.length : 0;
+    while (step < bounds.length && value >= bounds[step]!) step++;
     of[row] = placed(row) ? step : NOWHERE;
-    if (placed(row)) groups[step]!.count++;
+    if (placed(row)) (groups[step] ?? none).count++;
   }
+  if (none.count) groups.push(none);
   return { groups, of };
 }
 
@@ -105,6 +116,7 @@ export function groupingOf(scheme: Scheme, columns: Columns, attribute: Columns 
       title: key,
       key: letterOf(index),
       ...STEPS[index % 5]!,
+      ...PLAIN,
     }));
     return byClass(codes, marks, placed, "No case");
   }

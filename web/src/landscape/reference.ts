@@ -1,9 +1,9 @@
 /** The bundle's own cells on the map: where they lie, their types, attributes and sources. They have no pictures. */
 
 import { useQuery } from "@tanstack/react-query";
-import { address, fetchFrom } from "../api/client";
-import type { Mark } from "../api/types";
-import { unpack } from "../columns/columns";
+import { api, body } from "../api/client";
+import type { ClassShown as Mark } from "../api/schema";
+import { PLAIN, unpack } from "../columns/columns";
 import { byClass, type Grouping, letterOf, type Scheme } from "./grouping";
 
 export interface Reference {
@@ -23,7 +23,7 @@ const SOURCES = [
 ];
 
 function sourceMark(name: string, index: number): Mark {
-  return { name, title: name, key: letterOf(index), ...SOURCES[index % SOURCES.length]! };
+  return { name, title: name, key: letterOf(index), ...SOURCES[index % SOURCES.length]!, ...PLAIN };
 }
 
 /** Read the service's container. */
@@ -39,10 +39,8 @@ export function decodeReference(buffer: ArrayBuffer): Reference {
 export const useReference = () =>
   useQuery({
     queryKey: ["model", "landscape"],
-    queryFn: async ({ signal }) => {
-      const response = await fetchFrom(address("/model/landscape"), { signal });
-      return decodeReference(await response.arrayBuffer());
-    },
+    queryFn: async ({ signal }) =>
+      decodeReference(await body(api.GET("/model/landscape", { parseAs: "arrayBuffer", signal }))),
     staleTime: Number.POSITIVE_INFINITY,
   });
 
@@ -50,8 +48,8 @@ export const useReference = () =>
 export function referenceGrouping(reference: Reference, scheme: Scheme): Grouping {
   const name = scheme === "source" ? "source" : scheme.startsWith("set:") ? scheme.slice(4) : "cell_type";
   const codes = reference.codes[name];
-  const told = scheme !== "confidence" && scheme !== "novelty" && codes;
-  if (told) return byClass(codes, reference.classes[name] ?? [], () => true, "Not said");
+  const known = scheme !== "confidence" && scheme !== "novelty" && codes;
+  if (known) return byClass(known, reference.classes[name] ?? [], () => true, "Not said");
   const group = { title: "Reference", letter: "\u00b7", ...GREYS, count: reference.x.length, faint: true };
   return { groups: [group], of: new Uint8Array(reference.x.length) };
 }

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useMemo, useState } from "react";
-import { get } from "../api/client";
-import type { Mark } from "../api/types";
+import { api, body } from "../api/client";
+import type { Confusion, ClassShown as Mark, ModelShown } from "../api/schema";
 import { useTheme } from "../app/theme";
 import { Chart, type Figure } from "../charts/Chart";
 import { Legend } from "../landscape/Legend";
@@ -12,11 +12,10 @@ import { Failure, Loading } from "../ui/states";
 import { when } from "../ui/time";
 import {
   attributesOf,
-  type Confusion,
   calibrationOf,
   confusionOf,
   countsOf,
-  type Model as Facts,
+  heldOutOf,
   inOrder,
   plain,
   readoutOf,
@@ -36,7 +35,7 @@ import "./model.scss";
 export default function Model() {
   const model = useQuery({
     queryKey: ["model"],
-    queryFn: ({ signal }) => get<Facts>("/model", {}, signal),
+    queryFn: ({ signal }) => body(api.GET("/model", { signal })),
     staleTime: Number.POSITIVE_INFINITY,
   });
   // The marks of types come with the map of the bundle's own cells.
@@ -44,8 +43,8 @@ export default function Model() {
   const types = reference.data?.classes.cell_type ?? NO_TYPES;
   if (model.isPending || reference.isPending) return <Loading what="Looking up the model" />;
   if (model.isError) return <Failure fault={model.error} retry={() => model.refetch()} />;
-  const { bundle, figures, limits, confusion } = model.data;
-  const held = figures.held_out;
+  const { bundle, limits, confusion } = model.data;
+  const held = heldOutOf(model.data);
   return (
     <article className="sheet sheet-wide model">
       <header>
@@ -66,7 +65,7 @@ export default function Model() {
         )}
         {held && (
           <p className="quiet">
-            On {held.cells.toLocaleString()} cells that it never met{held.split ? `; split ${held.split}` : ""}.
+            On {held.cells.toLocaleString("en")} cells that it never met{held.split ? `; split ${held.split}` : ""}.
           </p>
         )}
       </header>
@@ -113,7 +112,7 @@ function Panel({ title, about, children }: { title: string; about?: string; chil
   );
 }
 
-function Charts({ model, types }: { model: Facts; types: Mark[] }) {
+function Charts({ model, types }: { model: ModelShown; types: Mark[] }) {
   const dark = useTheme() === "dark";
   const drawn = useMemo(() => {
     const counts = countsOf(model, "cell_type", types);
@@ -231,6 +230,7 @@ function ReferenceMap() {
       <div className="model-map">
         <Legend
           groups={points.grouping.groups}
+          shares
           hidden={hidden}
           onToggle={(group) =>
             setHidden((now) => {
@@ -263,7 +263,7 @@ function ReferenceMap() {
   );
 }
 
-function Provenance({ bundle }: { bundle: Facts["bundle"] }) {
+function Provenance({ bundle }: { bundle: ModelShown["bundle"] }) {
   const trained = trainingOf(bundle.provenance);
   const readout = readoutOf(bundle.provenance, bundle.dimensions);
   return (
@@ -276,7 +276,9 @@ function Provenance({ bundle }: { bundle: Facts["bundle"] }) {
           <li key={source.name}>
             <strong>{source.title}</strong>
             <span className="quiet">
-              {[source.cells && `${source.cells.toLocaleString()} cells`, source.licence].filter(Boolean).join(", ")}
+              {[source.cells && `${source.cells.toLocaleString("en")} cells`, source.licence]
+                .filter(Boolean)
+                .join(", ")}
             </span>
             {source.citation && <p className="small">{source.citation}</p>}
           </li>

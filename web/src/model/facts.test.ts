@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
-import {
-  attributesOf,
-  calibrationOf,
-  confusionOf,
-  countsOf,
-  inOrder,
-  type Model,
-  readoutOf,
-  trainingOf,
-} from "./facts";
+import type { ModelShown } from "../api/schema";
+import { PLAIN } from "../columns/columns";
+import { attributesOf, calibrationOf, confusionOf, countsOf, inOrder, readoutOf, trainingOf } from "./facts";
 
-const marks = ["ig", "blast"].map((name) => ({ name, title: name, key: name[0]!, light: "#000000", dark: "#ffffff" }));
+const marks = ["ig", "blast"].map((name) => ({
+  name,
+  title: name,
+  key: name[0]!,
+  light: "#000000",
+  dark: "#ffffff",
+  ...PLAIN,
+}));
 const model = {
   label_sets: [{ name: "cell_type", title: "Cell type", classes: ["blast", "ig"], counts: { blast: 540, ig: 1090 } }],
   figures: {
@@ -22,7 +22,7 @@ const model = {
     },
   },
   calibration: { error: 0.02, bins: [] },
-} as unknown as Model;
+} as unknown as ModelShown;
 
 test("classes are counted in the order of the differential; a stranger comes last", () => {
   expect(countsOf(model, "cell_type", marks)).toEqual([

@@ -1,22 +1,15 @@
 /** What the model says about itself, in the shapes that the charts take. */
 
-import type { Mark } from "../api/types";
+import type { CalibrationBin, Confusion, ClassShown as Mark, ModelShown as Model } from "../api/schema";
 
+/** A figure with its 95% interval. */
 export interface Interval {
   value: number;
   low: number;
   high: number;
 }
 
-export interface Source {
-  name: string;
-  title: string;
-  licence?: string;
-  citation?: string;
-  page?: string;
-  cells?: number;
-}
-
+/** A bundle's own figures, which the description leaves open: what was measured differs from bundle to bundle. */
 export interface HeldOut {
   cells: number;
   split?: string;
@@ -25,51 +18,9 @@ export interface HeldOut {
   calibration_error?: number;
 }
 
-export interface Bin {
-  confidence: number;
-  accuracy: number;
-  cells: number;
-}
-
-export interface EfficiencyPoint {
-  labels: number;
-  macro_f1: number;
-  low?: number;
-  high?: number;
-}
-
-export interface Model {
-  bundle: {
-    name: string;
-    version: string;
-    created: string;
-    notice: string;
-    backbone: string;
-    /** sha256 of the whole. */
-    identity: string;
-    cells: number;
-    dimensions: number;
-    preprocessing: Record<string, unknown>;
-    provenance: Record<string, unknown>;
-    sources: Source[];
-    commands: string[];
-  };
-  label_sets: { name: string; title: string; classes: string[]; counts: Record<string, number> }[];
-  figures: { held_out?: HeldOut; attributes?: Record<string, unknown> };
-  confusion: Confusion | null;
-  calibration: { error: number; bins: Bin[] } | null;
-  label_efficiency: EfficiencyPoint[] | null;
-  training: { step: number; loss: number }[] | null;
-  classes: string[];
-  limits: string[];
-}
-
-export interface Confusion {
-  classes: string[];
-  counts: number[][];
-  precision: number[];
-  recall: number[];
-  f1: number[];
+/** The figures on held-out cells, where the bundle has them. */
+export function heldOutOf(model: Model): HeldOut | null {
+  return (model.figures.held_out as HeldOut | undefined) ?? null;
 }
 
 /** Cells of each class in the support set, in the order of `marks`: the differential's. */
@@ -101,7 +52,7 @@ export function confusionOf({ classes, counts }: Confusion): ConfusionCell[] {
 }
 
 /** How often the model is right when it says how sure it is; empty where only the error was kept. */
-export function calibrationOf(model: Model): Bin[] {
+export function calibrationOf(model: Model): CalibrationBin[] {
   return model.calibration?.bins ?? [];
 }
 
@@ -109,10 +60,10 @@ export function calibrationOf(model: Model): Bin[] {
 export function attributesOf(model: Model): ({ name: string } & Interval)[] {
   return Object.entries(model.figures.attributes ?? {})
     .filter((entry): entry is [string, { macro_f1: Interval }] => {
-      const told = entry[1] as { macro_f1?: Interval } | null;
-      return typeof told === "object" && typeof told?.macro_f1?.value === "number";
+      const figure = entry[1] as { macro_f1?: Interval } | null;
+      return typeof figure === "object" && typeof figure?.macro_f1?.value === "number";
     })
-    .map(([name, told]) => ({ name: plain(name), ...told.macro_f1 }))
+    .map(([name, figure]) => ({ name: plain(name), ...figure.macro_f1 }))
     .sort((a, b) => b.value - a.value);
 }
 

@@ -1,8 +1,8 @@
 /** The model's charts, each a function of what it is about. */
 
-import type { Mark } from "../api/types";
+import type { CalibrationBin, Efficiency, ClassShown as Mark, Step } from "../api/schema";
 import type { Figure } from "../charts/Chart";
-import type { Bin, ConfusionCell, EfficiencyPoint, Interval } from "./facts";
+import type { ConfusionCell, Interval } from "./facts";
 
 const F1 = { type: "quantitative", title: "macro-F1", scale: { zero: false, nice: true } } as const;
 
@@ -97,7 +97,7 @@ export function confusionFigure(cells: ConfusionCell[], order: string[], types: 
   });
 }
 
-export function lossFigure(training: { step: number; loss: number }[]): Figure {
+export function lossFigure(training: Step[]): Figure {
   return () => ({
     data: { values: training },
     mark: { type: "line", strokeWidth: 1.5 },
@@ -112,7 +112,7 @@ export function lossFigure(training: { step: number; loss: number }[]): Figure {
   });
 }
 
-export function efficiencyFigure(points: EfficiencyPoint[]): Figure {
+export function efficiencyFigure(points: Efficiency[]): Figure {
   const x = {
     field: "labels",
     type: "quantitative",
@@ -144,7 +144,7 @@ export function efficiencyFigure(points: EfficiencyPoint[]): Figure {
 }
 
 /** No line joins the bins: one of a single cell would draw the eye as much as one of hundreds. */
-export function calibrationFigure(bins: Bin[]): Figure {
+export function calibrationFigure(bins: CalibrationBin[]): Figure {
   const domain = [0, 1];
   const x = { type: "quantitative", title: "how sure the model was", scale: { domain }, axis: { format: ".0%" } };
   const y = { type: "quantitative", title: "how often it was right", scale: { domain }, axis: { format: ".0%" } };

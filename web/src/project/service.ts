@@ -1,46 +1,48 @@
 /** What a project's store asks of the service. An interface, so that tests can stand in for it. */
 
-import { address, fetchFrom, send } from "../api/client";
-import type { LabelAnswer, LabelRequest } from "../api/types";
-import { type Delivery, decode } from "../columns/columns";
+import { address, api, body } from "../api/client";
+import type { LabelAnswer, LiveEvent, NewLabels } from "../api/schema";
+import type { Delivery } from "../columns/columns";
+import { fetchColumns } from "../columns/fetch";
 
 export interface ProjectService {
   columns(labelSet: string, since: number | null): Promise<Delivery>;
-  label(request: LabelRequest): Promise<LabelAnswer>;
-  undo(request: string, facts: number[]): Promise<LabelAnswer>;
-  /** Listen from an event on; gives what ends it. */
-  listen(after: number | null, heard: (event: Heard) => void, line: (open: boolean) => void): () => void;
+  label(request: NewLabels): Promise<LabelAnswer>;
+  undo(request: string, labels: number[]): Promise<LabelAnswer>;
+  /** Listen from an event on; returns what ends it. */
+  listen(after: number | null, onEvent: OnEvent, onConnection: (open: boolean) => void): () => void;
 }
 
-export interface Heard {
-  id: number | null;
-  kind: string;
-  data: Record<string, unknown>;
-}
+/** `id` is where to resume after this event; null where it has no place in the stream. */
+export type OnEvent = (event: LiveEvent, id: number | null) => void;
+export type EventKind = LiveEvent["kind"];
 
-export const KINDS = [
-  "images",
-  "readings",
-  "labels",
-  "taught",
-  "comment",
-  "label_set",
-  "settings",
-  "signature",
-  "missed",
-  "ping",
-] as const;
+/** Every kind of event. The type checker holds it complete. */
+const KINDS = Object.keys({
+  images: 0,
+  case: 0,
+  profile: 0,
+  project_deleted: 0,
+  readings: 0,
+  labels: 0,
+  taught: 0,
+  comment: 0,
+  teaching: 0,
+  label_set: 0,
+  settings: 0,
+  signature: 0,
+  missed: 0,
+  ping: 0,
+} satisfies Record<EventKind, 0>) as EventKind[];
 
 export function serviceOf(project: number): ProjectService {
-  const root = `/projects/${project}` as const;
+  const params = { path: { project } };
   return {
-    async columns(labelSet, since) {
-      const response = await fetchFrom(address(`${root}/columns`, { label_set: labelSet, since }));
-      return decode(await response.arrayBuffer(), response.headers.get("ETag"));
-    },
-    label: (request) => send("POST", `${root}/labels`, request),
-    undo: (request, facts) => send("POST", `${root}/labels/undo`, { request, facts }),
-    listen: (after, heard, line) => listening(address(`${root}/events`), after, heard, line),
+    columns: (labelSet, since) => fetchColumns(project, { label_set: labelSet, since: since ?? undefined }),
+    label: (request) => body(api.POST("/projects/{project}/labels", { params, body: request })),
+    undo: (request, labels) => body(api.POST("/projects/{project}/labels/undo", { params, body: { request, labels } })),
+    listen: (after, onEvent, onConnection) =>
+      listening(address(`/projects/${project}/events`), after, onEvent, onConnection),
   };
 }
 
@@ -49,12 +51,12 @@ const LONGEST = 15_000;
 /** The service pings every 15 s; after this much silence the line is taken for dead. */
 const SILENCE = 40_000;
 
-/** Server-sent events that resume after the last one heard, however the line broke. */
+/** Server-sent events that resume after the last one received, however the connection broke. */
 export function listening(
   url: string,
   after: number | null,
-  heard: (event: Heard) => void,
-  line: (open: boolean) => void,
+  onEvent: OnEvent,
+  onConnection: (open: boolean) => void,
 ): () => void {
   let last = after;
   let source: EventSource | null = null;
@@ -69,7 +71,7 @@ export function listening(
     clearTimeout(silence);
     clearTimeout(timer);
     if (ended) return;
-    line(false);
+    onConnection(false);
     timer = setTimeout(open, wait);
     wait = Math.min(wait * 2, LONGEST);
   };
@@ -82,7 +84,7 @@ export function listening(
     source.onopen = () => {
       wait = 500;
       alive();
-      line(true);
+      onConnection(true);
     };
     // The browser would come back on its own from some breaks and not from others; one rule for all of them.
     source.onerror = again;
@@ -92,7 +94,7 @@ export function listening(
         const id = event.lastEventId ? Number(event.lastEventId) : null;
         if (id !== null) last = id;
         if (kind === "ping") return;
-        heard({ id, kind, data: event.data ? (JSON.parse(event.data) as Record<string, unknown>) : {} });
+        onEvent(JSON.parse(event.data) as LiveEvent, id);
       });
     }
   };

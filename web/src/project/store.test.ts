@@ -1,18 +1,27 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ServiceFault } from "../api/client";
-import type { LabelAnswer, LabelRequest } from "../api/types";
+import type { LabelAnswer, LabelOfEvent, LiveEvent, NewLabels } from "../api/schema";
 import { type Columns, NONE, rowOf, UNSURE } from "../columns/columns";
 import { columnsOf } from "../columns/made";
-import type { Heard, ProjectService } from "./service";
+import { memoryOf } from "./memory";
+import type { OnEvent, ProjectService } from "./service";
 import { ProjectStore } from "./store";
 
-/** A service in memory: it numbers facts, refuses old versions, and teaches when told to. */
+/** A service in memory: it numbers label records, refuses old versions, and teaches when asked to. */
 class Pretended implements ProjectService {
-  facts: { image: number; label: string | null; fact: number; before: string | null }[] = [];
-  requests: LabelRequest[] = [];
+  /** `undoes`: of an undo, the record that it takes back; `over`: the record that was replaced. */
+  records: {
+    image: number;
+    label: string | null;
+    version: number;
+    before: string | null;
+    over?: number | undefined;
+    undoes?: number;
+  }[] = [];
+  requests: NewLabels[] = [];
   refuse: ServiceFault[] = [];
-  heard: (event: Heard) => void = () => {};
-  line: (open: boolean) => void = () => {};
+  onEvent: OnEvent = () => {};
+  onConnection: (open: boolean) => void = () => {};
   columnsAsked: (number | null)[] = [];
   fresh: Columns;
   full = true;
@@ -27,39 +36,60 @@ class Pretended implements ProjectService {
     return { ...this.fresh, full: since === null || this.full, total: this.total, etag: null };
   }
 
-  async label(request: LabelRequest): Promise<LabelAnswer> {
+  async label(request: NewLabels): Promise<LabelAnswer> {
     const fault = this.refuse.shift();
     if (fault) throw fault;
     this.requests.push(request);
-    const answer: LabelAnswer = { facts: [], conflicts: [], revision: 0, undo: [] };
-    for (const { image, label, version } of request.items) {
-      const standing = this.facts.findLast((fact) => fact.image === image);
-      if ((standing?.fact ?? 0) !== version) {
-        answer.conflicts.push({ image, version: standing!.fact, label: standing!.label, by: 2, at: null });
+    const answer: LabelAnswer = { labels: [], conflicts: [], taught_until: 0, undo: [] };
+    for (const { image, label, version: seen } of request.items) {
+      const standing = this.records.findLast((record) => record.image === image);
+      if ((standing?.version ?? 0) !== seen) {
+        answer.conflicts.push({
+          image,
+          version: standing?.version ?? 0,
+          label: standing?.label ?? null,
+          by: 2,
+          at: null,
+          submitted: label,
+        });
         continue;
       }
-      const fact = this.facts.length + 1;
-      this.facts.push({ image, label, fact, before: standing?.label ?? null });
-      answer.facts.push({ image, version: fact, label });
-      answer.undo.push(fact);
+      const version = this.records.length + 1;
+      this.records.push({ image, label, version, before: standing?.label ?? null, over: standing?.version });
+      answer.labels.push({ image, version, label });
+      answer.undo.push(version);
     }
     return answer;
   }
 
-  async undo(_request: string, facts: number[]): Promise<LabelAnswer> {
-    const answer: LabelAnswer = { facts: [], conflicts: [], revision: 0, undo: [] };
-    for (const undone of this.facts.filter((fact) => facts.includes(fact.fact))) {
-      const fact = this.facts.length + 1;
-      this.facts.push({ image: undone.image, label: undone.before, fact, before: undone.label });
-      answer.facts.push({ image: undone.image, version: fact, label: undone.before });
-      answer.undo.push(fact);
+  async undo(_request: string, labels: number[]): Promise<LabelAnswer> {
+    const answer: LabelAnswer = { labels: [], conflicts: [], taught_until: 0, undo: [] };
+    for (const undone of this.records.filter((record) => labels.includes(record.version))) {
+      const { image, before } = undone;
+      const standing = this.records.findLast((record) => record.image === image)!;
+      // An undo lets the record stand again that lay under the one taken back.
+      let stands: (typeof this.records)[number] | undefined = standing;
+      while (stands?.undoes && stands !== undone) {
+        const over = this.records.find(({ version }) => version === stands?.undoes)?.over;
+        stands = this.records.find(({ version }) => version === over);
+      }
+      if (stands !== undone) {
+        const { version, label } = standing;
+        answer.conflicts.push({ image, version, label, by: 2, at: null, submitted: before });
+        continue;
+      }
+      const version = this.records.length + 1;
+      const over = standing.version;
+      this.records.push({ image, label: before, version, before: undone.label, over, undoes: undone.version });
+      answer.labels.push({ image, version, label: before });
+      answer.undo.push(version);
     }
     return answer;
   }
 
-  listen(_after: number | null, heard: (event: Heard) => void, line: (open: boolean) => void) {
-    this.heard = heard;
-    this.line = line;
+  listen(_after: number | null, onEvent: OnEvent, onConnection: (open: boolean) => void) {
+    this.onEvent = onEvent;
+    this.onConnection = onConnection;
     return () => {};
   }
 }
@@ -73,6 +103,14 @@ const cells = () => [
 
 let service: Pretended;
 let store: ProjectStore;
+const readings: LiveEvent = { kind: "readings", read: 1, waiting: 0, images: [] };
+const taught = (taught_until: number): LiveEvent => ({
+  kind: "taught",
+  label_set: "cell_type",
+  taught_until,
+  moved: [],
+  moved_count: 0,
+});
 const labels = () => [...store.snapshot().columns.label];
 const settled = () => vi.waitFor(() => expect(store.snapshot().pending.size).toBe(0));
 
@@ -113,15 +151,15 @@ describe("a label", () => {
   test("outlives a broken line, under the same name", async () => {
     service.refuse = [offline(), offline()];
     const lines = new Set<string>();
-    store.subscribe(() => lines.add(store.snapshot().line));
+    store.subscribe(() => lines.add(store.snapshot().connection));
     await store.label([1], "monocyte");
     expect(lines).toContain("lost");
-    expect(service.facts).toHaveLength(1);
-    expect(store.snapshot().line).toBe("open");
+    expect(service.records).toHaveLength(1);
+    expect(store.snapshot().connection).toBe("open");
     expect(labels()[0]).toBe(2);
   });
 
-  test("that is refused goes back, and the desk says why", async () => {
+  test("that is refused goes back, and the page says why", async () => {
     service.refuse = [new ServiceFault(403, { code: "forbidden", message: "Viewers do not label.", mend: "Ask." })];
     await store.label([1], "monocyte");
     expect(labels()[0]).toBe(NONE);
@@ -129,11 +167,108 @@ describe("a label", () => {
     expect(store.snapshot().notes.at(-1)).toMatchObject({ kind: "fault", text: "Viewers do not label. Ask." });
   });
 
-  test("that someone else gave first stands, and the desk says so", async () => {
-    service.facts.push({ image: 1, label: "lymphocyte", fact: 1, before: null });
+  test("that someone else gave first stands, and the page shows both words", async () => {
+    service.records.push({ image: 1, label: "lymphocyte", version: 1, before: null });
     await store.label([1, 3], "monocyte");
     expect(labels()).toEqual([1, NONE, 2]);
-    expect(store.snapshot().notes.at(-1)).toMatchObject({ kind: "conflict", images: [1] });
+    expect(store.snapshot().conflicts).toMatchObject([{ image: 1, own: "monocyte", theirs: "lymphocyte", by: 2 }]);
+  });
+});
+
+describe("two people label one cell", () => {
+  let clock = 0;
+  const theirs = (label: string | null): void => {
+    const version = service.records.length + 1;
+    service.records.push({ image: 1, label, version, before: null });
+    const event = { image: 1, label_set: "cell_type", label, version, user: 2 };
+    service.onEvent({ kind: "labels", labels: [event], by: 2 }, null);
+  };
+  const standing = () => service.records.findLast((record) => record.image === 1)!.label;
+
+  beforeEach(async () => {
+    clock = 0;
+    store = new ProjectStore(
+      service,
+      "cell_type",
+      async () => {},
+      () => clock,
+    );
+    store.start();
+    await vi.waitFor(() => expect(store.snapshot().phase).toBe("ready"));
+  });
+
+  test("what was pressed while the line was broken does not replace what came meanwhile", async () => {
+    service.refuse = [offline()];
+    const done = store.label([1], "lymphocyte");
+    theirs("monocyte");
+    clock += 60_000;
+    await done;
+    expect(standing()).toBe("monocyte");
+    expect(labels()[0]).toBe(2);
+    expect(store.snapshot().conflicts).toMatchObject([{ own: "lymphocyte", theirs: "monocyte" }]);
+  });
+
+  test("nor does a second press on top of it, which saw only the first", async () => {
+    service.refuse = [offline()];
+    void store.label([1], "lymphocyte");
+    theirs("monocyte");
+    clock += 60_000;
+    await store.label([1], "neutrophil");
+    expect(standing()).toBe("monocyte");
+    expect(store.snapshot().conflicts).toMatchObject([{ own: "neutrophil", theirs: "monocyte" }]);
+  });
+
+  test("a key pressed 50 ms after their label arrived is no answer to it; one pressed later is", async () => {
+    theirs("monocyte");
+    clock += 50;
+    await store.label([1], "lymphocyte");
+    expect(standing()).toBe("monocyte");
+    expect(store.snapshot().conflicts).toHaveLength(1);
+    await store.resolveConflicts(false);
+    theirs("neutrophil");
+    clock += 400;
+    await store.label([1], "lymphocyte");
+    expect(standing()).toBe("lymphocyte");
+    expect(store.snapshot().conflicts).toEqual([]);
+  });
+
+  test("one key keeps theirs, another puts one's own, and both can be undone", async () => {
+    theirs("monocyte");
+    await store.label([1], "lymphocyte");
+    await store.resolveConflicts(true);
+    expect(standing()).toBe("lymphocyte");
+    await store.undo();
+    expect(labels()[0]).toBe(2);
+    theirs("neutrophil");
+    await store.label([1], "lymphocyte");
+    await store.resolveConflicts(false);
+    expect(standing()).toBe("neutrophil");
+    expect(store.snapshot().conflicts).toEqual([]);
+  });
+
+  test("one's own answer does not replace a third label that came while one chose", async () => {
+    theirs("monocyte");
+    await store.label([1], "lymphocyte");
+    theirs("neutrophil");
+    clock += 60_000;
+    await store.resolveConflicts(true);
+    expect(standing()).toBe("neutrophil");
+    expect(store.snapshot().conflicts).toMatchObject([{ own: "lymphocyte", theirs: "neutrophil" }]);
+  });
+
+  test("undoing what somebody replaced asks as well", async () => {
+    await store.label([1], "lymphocyte");
+    theirs("monocyte");
+    await store.undo();
+    expect(standing()).toBe("monocyte");
+    expect(store.snapshot().conflicts).toMatchObject([{ own: null, theirs: "monocyte" }]);
+  });
+
+  test("who says the same is asked nothing", async () => {
+    service.records.push({ image: 1, label: "lymphocyte", version: 1, before: null });
+    await store.label([1], "lymphocyte");
+    expect(store.snapshot().conflicts).toEqual([]);
+    expect(labels()[0]).toBe(1);
   });
 });
 
@@ -146,12 +281,12 @@ test("many cells go in several requests and are undone together", async () => {
   const all = [...store.snapshot().columns.id];
   await store.label(all, "monocyte");
   expect(service.requests.map((request) => request.items.length)).toEqual([1000, 1000, 500]);
-  expect(store.snapshot().past.at(-1)!.facts).toHaveLength(2500);
+  expect(store.snapshot().past.at(-1)!.records).toHaveLength(2500);
   await store.undo();
   expect(labels().every((label) => label === NONE)).toBe(true);
 });
 
-test("agreeing takes the model's word for cells that nobody labelled", async () => {
+test("agreeing takes the model's reading for cells that nobody labelled", async () => {
   await store.label([2], "monocyte");
   await store.agree([1, 2, 3]);
   expect(service.requests.at(-1)).toMatchObject({
@@ -186,7 +321,7 @@ describe("undo and redo", () => {
     expect(labels()[0]).toBe(NONE);
     await undone;
     expect(labels()[0]).toBe(NONE);
-    expect(service.facts.map((fact) => fact.label)).toEqual(["monocyte", null]);
+    expect(service.records.map((record) => record.label)).toEqual(["monocyte", null]);
   });
 
   test("never show another bin than what was said last, however late the answers come", async () => {
@@ -208,10 +343,10 @@ describe("undo and redo", () => {
     const seen = new Set<number>();
     store.subscribe(() => seen.add(labels()[0]!));
     await settled();
-    // What the service had not yet heard of: neither the label nor that it was taken back.
+    // The service does not know yet: neither the label nor that it was taken back.
     service.full = false;
     service.fresh = columnsOf([{ id: 1, predicted: 1 }], 2);
-    service.heard({ id: 7, kind: "readings", data: {} });
+    service.onEvent(readings, 7);
     await vi.waitFor(() => expect(store.snapshot().columns.predicted[0]).toBe(1));
     expect([...seen]).toEqual([2]);
     expect(store.snapshot().columns.version[0]).toBe(3);
@@ -227,7 +362,7 @@ describe("undo and redo", () => {
     const seen = new Set<number>();
     store.subscribe(() => seen.add(labels()[0]!));
     await store.undo();
-    expect(service.facts.at(-1)).toMatchObject({ image: 1, label: null });
+    expect(service.records.at(-1)).toMatchObject({ image: 1, label: null });
     expect([...seen]).toEqual([0]);
   });
 
@@ -239,17 +374,19 @@ describe("undo and redo", () => {
   });
 });
 
-describe("what is heard", () => {
+describe("events", () => {
   test("another browser's labels are shown, older ones are not", () => {
-    const fact = { image: 1, label_set: "cell_type", label: "monocyte", version: 9 };
-    service.heard({ id: 4, kind: "labels", data: { facts: [fact] } });
+    const label = { image: 1, label_set: "cell_type", label: "monocyte", version: 9, user: 2 };
+    const given = (...labels: LabelOfEvent[]): LiveEvent => ({ kind: "labels", labels, by: 2 });
+    service.onEvent(given(label), 4);
     expect(labels()[0]).toBe(2);
-    service.heard({ id: 5, kind: "labels", data: { facts: [{ ...fact, label: null, version: 3 }] } });
-    service.heard({ id: 6, kind: "labels", data: { facts: [{ ...fact, label_set: "vacuoles", version: 12 }] } });
+    expect(store.snapshot().columns.labelled_by[0]).toBe(2);
+    service.onEvent(given({ ...label, label: null, version: 3 }), 5);
+    service.onEvent(given({ ...label, label_set: "vacuoles", version: 12 }), 6);
     expect(labels()[0]).toBe(2);
   });
 
-  test("cells that the model moved are told, those of people are not", async () => {
+  test("cells that the model moved are announced, those of people are not", async () => {
     await store.label([3], "lymphocyte");
     service.full = false;
     service.fresh = columnsOf(
@@ -259,7 +396,7 @@ describe("what is heard", () => {
       ],
       1,
     );
-    service.heard({ id: 7, kind: "taught", data: { label_set: "cell_type", revision: 1 } });
+    service.onEvent(taught(1), 7);
     await vi.waitFor(() => expect(store.snapshot().moved.size).toBe(1));
     expect(store.snapshot().moved.get(1)).toBe(0);
     expect(store.snapshot().notes.at(-1)).toMatchObject({
@@ -276,18 +413,18 @@ describe("what is heard", () => {
     await store.undo();
     service.full = false;
     service.fresh = columnsOf([{ id: 1, predicted: 2, version: 2 }], 2);
-    service.heard({ id: 7, kind: "taught", data: { label_set: "cell_type", revision: 2 } });
+    service.onEvent(taught(2), 7);
     await vi.waitFor(() => expect(store.snapshot().columns.predicted[0]).toBe(2));
     expect(store.snapshot().notes).toEqual([]);
   });
 
   test("a healed line asks for what was missed", async () => {
     const asked = service.columnsAsked.length;
-    service.line(false);
-    expect(store.snapshot().line).toBe("lost");
-    service.line(true);
+    service.onConnection(false);
+    expect(store.snapshot().connection).toBe("lost");
+    service.onConnection(true);
     await vi.waitFor(() => expect(service.columnsAsked.length).toBe(asked + 1));
-    expect(store.snapshot().line).toBe("open");
+    expect(store.snapshot().connection).toBe("open");
   });
 
   test("a healed line sends what waits at once, and is not called healed before", async () => {
@@ -296,19 +433,19 @@ describe("what is heard", () => {
     await vi.waitFor(() => expect(waiting.snapshot().phase).toBe("ready"));
     service.refuse = [offline(), offline()];
     const done = waiting.label([1], "monocyte");
-    await vi.waitFor(() => expect(waiting.snapshot().line).toBe("lost"));
-    service.line(true);
-    expect(waiting.snapshot().line).toBe("lost");
+    await vi.waitFor(() => expect(waiting.snapshot().connection).toBe("lost"));
+    service.onConnection(true);
+    expect(waiting.snapshot().connection).toBe("lost");
     await vi.waitFor(() => expect(service.refuse).toHaveLength(0));
-    service.line(true);
+    service.onConnection(true);
     await done;
-    expect(service.facts).toHaveLength(1);
-    expect(waiting.snapshot().line).toBe("open");
+    expect(service.records).toHaveLength(1);
+    expect(waiting.snapshot().connection).toBe("open");
   });
 
   test("a full answer that is older than a label of ours does not take it away", async () => {
     await store.label([1], "monocyte");
-    service.heard({ id: 8, kind: "readings", data: {} });
+    service.onEvent(readings, 8);
     await vi.waitFor(() => expect(service.columnsAsked).toHaveLength(2));
     expect(labels()[0]).toBe(2);
   });
@@ -318,7 +455,7 @@ test("rows that a delta cannot take away are read anew", async () => {
   service.full = false;
   service.total = 2;
   service.fresh = columnsOf([{ id: 1 }, { id: 2 }]);
-  service.heard({ id: 9, kind: "readings", data: {} });
+  service.onEvent(readings, 9);
   await vi.waitFor(() => expect(store.snapshot().columns.count).toBe(2));
   expect(service.columnsAsked).toEqual([null, 0, null]);
 });
@@ -329,4 +466,142 @@ test("what is selected is shared", () => {
   store.select([1, 3], 1);
   expect(store.snapshot().chosen).toBe(1);
   expect(rowOf(store.snapshot().columns, 1)).toBe(0);
+});
+
+describe("the case in hand", () => {
+  const mixed = () =>
+    columnsOf([
+      { id: 1, predicted: 0, case: 7 },
+      { id: 2, predicted: 1, case: 8 },
+      { id: 3, predicted: 1 },
+      { id: 4, predicted: 1, case: 7 },
+    ]);
+  const shownIds = () => [...store.snapshot().columns.id.subarray(0, store.snapshot().columns.count)];
+
+  beforeEach(async () => {
+    service = new Pretended(mixed());
+    service.total = 4;
+    store = new ProjectStore(service, "cell_type", async () => {});
+    store.start();
+    await store.refresh();
+  });
+
+  test("is all that the screens see", () => {
+    expect(shownIds()).toEqual([1, 2, 3, 4]);
+    expect(store.snapshot().withoutCase).toBe(1);
+    store.useCase(7);
+    expect(shownIds()).toEqual([1, 4]);
+    store.useCase(0);
+    expect(shownIds()).toEqual([3]);
+    expect(store.snapshot().withoutCase).toBe(1);
+    store.useCase(null);
+    expect(shownIds()).toEqual([1, 2, 3, 4]);
+  });
+
+  test("is all that a label or an agreement reaches", async () => {
+    store.useCase(7);
+    await store.label([1, 2], "monocyte");
+    await store.agree([2, 3, 4]);
+    expect(service.records.map(({ image }) => image)).toEqual([1, 4]);
+  });
+
+  test("that is signed takes no label, and says so", async () => {
+    service.cells.cases = service.fresh.cases = [
+      { id: 7, key: "24-1187", locked: true },
+      { id: 8, key: "24-1188", locked: false },
+    ];
+    service.onEvent({ kind: "signature", case: 7 }, 5);
+    await vi.waitFor(() => expect(store.snapshot().columns.cases.some(({ locked }) => locked)).toBe(true));
+    store.useCase(null);
+    const of = (wanted: number) =>
+      [...store.snapshot().columns.id].filter((_, at) => store.snapshot().columns.case[at] === wanted);
+    expect([of(7).length, of(8).length].every((n) => n > 0)).toBe(true);
+    await store.label([...of(7), ...of(8)], "monocyte");
+    expect(service.requests.flatMap(({ items }) => items.map(({ image }) => image))).toEqual(of(8));
+    const said = store.snapshot().notes.find(({ kind }) => kind === "fault")?.text;
+    expect(said).toContain("24-1187");
+    expect(said).not.toContain("24-1188");
+  });
+
+  test("takes selection, notes and undoing with it", async () => {
+    store.useCase(7);
+    store.select([1, 4]);
+    await store.label([1], "monocyte");
+    store.useCase(8);
+    const { selection, chosen, past, notes } = store.snapshot();
+    expect([selection.size, chosen, past.length, notes.length]).toEqual([0, null, 0, 0]);
+    await store.undo();
+    expect(service.records).toHaveLength(1);
+  });
+
+  test("tells only of its own cells that they followed", async () => {
+    store.useCase(7);
+    service.fresh = columnsOf([
+      { id: 1, predicted: 0, case: 7 },
+      { id: 2, predicted: 0, case: 8 },
+      { id: 3, predicted: 0 },
+      { id: 4, predicted: 0, case: 7 },
+    ]);
+    service.onEvent(taught(1), 5);
+    await store.refresh();
+    expect(store.snapshot().notes.map(({ images }) => images)).toEqual([[4]]);
+  });
+
+  test("loses a cell that somebody moves to another case", async () => {
+    store.useCase(7);
+    service.fresh = columnsOf([{ id: 4, predicted: 1, case: 8 }]);
+    service.full = false;
+    service.onEvent({ kind: "images", added: 0, removed: 0, moved: 1, renamed: 0, upload: null }, 6);
+    await store.refresh();
+    expect(shownIds()).toEqual([1]);
+  });
+});
+
+describe("after a reload", () => {
+  const opened = async () => {
+    store = new ProjectStore(service, "cell_type", async () => {}, undefined, memoryOf(1, 1));
+    store.start();
+    await vi.waitFor(() => expect(store.snapshot().phase).toBe("ready"));
+  };
+  /** A page that is opened anew reads what stands by now. */
+  const reload = async () => {
+    const now = service.records.at(-1);
+    service.fresh = columnsOf(
+      cells().map((cell) => (cell.id === now?.image ? { ...cell, label: 1, version: now.version } : cell)),
+    );
+    await opened();
+  };
+  beforeEach(async () => {
+    sessionStorage.clear();
+    await opened();
+  });
+
+  test("what was done before is undone", async () => {
+    await store.label([2], "lymphocyte");
+    await reload();
+    expect(store.snapshot().past).toHaveLength(1);
+    await store.undo();
+    expect(service.records.at(-1)).toMatchObject({ image: 2, label: null, undoes: 1 });
+    await reload();
+    expect(store.snapshot().past).toEqual([]);
+  });
+
+  test("what was undone before is not undone again", async () => {
+    await store.label([2], "lymphocyte");
+    await store.undo();
+    await reload();
+    expect(store.snapshot().past).toEqual([]);
+  });
+
+  test("each case has its own", async () => {
+    store.useCase(0);
+    await store.label([2], "lymphocyte");
+    // The answer to this one comes when another case is in hand.
+    const last = store.label([3], "neutrophil");
+    store.useCase(8);
+    expect(store.snapshot().past).toEqual([]);
+    await last;
+    store.useCase(0);
+    expect(store.snapshot().past.map(({ items }) => items[0]!.image)).toEqual([2, 3]);
+  });
 });

@@ -1,153 +1,87 @@
 /**
- * A project as this browser knows it: its cells, what is selected, what was just said about them, and what followed.
+ * A project as this browser knows it: its cells, the selection, labels just given, and what the model moved.
  *
- * One store serves all screens of a project. What a person says is shown at once and sent after; the service's word
- * replaces it. Requests go one after the other, each with a name of its own, so that one sent twice counts once.
+ * One store serves all screens of a project. A label is shown at once and saved after (`edits.ts`, `sender.ts`); the
+ * service's answer replaces it (`cells.ts`). Requests go one after the other, each with a number of its own, so that one
+ * sent twice counts once.
  */
 
 import { ServiceFault } from "../api/client";
-import type { LabelAnswer, LabelRequest } from "../api/types";
-import { type Columns, codeOf, labelOf, merged, NONE, noColumns, rowOf } from "../columns/columns";
-import type { Heard, ProjectService } from "./service";
-
-/** One thing a person did, to be undone or done again. */
-export interface Deed {
-  kind: LabelRequest["kind"];
-  labelSet: string;
-  items: { image: number; before: string | null; after: string | null }[];
-  /** Facts that the service made of it; empty until it has answered. */
-  facts: number[];
-}
-
-/** Something to be told in a quiet line. */
-export interface Note {
-  id: number;
-  kind: "followed" | "conflict" | "fault" | "done";
-  text: string;
-  /** Of what followed: how many went from one class to another. */
-  pairs?: { from: string | null; to: string | null; count: number }[];
-  images: number[];
-  /** Whether undoing the last deed is what a reader would want to do. */
-  undo: boolean;
-}
-
-export interface Desk {
-  phase: "loading" | "ready" | "failed";
-  fault: unknown;
-  labelSet: string;
-  /** What the service said, with what was said here laid over it. */
-  columns: Columns;
-  /** Images that wait for the service's word. */
-  pending: ReadonlySet<number>;
-  /** Where the model moved cells by itself since they were last looked at: from which class. */
-  moved: ReadonlyMap<number, number>;
-  selection: ReadonlySet<number>;
-  chosen: number | null;
-  line: "open" | "lost";
-  notes: readonly Note[];
-  past: readonly Deed[];
-  future: readonly Deed[];
-  /** Counts up with every event of a kind, for queries that hang on it. */
-  heard: Readonly<Record<string, number>>;
-}
-
-const NOTES = 3;
-/** What the service takes in one request. */
-const AT_ONCE = 1000;
-const RETRY = [500, 1000, 2000, 4000, 8000, 15_000];
-
-function chunks<T>(items: readonly T[]): T[][] {
-  const parts: T[][] = [];
-  for (let from = 0; from < items.length; from += AT_ONCE) parts.push(items.slice(from, from + AT_ONCE));
-  return parts;
-}
-
-/** A fresh name for a request. `crypto.randomUUID` is missing where the page is not served over TLS. */
-function requestName(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
+import type { LiveEvent, NewLabels } from "../api/schema";
+import type { Columns } from "../columns/columns";
+import { merged, rowOf } from "../columns/columns";
+import { Cells } from "./cells";
+import { Edits, type Send } from "./edits";
+import { type EditMemory, FORGETFUL } from "./memory";
+import { moves } from "./moves";
+import { Sender } from "./sender";
+import type { ProjectService } from "./service";
+import { type Note, type ProjectState, StateHolder } from "./state";
 
 export class ProjectStore {
-  private desk: Desk;
-  private truth: Columns;
-  /** What was said here and waits for the service's word, and in which turn it was said last. */
-  private readonly said = new Map<number, { label: string | null; turn: number }>();
-  private turn = 0;
-  private readonly listeners = new Set<() => void>();
-  private queue: Promise<void> = Promise.resolve();
+  private readonly holder: StateHolder;
+  private readonly cells: Cells;
+  private readonly sender: Sender;
+  private readonly edits: Edits;
   private refreshing: Promise<void> | null = null;
   private stale = false;
   private taught = false;
   /** Set when a delta would not do: rows are gone, or events were forgotten. */
   private anew = false;
-  private notesTold = 0;
-  private hangUp: (() => void) | null = null;
-  private lastHeard: number | null = null;
-  /** Whether a label is asked for again and again, because the line is broken. */
-  private insisting = false;
-  private listening = false;
-  private wake: () => void = () => {};
+  private stopListening: (() => void) | null = null;
+  private lastEvent: number | null = null;
   private ended = false;
 
   constructor(
     private readonly service: ProjectService,
     labelSet = "cell_type",
     private readonly pause: (ms: number) => Promise<void> = (ms) => new Promise((done) => setTimeout(done, ms)),
+    now: () => number = () => performance.now(),
+    memory: EditMemory = FORGETFUL,
   ) {
-    this.truth = noColumns(labelSet);
-    this.desk = {
-      phase: "loading",
-      fault: null,
-      labelSet,
-      columns: this.truth,
-      pending: new Set(),
-      moved: new Map(),
-      selection: new Set(),
-      chosen: null,
-      line: "open",
-      notes: [],
-      past: [],
-      future: [],
-      heard: {},
-    };
+    this.holder = new StateHolder(labelSet);
+    this.cells = new Cells(this.holder, now);
+    this.sender = new Sender(this.holder, pause, () => this.ended);
+    this.edits = new Edits(service, this.holder, this.cells, this.sender, memory);
+    this.holder.set({ past: this.edits.recalled(null) });
   }
 
-  readonly snapshot = (): Desk => this.desk;
+  readonly snapshot = (): ProjectState => this.holder.snapshot();
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
+  readonly subscribe = (listener: () => void): (() => void) => this.holder.subscribe(listener);
 
   /** Load the cells and listen to what happens to them; gives what ends it. */
   start(): () => void {
     this.ended = false;
-    // Listening starts first: what happens between the two is heard, and read again.
-    this.hangUp = this.service.listen(this.lastHeard, this.hear, this.onLine);
+    // Listening starts first: what happens between the two comes as an event, and is read again.
+    this.stopListening = this.service.listen(this.lastEvent, this.onEvent, this.onConnection);
     void this.refresh();
     return () => {
       this.ended = true;
-      this.hangUp?.();
-      this.hangUp = null;
+      this.stopListening?.();
+      this.stopListening = null;
     };
   }
 
   /** Read by another label set. */
   async useLabelSet(labelSet: string): Promise<void> {
-    if (labelSet === this.desk.labelSet) return;
-    this.truth = noColumns(labelSet);
-    this.said.clear();
-    this.set({ labelSet, phase: "loading", columns: this.truth, pending: new Set(), moved: new Map() });
+    if (labelSet === this.snapshot().labelSet) return;
+    this.cells.clear(labelSet);
+    this.holder.set({ labelSet, phase: "loading", columns: this.cells.truth, pending: new Set(), moved: new Map() });
     await this.refresh();
+  }
+
+  /** Take another case in hand. What was done in the one before stays done, and is undone there alone. */
+  useCase(wanted: number | null): void {
+    if (wanted === this.snapshot().case) return;
+    const nothing = { selection: new Set<number>(), chosen: null, moved: new Map(), notes: [], future: [] };
+    this.holder.set({ case: wanted, ...nothing, past: this.edits.recalled(wanted) });
+    this.cells.show();
   }
 
   /** Try again after a failure. */
   readonly retry = (): void => {
-    this.set({ phase: "loading", fault: null });
+    this.holder.set({ phase: "loading", fault: null });
     void this.refresh();
   };
 
@@ -157,215 +91,77 @@ export class ProjectStore {
   select(images: Iterable<number>, chosen?: number | null): void {
     const selection = new Set(images);
     const first = selection.values().next().value ?? null;
-    this.set({ selection, chosen: chosen === undefined ? first : chosen });
+    this.holder.set({ selection, chosen: chosen === undefined ? first : chosen });
   }
 
   // --- labels ----------------------------------------------------------------------------------------------------
 
-  /** Give cells a label ('?' for unsure, null to take it back). Shown at once; gives when the service knows it. */
-  label(
-    images: readonly number[],
-    label: string | null,
-    kind: LabelRequest["kind"] = label === null ? "clear" : "set",
-  ) {
-    return this.relabel(
-      images.map((image) => [image, label]),
-      kind,
-    );
+  /** Give cells a label ('?' for unsure, null to take it back). Shown at once; resolves when it is saved. */
+  label(images: readonly number[], label: string | null, kind?: NewLabels["kind"], send?: Send): Promise<void> {
+    return this.edits.label(images, label, kind, send);
   }
 
   /** Agree with what the model reads of these cells. */
-  agree(images: readonly number[]) {
-    const { columns } = this.desk;
-    const items = images.flatMap((image): [number, string | null][] => {
-      const row = rowOf(columns, image);
-      if (row < 0 || columns.label[row] !== NONE || columns.predicted[row] === NONE) return [];
-      return [[image, labelOf(columns.classes, columns.predicted[row]!)]];
-    });
-    return this.relabel(items, "agree");
+  agree(images: readonly number[]): Promise<void> {
+    return this.edits.agree(images);
   }
 
-  private relabel(wanted: [number, string | null][], kind: LabelRequest["kind"]): Promise<void> {
-    const { columns, labelSet } = this.desk;
-    const items = wanted.flatMap(([image, after]) => {
-      const row = rowOf(columns, image);
-      if (row < 0) return [];
-      const before = labelOf(columns.classes, columns.label[row]!);
-      return before === after ? [] : [{ image, before, after }];
-    });
-    if (!items.length) return Promise.resolve();
-    const deed: Deed = { kind, labelSet, items, facts: [] };
-    this.set({ past: [...this.desk.past, deed], future: [] });
-    return this.perform(deed);
+  /** End the conflicts: keep the labels that stand, or give one's own again, knowing the others. */
+  resolveConflicts(own: boolean): Promise<void> {
+    return this.edits.resolveConflicts(own);
   }
 
-  private perform(deed: Deed): Promise<void> {
-    const turn = this.say(
-      deed.labelSet,
-      deed.items.map(({ image, after }) => [image, after]),
-    );
-    const requests = chunks(deed.items).map((items) => {
-      const request = requestName();
-      return () =>
-        this.service.label({
-          request,
-          label_set: deed.labelSet,
-          kind: deed.kind,
-          items: items.map(({ image, after }) => ({ image, label: after, version: this.versionOf(image) })),
-        });
-    });
-    return this.enqueue(deed.labelSet, turn, deed, () => requests);
-  }
-
-  /** Take back the last deed. */
+  /** Undo the last edit. */
   undo(): Promise<void> {
-    const deed = this.desk.past.at(-1);
-    if (!deed) return Promise.resolve();
-    this.set({ past: this.desk.past.slice(0, -1), future: [...this.desk.future, deed], notes: this.settledNotes() });
-    const turn = this.say(
-      deed.labelSet,
-      deed.items.map(({ image, before }) => [image, before]),
-    );
-    return this.enqueue(deed.labelSet, turn, null, () =>
-      chunks(deed.facts).map((facts) => {
-        const request = requestName();
-        return () => this.service.undo(request, facts);
-      }),
-    );
+    return this.edits.undo();
   }
 
-  /** Do again what was taken back last. */
+  /** Redo what was undone last. */
   redo(): Promise<void> {
-    const deed = this.desk.future.at(-1);
-    if (!deed) return Promise.resolve();
-    deed.facts = [];
-    this.set({ future: this.desk.future.slice(0, -1), past: [...this.desk.past, deed] });
-    return this.perform(deed);
+    return this.edits.redo();
   }
 
-  /** Ask one after the other, when everything before has been answered. */
-  private enqueue(
-    labelSet: string,
-    turn: number,
-    deed: Deed | null,
-    asks: () => (() => Promise<LabelAnswer>)[],
-  ): Promise<void> {
-    const run = this.queue.then(async () => {
-      for (const ask of asks()) {
-        const answer = await this.persist(ask);
-        if (!answer) break;
-        this.answered(labelSet, answer);
-        deed?.facts.push(...answer.undo);
-      }
-      this.settle(turn);
-      // What the service refused altogether is nothing to undo.
-      if (deed && !deed.facts.length) {
-        const others = (other: Deed) => other !== deed;
-        this.set({ past: this.desk.past.filter(others), future: this.desk.future.filter(others) });
-      }
-    });
-    this.queue = run;
-    return run;
+  notify(note: Omit<Note, "id">): void {
+    this.holder.notify(note);
   }
 
-  /** Ask until there is an answer: a broken line loses nothing. Null where the service refused. */
-  private async persist(ask: () => Promise<LabelAnswer>): Promise<LabelAnswer | null> {
-    for (let times = 0; ; times++) {
-      try {
-        const answer = await ask();
-        this.insisting = false;
-        return answer;
-      } catch (fault) {
-        const passing = fault instanceof ServiceFault && (fault.offline || fault.status >= 500 || fault.status === 429);
-        if (!passing || this.ended) {
-          const text = fault instanceof ServiceFault ? fault.said : "It was not saved.";
-          this.tell({ kind: "fault", text, images: [], undo: false });
-          this.insisting = false;
-          if (this.listening) this.set({ line: "open" });
-          return null;
-        }
-        this.insisting = true;
-        this.set({ line: "lost" });
-        const healed = new Promise<void>((done) => {
-          this.wake = done;
-        });
-        await Promise.race([this.pause(RETRY[Math.min(times, RETRY.length - 1)]!), healed]);
-      }
-    }
-  }
-
-  /** Show what was said, where the desk reads by that label set; gives the turn in which it was said. */
-  private say(labelSet: string, items: [number, string | null][]): number {
-    const turn = ++this.turn;
-    if (labelSet === this.desk.labelSet) {
-      for (const [image, label] of items) this.said.set(image, { label, turn });
-      this.show();
-    }
-    return turn;
-  }
-
-  private answered(labelSet: string, answer: LabelAnswer): void {
-    if (this.desk.line === "lost") this.set({ line: "open" });
-    if (labelSet === this.desk.labelSet) this.apply([...answer.facts, ...answer.conflicts]);
-    const count = answer.conflicts.length;
-    if (!count) return;
-    this.tell({
-      kind: "conflict",
-      text: `${count === 1 ? "A cell was" : `${count} cells were`} labelled by someone else meanwhile; their word stands.`,
-      images: answer.conflicts.map(({ image }) => image),
-      undo: false,
-    });
-  }
-
-  private settle(turn: number): void {
-    // What was said again since then still waits, also where it is the same word: between the two lies another.
-    for (const [image, said] of this.said) if (said.turn <= turn) this.said.delete(image);
-    this.show();
-  }
-
-  private versionOf(image: number): number {
-    const row = rowOf(this.truth, image);
-    return row < 0 ? 0 : this.truth.version[row]!;
-  }
+  readonly dismiss = (id: number): void => this.holder.dismiss(id);
 
   // --- what the service says -------------------------------------------------------------------------------------
 
-  private readonly hear = ({ id, kind, data }: Heard): void => {
-    if (id !== null) this.lastHeard = id;
-    if (kind === "labels") {
-      const facts = data.facts as { image: number; label_set: string; label: string | null; version: number }[];
-      this.apply((facts ?? []).filter((fact) => fact.label_set === this.desk.labelSet));
-      this.show();
+  private readonly onEvent = (event: LiveEvent, id: number | null): void => {
+    if (id !== null) this.lastEvent = id;
+    switch (event.kind) {
+      case "labels":
+        this.cells.arrived(event.labels.filter(({ label_set }) => label_set === this.snapshot().labelSet));
+        this.cells.show();
+        break;
+      case "taught":
+        if (event.label_set !== this.snapshot().labelSet) break;
+        this.taught = true;
+        void this.refresh();
+        break;
+      case "images":
+      case "missed":
+        if (event.kind === "missed" || (event.removed ?? 0) > 0) this.anew = true;
+        void this.refresh();
+        break;
+      case "readings":
+      case "settings":
+      case "case":
+      case "profile":
+      case "signature":
+      case "label_set":
+        void this.refresh();
+        break;
     }
-    if (kind === "taught" && (data.label_set ?? this.desk.labelSet) === this.desk.labelSet) {
-      this.taught = true;
-      void this.refresh();
-    }
-    if (kind === "missed" || data.removed) this.anew = true;
-    if (["images", "readings", "settings", "label_set", "missed"].includes(kind)) void this.refresh();
-    this.set({ heard: { ...this.desk.heard, [kind]: (this.desk.heard[kind] ?? 0) + 1 } });
+    const { events } = this.snapshot();
+    this.holder.set({ events: { ...events, [event.kind]: (events[event.kind] ?? 0) + 1 } });
   };
 
-  private readonly onLine = (open: boolean): void => {
-    const healed = open && this.desk.line === "lost";
-    this.listening = open;
-    if (open) this.wake();
-    // While a label still waits for its answer the page says so, whatever else is heard.
-    this.set({ line: open && !this.insisting ? "open" : "lost" });
-    if (healed) void this.refresh();
+  private readonly onConnection = (open: boolean): void => {
+    if (this.sender.connection(open)) void this.refresh();
   };
-
-  private apply(facts: { image: number; label: string | null; version: number }[]): void {
-    const label = this.truth.label.slice();
-    const version = this.truth.version.slice();
-    for (const fact of facts) {
-      const row = rowOf(this.truth, fact.image);
-      if (row < 0 || fact.version < version[row]!) continue;
-      label[row] = codeOf(this.truth.classes, fact.label);
-      version[row] = fact.version;
-    }
-    this.truth = { ...this.truth, label, version };
-  }
 
   /** Ask for what is new. Calls that come while one is under way are answered by one more. */
   refresh(): Promise<void> {
@@ -384,129 +180,64 @@ export class ProjectStore {
   }
 
   private async fetchNew(): Promise<void> {
-    const { labelSet, phase } = this.desk;
+    const { labelSet, phase } = this.snapshot();
     const taught = this.taught;
     this.taught = false;
     try {
-      const since = phase === "ready" && !this.anew ? this.truth.revision : null;
+      const since = phase === "ready" && !this.anew ? this.cells.truth.event : null;
       this.anew = false;
       const fresh = await this.service.columns(labelSet, since);
-      if (labelSet !== this.desk.labelSet) return;
-      const before = this.desk.columns;
-      const known = this.truth;
-      this.truth = merged(known, fresh);
-      this.keepNewer(known, fresh);
-      if (!fresh.full && this.truth.count !== fresh.total) this.anew = this.stale = true;
-      this.set({ phase: "ready", fault: null });
-      this.show();
+      if (labelSet !== this.snapshot().labelSet) return;
+      const before = this.snapshot().columns;
+      const known = this.cells.truth;
+      if (phase === "ready")
+        for (let row = 0; row < fresh.count; row++) {
+          const was = rowOf(known, fresh.id[row]!);
+          if (was >= 0) this.cells.arriving(fresh.id[row]!, known.version[was]!, fresh.version[row]!);
+        }
+      this.cells.truth = merged(known, fresh);
+      this.cells.keepNewer(known, fresh);
+      if (!fresh.full && this.cells.truth.count !== fresh.total) this.anew = this.stale = true;
+      this.holder.set({ phase: "ready", fault: null });
+      this.cells.show();
       if (phase === "ready") this.follow(before, taught);
       // A burst of readings is shown a few times a second, not once for each.
       await this.pause(phase === "ready" ? 250 : 0);
     } catch (fault) {
-      if (labelSet !== this.desk.labelSet) return;
+      if (labelSet !== this.snapshot().labelSet) return;
       if (phase === "ready") {
-        if (fault instanceof ServiceFault && fault.offline) this.set({ line: "lost" });
+        if (fault instanceof ServiceFault && fault.offline) this.holder.set({ connection: "lost" });
         this.taught ||= taught;
         return;
       }
       if (fault instanceof ServiceFault && fault.offline) {
-        this.set({ line: "lost" });
+        this.holder.set({ connection: "lost" });
         await this.pause(2000);
         if (!this.ended) this.stale = true;
         return;
       }
-      this.set({ phase: "failed", fault });
+      this.holder.set({ phase: "failed", fault });
     }
-  }
-
-  /** An answer, whole or not, may have been made before a label that we know of. */
-  private keepNewer(known: Columns, fresh: Columns): void {
-    const facts: { image: number; label: string | null; version: number }[] = [];
-    for (let row = 0; row < fresh.count; row++) {
-      const image = fresh.id[row]!;
-      const was = rowOf(known, image);
-      if (was < 0 || fresh.version[row]! >= known.version[was]!) continue;
-      facts.push({ image, label: labelOf(known.classes, known.label[was]!), version: known.version[was]! });
-    }
-    if (facts.length) this.apply(facts);
   }
 
   /** Note which cells the model moved by itself. */
   private follow(before: Columns, taught: boolean): void {
-    const now = this.desk.columns;
-    const moved = new Map(this.desk.moved);
-    const pairs = new Map<string, { from: string | null; to: string | null; count: number }>();
-    const images: number[] = [];
-    // Cells whose label was just taken back return to where they were: that is the undoing, nobody followed.
-    const undone = new Set(this.desk.future.at(-1)?.items.map(({ image }) => image));
-    let old = 0;
-    for (let row = 0; row < now.count; row++) {
-      const id = now.id[row]!;
-      while (old < before.count && before.id[old]! < id) old++;
-      if (old >= before.count || before.id[old] !== id || undone.has(id)) continue;
-      const from = before.predicted[old]!;
-      const to = now.predicted[row]!;
-      if (now.label[row] !== NONE) moved.delete(id);
-      if (from === to || from === NONE || to === NONE || now.label[row] !== NONE) continue;
-      const origin = moved.get(id) ?? from;
-      if (origin === to) moved.delete(id);
-      else moved.set(id, origin);
-      images.push(id);
-      const key = `${from} ${to}`;
-      const pair = pairs.get(key) ?? { from: labelOf(now.classes, from), to: labelOf(now.classes, to), count: 0 };
-      pair.count++;
-      pairs.set(key, pair);
-    }
-    this.set({ moved });
+    const { columns, moved: known, future, past } = this.snapshot();
+    const undone = new Set(future.at(-1)?.items.map(({ image }) => image));
+    const { moved, images, pairs } = moves(before, columns, known, undone);
+    this.holder.set({ moved });
     if (!images.length) return;
-    this.tell({
+    this.notify({
       kind: "followed",
       text: images.length === 1 ? "1 cell followed" : `${images.length} cells followed`,
-      pairs: [...pairs.values()].sort((a, b) => b.count - a.count),
+      pairs,
       images,
-      undo: taught && this.desk.past.length > 0,
+      undo: taught && past.length > 0,
     });
   }
 
   /** The moves have been looked at: they are readings like any other. */
   readonly settleMoves = (): void => {
-    if (this.desk.moved.size) this.set({ moved: new Map() });
+    if (this.snapshot().moved.size) this.holder.set({ moved: new Map() });
   };
-
-  // --- notes -----------------------------------------------------------------------------------------------------
-
-  tell(note: Omit<Note, "id">): void {
-    this.notesTold++;
-    const others = this.desk.notes.filter((other) => other.kind !== note.kind || note.kind === "fault");
-    this.set({ notes: [...others, { ...note, id: this.notesTold }].slice(-NOTES) });
-  }
-
-  readonly dismiss = (id: number): void => {
-    this.set({ notes: this.desk.notes.filter((note) => note.id !== id) });
-  };
-
-  private settledNotes(): readonly Note[] {
-    return this.desk.notes.filter((note) => !note.undo);
-  }
-
-  // --- inside ----------------------------------------------------------------------------------------------------
-
-  /** Lay what was said here over what the service said. */
-  private show(): void {
-    let columns = this.truth;
-    if (this.said.size) {
-      const label = columns.label.slice();
-      for (const [image, said] of this.said) {
-        const row = rowOf(columns, image);
-        if (row >= 0) label[row] = codeOf(columns.classes, said.label);
-      }
-      columns = { ...columns, label };
-    }
-    this.set({ columns, pending: new Set(this.said.keys()) });
-  }
-
-  private set(change: Partial<Desk>): void {
-    this.desk = { ...this.desk, ...change };
-    for (const listener of this.listeners) listener();
-  }
 }

@@ -1,9 +1,17 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { createPortal } from "react-dom";
-import { NavLink, Outlet, useParams } from "react-router";
-import { useProject } from "../api/queries";
+import { NavLink, Outlet, useNavigate, useParams } from "react-router";
+import { names, useProject } from "../api/queries";
+import { InHand, UploadCase, useCaseSearch } from "../cases/InHand";
+import { Switcher } from "../cases/Switcher";
 import { NONE, READ, UNSURE } from "../columns/columns";
-import { ProjectRoom, useDesk, useRoom } from "../project/context";
+import { useHasFields } from "../fields/queries";
+import { Conflicts } from "../project/Conflicts";
+import { ProjectProvider, useProjectContext, useProjectState } from "../project/context";
+import type { EventKind } from "../project/service";
+import { Tour } from "../tour/Tour";
+import { askForMissing } from "../ui/Picture";
 import { Failure, Loading } from "../ui/states";
 import { Uploads } from "../upload/Uploads";
 
@@ -14,38 +22,54 @@ export default function Frame() {
   if (project.isPending) return <Loading what="Opening the project" />;
   if (project.isError) return <Failure fault={project.error} retry={() => project.refetch()} />;
   return (
-    <ProjectRoom project={project.data}>
+    <ProjectProvider project={project.data}>
       <Tabs />
       <Line />
+      <Tour />
+      <Live />
       <Uploads>
-        <Outlet />
+        <UploadCase />
+        <InHand>
+          <Outlet />
+        </InHand>
       </Uploads>
-    </ProjectRoom>
+      <Conflicts />
+    </ProjectProvider>
   );
 }
 
 /** The tabs of a project; `to` is a route below `/projects/:project`. */
 const TABS: { to: string; title: string }[] = [
+  { to: "cases", title: "Cases" },
   { to: "", title: "Review" },
   { to: "map", title: "Landscape" },
   { to: "next", title: "Next" },
+  { to: "search", title: "Search" },
+  { to: "look", title: "Second look" },
+  { to: "library", title: "Library" },
   { to: "label-sets", title: "Label sets" },
   { to: "report", title: "Report" },
+  { to: "panels", title: "Panels" },
+  { to: "counter", title: "Counter" },
 ];
 
 function Tabs() {
-  const { project } = useRoom();
+  const { project } = useProjectContext();
+  const search = useCaseSearch();
+  const fields = useHasFields();
   const slot = document.getElementById("shell-slot");
   if (!slot) return null;
   return createPortal(
     <>
       <strong className="project-name">{project.name}</strong>
+      <Switcher />
       <nav aria-label={project.name}>
         {TABS.map(({ to, title }) => (
-          <NavLink key={to} to={`/projects/${project.id}${to ? `/${to}` : ""}`} end>
+          <NavLink key={to} to={{ pathname: `/projects/${project.id}${to ? `/${to}` : ""}`, search }} end>
             {title}
           </NavLink>
         ))}
+        {fields && <NavLink to={{ pathname: `/projects/${project.id}/fields`, search }}>Fields</NavLink>}
         {project.role === "admin" && <NavLink to={`/projects/${project.id}/settings`}>Settings</NavLink>}
       </nav>
       <Counts />
@@ -56,7 +80,7 @@ function Tabs() {
 
 /** "200 cells · 171 read by model · 29 yours · 6 unsure" */
 function Counts() {
-  const columns = useDesk((desk) => desk.columns);
+  const columns = useProjectState((state) => state.columns);
   let read = 0;
   let labelled = 0;
   let unsure = 0;
@@ -68,17 +92,51 @@ function Counts() {
   }
   if (!columns.count) return null;
   const parts = [
-    `${columns.count.toLocaleString()} cells`,
-    `${read.toLocaleString()} read by model`,
-    `${labelled.toLocaleString()} labelled`,
-    ...(unsure ? [`${unsure.toLocaleString()} unsure`] : []),
+    `${columns.count.toLocaleString("en")} cells`,
+    `${read.toLocaleString("en")} read by model`,
+    `${labelled.toLocaleString("en")} labelled`,
+    ...(unsure ? [`${unsure.toLocaleString("en")} unsure`] : []),
   ];
-  return <span className="quiet small counts push">{parts.join(" · ")}</span>;
+  const said = parts.join(" · ");
+  return (
+    <span className="quiet small counts push" title={said}>
+      {said}
+    </span>
+  );
+}
+
+/** Events after which the worklist says something else. */
+const CHANGES: EventKind[] = ["case", "images", "readings", "labels", "taught", "signature", "missed"];
+/** Bursts of events ask for the worklist once, milliseconds. */
+const TOGETHER = 400;
+
+/** Lists that several screens share follow the project's events. */
+function Live() {
+  const { project } = useProjectContext();
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const changes = useProjectState((state) => CHANGES.map((kind) => state.events[kind] ?? 0).join());
+  const settings = useProjectState((state) => state.events.settings ?? 0);
+  const deleted = useProjectState((state) => (state.events.project_deleted ?? 0) > 0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each of these events makes the worklist old
+  useEffect(() => {
+    const timer = setTimeout(() => void queries.invalidateQueries({ queryKey: names.cases(project.id) }), TOGETHER);
+    return () => clearTimeout(timer);
+  }, [changes, project.id, queries]);
+  useEffect(() => {
+    if (settings) void queries.invalidateQueries({ queryKey: names.project(project.id), exact: true });
+  }, [settings, project.id, queries]);
+  useEffect(() => {
+    if (!deleted) return;
+    void queries.invalidateQueries({ queryKey: names.projects, exact: true });
+    navigate("/projects", { replace: true });
+  }, [deleted, queries, navigate]);
+  return null;
 }
 
 function Line() {
-  const line = useDesk((desk) => desk.line);
-  const pending = useDesk((desk) => desk.pending.size);
+  const line = useProjectState((state) => state.connection);
+  const pending = useProjectState((state) => state.pending.size);
   // What waits here is gone when the page goes: the browser asks first.
   useEffect(() => {
     if (!pending) return;
@@ -86,6 +144,9 @@ function Line() {
     window.addEventListener("beforeunload", ask);
     return () => window.removeEventListener("beforeunload", ask);
   }, [pending]);
+  useEffect(() => {
+    if (line === "open") askForMissing();
+  }, [line]);
   if (line === "open") return null;
   return (
     <div className="offline" role="status">

@@ -2,9 +2,10 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { Link, useNavigate } from "react-router";
-import { send } from "../api/client";
+import { api, body } from "../api/client";
 import { names, useProjects } from "../api/queries";
-import type { Project, ProjectListed } from "../api/types";
+import type { ProjectListed } from "../api/schema";
+import { Sketch } from "../ui/Sketch";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { ago } from "../ui/time";
 
@@ -18,11 +19,15 @@ export default function Projects() {
   return (
     <div className="sheet">
       <h1>Projects</h1>
-      <ul className="project-list">
-        {shown.map((project) => (
-          <ProjectRow key={project.id} project={project} />
-        ))}
-      </ul>
+      {all.length ? (
+        <ul className="project-list">
+          {shown.map((project) => (
+            <ProjectRow key={project.id} project={project} />
+          ))}
+        </ul>
+      ) : (
+        <Beginning />
+      )}
       {all.some((project) => project.archived) && (
         <Form.Check
           id="archived"
@@ -33,6 +38,29 @@ export default function Projects() {
       )}
       <NewProject first={all.length === 0} />
     </div>
+  );
+}
+
+/** What this is for, before there is anything. */
+function Beginning() {
+  return (
+    <ol className="beginning">
+      <li>
+        <Sketch of="crops" />
+        <strong>Drop the crops of a smear</strong>
+        <span>Pictures of white cells, as a scanner cuts them out.</span>
+      </li>
+      <li>
+        <Sketch of="bins" />
+        <strong>Review what the model read</strong>
+        <span>Each cell lies in the bin of its type. You agree or relabel; the others follow.</span>
+      </li>
+      <li>
+        <Sketch of="report" />
+        <strong>Sign the differential</strong>
+        <span>Counts and shares with their intervals, and who reviewed them.</span>
+      </li>
+    </ol>
   );
 }
 
@@ -50,8 +78,8 @@ function ProjectRow({ project }: { project: ProjectListed }) {
       <div className="project-progress">
         <progress value={project.labelled} max={project.images || 1} aria-label={`${done}% labelled by a person`} />
         <span className="small quiet">
-          {project.images.toLocaleString()} cells · {project.read.toLocaleString()} read ·{" "}
-          {project.labelled.toLocaleString()} labelled
+          {project.images.toLocaleString("en")} cells · {project.read.toLocaleString("en")} read ·{" "}
+          {project.labelled.toLocaleString("en")} labelled
           {project.unsure > 0 && ` · ${project.unsure} unsure`}
         </span>
       </div>
@@ -69,7 +97,7 @@ function NewProject({ first }: { first: boolean }) {
   const navigate = useNavigate();
   const [name, setName] = useState("");
   const create = useMutation({
-    mutationFn: () => send<Project>("POST", "/projects", { name }),
+    mutationFn: () => body(api.POST("/projects", { body: { name, description: "", scale: 1, names: "kept" } })),
     onSuccess: async (project) => {
       await queries.invalidateQueries({ queryKey: names.projects });
       navigate(`/projects/${project.id}`);
@@ -82,14 +110,16 @@ function NewProject({ first }: { first: boolean }) {
   return (
     <Form className="project-new" onSubmit={submit}>
       <Form.Label htmlFor="new-project">
-        {first ? "A project holds the cells of one patient or one study. Name the first:" : "New project"}
+        {first
+          ? "A project holds the cases that learn from one another, such as those of one scanner or one study. Name the first:"
+          : "New project"}
       </Form.Label>
       <div className="d-flex gap-2">
         <Form.Control
           id="new-project"
           required
           maxLength={120}
-          placeholder="Case 24-1187"
+          placeholder="Routine smears, 2026"
           value={name}
           onChange={(e) => setName(e.target.value)}
         />

@@ -1,12 +1,19 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { AuditLog } from "../admin/AuditLog";
-import { get, send } from "../api/client";
-import { names, useMembers, useSession } from "../api/queries";
-import type { List, Project, Role, User } from "../api/types";
-import { useRoom } from "../project/context";
+import { api, body } from "../api/client";
+import { save } from "../api/download";
+import { names, useMembers, useSession, useUsers } from "../api/queries";
+import type { ProjectShown as Project, ProjectChange } from "../api/schema";
+import { root } from "../app/root";
+import { ReportSettings } from "../findings/ReportSettings";
+import { Scanners } from "../profiles/Scanners";
+import { useProjectContext } from "../project/context";
+import { SigningRules } from "../signing/SigningRules";
 import { Failure, FaultLine, Loading } from "../ui/states";
+
+type Role = Project["role"];
 
 const ROLES: Record<Role, string> = {
   viewer: "looks",
@@ -16,15 +23,99 @@ const ROLES: Record<Role, string> = {
 
 /** A project's settings, its members, and what was changed. */
 export default function Settings() {
-  const { project } = useRoom();
+  const { project } = useProjectContext();
   return (
     <div className="sheet">
       <h1>Settings</h1>
       <About project={project} />
+      <Scanners />
+      <SigningRules />
+      <ReportSettings />
       <Members project={project} />
       <h2 className="mt-5">What was changed</h2>
       <AuditLog project={project.id} />
+      <Deletion project={project} />
     </div>
+  );
+}
+
+/** The end of a project: its name is typed, so that nobody deletes one by mistake. */
+function Deletion({ project }: { project: Project }) {
+  const [typed, setTyped] = useState("");
+  const remove = useMutation({
+    mutationFn: () => api.DELETE("/projects/{project}", { params: { path: { project: project.id } } }),
+    // Nothing that was loaded of the project holds any more.
+    onSuccess: () => window.location.assign(`${root}/projects`),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    remove.mutate();
+  };
+  return (
+    <Form className="settings mt-5" onSubmit={submit}>
+      <h2>Delete this project</h2>
+      <p className="quiet">
+        Its cells, cases and what the model learnt from them go for everybody. The audit trail stays. A project with
+        signed records cannot be deleted, only put into the archive.
+      </p>
+      <Form.Group controlId="project-deletion">
+        <Form.Label>Type its name to confirm: {project.name}</Form.Label>
+        <Form.Control autoComplete="off" value={typed} onChange={(event) => setTyped(event.target.value)} />
+      </Form.Group>
+      <FaultLine fault={remove.error} />
+      <div>
+        <Button type="submit" variant="danger" disabled={typed.trim() !== project.name || remove.isPending}>
+          Delete {project.images.toLocaleString("en")} cells
+        </Button>
+      </div>
+    </Form>
+  );
+}
+
+const NAMES: Record<Project["names"], string> = {
+  kept: "kept as they come",
+  mapped: "numbers instead, with a map for administrators",
+  dropped: "numbers instead, and no map",
+};
+
+/** What becomes of names that files and cases come with. */
+function Names(given: { project: Project; kept: Project["names"]; choose: (names: Project["names"]) => void }) {
+  const { project, kept, choose } = given;
+  const mayMap = useSession().data?.user?.is_admin && project.names === "mapped";
+  const take = useMutation({
+    mutationFn: async () => {
+      const params = { path: { project: project.id } };
+      const answer = await api.POST("/projects/{project}/original-names", { params, parseAs: "blob" });
+      save(answer.data as unknown as Blob, `hemosight-project-${project.id}-names.csv`);
+    },
+  });
+  return (
+    <Form.Group controlId="project-names">
+      <Form.Label>Names of files and cases</Form.Label>
+      <Form.Select
+        value={kept}
+        disabled={project.images > 0}
+        onChange={(event) => choose(event.target.value as Project["names"])}
+      >
+        {Object.entries(NAMES).map(([value, text]) => (
+          <option key={value} value={value}>
+            {text}
+          </option>
+        ))}
+      </Form.Select>
+      <Form.Text>
+        Numbered files lose their metadata (EXIF, tags of DICOM and TIFF) before they are stored. Administrators of the
+        service alone may take the map of what they were called. Chosen while the project is empty.
+      </Form.Text>
+      {mayMap && (
+        <div>
+          <button type="button" className="bin-act" disabled={take.isPending} onClick={() => take.mutate()}>
+            the map, as a table
+          </button>
+        </div>
+      )}
+      <FaultLine fault={take.error} />
+    </Form.Group>
   );
 }
 
@@ -32,12 +123,13 @@ function About({ project }: { project: Project }) {
   const queries = useQueryClient();
   const [name, setName] = useState(project.name);
   const [description, setDescription] = useState(project.description);
-  const [scale, setScale] = useState(String(project.scale ?? 1));
   const [teaching, setTeaching] = useState(project.teaching ?? true);
   const [weight, setWeight] = useState(String(project.teaching_weight ?? 20));
   const [second, setSecond] = useState(project.second_signer ?? false);
+  const [kept, setKept] = useState(project.names);
   const change = useMutation({
-    mutationFn: (body: object) => send<Project>("PATCH", `/projects/${project.id}`, body),
+    mutationFn: (given: ProjectChange) =>
+      body(api.PATCH("/projects/{project}", { params: { path: { project: project.id } }, body: given })),
     onSuccess: (changed) => {
       queries.setQueryData(names.project(project.id), changed);
       return queries.invalidateQueries({ queryKey: names.projects });
@@ -51,7 +143,7 @@ function About({ project }: { project: Project }) {
       teaching,
       teaching_weight: Number(weight),
       second_signer: second,
-      ...(project.images ? {} : { scale: Number(scale) }),
+      ...(kept !== project.names && { names: kept }),
     });
   };
   return (
@@ -63,22 +155,6 @@ function About({ project }: { project: Project }) {
       <Form.Group controlId="project-description">
         <Form.Label>Description</Form.Label>
         <Form.Control as="textarea" rows={2} value={description} onChange={(e) => setDescription(e.target.value)} />
-      </Form.Group>
-      <Form.Group controlId="project-scale">
-        <Form.Label>Scale</Form.Label>
-        <Form.Control
-          type="number"
-          min={0.05}
-          max={20}
-          step="any"
-          disabled={project.images > 0}
-          value={scale}
-          onChange={(e) => setScale(e.target.value)}
-        />
-        <Form.Text>
-          Factor that brings the crops' pixels to 0.1 µm.{" "}
-          {project.images > 0 ? "Fixed, since cells have been read by it." : "Set it before the first upload."}
-        </Form.Text>
       </Form.Group>
       <Form.Check
         type="switch"
@@ -107,6 +183,7 @@ function About({ project }: { project: Project }) {
         checked={second}
         onChange={(e) => setSecond(e.target.checked)}
       />
+      <Names project={project} kept={kept} choose={setKept} />
       <FaultLine fault={change.error} />
       <div className="d-flex gap-2">
         <Button type="submit" disabled={change.isPending}>
@@ -132,16 +209,13 @@ function Members({ project }: { project: Project }) {
   const [user, setUser] = useState("");
   const [role, setRole] = useState<Role>("reviewer");
   // Only administrators of the service see who else has an account.
-  const users = useQuery({
-    queryKey: ["users"],
-    queryFn: async () => (await get<List<User>>("/users")).items,
-    enabled: me?.is_admin === true,
-  });
+  const users = useUsers(me?.is_admin === true);
   const change = useMutation({
-    mutationFn: ({ user, role }: { user: number; role: Role | null }) =>
-      role === null
-        ? send("DELETE", `/projects/${project.id}/members/${user}`)
-        : send("PUT", `/projects/${project.id}/members/${user}`, { role }),
+    mutationFn: async ({ user, role }: { user: number; role: Role | null }) => {
+      const params = { path: { project: project.id, user } };
+      if (role === null) await api.DELETE("/projects/{project}/members/{user}", { params });
+      else await api.PUT("/projects/{project}/members/{user}", { params, body: { role } });
+    },
     onSuccess: () => queries.invalidateQueries({ queryKey: names.members(project.id) }),
   });
   if (members.isPending) return <Loading what="Looking up the members" />;

@@ -1,47 +1,65 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Button, Form } from "react-bootstrap";
-import { Link } from "react-router";
-import { address, get } from "../api/client";
-import type { Mark } from "../api/types";
+import { Link, useNavigate, useSearchParams } from "react-router";
+import { address, api, body } from "../api/client";
+import type { ClassShown as Mark, NextShown, Queue as QueueAnswer, TrustShown } from "../api/schema";
+import { useCaseSearch } from "../cases/InHand";
 import { Chart } from "../charts/Chart";
-import { type Columns, labelOf, NONE, rowOf } from "../columns/columns";
+import { type Columns, inTree, inUse, labelOf, NONE, rowOf } from "../columns/columns";
+import { ForeignBanner } from "../foreign/Banner";
+import { useFamiliarity, useTrust } from "../foreign/familiarity";
+import { Trust } from "../foreign/Trust";
 import { elsewhere, meaning } from "../gallery/keys";
-import { useDesk, useRoom } from "../project/context";
+import { Notes } from "../gallery/Notes";
+import { ScaleFirst } from "../profiles/Adapting";
+import { useProjectContext, useProjectState } from "../project/context";
+import { SignedBanner } from "../signing/SignedBanner";
 import { inks, Letter } from "../ui/marks";
+import { Picture } from "../ui/Picture";
+import { Sketch } from "../ui/Sketch";
 import { Empty, Failure, Loading } from "../ui/states";
 import { curveFigure } from "./figure";
-import {
-  extended,
-  forecastWords,
-  type Next,
-  type QueueAnswer,
-  renewed,
-  START,
-  STRATEGIES,
-  type Strategy,
-  said,
-  step,
-} from "./queue";
+import { answered, extended, forecastWords, renewed, START, STRATEGIES, type Strategy, step } from "./queue";
 import "./queue.scss";
 
 /** Cells asked for at once; more are asked for before they run out. */
 const AHEAD = 24;
 const RENEW_AFTER = 8;
+/** While a scanner is new, nearly every answer changes what is worth asking. */
+const RENEW_ADAPTING = 2;
 
 /** Next to review: one cell at a time, with keys alone. */
 export default function Queue() {
-  const { project, store } = useRoom();
-  const labelSet = useDesk((desk) => desk.labelSet);
-  const columns = useDesk((desk) => desk.columns);
-  const [strategy, setStrategy] = useState<Strategy>("uncertainty");
+  const inHand = useProjectState((state) => state.case);
+  // Another case begins its own walk.
+  return <Walk key={inHand} />;
+}
+
+function Walk() {
+  const { project, store } = useProjectContext();
+  const labelSet = useProjectState((state) => state.labelSet);
+  const columns = useProjectState((state) => state.columns);
+  const inHand = useProjectState((state) => state.case);
+  const search = useCaseSearch();
+  const navigate = useNavigate();
+  const [params] = useSearchParams();
+  const [strategy, setStrategy] = useState<Strategy>(params.has("adapt") ? "adapt" : "uncertainty");
   const [walk, setWalk] = useState(START);
   const [round, setRound] = useState(0);
 
   const answer = useQuery({
-    queryKey: ["projects", project.id, "next", labelSet, strategy, round],
+    queryKey: ["projects", project.id, "next", labelSet, inHand, strategy, round],
     queryFn: ({ signal }) =>
-      get<QueueAnswer>(`/projects/${project.id}/next`, { label_set: labelSet, strategy, n: AHEAD }, signal),
+      body(
+        api.GET("/projects/{project}/next", {
+          params: {
+            path: { project: project.id },
+            query: { label_set: labelSet, case: inHand ?? undefined, strategy, n: AHEAD },
+          },
+          signal,
+        }),
+      ),
     placeholderData: (before) => before,
     staleTime: Number.POSITIVE_INFINITY,
   });
@@ -59,30 +77,36 @@ export default function Queue() {
   };
 
   const current = walk.items[walk.at];
+  const adapting = strategy === "adapt";
+  const trust = useTrust(inHand);
+  const foreign = useFamiliarity()?.foreign ?? false;
+  const [goOn, setGoOn] = useState(false);
+  const enough = adapting && !goOn && (trust?.enough ?? false);
   const give = useCallback(
     (label: string | null) => {
       if (!current) return;
       void store.label([current.image], label);
       setWalk((now) => {
-        const after = said(now, label);
-        // What was just said changes what is worth asking next.
-        if (after.said.size % RENEW_AFTER === 0 || after.at >= after.items.length) setRound((n) => n + 1);
+        const after = answered(now, label);
+        // An answer changes what is worth asking next.
+        const often = adapting ? RENEW_ADAPTING : RENEW_AFTER;
+        if (after.answers.size % often === 0 || after.at >= after.items.length) setRound((n) => n + 1);
         return after;
       });
     },
-    [current, store],
+    [current, store, adapting],
   );
 
   const read = current ? readingOf(columns, current) : null;
   const keys = useCallback(
     (event: KeyboardEvent) => {
       if (elsewhere(event.target)) return;
-      const told = meaning(event, columns.classes);
-      if (told?.do === "label") give(told.label);
-      else if (told?.do === "agree" && read && !(event.target instanceof HTMLButtonElement)) give(read.name);
-      else if (told?.do === "step" && told.step === "right") setWalk((now) => step(now, 1));
-      else if (told?.do === "step" && told.step === "left") setWalk((now) => step(now, -1));
-      else if (told?.do === "undo") {
+      const command = meaning(event, columns.classes);
+      if (command?.do === "label") give(command.label);
+      else if (command?.do === "agree" && read && !(event.target instanceof HTMLButtonElement)) give(read.name);
+      else if (command?.do === "step" && command.step === "right") setWalk((now) => step(now, 1));
+      else if (command?.do === "step" && command.step === "left") setWalk((now) => step(now, -1));
+      else if (command?.do === "undo") {
         void store.undo();
         setWalk((now) => step(now, -1));
       } else return;
@@ -95,6 +119,11 @@ export default function Queue() {
     return () => window.removeEventListener("keydown", keys);
   }, [keys]);
 
+  const showOnTable = (images: number[]) => {
+    store.select(images);
+    navigate({ pathname: `/projects/${project.id}`, search });
+  };
+
   // The next crops are fetched while one looks at this one.
   const coming = walk.items.slice(walk.at + 1, walk.at + 6);
   const picture = (id: number) => address(`/projects/${project.id}/images/${id}/picture`);
@@ -104,25 +133,41 @@ export default function Queue() {
   return (
     <div className="queue">
       <section className="queue-cell" aria-label="Cell to review">
+        {enough && trust && <Enough trust={trust} search={search} goOn={() => setGoOn(true)} />}
         {current ? (
           <>
             <p className="queue-why">
-              <span className="quiet">{walk.at + 1} ·</span> {sentence(current.reason)}
+              <span className="quiet">
+                {walk.at + 1} · {caseOf(columns, current.image)} ·
+              </span>{" "}
+              {sentence(current.reason)}
             </p>
             <Link
-              to={`/projects/${project.id}`}
+              to={{ pathname: `/projects/${project.id}`, search }}
               className="queue-picture"
               onClick={() => store.select([current.image])}
               title="Show this cell in the gallery"
             >
-              <img key={current.image} src={picture(current.image)} alt={`Cell ${current.image}`} />
+              <Picture key={current.image} src={picture(current.image)} alt={`Cell ${current.image}`} />
             </Link>
-            <Reading read={read} item={current} columns={columns} />
-            <Answers classes={columns.classes} read={read} give={give} said={walk.said.get(current.image) ?? null} />
+            <Reading read={read} item={current} columns={columns} withheld={foreign} />
+            <Answers
+              classes={columns.classes}
+              read={read}
+              give={give}
+              answer={walk.answers.get(current.image) ?? null}
+            />
           </>
         ) : (
-          <Empty title="Nothing is left to ask">
-            <Link to={`/projects/${project.id}/report`}>See the report</Link>
+          <Empty
+            title={columns.count ? "Nothing is left to ask" : "There are no cells to ask about"}
+            sketch={<Sketch of={columns.count ? "report" : "crops"} />}
+          >
+            {columns.count ? (
+              <Link to={{ pathname: `/projects/${project.id}/report`, search }}>See the report</Link>
+            ) : (
+              <Link to={{ pathname: `/projects/${project.id}`, search }}>Upload some on the table</Link>
+            )}
           </Empty>
         )}
         <nav className="queue-steps" aria-label="Queue">
@@ -135,8 +180,11 @@ export default function Queue() {
         </nav>
         <div className="queue-ahead" aria-hidden="true">
           {coming.map(({ image }) => (
-            <img key={image} src={picture(image)} alt="" />
+            <Picture key={image} src={picture(image)} alt="" />
           ))}
+        </div>
+        <div className="queue-foot">
+          <Notes show={showOnTable} />
         </div>
       </section>
       <aside className="queue-side">
@@ -151,26 +199,74 @@ export default function Queue() {
           </Form.Select>
           <Form.Text>{STRATEGIES[strategy].about}</Form.Text>
         </Form.Group>
-        <Learning answer={answer.data} said={walk.said} classes={columns.classes} />
+        <SignedBanner />
+        {adapting ? inHand ? <ScaleFirst inHand={inHand} /> : null : <ForeignBanner />}
+        <Trust classes={columns.classes} />
+        <Learning answer={answer.data} answers={walk.answers} classes={columns.classes} />
       </aside>
     </div>
   );
 }
 
-function readingOf(columns: Columns, item: Next): Mark | null {
+/** The case that a cell is asked about. */
+function caseOf(columns: Columns, image: number): string {
+  const row = rowOf(columns, image);
+  const found = row < 0 ? undefined : columns.cases.find(({ id }) => id === columns.case[row]);
+  return found ? `case ${found.key}` : "of no case";
+}
+
+function readingOf(columns: Columns, item: NextShown): Mark | null {
   const row = rowOf(columns, item.image);
   const name =
     row >= 0 && columns.predicted[row] !== NONE ? labelOf(columns.classes, columns.predicted[row]!) : item.predicted;
   return columns.classes.find((mark) => mark.name === name) ?? null;
 }
 
-function Reading({ read, item, columns }: { read: Mark | null; item: Next; columns: Columns }) {
+/** The queue has ended: what is known by now, and where to go from here. */
+function Enough({ trust, search, goOn }: { trust: TrustShown; search: string; goOn: () => void }) {
+  const { project } = useProjectContext();
+  const found = useFamiliarity();
+  const moved = trust.moved_by_last ?? 0;
+  // The share that the service calls little (one open cell in fifty); the limit of answers ends the queue beyond it.
+  const little = moved <= Math.max(found?.open ?? 0, 1) / 50;
+  return (
+    <div className="queue-enough" role="status">
+      <p>
+        <strong>
+          {little ? "More answers would change little." : `${trust.asked} cells are as many as this queue asks.`}
+        </strong>{" "}
+        Your last eight changed the reading of {moved === 1 ? "1 other cell" : `${moved} other cells`}. The statement of
+        trust beside says how far to believe it.
+        {found?.foreign &&
+          " Too many of its cells are still unlike anything known: the case stays held back until they are labelled too."}
+      </p>
+      <Link className="btn btn-sm btn-primary" to={{ pathname: `/projects/${project.id}`, search }}>
+        To the table
+      </Link>{" "}
+      <Button size="sm" variant="outline-secondary" onClick={goOn}>
+        Ask me more
+      </Button>
+    </div>
+  );
+}
+
+interface ReadingProps {
+  read: Mark | null;
+  item: NextShown;
+  columns: Columns;
+  /** Whether probabilities are uncalibrated and not shown. */
+  withheld: boolean;
+}
+
+function Reading({ read, item, columns, withheld }: ReadingProps) {
   const row = rowOf(columns, item.image);
-  const probability = row >= 0 ? columns.probability[row]! : item.probability;
+  const probability = withheld ? null : row >= 0 ? columns.probability[row]! : item.probability;
   return (
     <p className="queue-reading typed" style={inks(read)}>
       <Letter mark={read} /> {read?.title ?? "Not read"}
-      {probability !== null && <span className="quiet"> {probability.toFixed(2)} · read by model</span>}
+      <span className="quiet">
+        {probability !== null && !Number.isNaN(probability) && ` ${probability.toFixed(2)}`} · read by model
+      </span>
     </p>
   );
 }
@@ -178,25 +274,25 @@ function Reading({ read, item, columns }: { read: Mark | null; item: Next; colum
 interface AnswersProps {
   classes: Mark[];
   read: Mark | null;
-  said: string | null;
+  answer: string | null;
   give: (label: string | null) => void;
 }
 
 /** The keys that answer, where they act. */
-function Answers({ classes, read, said, give }: AnswersProps) {
+function Answers({ classes, read, answer, give }: AnswersProps) {
   return (
     <div className="queue-answers">
       <Button className="queue-agree" disabled={!read} onClick={() => read && give(read.name)}>
         Agree <kbd className="key">Enter</kbd>
       </Button>
       <div className="queue-types">
-        {[...classes, null].map((mark) => (
+        {[...inTree(inUse(classes)), null].map((mark) => (
           <button
             type="button"
             key={mark?.name ?? "?"}
             className="typed"
             style={inks(mark)}
-            aria-pressed={said === (mark?.name ?? "?")}
+            aria-pressed={answer === (mark?.name ?? "?")}
             onClick={() => give(mark?.name ?? "?")}
           >
             <kbd className="key">{mark?.key ?? "?"}</kbd> {mark?.title ?? "Unsure"}
@@ -209,11 +305,11 @@ function Answers({ classes, read, said, give }: AnswersProps) {
 
 interface LearningProps {
   answer: QueueAnswer | undefined;
-  said: ReadonlyMap<number, string | null>;
+  answers: ReadonlyMap<number, string | null>;
   classes: Mark[];
 }
 
-function Learning({ answer, said, classes }: LearningProps) {
+function Learning({ answer, answers, classes }: LearningProps) {
   const curve = answer?.curve;
   const forecast = answer?.forecast ?? null;
   const figure = useMemo(() => (curve?.length ? curveFigure(curve, forecast) : null), [curve, forecast]);
@@ -244,9 +340,9 @@ function Learning({ answer, said, classes }: LearningProps) {
           })}
         </ul>
       )}
-      {said.size > 0 && (
+      {answers.size > 0 && (
         <p className="quiet small">
-          {said.size} {said.size === 1 ? "cell" : "cells"} reviewed here
+          {answers.size} {answers.size === 1 ? "cell" : "cells"} reviewed here
         </p>
       )}
     </section>

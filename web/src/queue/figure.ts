@@ -1,5 +1,6 @@
+import type { CurvePoint, Forecast } from "../api/schema";
 import type { Figure } from "../charts/Chart";
-import { type CurvePoint, type Forecast, openUpwards } from "./queue";
+import { openUpwards } from "./queue";
 
 /** Macro-F1 by number of labels so far, with its interval, and where the planner expects the target to be met. */
 export function curveFigure(curve: CurvePoint[], forecast: Forecast | null): Figure {

@@ -1,15 +1,16 @@
 import { expect, test } from "vitest";
-import { extended, forecastWords, type Next, openUpwards, renewed, START, said, step } from "./queue";
+import type { NextShown } from "../api/schema";
+import { answered, extended, forecastWords, openUpwards, renewed, START, step } from "./queue";
 
-const next = (...images: number[]): Next[] =>
+const next = (...images: number[]): NextShown[] =>
   images.map((image) => ({ image, reason: "unsure", predicted: "monocyte", probability: 0.4 }));
-const order = (walk: { items: Next[] }) => walk.items.map(({ image }) => image);
+const order = (walk: { items: NextShown[] }) => walk.items.map(({ image }) => image);
 
-test("what is said is kept, and the walk goes on", () => {
-  let walk = said(extended(START, next(7, 8, 9)), "blast");
+test("an answer is kept, and the walk goes on", () => {
+  let walk = answered(extended(START, next(7, 8, 9)), "blast");
   expect(walk.at).toBe(1);
-  walk = said(step(walk, -1), "monocyte");
-  expect([...walk.said]).toEqual([[7, "monocyte"]]);
+  walk = answered(step(walk, -1), "monocyte");
+  expect([...walk.answers]).toEqual([[7, "monocyte"]]);
   expect(walk.at).toBe(1);
 });
 
@@ -17,7 +18,7 @@ test("a walk ends behind its last cell and never before its first", () => {
   const walk = extended(START, next(7));
   expect(step(walk, -1).at).toBe(0);
   expect(step(step(walk, 1), 1).at).toBe(1);
-  expect(said(step(walk, 1), "blast").said.size).toBe(0);
+  expect(answered(step(walk, 1), "blast").answers.size).toBe(0);
 });
 
 test("a cell comes once, however often the service offers it", () => {
@@ -25,18 +26,18 @@ test("a cell comes once, however often the service offers it", () => {
 });
 
 test("a new order leaves the current cell and the way behind it alone", () => {
-  const walk = said(extended(START, next(1, 2, 3, 4)), "blast");
+  const walk = answered(extended(START, next(1, 2, 3, 4)), "blast");
   expect(order(renewed(walk, next(9, 1, 3)))).toEqual([1, 2, 9, 3]);
 });
 
 test("the forecast in a sentence", () => {
-  const forecast = { target: 0.95, labels: 60, more: 40, low: 25, high: 80, by_class: {} };
+  const forecast = { target: 0.95, score: 0.9, labels: 60, more: 40, low: 25, high: 80, by_class: {} };
   expect(forecastWords(forecast)).toBe("About 40 more labels (25 to 80) to a macro-F1 of 0.95 by your labels alone.");
   expect(forecastWords({ ...forecast, more: 0 })).toBe("A macro-F1 of 0.95 is reached by your labels alone.");
 });
 
 test("a forecast whose interval is open upwards names no upper end", () => {
-  const forecast = { target: 0.95, labels: 60, more: 200, low: 25, high: 540, by_class: {} };
+  const forecast = { target: 0.95, score: 0.9, labels: 60, more: 200, low: 25, high: 540, by_class: {} };
   expect(openUpwards(forecast)).toBe(true);
   expect(forecastWords(forecast)).toBe(
     "At least 25 more labels, most likely about 200, to a macro-F1 of 0.95 by your labels alone.",

@@ -1,68 +1,44 @@
-/** The queue as the screen walks it: where one is, what was said, what comes next. */
+/** The queue as the screen walks it: where one is, which labels were given, what comes next. */
 
-export interface Next {
-  image: number;
-  reason: string;
-  predicted: string | null;
-  probability: number | null;
-}
+import type { Forecast, NextShown, paths } from "../api/schema";
 
-export interface CurvePoint {
-  labels: number;
-  macro_f1: number;
-  low: number;
-  high: number;
-}
-
-/** What more labels would bring, by the project's own labels alone. */
-export interface Forecast {
-  target: number;
-  /** Labels it was made from. */
-  labels: number;
-  more: number;
-  low: number;
-  /** Nine times `labels` where it lies beyond that. */
-  high: number;
-  by_class: Record<string, number>;
-}
-
-export interface QueueAnswer {
-  items: Next[];
-  curve: CurvePoint[];
-  forecast: Forecast | null;
-}
-
-export type Strategy = "uncertainty" | "margin" | "diversity" | "novelty" | "typical";
+export type Strategy = NonNullable<
+  NonNullable<paths["/api/v1/projects/{project}/next"]["get"]["parameters"]["query"]>["strategy"]
+>;
 
 export const STRATEGIES: Record<Strategy, { title: string; about: string }> = {
   uncertainty: { title: "Least certain", about: "cells of which the model is least sure" },
   margin: { title: "Between two types", about: "cells where the first and second type lie close together" },
   diversity: { title: "All corners", about: "cells far from one another, so that every region gets a label" },
   novelty: { title: "Most unusual", about: "cells least like any known cell" },
+  adapt: {
+    title: "Adapt to a scanner",
+    about: "ten typical cells first, then the least sure; every fourth is drawn at random, to check",
+  },
   typical: { title: "Most typical", about: "cells in the midst of many others, for the first few labels" },
 };
 
-/** A walk along the queue. Cells stay in their order, so that one can step back to what was just said. */
+/** A walk along the queue. Cells stay in their order, so that one can step back to the last answer. */
 export interface Walk {
-  items: Next[];
+  items: NextShown[];
   at: number;
-  /** What was said here, by image; null for skipped. */
-  said: ReadonlyMap<number, string | null>;
+  /** Labels given here, by image; null for skipped. */
+  answers: ReadonlyMap<number, string | null>;
 }
 
-export const START: Walk = { items: [], at: 0, said: new Map() };
+export const START: Walk = { items: [], at: 0, answers: new Map() };
 
 /** More of the queue behind what is known; a cell comes once. */
-export function extended(walk: Walk, fresh: Next[]): Walk {
+export function extended(walk: Walk, fresh: NextShown[]): Walk {
   const known = new Set(walk.items.map(({ image }) => image));
   return { ...walk, items: [...walk.items, ...fresh.filter(({ image }) => !known.has(image))] };
 }
 
-/** Say something about the current cell and go on. */
-export function said(walk: Walk, label: string | null): Walk {
+/** Label the current cell and go on. */
+export function answered(walk: Walk, label: string | null): Walk {
   const item = walk.items[walk.at];
   if (!item) return walk;
-  return { ...walk, at: walk.at + 1, said: new Map([...walk.said, [item.image, label]]) };
+  return { ...walk, at: walk.at + 1, answers: new Map([...walk.answers, [item.image, label]]) };
 }
 
 export function step(walk: Walk, by: 1 | -1): Walk {
@@ -70,7 +46,7 @@ export function step(walk: Walk, by: 1 | -1): Walk {
 }
 
 /** Take up the queue in a new order behind the current cell: what was not reached yet is chosen anew. */
-export function renewed(walk: Walk, fresh: Next[]): Walk {
+export function renewed(walk: Walk, fresh: NextShown[]): Walk {
   return extended({ ...walk, items: walk.items.slice(0, walk.at + 1) }, fresh);
 }
 

@@ -1,16 +1,27 @@
-import type { Mark } from "../api/types";
+import type { ClassShown as Mark, MovedRow } from "../api/schema";
 import { Letter } from "../ui/marks";
-import type { Moved } from "./differential";
 
-/** Which types the review turned into which. */
-export function Reclassified({ moved, marks }: { moved: Moved[]; marks: Map<string, Mark> }) {
-  const title = (name: string) => marks.get(name)?.title ?? (name === "?" ? "Unsure" : name);
+interface Props {
+  title: string;
+  about: string;
+  none: string;
+  moved: MovedRow[];
+  marks: Map<string, Mark>;
+}
+
+/** How many cells went from which type to which, with their total. */
+export function Reclassified({ title, about, none, moved, marks }: Props) {
+  const named = (name: string) => marks.get(name)?.title ?? (name === "?" ? "Unsure" : name);
+  const total = moved.reduce((sum, { count }) => sum + count, 0);
   return (
     <section>
-      <h2>Reclassified</h2>
+      <h2>
+        {title}
+        {total > 0 && <span className="quiet"> {total}</span>}
+      </h2>
       {moved.length ? (
         <table className="table reclassified">
-          <caption className="visually-hidden">Cells that the review moved to another type</caption>
+          <caption className="visually-hidden">{about}</caption>
           <thead className="visually-hidden">
             <tr>
               <th scope="col">From</th>
@@ -22,13 +33,13 @@ export function Reclassified({ moved, marks }: { moved: Moved[]; marks: Map<stri
             {moved.map(({ from, to, count }) => (
               <tr key={`${from} ${to}`}>
                 <td>
-                  <Letter mark={marks.get(from)} /> {title(from)}
+                  <Letter mark={marks.get(from)} /> {named(from)}
                 </td>
                 <td>
                   <span className="quiet" aria-hidden="true">
                     →
                   </span>{" "}
-                  <Letter mark={marks.get(to)} /> {title(to)}
+                  <Letter mark={marks.get(to)} /> {named(to)}
                 </td>
                 <td>{count}</td>
               </tr>
@@ -36,7 +47,7 @@ export function Reclassified({ moved, marks }: { moved: Moved[]; marks: Map<stri
           </tbody>
         </table>
       ) : (
-        <p className="quiet">The review changed no type.</p>
+        <p className="quiet">{none}</p>
       )}
     </section>
   );

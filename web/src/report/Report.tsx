@@ -1,162 +1,272 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { Button, Dropdown, Form } from "react-bootstrap";
-import { address, fetchFrom, get } from "../api/client";
-import { useCases, useMembers, useProject, useSession } from "../api/queries";
-import type { List } from "../api/types";
+import { address, api, body } from "../api/client";
+import { follow } from "../api/download";
+import { useCases, useMemberNames, useProject, useSession } from "../api/queries";
+import type { AgreementShown, DifferentialShown, NewExport, SpecimenOfRecord } from "../api/schema";
 import { useTheme } from "../app/theme";
+import { nameOf } from "../cases/inHand";
 import { Chart } from "../charts/Chart";
-import { decode } from "../columns/columns";
-import { useDesk, useRoom } from "../project/context";
-import { Empty, Failure, Loading } from "../ui/states";
+import { fetchColumns } from "../columns/fetch";
+import { FindingsForm } from "../findings/FindingsForm";
+import { Signed } from "../findings/Signed";
+import { useFamiliarity } from "../foreign/familiarity";
+import { scannerWords } from "../profiles/profiles";
+import { useProjectContext, useProjectState } from "../project/context";
+import type { EventKind } from "../project/service";
+import { useSigning } from "../signing/queries";
+import { Empty, Failure, FaultLine, Loading } from "../ui/states";
+import { when } from "../ui/time";
+import { CheckList } from "./Checks";
 import { Crops } from "./Crops";
-import { type Agreement, byName, type Differential, percent, type Signature, strength } from "./differential";
+import { byName, percent, reviewedCells, strength } from "./differential";
 import { sharesFigure } from "./figure";
 import { Reclassified } from "./Reclassified";
+import { Send } from "./Send";
 import { SignOff } from "./SignOff";
 import { Table } from "./Table";
+import { cellsOf, headline, type Showing, shownFirst, versions } from "./versions";
 import "./report.scss";
 
 /** A differential is of cell types, whichever label set the desk shows. */
 const LABEL_SET = "cell_type";
-const FORMATS: [string, string][] = [
+const FORMATS: [NewExport["format"], string][] = [
+  ["labels", "Labels alone (CSV)"],
   ["csv", "Table (CSV)"],
   ["parquet", "Table (Parquet)"],
   ["json", "Everything (JSON)"],
   ["folder", "Crops in a folder for each type (zip)"],
   ["coco", "Annotations (COCO-like JSON)"],
+  ["fiftyone", "Labels for FiftyOne (zip)"],
+  ["label-studio", "Tasks for Label Studio (zip)"],
 ];
 
-/** The differential before and after review, who signed it, and the sheet that is printed. */
+/** Events after which the report may say something else. */
+const CHANGES: EventKind[] = ["labels", "taught", "signature", "readings", "images", "case", "label_set", "missed"];
+
+/** The differential of a case, as signed or as it is now; who signed it; and the sheet that is printed. */
 export default function Report() {
-  const { project } = useRoom();
+  const { project } = useProjectContext();
   const queries = useQueryClient();
-  const [chosen, setChosen] = useState<number | null>(null);
-  const cases = useCases(project.id);
+  const chosen = useProjectState((state) => state.case);
+  const cases = useProjectState((state) => state.columns.cases);
   // A project's settings may change in another browser; what was opened with may be old.
   const settings = useProject(project.id).data ?? project;
   const session = useSession();
-  const heard = useDesk((desk) => ["labels", "taught", "signature", "readings"].map((k) => desk.heard[k] ?? 0).join());
+  const changes = useProjectState((state) => CHANGES.map((kind) => state.events[kind] ?? 0).join());
+  const [asked, setAsked] = useState<Showing | null>(null);
+  const [level, setLevel] = useState<Level | null>(null);
   const root = ["projects", project.id, "report"];
+  const ofCase = { path: { project: project.id }, query: { case: chosen ?? undefined } };
 
+  const atLevel = { ...ofCase, query: { ...ofCase.query, level: level ?? undefined } };
   const differential = useQuery({
-    queryKey: [...root, "differential", chosen],
-    queryFn: ({ signal }) => get<Differential>(`/projects/${project.id}/differential`, { case: chosen }, signal),
+    queryKey: [...root, "differential", chosen, level],
+    queryFn: ({ signal }) => body(api.GET("/projects/{project}/differential", { params: atLevel, signal })),
+    placeholderData: (before) => before,
   });
   const agreement = useQuery({
     queryKey: [...root, "agreement", chosen],
-    queryFn: ({ signal }) => get<Agreement>(`/projects/${project.id}/agreement`, { case: chosen }, signal),
+    queryFn: ({ signal }) => body(api.GET("/projects/{project}/agreement", { params: ofCase, signal })),
   });
   const signatures = useQuery({
     queryKey: [...root, "signatures"],
-    queryFn: ({ signal }) => get<List<Signature>>(`/projects/${project.id}/signatures`, {}, signal),
+    queryFn: ({ signal }) =>
+      body(api.GET("/projects/{project}/signatures", { params: { path: { project: project.id } }, signal })),
   });
   const columns = useQuery({
     queryKey: [...root, "columns"],
-    queryFn: async ({ signal }) => {
-      const response = await fetchFrom(address(`/projects/${project.id}/columns`, { label_set: LABEL_SET }), {
-        signal,
-      });
-      return decode(await response.arrayBuffer());
-    },
+    queryFn: ({ signal }) => fetchColumns(project.id, { label_set: LABEL_SET }, signal),
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whatever was heard makes the report old
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each of these events makes the report old
   useEffect(() => {
     void queries.invalidateQueries({ queryKey: root.slice(0, 3) });
-  }, [heard, queries]);
+  }, [changes, queries]);
 
   const marks = useMemo(() => byName(columns.data?.classes ?? []), [columns.data?.classes]);
   const dark = useTheme() === "dark";
-  const rows = differential.data?.rows;
+  const signing = useSigning(chosen);
+  const foreign = useFamiliarity(chosen)?.foreign ?? false;
+  const specimens = useCases(project.id, Boolean(chosen));
+  const all = useMemo(() => versions(signatures.data?.items ?? [], chosen), [signatures.data, chosen]);
+  // A signed case shows what was signed, whatever the model has learnt since; the counts of now are one click away.
+  const showing = asked ?? shownFirst(all, signing.data);
+  const record = showing === "now" ? undefined : all.find(({ version }) => version === showing)?.first;
+  const stored = useQuery({
+    queryKey: [...root, "record", record?.id],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET("/projects/{project}/signatures/{signature}", {
+          params: { path: { project: project.id, signature: record!.id } },
+          signal,
+        }),
+      ),
+    enabled: record !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const shown = record ? record.differential : differential.data;
+  const rows = shown?.rows;
+  const classes = columns.data?.classes;
+  const finer = classes?.some(({ parent, merged_into }) => parent && !merged_into) ?? false;
+  const cells = useMemo(() => {
+    if (!record) return columns.data;
+    return stored.data?.cells && classes ? cellsOf(stored.data.cells, classes) : undefined;
+  }, [record, columns.data, stored.data, classes]);
+  const several = useMemo(
+    () => chosen === null && new Set(columns.data?.case ?? [-1, 0]).size > 1,
+    [chosen, columns.data?.case],
+  );
   const figure = useMemo(() => rows && sharesFigure(rows, marks, dark), [rows, marks, dark]);
 
-  if (differential.isPending) return <Loading what="Counting the cells" />;
+  // Who takes data away is noted, so it is asked for first; the file then streams to the disk.
+  const take = useMutation({
+    mutationFn: async (format: NewExport["format"]) => {
+      const path = { project: project.id };
+      const asked = { format, case: chosen, label_set: LABEL_SET, bom: false };
+      const made = await body(api.POST("/projects/{project}/exports", { params: { path }, body: asked }));
+      follow(address(`/projects/${project.id}/exports/${made.id}`));
+    },
+  });
+
+  if (differential.isPending || signatures.isPending) return <Loading what="Counting the cells" />;
   if (differential.isError) return <Failure fault={differential.error} retry={() => differential.refetch()} />;
-  const data = differential.data;
+  const data = shown ?? differential.data;
   const counted = data.rows.some((row) => row.before.count || row.after.count);
-  const key = cases.data?.find(({ id }) => id === chosen)?.key;
-  const heading = key ? `${project.name}, case ${key}` : project.name;
-  const signed = signatures.data?.items ?? [];
+  // A record bears the name that its signer saw, whatever the case is called now.
+  const name = (record && stored.data?.specimen?.key) || nameOf(chosen, cases);
+  const may = settings.role !== "viewer" && !settings.archived;
+  const heading = cases.length ? `${project.name}, ${chosen ? `case ${name}` : name.toLowerCase()}` : project.name;
+  const said = headline(all, showing, signing.data);
+  const specimen = record ? stored.data?.specimen : specimens.data?.find(({ id }) => id === chosen);
+  const checks = record ? record.checks : chosen ? signing.data?.checks : null;
 
   return (
     <article className="sheet sheet-wide report">
       <header className="report-head">
         <div>
           <h1>Differential: {heading}</h1>
-          <p className="quiet">
-            {data.total.toLocaleString()} leukocytes, read by {data.bundle}
-            {data.revision > 0 && `, taught by labels up to ${data.revision}`}
-          </p>
+          {chosen ? (
+            <p className={`report-signed${said.open ? " report-changed" : ""}`} role="status">
+              {said.text}{" "}
+              {record ? (
+                <button type="button" className="bin-act" onClick={() => setAsked("now")}>
+                  show the counts now
+                </button>
+              ) : (
+                all.length > 0 && (
+                  <button type="button" className="bin-act" onClick={() => setAsked(all[0]!.version)}>
+                    show what was signed
+                  </button>
+                )
+              )}
+            </p>
+          ) : (
+            <p className="report-signed report-changed">{nameOf(chosen, cases)}, to look at: only a case is signed.</p>
+          )}
+          {specimen && <Specimen specimen={specimen} />}
+          {record && stored.data?.profile && (
+            <p className="quiet">
+              {scannerWords(stored.data.profile.name)}, pixel scale {stored.data.profile.scale.toFixed(2)}
+            </p>
+          )}
+          <Head differential={data} />
         </div>
         <div className="report-do">
-          {(cases.data?.length ?? 0) > 0 && (
-            <Form.Select
-              size="sm"
-              aria-label="Case"
-              value={chosen ?? ""}
-              onChange={(event) => setChosen(Number(event.target.value) || null)}
-            >
-              <option value="">All cells</option>
-              {cases.data?.map(({ id, key }) => (
-                <option key={id} value={id}>
-                  Case {key}
-                </option>
-              ))}
-            </Form.Select>
-          )}
           <Dropdown align="end">
             <Dropdown.Toggle size="sm" variant="outline-primary" id="export">
               Export
             </Dropdown.Toggle>
             <Dropdown.Menu>
               {FORMATS.map(([format, title]) => (
-                <Dropdown.Item
-                  key={format}
-                  href={address(`/projects/${project.id}/export`, { format, case: chosen })}
-                  download
-                >
+                <Dropdown.Item key={format} as="button" type="button" onClick={() => take.mutate(format)}>
                   {title}
                 </Dropdown.Item>
               ))}
             </Dropdown.Menu>
           </Dropdown>
-          <Button size="sm" onClick={() => window.print()}>
+          <Button size="sm" variant="outline-primary" onClick={() => window.print()}>
             Print
           </Button>
+          {(record || (chosen && counted && !foreign && !signing.data?.locked)) && (
+            <Send project={project.id} signature={record?.id ?? null} ofCase={chosen} />
+          )}
+          <FaultLine fault={take.error} />
         </div>
       </header>
       {counted ? (
         <div className="report-body">
           <section className="report-main">
+            {!record && finer && <Levels level={level ?? data.level} choose={setLevel} />}
             <Table differential={data} marks={marks} />
+            {chosen && !record && signing.data && !signing.data.locked && <FindingsForm ofCase={chosen} may={may} />}
+            {record && stored.data?.report && <Signed report={stored.data.report} />}
+            {checks && checks.length > 0 && (
+              <section className="report-checks">
+                <h2>{record ? "Checked before signing" : "Checks"}</h2>
+                <CheckList checks={checks} />
+              </section>
+            )}
             {figure && (
               <figure className="report-figure">
                 <Chart
-                  label="Share of each type before and after review, with 95% intervals; the table has the same figures"
+                  label="Share of each type by the model alone and as counted, with 95% intervals; the table has the same figures"
                   figure={figure}
                   height={32 * data.rows.length + 56}
                 />
                 <figcaption className="quiet small">
-                  Hollow: before review. Filled: after review, with its 95% interval (Wilson).
+                  Hollow: the model alone. Filled: as counted, with its 95% interval (Wilson)
+                  {data.unreviewed > 0 && "; cells not reviewed count as the model reads them"}.
                 </figcaption>
               </figure>
             )}
           </section>
           <aside className="report-side">
-            <Reclassified moved={data.reclassified} marks={marks} />
-            <Agrees agreement={agreement.data} failed={agreement.error} />
+            <Reclassified
+              title={data.moved_by_model === null ? "Reclassified" : "Reclassified by people"}
+              about="Cells that people labelled as another type than the model alone had read"
+              none="People changed no type."
+              moved={data.reclassified}
+              marks={marks}
+            />
+            {data.moved_by_model !== null && data.moved_by_model.length > 0 && (
+              <Reclassified
+                title="Moved by the model, not reviewed"
+                about="Cells that nobody labelled and the model reads as another type since it was taught"
+                none=""
+                moved={data.moved_by_model}
+                marks={marks}
+              />
+            )}
+            {!record && <Agrees agreement={agreement.data} failed={agreement.error} />}
             {session.data?.user && (
               <SignOff
                 project={settings}
                 chosen={chosen}
-                differential={data}
-                signatures={signed}
+                heading={heading}
+                live={differential.data}
+                signing={signing.data}
+                all={all}
+                showing={showing}
+                show={setAsked}
+                several={several}
                 user={session.data.user}
-                onSigned={() => void queries.invalidateQueries({ queryKey: root.slice(0, 3) })}
+                onSigned={() => {
+                  setAsked(null);
+                  void queries.invalidateQueries({ queryKey: root.slice(0, 3) });
+                }}
               />
             )}
           </aside>
-          {columns.data && <Crops columns={columns.data} ofCase={chosen} project={project.id} />}
+          {cells && classes && (
+            <Crops
+              cells={cells}
+              classes={classes}
+              ofCase={record ? null : chosen}
+              project={project.id}
+              mark={may && !record && signing.data && !signing.data.locked ? chosen : null}
+            />
+          )}
         </div>
       ) : (
         <Empty title="Nothing is counted yet">The differential begins with the first cell that has been read.</Empty>
@@ -166,35 +276,90 @@ export default function Report() {
   );
 }
 
-function Agrees({ agreement, failed }: { agreement: Agreement | undefined; failed: unknown }) {
-  const { project } = useRoom();
-  const members = useMembers(project.id);
-  const who = (id: number) => {
-    const user = members.data?.find((member) => member.user.id === id)?.user;
-    return user?.display || user?.name || `person ${id}`;
-  };
+type Level = DifferentialShown["level"];
+
+const LEVELS: Record<Level, string> = { subtype: "each type by itself", type: "upper types" };
+
+/** How finely the types are told, where the laboratory has finer ones. It is signed as it is shown. */
+function Levels({ level, choose }: { level: Level; choose: (level: Level) => void }) {
+  return (
+    <fieldset className="report-levels">
+      <legend className="small quiet">Told as</legend>
+      {(Object.keys(LEVELS) as Level[]).map((one) => (
+        <Form.Check
+          inline
+          type="radio"
+          key={one}
+          id={`level-${one}`}
+          name="level"
+          label={LEVELS[one]}
+          checked={level === one}
+          onChange={() => choose(one)}
+        />
+      ))}
+    </fieldset>
+  );
+}
+
+/** What was counted, who looked at it and what the model had learnt: in words that hold for these very counts. */
+function Head({ differential }: { differential: DifferentialShown }) {
+  const { total, bundle, unreviewed, taught_until } = differential;
+  const reviewed = reviewedCells(differential);
+  return (
+    <p className="quiet">
+      {total.toLocaleString("en")} leukocytes, read by {bundle}
+      {taught_until !== null && taught_until > 0 && `, taught by this project's labels up to no. ${taught_until}`}.{" "}
+      {reviewed !== null &&
+        `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}
+    </p>
+  );
+}
+
+/** The specimen, where something is known of it besides its case. */
+function Specimen({ specimen }: { specimen: SpecimenOfRecord }) {
+  const { accession, collected_at, received_at, wbc, note } = specimen;
+  const facts = [
+    accession && `Accession ${accession}`,
+    collected_at && `collected ${when(collected_at)}`,
+    received_at && `received ${when(received_at)}`,
+    wbc !== null && `leukocytes ${wbc} × 10⁹/L`,
+    note,
+  ].filter(Boolean);
+  return facts.length ? <p className="report-specimen">{facts.join(" · ")}</p> : null;
+}
+
+function Agrees({ agreement, failed }: { agreement: AgreementShown | undefined; failed: unknown }) {
+  const { project } = useProjectContext();
+  const who = useMemberNames(project.id);
   if (failed) return null;
-  const told = agreement?.human_model;
+  const model = agreement?.human_model;
   return (
     <section className="report-agreement">
       <h2>Agreement</h2>
-      {told && told.n > 0 ? (
+      {model && model.n > 0 ? (
         <p>
-          People and model agree on {told.agreement !== null && percent(told.agreement)} of {told.n.toLocaleString()}{" "}
-          labelled cells.
-          {told.kappa !== null && (
+          People and model agree on {model.agreement !== null && percent(model.agreement)} of{" "}
+          {model.n.toLocaleString("en")} labelled cells.
+          {model.kappa !== null && (
             <>
               <br />
-              Kappa {told.kappa.toFixed(2)}{" "}
+              Kappa {model.kappa.toFixed(2)}{" "}
               <span className="quiet">
-                {told.low !== null && told.high !== null && `${told.low.toFixed(2)} to ${told.high.toFixed(2)}, `}
-                {strength(told.kappa)}
+                {model.low !== null && model.high !== null && `${model.low.toFixed(2)} to ${model.high.toFixed(2)}, `}
+                {strength(model.kappa)}
               </span>
             </>
           )}
         </p>
       ) : (
         <p className="quiet">No cell has been labelled by a person yet.</p>
+      )}
+      {agreement && agreement.in_bulk.cells > 0 && (
+        <p className="quiet">
+          {agreement.in_bulk.cells.toLocaleString("en")} cells were labelled many at once,{" "}
+          {agreement.in_bulk.as_read.toLocaleString("en")} of them as the model had read them: no measurement, and not
+          counted here.
+        </p>
       )}
       {agreement?.humans.map(({ a, b, kappa, n }) => (
         <p key={`${a} ${b}`}>

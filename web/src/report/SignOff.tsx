@@ -1,103 +1,316 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { Button, Form } from "react-bootstrap";
-import { send } from "../api/client";
-import type { Project, User } from "../api/types";
+import { Button, Form, Modal } from "react-bootstrap";
+import { api, body } from "../api/client";
+import { save } from "../api/download";
+import type {
+  CheckShown,
+  DifferentialShown,
+  ProjectShown,
+  SignatureShown,
+  SigningShown,
+  UserShown,
+} from "../api/schema";
+import { useFindings } from "../findings/queries";
+import { ForeignBanner } from "../foreign/Banner";
+import { useFamiliarity } from "../foreign/familiarity";
+import { Amend, Withdraw } from "../signing/Amend";
 import { FaultLine } from "../ui/states";
 import { when } from "../ui/time";
-import { blocking, type Differential, type Signature, standing } from "./differential";
+import { CheckList } from "./Checks";
+import { MakeCase } from "./MakeCase";
+import { Forms } from "./Send";
+import { type Showing, type Version, wantsSecond } from "./versions";
 
 interface Props {
-  project: Project;
+  project: ProjectShown;
   chosen: number | null;
-  differential: Differential;
-  signatures: Signature[];
-  user: User;
+  /** What is signed, as a heading says it. */
+  heading: string;
+  /** The counts as they are now. */
+  live: DifferentialShown;
+  signing: SigningShown | undefined;
+  all: Version[];
+  showing: Showing;
+  show: (wanted: Showing) => void;
+  /** Whether the cells are of several cases, which are never signed together. */
+  several: boolean;
+  user: UserShown;
   onSigned: () => void;
 }
 
-/** Who signed what, and signing; what stands in the way is said before one tries. */
-export function SignOff({ project, chosen, differential, signatures, user, onSigned }: Props) {
+/** Who signed what, every version of it, and signing: what is open is said before, and asked once more. */
+export function SignOff(props: Props) {
+  const { project, chosen, signing, all, showing, show, several, user } = props;
+  const foreign = useFamiliarity(chosen)?.foreign ?? false;
+  const may = project.role !== "viewer" && !project.archived;
+  const second = wantsSecond(all, user.id);
+  const newest = all[0];
+  return (
+    <section className="sign">
+      <h2>Signatures</h2>
+      {all.map((one) => (
+        <Given key={one.version} one={one} project={project.id} showing={showing} show={show} />
+      ))}
+      {!all.length && <p className="quiet">Not signed.</p>}
+      {!may ? null : !chosen ? (
+        several ? (
+          <p className="quiet">These are cells of several cases. Choose a case to sign it.</p>
+        ) : (
+          <MakeCase project={project.id} />
+        )
+      ) : signing === undefined ? null : signing.locked ? (
+        <>
+          {second === "other" && <p className="quiet">Another person must sign second.</p>}
+          {second === "wanted" &&
+            (showing === newest!.version ? (
+              <Sign {...props} signing={signing} as="second" seen={newest!.first.differential} />
+            ) : (
+              <ShowIt what={`version ${newest!.version}`} why="to sign it second." show={() => show(newest!.version)} />
+            ))}
+          <Amend ofCase={chosen} name={props.heading} className="sign-amend" />
+        </>
+      ) : foreign ? (
+        <ForeignBanner chosen={chosen} />
+      ) : showing === "now" ? (
+        <>
+          <Sign {...props} signing={signing} as="first" seen={props.live} />
+          {signing.amendment && <Withdraw ofCase={chosen} />}
+        </>
+      ) : (
+        <ShowIt what="the counts as they are now" why="to sign them." show={() => show("now")} />
+      )}
+    </section>
+  );
+}
+
+function ShowIt({ what, why, show }: { what: string; why: string; show: () => void }) {
+  return (
+    <p>
+      <button type="button" className="bin-act" onClick={show}>
+        show {what}
+      </button>{" "}
+      <span className="quiet">{why}</span>
+    </p>
+  );
+}
+
+/** A version of the record with its signatures, and the ways to see it and to take it away. */
+function Given({
+  one: { version, first, second },
+  project,
+  showing,
+  show,
+}: {
+  one: Version;
+  project: number;
+  showing: Showing;
+  show: (wanted: Showing) => void;
+}) {
+  const { differential, taught_until } = first;
+  const until = (label: number | null) => (label ? `label no. ${label}` : "no label");
+  const take = useMutation({
+    mutationFn: async (format: "json" | "csv") => {
+      const params = { path: { project, signature: first.id }, query: { format } };
+      const answer = await api.POST("/projects/{project}/signatures/{signature}/export", { params, parseAs: "blob" });
+      save(answer.data as unknown as Blob, `hemosight-record-${first.id}.${format}`);
+    },
+  });
+  return (
+    <div className={`sign-given${first.current ? "" : " sign-past"}`} data-version={version}>
+      <p>
+        <span className="quiet">Version {version}</span>
+        {first.reason && <> amends: “{first.reason}”</>}
+      </p>
+      <Signer signature={first} />
+      {second && <Signer signature={second} />}
+      {!second && first.second_wanted && first.current && <p className="sign-open">Second signature wanted.</p>}
+      <p className="quiet small">
+        {differential.bundle}, reviewed up to {until(first.reviewed_until)}
+        {taught_until !== null && `, taught up to ${until(taught_until)}`}
+        {first.fingerprint && (
+          <>
+            , record <span title={`SHA-256 ${first.fingerprint}`}>{first.fingerprint.slice(0, 8)}</span>
+          </>
+        )}
+      </p>
+      <p className="sign-acts small">
+        {showing === version ? (
+          <span className="quiet">shown</span>
+        ) : (
+          <button type="button" className="bin-act" onClick={() => show(version)}>
+            show
+          </button>
+        )}
+        <Forms project={project} signature={first.id} />
+        <button type="button" className="bin-act" onClick={() => take.mutate("json")}>
+          record (JSON)
+        </button>
+        <button type="button" className="bin-act" onClick={() => take.mutate("csv")}>
+          cells (CSV)
+        </button>
+      </p>
+      <FaultLine fault={take.error} />
+    </div>
+  );
+}
+
+function Signer({ signature }: { signature: SignatureShown }) {
+  return (
+    <p>
+      <strong>{signature.name}</strong>
+      {signature.initials && ` (${signature.initials})`}
+      {signature.role === "second" && <span className="quiet"> second signer</span>}
+      <br />
+      {when(signature.at)}
+      {signature.confirmed === "password" && <span className="quiet">, with password</span>}
+      {signature.note && (
+        <>
+          <br />“{signature.note}”
+        </>
+      )}
+    </p>
+  );
+}
+
+interface SignProps extends Props {
+  signing: SigningShown;
+  as: SignatureShown["role"];
+  /** The counts that are on the screen: these are signed, or nothing. */
+  seen: DifferentialShown;
+}
+
+const open = (checks: CheckShown[], level: CheckShown["level"]) =>
+  checks.filter((check) => check.open && check.level === level);
+
+function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role, seen }: SignProps) {
   const [note, setNote] = useState("");
-  const first = standing(signatures, chosen, "first");
-  const second = standing(signatures, chosen, "second");
-  // A second signature stands under the very counts of the first; after a new label both sign again.
-  const role = first?.current && project.second_signer && !second?.current ? "second" : "first";
-  const blocks = blocking(differential);
+  const [initials, setInitials] = useState("");
+  const [password, setPassword] = useState("");
+  /** The counts that the signer was shown when asking to sign. */
+  const [asked, setAsked] = useState<DifferentialShown | null>(null);
+  // The record of the first signer has its own checks; the second one signs them as they were.
+  // The report's remark and grades are signed as they are on this page, or not at all.
+  const findings = useFindings(chosen);
+  const checks = role === "second" ? (all[0]?.first.checks ?? []) : signing.checks;
+  const blocks = role === "second" ? [] : open(checks, "block");
+  const reasons = role === "second" ? [] : open(checks, "reason");
+  const seconds = role === "second" ? [] : open(checks, "second");
   const sign = useMutation({
-    mutationFn: () =>
-      send("POST", `/projects/${project.id}/signatures`, {
-        role,
-        case: chosen,
-        note: note.trim(),
-      }),
+    mutationFn: (counts: DifferentialShown) =>
+      body(
+        api.POST("/projects/{project}/signatures", {
+          params: { path: { project: project.id } },
+          body: {
+            role,
+            case: chosen,
+            note: note.trim(),
+            digest: counts.digest,
+            level: counts.level,
+            initials: initials.trim(),
+            password: password || null,
+            findings: role === "first" ? (findings.data?.version ?? null) : null,
+          },
+        }),
+      ),
     onSuccess: () => {
       setNote("");
       onSigned();
     },
+    onSettled: () => {
+      setPassword("");
+      setAsked(null);
+    },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    sign.mutate();
+    sign.reset();
+    setAsked(seen);
   };
-  const given = signatures.filter((each) => each.case === chosen);
-  const wanted = !first?.current || role === "second";
-  const own = first?.user === user.id;
-  const may = project.role !== "viewer" && !project.archived;
-
+  const confirm = (event: FormEvent) => {
+    event.preventDefault();
+    if (asked) sign.mutate(asked);
+  };
+  const name = user.display || user.name;
+  const said = (some: CheckShown[]) => some.map(({ says }) => says).join("; ");
   return (
-    <section className="sign">
-      <h2>Signatures</h2>
-      {given.map((each) => (
-        <p key={each.id} className="sign-given">
-          <strong>{each.name}</strong>
-          {each.role === "second" && <span className="quiet"> second signer</span>}
-          <br />
-          {when(each.at)}
-          <br />
-          <span className="quiet small">
-            {each.differential.bundle}, labels up to {each.revision}
-          </span>
-          {each.note && (
-            <>
-              <br />“{each.note}”
-            </>
+    <>
+      <Form onSubmit={submit}>
+        {blocks.length > 0 && <p className="sign-blocks">It cannot be signed yet: {said(blocks)}.</p>}
+        {reasons.length > 0 && (
+          <p className="sign-blocks">{said(reasons)}. Decide on them first, or say below why you sign all the same.</p>
+        )}
+        {seconds.length > 0 && <p className="sign-blocks">{said(seconds)}: a second signature will be wanted.</p>}
+        <Form.Group controlId="sign-note">
+          <Form.Label>{reasons.length ? "Why you sign all the same" : "Note (optional)"}</Form.Label>
+          <Form.Control
+            as="textarea"
+            rows={2}
+            maxLength={500}
+            value={note}
+            onChange={(event) => setNote(event.target.value)}
+          />
+        </Form.Group>
+        <Button type="submit" disabled={sign.isPending || blocks.length > 0 || (reasons.length > 0 && !note.trim())}>
+          Sign{role === "second" ? " second" : ""} as {name}
+        </Button>
+        <FaultLine fault={sign.error} />
+      </Form>
+      <Modal show={asked !== null} onHide={() => setAsked(null)} centered aria-labelledby="sign-question">
+        <Form onSubmit={confirm}>
+          <Modal.Header closeButton>
+            <Modal.Title as="h2" id="sign-question">
+              Sign {heading}
+              {role === "second" ? " second" : ""}?
+            </Modal.Title>
+          </Modal.Header>
+          {asked && (
+            <Modal.Body>
+              <p>{asked.total.toLocaleString("en")} leukocytes counted.</p>
+              <CheckList checks={checks} />
+              {signing.confirm === "initials" && (
+                <Form.Group controlId="sign-initials">
+                  <Form.Label>Your initials</Form.Label>
+                  <Form.Control
+                    required
+                    autoFocus
+                    maxLength={20}
+                    autoComplete="off"
+                    value={initials}
+                    onChange={(event) => setInitials(event.target.value)}
+                  />
+                </Form.Group>
+              )}
+              {signing.confirm === "password" && (
+                <Form.Group controlId="sign-password">
+                  <Form.Label>Your password</Form.Label>
+                  <Form.Control
+                    type="password"
+                    required
+                    autoFocus
+                    autoComplete="current-password"
+                    value={password}
+                    onChange={(event) => setPassword(event.target.value)}
+                  />
+                </Form.Group>
+              )}
+              <p className="quiet small mt-2 mb-0">
+                {role === "second"
+                  ? "You sign the record that the first signer signed, with its cells."
+                  : "Counts, cells and checks are stored as they are now. The case is locked then; changing it is an amendment, with a reason."}
+              </p>
+            </Modal.Body>
           )}
-          {!each.current && (
-            <>
-              <br />
-              <span className="sign-old">Labels have changed since this signature.</span>
-            </>
-          )}
-        </p>
-      ))}
-      {!wanted || !may ? (
-        given.length === 0 && <p className="quiet">Not signed.</p>
-      ) : role === "second" && own ? (
-        <p className="quiet">Another person must sign second.</p>
-      ) : (
-        <Form onSubmit={submit}>
-          {blocks.length > 0 && (
-            <p className="sign-blocks">
-              {blocks.join(", ")}. Decide on them first, or say below why you sign all the same.
-            </p>
-          )}
-          <Form.Group controlId="sign-note">
-            <Form.Label>{blocks.length ? "Why you sign all the same" : "Note (optional)"}</Form.Label>
-            <Form.Control
-              as="textarea"
-              rows={2}
-              maxLength={500}
-              value={note}
-              onChange={(event) => setNote(event.target.value)}
-            />
-          </Form.Group>
-          <Button type="submit" disabled={sign.isPending || (blocks.length > 0 && !note.trim())}>
-            Sign{role === "second" ? " second" : ""} as {user.display || user.name}
-          </Button>
-          <FaultLine fault={sign.error} />
+          <Modal.Footer>
+            <Button variant="outline-secondary" onClick={() => setAsked(null)}>
+              Not yet
+            </Button>
+            <Button type="submit" disabled={sign.isPending}>
+              Sign these counts
+            </Button>
+          </Modal.Footer>
         </Form>
-      )}
-    </section>
+      </Modal>
+    </>
   );
 }

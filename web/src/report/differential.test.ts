@@ -1,38 +1,46 @@
 import { expect, test } from "vitest";
+import type { CountRow, DifferentialShown } from "../api/schema";
 import {
-  blocking,
   change,
   changed,
-  type Differential,
-  type DifferentialRow,
   interval,
+  notReviewed,
   percent,
   representatives,
-  type Signature,
-  standing,
+  reviewedCells,
   strength,
 } from "./differential";
 
 const share = (count: number) => ({ count, share: count / 200, low: 0.1, high: 0.2 });
-const row = (label: string, before: number, after: number): DifferentialRow => ({
+const row = (label: string, before: number, after: number, reviewed: number | null): CountRow => ({
   label,
   title: label,
   before: share(before),
   after: share(after),
+  reviewed,
 });
 
-const differential: Differential = {
+const differential: DifferentialShown = {
+  label_set: "cell_type",
   total: 200,
-  rows: [row("neutrophil", 112, 112), row("monocyte", 17, 12), row("ig", 6, 11)],
-  apart: { platelet: { before: 4, after: 5 } },
+  total_before: 200,
+  rows: [row("neutrophil", 112, 112, 30), row("monocyte", 17, 12, 2), row("ig", 6, 11, 5)],
+  apart: { platelet: { before: 4, after: 5, reviewed: 1 } },
+  excluded: { artefact: { before: 0, after: 2, reviewed: 2 } },
+  level: "subtype",
   erythroblasts_per_100: 0.5,
+  erythroblasts_per_100_before: 0.5,
   unsure: 1,
   unreviewed: 80,
+  unusual: 7,
   waiting: 3,
   unreadable: 0,
   reclassified: [{ from: "monocyte", to: "ig", count: 5 }],
-  revision: 31,
+  moved_by_model: [{ from: "neutrophil", to: "monocyte", count: 3 }],
+  reviewed_until: 31,
+  taught_until: 40,
   bundle: "lite0 0.2.0",
+  digest: "0011aabb",
 };
 
 test("shares have one decimal, intervals say to", () => {
@@ -45,28 +53,12 @@ test("a change carries its sign, and nothing where nothing changed", () => {
   expect(changed(differential).map((r) => r.label)).toEqual(["monocyte", "ig"]);
 });
 
-test("unread and unsure cells block a signature; cells that nobody looked at do not", () => {
-  expect(blocking(differential)).toEqual(["3 cells are not read yet", "1 cell is marked unsure"]);
-  expect(blocking({ ...differential, waiting: 0, unsure: 0 })).toEqual([]);
-});
-
-test("the newest signature of these cells in that role stands", () => {
-  const sign = (id: number, ofCase: number | null, role: Signature["role"]): Signature => ({
-    id,
-    case: ofCase,
-    user: 1,
-    name: "A. Adams",
-    at: "2026-11-24T12:00:00Z",
-    role,
-    note: "",
-    revision: id,
-    current: true,
-    differential,
-  });
-  const all = [sign(1, null, "first"), sign(2, 7, "first"), sign(3, null, "first"), sign(4, 7, "second")];
-  expect(standing(all, null, "first")?.id).toBe(3);
-  expect(standing(all, 7, "second")?.id).toBe(4);
-  expect(standing(all, null, "second")).toBeUndefined();
+test("cells are reviewed or not, and old records do not say", () => {
+  expect(differential.rows.map(notReviewed)).toEqual([82, 10, 6]);
+  expect(reviewedCells(differential)).toBe(30 + 2 + 5 + 1 + 1 + 2);
+  const old = { ...differential, rows: [...differential.rows, row("blast", 1, 1, null)] };
+  expect(old.rows.map(notReviewed).at(-1)).toBeNull();
+  expect(reviewedCells(old)).toBeNull();
 });
 
 test("words of Landis and Koch", () => {

@@ -1,71 +1,6 @@
 /** What the report says, worked out from the service's differential and from nothing else. */
 
-import type { Mark } from "../api/types";
-
-export interface Share {
-  count: number;
-  share: number;
-  low: number;
-  high: number;
-}
-
-export interface DifferentialRow {
-  label: string;
-  title: string;
-  before: Share;
-  after: Share;
-}
-
-export interface Moved {
-  from: string;
-  to: string;
-  count: number;
-}
-
-export interface Differential {
-  total: number;
-  rows: DifferentialRow[];
-  /** Cells counted beside the leukocytes, by type. */
-  apart: Record<string, { before: number; after: number }>;
-  erythroblasts_per_100: number | null;
-  unsure: number;
-  unreviewed: number;
-  /** Not read yet. */
-  waiting: number;
-  unreadable: number;
-  reclassified: Moved[];
-  /** The newest label among these cells. */
-  revision: number;
-  bundle: string;
-}
-
-/** Agreement beyond chance; null where it says nothing. */
-export interface Kappa {
-  kappa: number | null;
-  low: number | null;
-  high: number | null;
-  agreement: number | null;
-  n: number;
-}
-
-export interface Agreement {
-  human_model: Kappa;
-  humans: (Kappa & { a: number; b: number })[];
-}
-
-export interface Signature {
-  id: number;
-  case: number | null;
-  user: number;
-  name: string;
-  at: string;
-  role: "first" | "second";
-  note: string;
-  revision: number;
-  /** Whether nobody labelled any of its cells since. */
-  current: boolean;
-  differential: Differential;
-}
+import type { CountRow, DifferentialShown, ClassShown as Mark } from "../api/schema";
 
 /** A share as a whole report writes it: one decimal, as 200 cells give no more. */
 export function percent(share: number): string {
@@ -77,34 +12,31 @@ export function interval({ low, high }: { low: number; high: number }): string {
   return `${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)}`;
 }
 
-/** How a count has changed: "+3", "−2", or nothing. U+2212 lines up with the plus sign. */
-export function change(row: DifferentialRow): string {
+/** How a count differs from the model's alone: "+3", "−2", or nothing. U+2212 lines up with the plus sign. */
+export function change(row: CountRow): string {
   const by = row.after.count - row.before.count;
   return by === 0 ? "" : by > 0 ? `+${by}` : `\u2212${-by}`;
 }
 
-/** Types whose count differs before and after review. */
-export function changed(differential: Differential): DifferentialRow[] {
+/** Types that count otherwise now than by the model alone. */
+export function changed(differential: DifferentialShown): CountRow[] {
   return differential.rows.filter((row) => row.after.count !== row.before.count);
 }
 
-/** What stands between these cells and a signature, in words; empty if nothing does. */
-export function blocking(differential: Differential): string[] {
-  const said: string[] = [];
-  const cells = (n: number) => (n === 1 ? "1 cell is" : `${n} cells are`);
-  if (differential.waiting) said.push(`${cells(differential.waiting)} not read yet`);
-  if (differential.unreadable) said.push(`${cells(differential.unreadable)} unreadable`);
-  if (differential.unsure) said.push(`${cells(differential.unsure)} marked unsure`);
-  return said;
+/** Cells of a type that no person labelled; null where an old record does not say. */
+export function notReviewed(row: { after: { count: number }; reviewed: number | null }): number | null {
+  return row.reviewed === null ? null : row.after.count - row.reviewed;
 }
 
-/** The signature of a role that counts now: the newest one of these cells. */
-export function standing(
-  signatures: Signature[],
-  ofCase: number | null,
-  role: Signature["role"],
-): Signature | undefined {
-  return signatures.findLast((each) => each.case === ofCase && each.role === role);
+/** Cells with a person's label, those marked unsure included; null where an old record does not say. */
+export function reviewedCells({ rows, apart, excluded, unsure }: DifferentialShown): number | null {
+  const counts = [...rows, ...Object.values(apart), ...Object.values(excluded)].map(({ reviewed }) => reviewed);
+  return counts.reduce<number | null>((sum, n) => (sum === null || n === null ? null : sum + n), unsure);
+}
+
+/** Cells of a type counted apart for every 100 leukocytes; old records say it of erythroblasts alone. */
+export function per100({ apart, erythroblasts_per_100 }: DifferentialShown, name: string): number | null {
+  return apart[name]?.per_100 ?? (name === "erythroblast" ? erythroblasts_per_100 : null);
 }
 
 /** Landis and Koch's words for a kappa (1977), which reviewers know. */
@@ -144,7 +76,7 @@ export function representatives(cells: Chosen, classes: number, count = 6, ofCas
     const group = named ? cells.label[i]! : cells.predicted[i]!;
     // Unsure (254) and unread (255) stand for no type.
     if (group >= classes) continue;
-    const agreed = cells.predicted[i] === group ? cells.probability[i]! : 0;
+    const agreed = cells.predicted[i] === group ? cells.probability[i]! || 0 : 0; // NaN where held back
     found[group]!.push({ index: i, rank: agreed + (named ? 1 : 0) });
   }
   return found.map((group) =>

@@ -1,9 +1,9 @@
-import type { Mark } from "../api/types";
+import type { CountRow, ClassShown as Mark } from "../api/schema";
 import type { Figure } from "../charts/Chart";
-import { type DifferentialRow, interval, percent } from "./differential";
+import { interval, percent } from "./differential";
 
-/** Each type's share before (hollow) and after review (filled, in its colour), the latter with its 95% interval. */
-export function sharesFigure(rows: DifferentialRow[], marks: Map<string, Mark>, dark: boolean): Figure {
+/** Each type's share by the model alone (hollow) and as counted now (filled, in its colour), the latter with its 95% interval. */
+export function sharesFigure(rows: CountRow[], marks: Map<string, Mark>, dark: boolean): Figure {
   const order = rows.map((row) => `${marks.get(row.label)?.key ?? "?"}  ${row.title}`);
   const values = rows.map((row, place) => {
     const mark = marks.get(row.label);
@@ -14,8 +14,8 @@ export function sharesFigure(rows: DifferentialRow[], marks: Map<string, Mark>, 
       low: row.after.low,
       high: row.after.high,
       ink: (dark ? mark?.dark : mark?.light) ?? "#868c94",
-      "Before review": `${row.before.count} (${percent(row.before.share)})`,
-      "After review": `${row.after.count} (${percent(row.after.share)})`,
+      "Model alone": `${row.before.count} (${percent(row.before.share)})`,
+      "Counted now": `${row.after.count} (${percent(row.after.share)})`,
       "95% interval": `${interval(row.after)}%`,
     };
   });
@@ -23,7 +23,7 @@ export function sharesFigure(rows: DifferentialRow[], marks: Map<string, Mark>, 
     data: { values },
     encoding: {
       y: { field: "type", type: "nominal", sort: order, title: null, axis: { labelColor: inks.ink, labelLimit: 220 } },
-      tooltip: ["type", "Before review", "After review", "95% interval"].map((field) => ({
+      tooltip: ["type", "Model alone", "Counted now", "95% interval"].map((field) => ({
         field,
         type: "nominal",
         title: field === "type" ? "Type" : field,

@@ -1,19 +1,22 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
-import { get, send } from "../api/client";
+import { useSearchParams } from "react-router";
+import { api, body } from "../api/client";
 import { names, useSession } from "../api/queries";
-import type { List } from "../api/types";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { ago, when } from "../ui/time";
+import { refusal } from "./refusals";
 
 /** What belongs to the person who is signed in. */
 export default function Account() {
+  const session = useSession().data;
   return (
     <div className="sheet">
       <h1>Account</h1>
       <Name />
-      <Password />
+      {session?.password && <Password />}
+      {session?.provider && <Provider title={session.provider} />}
       <Browsers />
       <Tokens />
     </div>
@@ -25,7 +28,7 @@ function Name() {
   const user = useSession().data?.user;
   const [display, setDisplay] = useState(user?.display ?? "");
   const change = useMutation({
-    mutationFn: () => send("PATCH", "/account", { display }),
+    mutationFn: () => body(api.PATCH("/account", { body: { display } })),
     onSuccess: () => queries.invalidateQueries({ queryKey: names.session }),
   });
   return (
@@ -55,7 +58,7 @@ function Password() {
   const [old, setOld] = useState("");
   const [fresh, setFresh] = useState("");
   const change = useMutation({
-    mutationFn: () => send("POST", "/account/password", { old, new: fresh }),
+    mutationFn: () => body(api.POST("/account/password", { body: { old, new: fresh } })),
     onSuccess: () => {
       setOld("");
       setFresh("");
@@ -99,21 +102,42 @@ function Password() {
   );
 }
 
-interface Browser {
-  current: boolean;
-  created_at: string;
-  seen_at: string;
-  agent: string;
+/** Sign in by the organisation's accounts from now on, as who one is here. */
+function Provider({ title }: { title: string }) {
+  const [search] = useSearchParams();
+  const why = refusal(search.get("refused"));
+  const away = useMutation({ mutationFn: () => body(api.POST("/account/provider")) });
+  return (
+    <section className="mb-5">
+      <h2>{title}</h2>
+      <p className="quiet">
+        Sign in there once, and this account is connected with yours there: both are the same person from then on.
+      </p>
+      {why && (
+        <p className="fault-line" role="alert">
+          {why}
+        </p>
+      )}
+      <Button
+        variant="outline-primary"
+        disabled={away.isPending || away.isSuccess}
+        onClick={() => away.mutate(undefined, { onSuccess: ({ location }) => window.location.assign(location) })}
+      >
+        Connect with {title}
+      </Button>
+      <FaultLine fault={away.error} />
+    </section>
+  );
 }
 
 function Browsers() {
   const queries = useQueryClient();
   const browsers = useQuery({
     queryKey: ["account", "sessions"],
-    queryFn: async () => (await get<List<Browser>>("/account/sessions")).items,
+    queryFn: async () => (await body(api.GET("/account/sessions"))).items,
   });
   const end = useMutation({
-    mutationFn: () => send("DELETE", "/account/sessions"),
+    mutationFn: () => body(api.DELETE("/account/sessions")),
     onSuccess: () => queries.invalidateQueries({ queryKey: ["account", "sessions"] }),
   });
   if (browsers.isPending) return <Loading what="Looking up your browsers" />;
@@ -141,36 +165,29 @@ function Browsers() {
   );
 }
 
-interface Token {
-  id: number;
-  name: string;
-  scopes: string[];
-  project: number | null;
-  created_at: string;
-  used_at: string | null;
-  expires_at: string | null;
-}
-
 function Tokens() {
   const queries = useQueryClient();
   const key = ["account", "tokens"];
-  const tokens = useQuery({ queryKey: key, queryFn: async () => (await get<List<Token>>("/account/tokens")).items });
+  const tokens = useQuery({ queryKey: key, queryFn: async () => (await body(api.GET("/account/tokens"))).items });
   const renew = () => queries.invalidateQueries({ queryKey: key });
   const [name, setName] = useState("");
   const [scope, setScope] = useState("read");
   const create = useMutation({
     mutationFn: () =>
-      send<Token & { secret: string }>("POST", "/account/tokens", {
-        name,
-        scopes: scope === "read" ? ["read"] : ["read", "write"],
-        days: 365,
-      }),
+      body(
+        api.POST("/account/tokens", {
+          body: { name, scopes: scope === "read" ? ["read"] : ["read", "write"], days: 365 },
+        }),
+      ),
     onSuccess: () => {
       setName("");
       return renew();
     },
   });
-  const revoke = useMutation({ mutationFn: (id: number) => send("DELETE", `/account/tokens/${id}`), onSuccess: renew });
+  const revoke = useMutation({
+    mutationFn: (token: number) => body(api.DELETE("/account/tokens/{token}", { params: { path: { token } } })),
+    onSuccess: renew,
+  });
   if (tokens.isPending) return <Loading what="Looking up your tokens" />;
   if (tokens.isError) return <Failure fault={tokens.error} retry={() => tokens.refetch()} />;
   return (

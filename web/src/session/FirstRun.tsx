@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { Navigate, useSearchParams } from "react-router";
-import { send } from "../api/client";
+import { api } from "../api/client";
 import { readSession, useSession } from "../api/queries";
 import { Entry, Field, useEntry } from "./Entry";
 
@@ -13,9 +13,9 @@ export default function FirstRun() {
   const [display, setDisplay] = useState("");
   const [password, setPassword] = useState("");
   const entry = useEntry(async () => {
-    await send("POST", "/first-run", { token, name, display: display || name, password });
+    await api.POST("/first-run", { body: { token, name, display: display || name, password } });
     const made = await readSession();
-    if (!made.user) await send("POST", "/session", { name, password });
+    if (!made.user) await api.POST("/session", { body: { name, password } });
   }, "/projects");
   if (session.data && !session.data.first_run) return <Navigate to="/projects" replace />;
 

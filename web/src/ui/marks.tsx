@@ -1,5 +1,5 @@
 import type { CSSProperties } from "react";
-import type { Mark } from "../api/types";
+import type { ClassShown as Mark } from "../api/schema";
 
 /** The two colours of a type for anything with the class `typed`; the theme picks one as `--type`. */
 export function inks(mark: Pick<Mark, "light" | "dark"> | null | undefined): CSSProperties {

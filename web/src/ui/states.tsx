@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import { Button } from "react-bootstrap";
-import { ServiceFault } from "../api/client";
+import { type FieldNames, ServiceFault } from "../api/client";
 
 /** Something is on its way. Says nothing for a moment, so that what is quick does not flicker. */
 export function Loading({ what }: { what: string }) {
@@ -16,18 +16,19 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
-/** Nothing is here yet, and what to do about it. */
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+/** Nothing is here yet, what will be, and what to do about it. */
+export function Empty({ title, sketch, children }: { title: string; sketch?: ReactNode; children?: ReactNode }) {
   return (
     <div className="state">
+      {sketch}
       <strong>{title}</strong>
       {children}
     </div>
   );
 }
 
-function sentence(fault: unknown): string {
-  if (fault instanceof ServiceFault) return fault.said;
+function sentence(fault: unknown, fields?: FieldNames): string {
+  if (fault instanceof ServiceFault) return fault.said(fields);
   return fault instanceof Error ? fault.message : "Something went wrong.";
 }
 
@@ -45,12 +46,12 @@ export function Failure({ fault, retry }: { fault: unknown; retry?: () => void }
   );
 }
 
-/** A fault within a form or a panel, in one line. */
-export function FaultLine({ fault }: { fault: unknown }) {
+/** A fault within a form or a panel, in one line; `fields` says what the form calls the fields of the request. */
+export function FaultLine({ fault, fields }: { fault: unknown; fields?: FieldNames }) {
   if (!fault) return null;
   return (
     <p className="fault-line" role="alert">
-      {sentence(fault)}
+      {sentence(fault, fields)}
     </p>
   );
 }

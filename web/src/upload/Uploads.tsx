@@ -9,10 +9,10 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
-import { useRoom } from "../project/context";
+import { useProjectContext } from "../project/context";
 import { dropped } from "./gather";
-import { shelf } from "./shelf";
 import { Uploader, type UploadState, uploadServiceOf } from "./uploader";
+import { waitingFiles } from "./waiting";
 import "./upload.scss";
 
 const Context = createContext<Uploader | null>(null);
@@ -30,8 +30,8 @@ export function useUploads(): UploadState {
 
 /** Takes files dropped anywhere on a project's screens, and shows how far they are while the review goes on. */
 export function Uploads({ children }: { children: ReactNode }) {
-  const { project } = useRoom();
-  const uploader = useMemo(() => new Uploader(project.id, uploadServiceOf(project.id), shelf), [project.id]);
+  const { project } = useProjectContext();
+  const uploader = useMemo(() => new Uploader(project.id, uploadServiceOf(project.id), waitingFiles), [project.id]);
   const may = project.role !== "viewer" && !project.archived;
   const [over, setOver] = useState(false);
 
@@ -90,7 +90,7 @@ export function Uploads({ children }: { children: ReactNode }) {
 
 /** Where and to whose cells a drop goes, said before it is let go. */
 function Welcome() {
-  const { project } = useRoom();
+  const { project } = useProjectContext();
   const caseKey = useUploads().caseKey.trim();
   return (
     <strong>
@@ -122,7 +122,7 @@ function Progress() {
     <section className="upload-progress" aria-label="Upload">
       <header>
         <button type="button" className="bin-act" aria-expanded={open} onClick={() => setOpen(!open)}>
-          {running ? `Uploading ${done.toLocaleString()} of ${files.length.toLocaleString()}` : summary(counts)}
+          {running ? `Uploading ${done.toLocaleString("en")} of ${files.length.toLocaleString("en")}` : summary(counts)}
         </button>
         {running ? (
           <button type="button" className="bin-act" onClick={() => void uploader.cancel()}>
@@ -143,9 +143,9 @@ function Progress() {
 
 function summary(counts: UploadState["counts"]): string {
   return [
-    `${counts.added.toLocaleString()} added`,
-    counts.known ? `${counts.known.toLocaleString()} were there` : "",
-    counts.refused ? `${counts.refused.toLocaleString()} not taken` : "",
+    `${counts.added.toLocaleString("en")} added`,
+    counts.known ? `${counts.known.toLocaleString("en")} were there` : "",
+    counts.refused ? `${counts.refused.toLocaleString("en")} not taken` : "",
   ]
     .filter(Boolean)
     .join(" · ");

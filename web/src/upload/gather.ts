@@ -12,12 +12,16 @@ export interface Found {
 export const keyOf = (found: { name: string; case?: string | null }): string =>
   found.case ? `${found.case}\u0000${found.name}` : found.name;
 
-const CROPS = /\.(jpe?g|png|tiff?|bmp|webp|zip)$/i;
+/** Suffixes of what the service reads; a file without one, or called by a number as DICOM files are, may be anything. */
+const CROPS = /(\.(jpe?g|jpe|jfif|png|tiff?|bmp|dib|webp|dcm|dicom|zip|\d+)|^[^.]+)$/i;
+/** What systems and file servers leave in folders; the service passes it over as well (images/litter.py). */
+const LITTER =
+  /^(\..*|~\$.*|synophoto_thumb.*|__macosx|@eadir|[#@]recycle|@recently-snapshot|#snapshot|@tmp|\$recycle\.bin|recycler|recycled|~snapshot|_vti_(cnf|pvt)|found\.\d{3}|.*@syno(eastream|resource)|lost\+found|system volume information|network trash folder|temporary items|thumbs\.db|ehthumbs\.db|desktop\.ini|icon\r)$/i;
 
 /** Whether a file may hold crops, by its name. */
 export function mayHoldCrops(name: string): boolean {
-  const last = name.split("/").at(-1) ?? "";
-  return CROPS.test(last) && !last.startsWith(".") && !name.startsWith("__MACOSX/");
+  const parts = name.split("/");
+  return CROPS.test(parts.at(-1) ?? "") && !parts.some((part) => LITTER.test(part));
 }
 
 export function picked(files: Iterable<File>): Found[] {

@@ -16,11 +16,13 @@ class Pretended implements UploadService {
   sent: string[][] = [];
   /** The case of each upload; its number is its place. */
   begun: (string | null)[] = [];
+  bits: (number | null)[] = [];
   to: number[] = [];
   cancelled: number[] = [];
   there: Record<string, number> = {};
   faults: ServiceFault[] = [];
-  async begin(caseKey: string | null) {
+  async begin(caseKey: string | null, _profile: number | null, bits: number | null) {
+    this.bits.push(bits);
     return this.begun.push(caseKey) - 1;
   }
   async known(digests: string[]) {
@@ -33,8 +35,8 @@ class Pretended implements UploadService {
     this.to.push(upload);
     return batch.map(({ name }) =>
       name.includes("broken")
-        ? { name, state: "refused", reason: "not an image" }
-        : { name, state: "added", reason: null },
+        ? { name, image: null, state: "refused" as const, reason: "not an image" }
+        : { name, image: 1, state: "added" as const, reason: null },
     );
   }
   async cancel(upload: number) {
@@ -42,7 +44,7 @@ class Pretended implements UploadService {
   }
 }
 
-class Shelf {
+class WaitingFiles {
   kept = new Map<string, Found>();
   async put(_: number, found: Found[]) {
     for (const one of found) this.kept.set(keyOf(one), one);
@@ -58,7 +60,8 @@ class Shelf {
   }
 }
 
-const make = (service: Pretended, shelf: Shelf | null = null) => new Uploader(1, service, shelf, async () => {});
+const make = (service: Pretended, waitingFiles: WaitingFiles | null = null) =>
+  new Uploader(1, service, waitingFiles, async () => {});
 
 test("a digest is that of the file", async () => {
   expect(await sha256(named("a.png").file)).toBe(digest("a.png"));
@@ -94,6 +97,17 @@ describe("an upload", () => {
     });
   });
 
+  test("begins anew where the samples are of another depth", async () => {
+    const service = new Pretended();
+    const uploader = make(service);
+    await uploader.add([named("a.tif")]);
+    uploader.setBits(12);
+    await uploader.add([named("b.tif"), named("c.tif")]);
+    await uploader.add([named("d.tif")]);
+    expect(service.bits).toEqual([null, 12]);
+    expect(service.to).toEqual([0, 1, 1]);
+  });
+
   test("waits out a broken line", async () => {
     const service = new Pretended();
     service.faults = [
@@ -115,13 +129,13 @@ describe("an upload", () => {
   });
 
   test("goes on after a reload with what had not been sent", async () => {
-    const shelf = new Shelf();
-    await shelf.put(1, [named("left.png")]);
+    const waitingFiles = new WaitingFiles();
+    await waitingFiles.put(1, [named("left.png")]);
     const service = new Pretended();
-    const uploader = make(service, shelf);
+    const uploader = make(service, waitingFiles);
     await uploader.resume();
     expect(service.sent).toEqual([["left.png"]]);
-    expect(shelf.kept.size).toBe(0);
+    expect(waitingFiles.kept.size).toBe(0);
   });
 });
 
@@ -145,21 +159,21 @@ describe("a case", () => {
   });
 
   test("outlives a reload in the middle, whatever the field says then", async () => {
-    const shelf = new Shelf();
+    const waitingFiles = new WaitingFiles();
     const before = new Pretended();
     before.send = () => new Promise(() => {});
-    const gone = make(before, shelf);
+    const gone = make(before, waitingFiles);
     void gone.add([named("1.png", "a")], "S-1");
     void gone.add([named("1.png", "b")], "S-2");
-    await vi.waitFor(() => expect(shelf.kept.size).toBe(2));
+    await vi.waitFor(() => expect(waitingFiles.kept.size).toBe(2));
 
     const service = new Pretended();
-    const uploader = make(service, shelf);
+    const uploader = make(service, waitingFiles);
     uploader.setCase("S-3");
     await uploader.resume();
     expect(service.begun).toEqual(["S-1", "S-2"]);
     expect(service.sent).toEqual([["1.png"], ["1.png"]]);
-    expect(shelf.kept.size).toBe(0);
+    expect(waitingFiles.kept.size).toBe(0);
   });
 
   test("is stopped with all others, and begins anew after that", async () => {

@@ -3,9 +3,10 @@
  * batches, and each file says what became of it. Files of one case go in an upload of their own.
  */
 
-import { address, fetchFrom, ServiceFault, send } from "../api/client";
+import { api, body, ServiceFault } from "../api/client";
+import type { FileOutcome } from "../api/schema";
 import { type Found, keyOf, sha256 } from "./gather";
-import type { Shelf } from "./shelf";
+import type { WaitingFiles } from "./waiting";
 
 export type FileState = "waiting" | "sending" | "added" | "known" | "refused";
 
@@ -25,29 +26,42 @@ export interface UploadState {
   fault: string | null;
   /** The case of what is dropped or chosen next, as typed. */
   caseKey: string;
+  /** The scanner of a case that is new; null leaves it to be proposed. */
+  profile: number | null;
+  /** Bits that hold the values of deep samples, where files do not say; null leaves it to the files. */
+  bits: number | null;
 }
 
 export interface UploadService {
-  /** A new upload, for a case where one is given. */
-  begin(caseKey: string | null): Promise<number>;
+  /** A new upload, for a case where one is given, of samples of so many bits where files do not say. */
+  begin(caseKey: string | null, profile: number | null, bits: number | null): Promise<number>;
   known(digests: string[]): Promise<Record<string, number>>;
-  send(upload: number, batch: Found[]): Promise<{ name: string; state: string; reason: string | null }[]>;
+  send(upload: number, batch: Found[]): Promise<FileOutcome[]>;
   cancel(upload: number): Promise<void>;
 }
 
 export function uploadServiceOf(project: number): UploadService {
-  const root = `/projects/${project}` as const;
+  const params = { path: { project } };
   return {
-    begin: async (caseKey) =>
-      (await send<{ id: number }>("POST", `${root}/uploads`, caseKey ? { case: caseKey } : {})).id,
-    known: async (sha256) => (await send<{ known: Record<string, number> }>("POST", `${root}/known`, { sha256 })).known,
+    begin: async (caseKey, profile, bits) => {
+      const given = caseKey ? { case: caseKey, profile, bits } : { bits };
+      return (await body(api.POST("/projects/{project}/uploads", { params, body: given }))).id;
+    },
+    known: async (sha256) => (await body(api.POST("/projects/{project}/known", { params, body: { sha256 } }))).known,
     async send(upload, batch) {
       const form = new FormData();
       for (const { name, file } of batch) form.append("files", file, name);
-      const response = await fetchFrom(address(`${root}/uploads/${upload}/files`), { method: "POST", body: form });
-      return ((await response.json()) as { items: { name: string; state: string; reason: string | null }[] }).items;
+      const answer = api.POST("/projects/{project}/uploads/{upload}/files", {
+        params: { path: { project, upload } },
+        body: { files: batch.map(({ name }) => name) },
+        // The description has a file as a string; what is sent is the form with the files themselves.
+        bodySerializer: () => form,
+      });
+      return (await body(answer)).items;
     },
-    cancel: (upload) => send("DELETE", `${root}/uploads/${upload}`),
+    async cancel(upload) {
+      await api.DELETE("/projects/{project}/uploads/{upload}", { params: { path: { project, upload } } });
+    },
   };
 }
 
@@ -60,18 +74,26 @@ const ASKED = 64;
 const none = (): Record<FileState, number> => ({ waiting: 0, sending: 0, added: 0, known: 0, refused: 0 });
 
 export class Uploader {
-  private state: UploadState = { files: [], counts: none(), running: false, fault: null, caseKey: "" };
+  private state: UploadState = {
+    files: [],
+    counts: none(),
+    running: false,
+    fault: null,
+    caseKey: "",
+    profile: null,
+    bits: null,
+  };
   private readonly listeners = new Set<() => void>();
   private queue: Found[] = [];
   private readonly index = new Map<string, number>();
-  /** The upload under way of each case; of files without one under null. */
-  private readonly uploads = new Map<string | null, number>();
+  /** The upload under way of each case (of files without one too) and depth. */
+  private readonly uploads = new Map<string, number>();
   private stopped = false;
 
   constructor(
     private readonly project: number,
     private readonly service: UploadService,
-    private readonly shelf: Shelf | null,
+    private readonly stored: WaitingFiles | null,
     private readonly pause: (ms: number) => Promise<void> = (ms) => new Promise((done) => setTimeout(done, ms)),
   ) {}
 
@@ -84,12 +106,17 @@ export class Uploader {
 
   /** Go on with what a reload interrupted. */
   async resume(): Promise<void> {
-    const waiting = await this.shelf?.waiting(this.project).catch(() => []);
+    const waiting = await this.stored?.waiting(this.project).catch(() => []);
     if (waiting?.length) await this.take(waiting, false);
   }
 
   /** Say whose cells are dropped or chosen from now on; nothing for nobody's. */
+  readonly setProfile = (profile: number | null): void => this.set({ profile });
+
   readonly setCase = (caseKey: string): void => this.set({ caseKey });
+
+  /** Say how many bits hold the values of deep samples from now on; null where files say it themselves. */
+  readonly setBits = (bits: number | null): void => this.set({ bits });
 
   /** Send these as well, for this case: the one that is set now. Gives when there is nothing left to send. */
   async add(found: Found[], caseKey = this.state.caseKey): Promise<void> {
@@ -107,7 +134,7 @@ export class Uploader {
       return state === null || state === "refused" || state === "added" || state === "known";
     });
     if (!fresh.length) return;
-    if (keep) await this.shelf?.put(this.project, fresh).catch(() => undefined);
+    if (keep) await this.stored?.put(this.project, fresh).catch(() => undefined);
     this.mark(saying(fresh, "waiting"));
     this.queue.push(...fresh);
     if (!this.state.running) await this.run();
@@ -120,7 +147,7 @@ export class Uploader {
     this.mark(saying(left, "refused", "cancelled"));
     const uploads = [...this.uploads.values()];
     this.uploads.clear();
-    await this.shelf?.clear(this.project).catch(() => undefined);
+    await this.stored?.clear(this.project).catch(() => undefined);
     for (const upload of uploads) await this.service.cancel(upload).catch(() => undefined);
   }
 
@@ -162,10 +189,12 @@ export class Uploader {
     const caseKey = batch[0]!.case ?? null;
     this.mark(saying(batch, "sending"));
     try {
-      const upload = this.uploads.get(caseKey) ?? (await this.persist(() => this.service.begin(caseKey)));
-      this.uploads.set(caseKey, upload);
+      const { profile, bits } = this.state;
+      const key = `${caseKey ?? ""}\u0000${bits ?? ""}`;
+      const upload = this.uploads.get(key) ?? (await this.persist(() => this.service.begin(caseKey, profile, bits)));
+      this.uploads.set(key, upload);
       const answer = await this.persist(() => this.service.send(upload, batch));
-      this.mark(answer.map(({ name, state, reason }) => ({ name, case: caseKey, state: state as FileState, reason })));
+      this.mark(answer.map(({ name, state, reason }) => ({ name, case: caseKey, state, reason })));
       // Of a zip, the service names what lay inside; the zip itself has then arrived.
       const silent = batch.filter((one) => this.state.files[this.index.get(keyOf(one))!]!.state === "sending");
       this.mark(saying(silent, "added"));
@@ -177,7 +206,7 @@ export class Uploader {
   }
 
   private async done(found: Found[]): Promise<void> {
-    await this.shelf?.taken(this.project, found).catch(() => undefined);
+    await this.stored?.taken(this.project, found).catch(() => undefined);
   }
 
   /** Ask again while the line is broken or the service is busy. */

@@ -1,8 +1,9 @@
 /** Files that wait to be sent, kept in the browser's own store so that a reload does not lose them. */
 
+import { root } from "../app/root";
 import { type Found, keyOf } from "./gather";
 
-export interface Shelf {
+export interface WaitingFiles {
   put(project: number, found: Found[]): Promise<void>;
   taken(project: number, found: Found[]): Promise<void>;
   waiting(project: number): Promise<Found[]>;
@@ -14,7 +15,7 @@ const ROOM = 400e6;
 
 function opened(): Promise<IDBDatabase> {
   return new Promise((done, failed) => {
-    const request = indexedDB.open("hemosight", 1);
+    const request = indexedDB.open(`hemosight${root}`, 1);
     request.onupgradeneeded = () => request.result.createObjectStore("waiting", { keyPath: ["project", "name"] });
     request.onsuccess = () => done(request.result);
     request.onerror = () => failed(request.error);
@@ -48,7 +49,7 @@ interface Row {
 
 const all = (project: number) => IDBKeyRange.bound([project], [project, []]);
 
-export const shelf: Shelf = {
+export const waitingFiles: WaitingFiles = {
   async put(project, found) {
     if (found.reduce((sum, { file }) => sum + file.size, 0) > ROOM) return;
     await within("readwrite", (store) => {

@@ -1,0 +1,84 @@
+import { type ReactNode, useEffect, useRef } from "react";
+import { Navigate, useLocation, useNavigate } from "react-router";
+import { useProjectContext, useProjectState } from "../project/context";
+import { Loading } from "../ui/states";
+import { useUploader } from "../upload/Uploads";
+import { type Before, nameOf, resolved, searchOf } from "./inHand";
+
+/** Screens of the project as a whole, below its address. */
+const WHOLE = ["/cases", "/label-sets", "/library", "/reviews", "/settings"];
+
+/** Shows a project's screens for the case in hand: the one in the address, which is put there where it is missing. */
+export function InHand({ children }: { children: ReactNode }) {
+  const { project, store } = useProjectContext();
+  const phase = useProjectState((state) => state.phase);
+  const cases = useProjectState((state) => state.columns.cases);
+  const without = useProjectState((state) => state.withoutCase);
+  const inHand = useProjectState((state) => state.case);
+  const labelSet = useProjectState((state) => state.labelSet);
+  const before = useRef<Before | undefined>(undefined);
+  const navigate = useNavigate();
+  const { pathname, search } = useLocation();
+  const root = `/projects/${project.id}`;
+  const whole = WHOLE.some((screen) => pathname === root + screen);
+  const ready = phase === "ready";
+  const param = new URLSearchParams(search).get("case");
+  const wanted = ready ? resolved(param, { cases, without }, before.current) : inHand;
+
+  useEffect(() => {
+    if (!ready || wanted === undefined) return;
+    before.current = { inHand: wanted, chosen: cases.length > 0 };
+    store.useCase(wanted);
+    // The address may name a cell, as links from the audit trail do: it is chosen, and the address forgets it.
+    const cell = Number(new URLSearchParams(search).get("cell"));
+    if (cell) store.select([cell]);
+    const said = searchOf(wanted, cases);
+    if (!whole && said !== search) navigate({ pathname, search: said }, { replace: true });
+  }, [ready, wanted, cases, whole, pathname, search, navigate, store]);
+
+  // Another label set is being loaded: what is in hand stays.
+  if (!ready && labelSet !== "cell_type") return children;
+  if (ready && wanted === undefined && !whole) return <Navigate to={`${root}/cases`} replace />;
+  if (ready && !whole && wanted !== inHand) return <Loading what="Opening the case" />;
+  return children;
+}
+
+/** What is dropped next goes to the case in hand; what is uploaded for another case opens that one. */
+export function UploadCase() {
+  const { project } = useProjectContext();
+  const uploader = useUploader();
+  const cases = useProjectState((state) => state.columns.cases);
+  const inHand = useProjectState((state) => state.case);
+  const phase = useProjectState((state) => state.phase);
+  const { pathname } = useLocation();
+  const navigate = useNavigate();
+  const key = inHand ? nameOf(inHand, cases) : "";
+  const opened = useRef<string | null>(null);
+
+  useEffect(() => {
+    if (phase === "ready") uploader.setCase(key);
+  }, [uploader, key, phase]);
+
+  useEffect(() => {
+    const follow = () => {
+      const { files, running } = uploader.snapshot();
+      const last = files.findLast((file) => file.state === "sending" || file.state === "added")?.case ?? null;
+      if (!running || last === null || last === opened.current) return;
+      const found = cases.find((one) => one.key === last);
+      if (!found) return;
+      opened.current = last;
+      const onTable = pathname === `/projects/${project.id}`;
+      if (found.id !== inHand && onTable) navigate(`/projects/${project.id}?case=${found.id}`);
+    };
+    follow();
+    return uploader.subscribe(follow);
+  }, [uploader, cases, inHand, pathname, navigate, project.id]);
+  return null;
+}
+
+/** What to hang on the address of a project's screen, so that it opens on the case in hand. */
+export function useCaseSearch(): string {
+  const inHand = useProjectState((state) => state.case);
+  const cases = useProjectState((state) => state.columns.cases);
+  return searchOf(inHand, cases);
+}

@@ -1,0 +1,40 @@
+import { thumbnail } from "../gallery/Crop";
+import { useProjectContext, useProjectState } from "../project/context";
+import { inks } from "../ui/marks";
+import { Picture } from "../ui/Picture";
+import { useNeighbours } from "./queries";
+
+/** The nearest cells of the project with their distances. */
+export function Like({ image, title, show }: { image: number | null; title: string; show: (image: number) => void }) {
+  const { project } = useProjectContext();
+  const classes = useProjectState((state) => state.columns.classes);
+  const near = useNeighbours(project.id, image);
+  const items = near.data?.flatMap(({ image: other, ...item }) =>
+    other !== null && other !== image ? [{ ...item, other }] : [],
+  );
+  if (!items?.length) return null;
+  return (
+    <section className="like">
+      <h3>{title}</h3>
+      <ul>
+        {items.map(({ other, label, distance }) => {
+          const mark = classes.find((mark) => mark.name === label);
+          const description = `${mark?.title ?? label ?? "no type"}, distance ${distance.toFixed(2)}`;
+          return (
+            <li key={other} className="typed" style={inks(mark)}>
+              <button
+                type="button"
+                title={description}
+                aria-label={`Cell ${other}, ${description}`}
+                onClick={() => show(other)}
+              >
+                <Picture src={thumbnail(project.id, other)} width={48} height={48} loading="lazy" alt="" />
+              </button>
+              <small>{distance.toFixed(2)}</small>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}

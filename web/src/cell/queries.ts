@@ -1,0 +1,33 @@
+/** What the panels of a cell ask the service. */
+
+import { useQuery } from "@tanstack/react-query";
+import { api, body } from "../api/client";
+import type { ImageShown as ImageDetail } from "../api/schema";
+
+/** A cell's labels, comments and readings; asked anew when an event or its label is newer. */
+export const useImage = (project: number, image: number | null, event: number, version: number) =>
+  useQuery<ImageDetail>({
+    queryKey: ["projects", project, "images", image, event, version],
+    queryFn: ({ signal }) =>
+      body(api.GET("/projects/{project}/images/{image}", { params: { path: { project, image: image! } }, signal })),
+    enabled: image !== null,
+    // The same cell after a newer event: show the old bars until the new ones are there.
+    placeholderData: (last) => (last?.id === image ? last : undefined),
+  });
+
+/** The twelve cells of the project that are nearest to it. */
+export const useNeighbours = (project: number, image: number | null) =>
+  useQuery({
+    queryKey: ["projects", project, "images", image, "neighbours"],
+    queryFn: async ({ signal }) =>
+      (
+        await body(
+          api.GET("/projects/{project}/images/{image}/neighbours", {
+            params: { path: { project, image: image! }, query: { k: 12, among: "project" } },
+            signal,
+          }),
+        )
+      ).items,
+    enabled: image !== null,
+    staleTime: 60_000,
+  });

@@ -1,0 +1,90 @@
+/** What the screens of fields ask the service. */
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, body } from "../api/client";
+import type { FieldDetail, FieldShown, Fields } from "../api/schema";
+import { useProjectContext, useProjectState } from "../project/context";
+import type { Place } from "./words";
+
+const key = (project: number) => ["projects", project, "fields"] as const;
+
+/** Whether the project has fields at all. */
+export function useHasFields(): boolean {
+  const { project } = useProjectContext();
+  const images = useProjectState(({ events }) => events.images ?? 0);
+  const first = useQuery({
+    queryKey: [...key(project.id), "first", images],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET("/projects/{project}/fields", {
+          params: { path: { project: project.id }, query: { limit: 1 } },
+          signal,
+        }),
+      ),
+    placeholderData: (before) => before,
+  });
+  return (first.data?.items.length ?? 0) > 0;
+}
+
+/** The fields of a case, page after page. */
+export function useFieldList(inHand: number | null) {
+  const { project } = useProjectContext();
+  const images = useProjectState(({ events }) => events.images ?? 0);
+  return useQuery({
+    queryKey: [...key(project.id), "of", inHand, images],
+    queryFn: async ({ signal }) => {
+      const fields: FieldShown[] = [];
+      for (let after: number | null = 0; after !== null; ) {
+        const query = { case: inHand ?? undefined, after, limit: 500 };
+        const page: Fields = await body(
+          api.GET("/projects/{project}/fields", { params: { path: { project: project.id }, query }, signal }),
+        );
+        fields.push(...page.items);
+        after = page.next ?? null;
+      }
+      return fields;
+    },
+    placeholderData: (before) => before,
+  });
+}
+
+/** A field with its cells. */
+export function useField(field: number) {
+  const { project } = useProjectContext();
+  const images = useProjectState(({ events }) => events.images ?? 0);
+  return useQuery<FieldDetail>({
+    queryKey: [...key(project.id), field, images],
+    queryFn: ({ signal }) =>
+      body(api.GET("/projects/{project}/fields/{field}", { params: { path: { project: project.id, field } }, signal })),
+    placeholderData: (before) => (before?.id === field ? before : undefined),
+  });
+}
+
+/** What people say of the search in a field. */
+export function useFieldActions(field: number) {
+  const { project } = useProjectContext();
+  const queries = useQueryClient();
+  const path = { project: project.id, field };
+  const onSuccess = () =>
+    Promise.all([
+      queries.invalidateQueries({ queryKey: key(project.id) }),
+      queries.invalidateQueries({ queryKey: ["projects", project.id, "profiles"] }),
+    ]);
+  return {
+    add: useMutation({
+      mutationFn: (at: Place) =>
+        body(api.POST("/projects/{project}/fields/{field}/cells", { params: { path }, body: at })),
+      onSuccess,
+    }),
+    remove: useMutation({
+      mutationFn: (cell: number) =>
+        body(api.DELETE("/projects/{project}/fields/{field}/cells/{cell}", { params: { path: { ...path, cell } } })),
+      onSuccess,
+    }),
+    check: useMutation({
+      mutationFn: (checked: boolean) =>
+        body(api.PUT("/projects/{project}/fields/{field}/checked", { params: { path }, body: { checked } })),
+      onSuccess,
+    }),
+  };
+}

@@ -1,0 +1,108 @@
+/** What the report of a case says besides counts, and what a project's reports have in common. */
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, body, ServiceFault } from "../api/client";
+import type { Findings } from "../api/schema";
+import { useProjectContext, useProjectState } from "../project/context";
+import type { EventKind } from "../project/service";
+import { changed } from "./words";
+
+const CHANGES: EventKind[] = ["case", "signature", "images", "missed"];
+
+const nameOf = (project: number, ofCase: number | null) => ["projects", project, "findings", ofCase] as const;
+
+/** The findings of a case as they are now; nothing for all cells, and for those without a case. */
+export function useFindings(ofCase: number | null) {
+  const { project } = useProjectContext();
+  const changes = useProjectState(({ events }) => CHANGES.map((kind) => events[kind] ?? 0).join());
+  return useQuery({
+    queryKey: [...nameOf(project.id, ofCase), changes],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET("/projects/{project}/cases/{case}/findings", {
+          params: { path: { project: project.id, case: ofCase! } },
+          signal,
+        }),
+      ),
+    enabled: Boolean(ofCase),
+    placeholderData: (before, query) => (query?.queryKey[3] === ofCase ? before : undefined),
+  });
+}
+
+/** A change, made of the findings as they are when its turn comes: two in a row never undo one another. */
+export type Change = (now: Findings) => {
+  remark?: string;
+  /** The remark that a new one was written over. */
+  over?: string;
+  grades?: Findings["grades"];
+  platelets?: Findings["platelets"];
+  add?: number[];
+  remove?: number[];
+};
+
+/** Changes the findings of a case: at once on the screen, one after another at the service. */
+export function useFindingsChange(ofCase: number | null) {
+  const { project } = useProjectContext();
+  const queries = useQueryClient();
+  const queryKey = nameOf(project.id, ofCase);
+  const newest = () =>
+    queries
+      .getQueriesData<Findings>({ queryKey })
+      .map(([, data]) => data)
+      .reduce((one, other) => ((other?.version ?? -1) >= (one?.version ?? -1) ? other : one), undefined);
+  const params = { path: { project: project.id, case: ofCase! } };
+  const send = ({ add, remove, platelets, over: _, ...fields }: ReturnType<Change>, version: number) =>
+    body(
+      api.PATCH("/projects/{project}/cases/{case}/findings", {
+        params,
+        body: {
+          ...fields,
+          ...(platelets === undefined ? {} : { platelets: platelets ?? "none" }),
+          // Choosing cells undoes nothing of others, so it answers no version.
+          version: Object.keys(fields).length || platelets !== undefined ? version : null,
+          add_cells: add ?? [],
+          remove_cells: remove ?? [],
+        },
+      }),
+    );
+  return useMutation({
+    scope: { id: queryKey.join() },
+    onMutate: (change: Change) =>
+      queries.setQueriesData<Findings>({ queryKey }, (now) => now && changed(now, change(now))),
+    mutationFn: async (change: Change) => {
+      const now = newest();
+      if (!now) throw new Error("The findings of this case are not loaded yet.");
+      try {
+        return await send(change(now), now.version);
+      } catch (fault) {
+        // What the screen held was not the newest. A grade or an estimate joins what stands; a remark may replace only
+        // the one that it was written over.
+        if (!(fault instanceof ServiceFault) || fault.status !== 409) throw fault;
+        const stands = await body(api.GET("/projects/{project}/cases/{case}/findings", { params }));
+        const { remark, over } = change(now);
+        if (remark !== undefined && over !== stands.remark) throw fault;
+        return send(change(stands), stands.version);
+      }
+    },
+    onSuccess: (made) => {
+      // What waits for its turn stays on the screen; the version is what the next change answers.
+      const waits = queries.isMutating({ predicate: ({ options }) => options.scope?.id === queryKey.join() }) > 1;
+      queries.setQueriesData<Findings>({ queryKey }, (now) =>
+        now && waits ? { ...now, version: made.version } : made,
+      );
+    },
+    onError: () => queries.invalidateQueries({ queryKey }),
+  });
+}
+
+export const settingsName = (project: number) => ["projects", project, "report-settings"] as const;
+
+/** Laboratory, zone, reference ranges and text blocks of a project's reports. */
+export function useReportSettings() {
+  const { project } = useProjectContext();
+  return useQuery({
+    queryKey: settingsName(project.id),
+    queryFn: ({ signal }) =>
+      body(api.GET("/projects/{project}/report-settings", { params: { path: { project: project.id } }, signal })),
+  });
+}

@@ -1,0 +1,92 @@
+/** The words of the page, as the glossary has them (docs/reference/glossary.md; tests/service/test_words.py compares the two). */
+
+export const WORDS: { title: string; words: [string, string][] }[] = [
+  {
+    title: "Cells and cases",
+    words: [
+      ["crop", "a picture of one white cell, cut from a field of view"],
+      ["cell", "what a crop shows; two files with the same content are one cell"],
+      ["case", "the cells of one specimen, reviewed and signed as a unit"],
+      ["project", "cases, label sets and people who work on them together"],
+      ["scanner", "camera and software that made the crops; with the stain it decides how the same cell looks"],
+      [
+        "scanner profile",
+        "a scanner and its stain as a project knows them: name, pixel scale, labels, calibration; every case is of one",
+      ],
+      ["type", "what kind of cell it is; types form a tree, of which readings give the nine upper ones"],
+      ["pixel scale", "the factor that brings a scanner's pixels to the reference scale, measured on red cells"],
+    ],
+  },
+  {
+    title: "What the model says",
+    words: [
+      [
+        "reading",
+        "what the model says of a crop: label, probabilities, novelty, status. A prediction; recomputed at any time, stored nowhere",
+      ],
+      [
+        "novelty",
+        "how far a cell lies from the nearest known class (from the nearest labelled cells where these are few); above 1 lies 1% of known cells",
+      ],
+      [
+        "unfamiliar",
+        "the status of a crop that lies beyond what the bundle knows, as crops of another scanner or preparation do: its label is a best guess, its probability is lowered; a folder or case is unfamiliar when at least a fifth of its crops are",
+      ],
+      ["landscape", "the map of cells in two dimensions; it is fitted once and does not move"],
+      ["calibration", "whether cells read with a probability of 0.9 are right nine times in ten"],
+      [
+        "attribute",
+        "a morphological property of a cell, such as the shape of its nucleus; read like a type, from a label set of its own",
+      ],
+      [
+        "check cell",
+        "a cell of a case that the desk asks because it was drawn at random, whatever the model thinks of it",
+      ],
+      [
+        "statement of trust",
+        "how well the model read cells right before people named them, and its interval on check cells",
+      ],
+    ],
+  },
+  {
+    title: "Labels",
+    words: [
+      ["label set", "a question that is asked of every cell, and the classes that may answer it"],
+      ["label", "what a person says a cell is; never changed and never deleted, only followed by another"],
+      ["unsure", "a label that says that the person could not decide; left out of percentages and of what is learnt"],
+      ["doubt", "a label that a classifier contradicts which learnt every other label"],
+      [
+        "agreement",
+        "how often two people, or a person and the model, say the same, beyond chance (Cohen's kappa; of several readers Fleiss' kappa, Gwet's AC1)",
+      ],
+      ["panel", "several people who read the same cells blind, so that their consensus can be the reference"],
+      [
+        "consensus",
+        "what a cell most probably is by what several readers said of it, each weighed by how they err (Dawid and Skene 1979)",
+      ],
+    ],
+  },
+  {
+    title: "The report",
+    words: [
+      [
+        "differential",
+        "how many cells of each type a case has, and what share of the leukocytes that is, with its 95% interval",
+      ],
+      [
+        "check",
+        "what is looked at before a signature, with its number; the signing rules of a project say what follows from it",
+      ],
+      ["signature", "a person's statement that a case was reviewed; it stands under a record"],
+      [
+        "record",
+        "what was signed, as it was then: differential, checks, specimen, and every cell with its label and reading; never changed",
+      ],
+      ["locked", "of a case: signed, and so closed to labels of the cell type"],
+      [
+        "amendment",
+        "a signed case opened for changes, with a reason; signing it again makes the next version of its record",
+      ],
+    ],
+  },
+];

@@ -1,0 +1,233 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { address, api, body } from "../api/client";
+import type { CellResultShown, ClassShown as Mark, PanelResults, PanelShown, ReaderResultShown } from "../api/schema";
+import { useProjectContext, useProjectState } from "../project/context";
+import { byName } from "../report/differential";
+import { inks, Letter } from "../ui/marks";
+import { Failure, FaultLine, Loading } from "../ui/states";
+import { when } from "../ui/time";
+import { bounds, seconds } from "./figures";
+import { panelsKey } from "./Panels";
+
+/** Cells on which all agree that are shown beside those on which they differ. */
+const SHOWN = 60;
+
+/** What a closed session came to: agreement, readers, every cell side by side. */
+export function Results({ panel }: { panel: PanelShown }) {
+  const { project } = useProjectContext();
+  const classes = useProjectState((state) => state.columns.classes);
+  const marks = useMemo(() => byName(classes), [classes]);
+  const path = { project: project.id, panel: panel.id };
+  const results = useQuery({
+    queryKey: [...panelsKey(project.id), panel.id, "results"],
+    queryFn: ({ signal }) => body(api.GET("/projects/{project}/panels/{panel}/results", { params: { path }, signal })),
+  });
+  if (results.isPending) return <Loading what="Comparing the readers" />;
+  if (results.isError) return <Failure fault={results.error} retry={() => results.refetch()} />;
+  const { together, readers, cells } = results.data;
+  const differing = cells.filter((cell) => cell.differing);
+  const decided = differing.filter((cell) => cell.decision).length;
+  return (
+    <article className="sheet sheet-wide panel-results">
+      <header>
+        <h1>{panel.title}</h1>
+        <p className="quiet">
+          {panel.cells} cells, {panel.readers.length} readers, closed {when(panel.closed_at ?? panel.created_at)} ·{" "}
+          <a href={address(`/projects/${project.id}/panels/${panel.id}/readings`)} download>
+            Readings (CSV)
+          </a>
+        </p>
+      </header>
+      {panel.kind === "proficiency" ? <Certificates panel={panel} readers={readers} /> : null}
+      <Together rows={together} marks={marks} />
+      <Readers readers={readers} pairs={results.data.pairs} />
+      <section>
+        <h2>
+          Differences{" "}
+          <span className="quiet">
+            ({differing.length}, {decided} decided)
+          </span>
+        </h2>
+        {differing.length === 0 && <p className="quiet">All readers agree on every cell.</p>}
+        <div className="panel-cells">
+          {differing.map((cell) => (
+            <Cell key={cell.image} panel={panel} cell={cell} marks={marks} />
+          ))}
+        </div>
+      </section>
+      <section>
+        <h2>Agreed</h2>
+        <div className="panel-cells">
+          {cells
+            .filter((cell) => !cell.differing)
+            .slice(0, SHOWN)
+            .map((cell) => (
+              <Cell key={cell.image} panel={panel} cell={cell} marks={marks} />
+            ))}
+        </div>
+      </section>
+    </article>
+  );
+}
+
+function Together({ rows, marks }: { rows: PanelResults["together"]; marks: Map<string, Mark> }) {
+  if (rows.length === 0) return <p className="quiet">No cell was read by two people.</p>;
+  return (
+    <section>
+      <h2>Agreement</h2>
+      <table className="panel-agreement">
+        <thead>
+          <tr>
+            <th>Type</th>
+            <th>Say the same</th>
+            <th>Gwet's AC1</th>
+            <th>Fleiss' kappa</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.what}>
+              <th scope="row">{row.what === "all" ? "All types" : (marks.get(row.what)?.title ?? row.what)}</th>
+              <td>{row.share === null ? "" : `${(100 * row.share).toFixed(1)}%`}</td>
+              <td>{bounds(row.ac1)}</td>
+              <td>{bounds(row.fleiss)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Readers({ readers, pairs }: { readers: ReaderResultShown[]; pairs: PanelResults["pairs"] }) {
+  const name = (user: number) => readers.find((one) => one.user === user)?.name ?? `person ${user}`;
+  return (
+    <section>
+      <h2>Readers</h2>
+      <table className="panel-readers">
+        <thead>
+          <tr>
+            <th>Reader</th>
+            <th>Read</th>
+            <th>Unsure</th>
+            <th>With themselves</th>
+            <th>Right, by the consensus</th>
+            <th>Time a cell</th>
+            <th>Aided</th>
+            <th>Planted readings kept</th>
+          </tr>
+        </thead>
+        <tbody>
+          {readers.map((one) => (
+            <tr key={one.user}>
+              <th scope="row">{one.name}</th>
+              <td>{one.read}</td>
+              <td>{one.unsure}</td>
+              <td>{one.own ? `${bounds(one.own)}, ${one.own_cells} cells` : ""}</td>
+              <td>{bounds(one.accuracy)}</td>
+              <td>{seconds(one.median_ms)}</td>
+              <td>{seconds(one.aided_ms)}</td>
+              <td>{bounds(one.followed)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <ul className="panel-pairs">
+        {pairs.map((pair) => (
+          <li key={`${pair.a}-${pair.b}`}>
+            {name(pair.a)} and {name(pair.b)}: kappa {bounds(pair.kappa) || "says nothing"} on {pair.n} cells
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** A page that a reader can print: what was read, against which marks, and with which score. */
+function Certificates({ panel, readers }: { panel: PanelShown; readers: ReaderResultShown[] }) {
+  return (
+    <section className="panel-certificates">
+      {readers.map((one) => (
+        <div key={one.user} className="panel-certificate">
+          <h2>{one.name}</h2>
+          <p>
+            named {one.read} cells of the marked set “{panel.title}” and {one.score ? "has" : "has no"}{" "}
+            {one.score && <strong>{(100 * one.score.value).toFixed(0)}%</strong>} right{" "}
+            {one.score && (
+              <span className="quiet">
+                (95% interval {(100 * one.score.low).toFixed(0)} to {(100 * one.score.high).toFixed(0)}%; unsure counts
+                as wrong)
+              </span>
+            )}
+          </p>
+          <p className="quiet">
+            {when(panel.closed_at ?? panel.created_at)} · HemoSight · a figure on these cells, no licence to practise
+          </p>
+        </div>
+      ))}
+    </section>
+  );
+}
+
+function Cell({ panel, cell, marks }: { panel: PanelShown; cell: CellResultShown; marks: Map<string, Mark> }) {
+  const { project } = useProjectContext();
+  const queries = useQueryClient();
+  const path = { project: project.id, panel: panel.id };
+  const decide = useMutation({
+    mutationFn: (label: string) =>
+      body(
+        api.POST("/projects/{project}/panels/{panel}/decisions", {
+          params: { path },
+          body: { image: cell.image, label, note: "" },
+        }),
+      ),
+    onSuccess: () => queries.invalidateQueries({ queryKey: [...panelsKey(project.id), panel.id, "results"] }),
+  });
+  const name = (user: number) => panel.readers.find((one) => one.user === user)?.name ?? `person ${user}`;
+  const options = [...new Set([...cell.said.map((one) => one.label), ...(cell.consensus ? [cell.consensus] : [])])];
+  const consensus = cell.consensus ? marks.get(cell.consensus) : undefined;
+  return (
+    <figure className="panel-result" data-image={cell.image}>
+      <img
+        src={address(`/projects/${project.id}/images/${cell.image}/picture`)}
+        alt={`Cell ${cell.image}`}
+        loading="lazy"
+      />
+      <figcaption>
+        <ul>
+          {cell.said.map((one) => (
+            <li key={one.user} className={one.suspect ? "suspect" : undefined}>
+              {name(one.user)}: {marks.get(one.label)?.title ?? "Unsure"}
+              {one.suspect && <span title="Probably wrong, by the consensus"> !</span>}
+            </li>
+          ))}
+        </ul>
+        {consensus && (
+          <p className="typed" style={inks(consensus)}>
+            Consensus: {consensus.title} {cell.probability?.toFixed(2)}
+          </p>
+        )}
+        {cell.decision && <p className="decided">Decided: {marks.get(cell.decision.label)?.title}</p>}
+        {cell.differing && (
+          <div className="panel-decide">
+            {options
+              .filter((label) => label !== "?")
+              .map((label) => (
+                <button
+                  type="button"
+                  key={label}
+                  aria-label={`Decide ${marks.get(label)?.title ?? label} for cell ${cell.image}`}
+                  disabled={decide.isPending || project.role === "viewer"}
+                  onClick={() => decide.mutate(label)}
+                >
+                  <Letter mark={marks.get(label)} />
+                </button>
+              ))}
+          </div>
+        )}
+        <FaultLine fault={decide.error} />
+      </figcaption>
+    </figure>
+  );
+}

@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { bounds, seconds } from "./figures";
+
+test("a figure has its interval, and nothing is said where there is none", () => {
+  expect(bounds({ value: 0.821, low: 0.7, high: 0.934 })).toBe("0.82 [0.70, 0.93]");
+  expect(bounds({ value: 0.5, low: null, high: null })).toBe("0.50");
+  expect(bounds({ value: null, low: null, high: null })).toBe("");
+  expect(bounds(null)).toBe("");
+});
+
+test("times are in seconds", () => {
+  expect(seconds(1849)).toBe("1.8 s");
+  expect(seconds(null)).toBe("");
+});

@@ -1,0 +1,19 @@
+/** Figures of a panel as a reader reads them. */
+
+interface Bounded {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+/** "0.82 [0.71, 0.93]"; empty where it says nothing. */
+export function bounds(found: Bounded | null): string {
+  if (found?.value === null || found?.value === undefined || Number.isNaN(found.value)) return "";
+  const ends = found.low === null || found.high === null ? "" : ` [${found.low.toFixed(2)}, ${found.high.toFixed(2)}]`;
+  return found.value.toFixed(2) + ends;
+}
+
+/** "1.8 s"; empty where nobody measured. */
+export function seconds(ms: number | null): string {
+  return ms === null ? "" : `${(ms / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,73 @@
+/** Sends one request after the other, each until it is answered: a broken line loses no label. */
+
+import { ServiceFault } from "../api/client";
+import type { LabelAnswer } from "../api/schema";
+import type { StateHolder } from "./state";
+
+/** Waits between two tries, milliseconds; the last one again and again. */
+const RETRY = [500, 1000, 2000, 4000, 8000, 15_000];
+
+/** A fresh name for a request. `crypto.randomUUID` is missing where the page is not served over TLS. */
+export function requestName(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+export class Sender {
+  private queue: Promise<void> = Promise.resolve();
+  /** Whether a label is sent again and again, because the connection is broken. */
+  private retrying = false;
+  private listening = false;
+  private wake: () => void = () => {};
+
+  constructor(
+    private readonly holder: StateHolder,
+    private readonly pause: (ms: number) => Promise<void>,
+    private readonly ended: () => boolean,
+  ) {}
+
+  /** Run when everything before has been answered. */
+  enqueue(run: () => Promise<void>): Promise<void> {
+    this.queue = this.queue.then(run);
+    return this.queue;
+  }
+
+  /** The line of events is open, or broken; whether it has just been mended. */
+  connection(open: boolean): boolean {
+    const mended = open && this.holder.snapshot().connection === "lost";
+    this.listening = open;
+    if (open) this.wake();
+    // While a label still waits for its answer the page says so, whatever events come.
+    this.holder.set({ connection: open && !this.retrying ? "open" : "lost" });
+    return mended;
+  }
+
+  /** Ask until there is an answer: a broken line loses nothing. Null where the service refused. */
+  async persist(ask: () => Promise<LabelAnswer>): Promise<LabelAnswer | null> {
+    for (let times = 0; ; times++) {
+      try {
+        const answer = await ask();
+        this.retrying = false;
+        return answer;
+      } catch (fault) {
+        const passing = fault instanceof ServiceFault && (fault.offline || fault.status >= 500 || fault.status === 429);
+        if (!passing || this.ended()) {
+          const text = fault instanceof ServiceFault ? fault.text : "It was not saved.";
+          this.holder.notify({ kind: "fault", text, images: [], undo: false });
+          this.retrying = false;
+          if (this.listening) this.holder.set({ connection: "open" });
+          return null;
+        }
+        this.retrying = true;
+        this.holder.set({ connection: "lost" });
+        const healed = new Promise<void>((done) => {
+          this.wake = done;
+        });
+        await Promise.race([this.pause(RETRY[Math.min(times, RETRY.length - 1)]!), healed]);
+      }
+    }
+  }
+}

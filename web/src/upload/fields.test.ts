@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import type { FieldFound } from "../api/schema";
+import { added, type FieldsSent, fieldWords } from "./fields";
+
+const NONE: FieldsSent = { done: 0, of: 3, cells: 0, marked: 0, unfair: 0, refused: [] };
+const FOUND: FieldFound = {
+  name: "a.jpg",
+  cells: 4,
+  marked: 1,
+  red_cell_px: 77,
+  scale_from: "red cells",
+  images: [1, 2, 3, 4],
+  field: 7,
+  fair: true,
+  fairness: "Fair to count in: red cells cover 55% of it and it is in focus.",
+  known: false,
+  reason: null,
+};
+
+test("fields add up, and those that were refused are named", () => {
+  const torn = { ...FOUND, name: "torn.jpg", cells: 0, marked: 0, images: [], reason: "damaged" };
+  const sent = [FOUND, torn].reduce(added, NONE);
+  expect(fieldWords(sent)).toBe("2 of 3 fields searched: 4 white cells, 1 of them marked");
+  expect(sent.refused).toEqual([{ name: "torn.jpg", reason: "damaged" }]);
+});
+
+test("fields in which counting is not fair are told", () => {
+  const sent = added(NONE, { ...FOUND, fair: false });
+  expect(fieldWords(sent)).toBe(
+    "1 of 3 fields searched: 4 white cells, 1 of them marked; 1 field not fair to count in",
+  );
+});
+
+test("one field without a cell", () => {
+  expect(fieldWords({ ...NONE, done: 1, of: 1 })).toBe("1 of 1 field searched: 0 white cells");
+});

@@ -1,0 +1,64 @@
+/** Fields of view of a camera: sent one by one, each answered with the cells that were found in it. */
+
+import { api, body } from "../api/client";
+import type { FieldFound } from "../api/schema";
+
+export interface FieldsSent {
+  /** Fields that were answered, and how many there are. */
+  done: number;
+  of: number;
+  cells: number;
+  marked: number;
+  /** Fields in which counting is not fair. */
+  unfair: number;
+  /** Fields that were not searched, with the reason. */
+  refused: { name: string; reason: string }[];
+}
+
+export function added(before: FieldsSent, found: FieldFound): FieldsSent {
+  return {
+    ...before,
+    done: before.done + 1,
+    cells: before.cells + found.cells,
+    marked: before.marked + found.marked,
+    unfair: before.unfair + (found.fair === false ? 1 : 0),
+    refused: found.reason === null ? before.refused : [...before.refused, { name: found.name, reason: found.reason }],
+  };
+}
+
+/** "12 of 40 fields searched: 31 white cells, 4 of them marked; 2 fields not fair to count in" */
+export function fieldWords({ done, of, cells, marked, unfair }: FieldsSent): string {
+  const fields = of === 1 ? "field" : "fields";
+  const doubts = unfair ? `; ${unfair} ${unfair === 1 ? "field" : "fields"} not fair to count in` : "";
+  return `${done} of ${of} ${fields} searched: ${cells} white cells${marked ? `, ${marked} of them marked` : ""}${doubts}`;
+}
+
+/** Search these fields for a case; says after each how far it is. */
+export async function sendFields(
+  project: number,
+  files: File[],
+  caseKey: string | null,
+  say: (sent: FieldsSent) => void,
+): Promise<FieldsSent> {
+  let sent: FieldsSent = { done: 0, of: files.length, cells: 0, marked: 0, unfair: 0, refused: [] };
+  say(sent);
+  const begun = api.POST("/projects/{project}/uploads", {
+    params: { path: { project } },
+    body: caseKey ? { case: caseKey } : {},
+  });
+  const upload = (await body(begun)).id;
+  for (const file of files) {
+    const form = new FormData();
+    form.append("files", file, file.name);
+    const answer = await body(
+      api.POST("/projects/{project}/uploads/{upload}/fields", {
+        params: { path: { project, upload } },
+        body: { files: [file.name] },
+        bodySerializer: () => form,
+      }),
+    );
+    for (const found of answer.items) sent = added(sent, found);
+    say(sent);
+  }
+  return sent;
+}
