@@ -1,9 +1,16 @@
-"""A small but honest encoder, bundle and engine that every test may use: real ONNX, real crops (drawn), no training."""
+"""A small but honest encoder, bundle and engine that every test may use: real ONNX, real crops (drawn), no training.
+
+And how tests run: a module whose tests are all deselected is not imported; in parallel, a file stays with one worker,
+and all of tests/acceptance with one; the steps of a story keep their order, everything else is shuffled.
+"""
 
 from __future__ import annotations
 
 import io
+import os
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,18 +19,65 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from hemosight.bundle import Bundle
-from hemosight.engine import Engine
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle import Bundle
+from hemosight.engine.engine import Engine
+from hemosight.engine.network import Network
 from hemosight.images.catalog import Catalog
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.synthetic import draw_smear
-from hemosight.network import Network
-from hemosight.space.labels import CELL_TYPE, SupportSet
+from hemosight.space.labels import SupportSet
 
 SIDE = 64
 """Side of the square the tiny encoder sees; its preprocessing cuts 224 pixels and resizes them to this."""
 DIM = 96
 PER_TYPE = 8
+
+# What tests compute must not hang on what was measured on this machine; processes that tests start inherit it.
+os.environ["HEMOSIGHT_BACKEND"] = "onnxruntime"
+
+_WITHOUT = re.compile(r"not \w+(?: and not \w+)*")
+"""A ``-m`` that leaves out marks and does nothing else."""
+_MARKED = re.compile(r"^pytestmark = (.*?)(?:\n\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a module whose every test is deselected: importing torch alone takes seconds."""
+    chosen = config.option.markexpr
+    if collection_path.suffix != ".py" or not _WITHOUT.fullmatch(chosen):
+        return None
+    marked = _MARKED.search(collection_path.read_text(encoding="utf-8"))
+    marks = set(re.findall(r"mark\.(\w+)", marked[1])) if marked else set()
+    return True if marks & (set(chosen.split()) - {"not", "and"}) else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Any:
+    """Put the steps of a story back in their order, at the places that the shuffle gave to them."""
+    written = {item: place for place, item in enumerate(items)}
+    result = yield
+    places: dict[Path, list[int]] = {}
+    for place, item in enumerate(items):
+        if item.get_closest_marker("story"):
+            places.setdefault(item.path, []).append(place)
+    for story in places.values():
+        steps = sorted((items[place] for place in story), key=written.__getitem__)
+        for place, step in zip(story, steps, strict=True):
+            items[place] = step
+    return result
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file is one worker's, for its fixtures; so is all that starts services and browsers, one after another."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/acceptance" if file.startswith("tests/acceptance/") else file
+
+    return ByFile(config, log)
 
 
 def tiny_encoder(dim: int = DIM, side: int = SIDE, seed: int = 1) -> bytes:
@@ -119,7 +173,7 @@ def tiny_bundle(tiny_onnx: bytes, tiny_preprocessing: Preprocessing, drawn_catal
     """A bundle whose support is the drawn smear: cell types, and nucleus shapes where a cell has a nucleus."""
     network = Network(tiny_onnx, tiny_preprocessing, threads=1)
     labels = {name: tuple(drawn_catalog.labels(name)) for name in (CELL_TYPE, "nucleus_shape")}
-    support = SupportSet(network.embed(drawn_catalog.paths), labels, tuple(drawn_catalog.table["source"]))
+    support = SupportSet(network.embed_crops(drawn_catalog.paths), labels, tuple(drawn_catalog.table["source"]))
     return Bundle.pack(
         name="tiny",
         version="0.0.1",

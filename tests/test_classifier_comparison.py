@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hemosight.bundle import Bundle
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle import Bundle
 from hemosight.space.classifiers import DEFAULT, FITTERS
-from hemosight.space.labels import CELL_TYPE
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "classifiers.py"
 

@@ -17,6 +17,7 @@ import pytest
 import typer
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.is_file()]
 _SHELL = {"", "console", "bash", "sh", "shell", "text"}
 _RUNNERS = {"nice", "time", "torchrun"}
@@ -51,6 +52,12 @@ class Colour(Enum):
 def test_the_page_of_commands_is_up_to_date() -> None:
     written = make_cli.PAGE.read_text(encoding="utf-8")
     assert written == make_cli.page(), "run: python docs/reference/make_cli.py"
+
+
+def test_the_page_of_files_is_up_to_date() -> None:
+    make_files = _load(ROOT / "docs" / "reference" / "make_files.py")
+    written = make_files.PAGE.read_text(encoding="utf-8")
+    assert written == make_files.page(), "run: python docs/reference/make_files.py"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -143,6 +150,59 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
         "[ref]: gone-too.md\n```\n[j](code.md)\n```\n## Here\n"
     )
     assert broken(page) == ["gone.md", "gone.png", "there.md#elsewhere", "gone-too.md"]
+
+
+# --- the set of pages ---
+
+
+def test_the_index_links_every_page() -> None:
+    linked = {(DOCS / link.partition("#")[0]).resolve() for link in _links((DOCS / "index.md").read_text())}
+    decisions = DOCS / "decisions"
+    linked |= {(decisions / link).resolve() for link in _links((decisions / "index.md").read_text())}
+    pages = {*DOCS.rglob("*.md"), *DOCS.rglob("*.ipynb")} - {DOCS / "index.md"}
+    assert {str(page.relative_to(DOCS)) for page in pages if page.resolve() not in linked} == set()
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    decisions = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+    assert {page.name for page in (DOCS / "decisions").glob("*.md")} == {"index.md", *(page.name for page in decisions)}
+    assert [page.name[:4] for page in decisions] == [f"{number:04d}" for number in range(1, len(decisions) + 1)]
+    index = (DOCS / "decisions" / "index.md").read_text()
+    for page in decisions:
+        title, _, status = page.read_text().split("\n")[:3]
+        said = re.fullmatch(r"Status: (accepted|superseded by \[\d{4}\]\(\S+\))\. Date: (\d{4}-\d\d-\d\d)\.", status)
+        assert said, f"{page.name}: its third line gives status and date"
+        assert f"| {page.name[:4]} | [{title[2:]}]({page.name}) | {said[1]} | {said[2]} |" in index
+
+
+def results(text: str) -> list[str]:
+    """Lines that give what a run came to: scores with three decimals, or a spread."""
+    return [line for line in text.splitlines() if re.search(r"(?<![\d.])0\.\d{3,}(?!\d)|±", line)]
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.name)
+def test_how_to_pages_hold_no_results(page: Path) -> None:
+    assert results(page.read_text(encoding="utf-8")) == [], "results stand in docs/reference/figures.md"
+
+
+def test_results_are_found() -> None:
+    text = "| all | 0.979 |\nold 0.3.0\n10 ± 2\nrate 0.05\nF1 0.9791 [0.9687, 0.9882]\n"
+    assert results(text) == ["| all | 0.979 |", "10 ± 2", "F1 0.9791 [0.9687, 0.9882]"]
+
+
+FIGURES = re.split(r"^(?=## )", (DOCS / "reference" / "figures.md").read_text(encoding="utf-8"), flags=re.M)[1:]
+
+
+@pytest.mark.parametrize("section", FIGURES, ids=lambda section: section.partition("\n")[0])
+def test_figures_have_the_command_that_made_them(section: str) -> None:
+    assert re.search(r"^ {4}(hemosight|python benchmarks/|make benchmark)", section, flags=re.M)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_pages_name_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:src|tests|benchmarks|docs|scripts|deploy|web)/[\w./-]+)`", page.read_text("utf-8"))
+    built = {"web/openapi.json", "src/hemosight/service/static"}
+    assert [name for name in named if not (ROOT / name).exists() and name not in built] == []
 
 
 # --- command lines ---

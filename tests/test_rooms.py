@@ -1,83 +1,41 @@
-"""The layout: imports run one way, nothing right of the bundle needs torch, no room is a junk drawer."""
+"""The layout beyond what `lint-imports` holds: nothing that reads needs torch, no room is a junk drawer."""
 
 from __future__ import annotations
 
-import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "hemosight"
-ALLOWED: dict[str, set[str]] = {
-    "errors": set(),
-    "images": set(),
-    "space": set(),
-    "readings": set(),
-    "network": {"images", "space"},
-    "encoder": {"bundle", "images"},
-    "bundle": {"images", "space"},
-    "engine": {"bundle", "images", "network", "readings", "space"},
-    "study": {"bundle", "encoder", "images", "network", "space"},
-    "packing": {"bundle", "engine", "images", "network", "space", "study"},
-    "sheet": {"bundle", "engine", "images", "network", "readings", "space", "study"},
-    "service": {"bundle", "engine", "images", "network", "readings", "sheet", "space", "study"},
-    "charts": {"sheet", "space", "study"},
-    "report": {"bundle", "charts", "images", "network", "readings", "sheet", "space", "study"},
-    "benchmark": {"bundle", "engine", "images", "network", "space"},
-    "demo": {"bundle", "engine", "images", "network", "readings", "sheet", "space", "study"},
-}
-"""What each room may import besides itself and ``errors``; the command line may import all, lazily."""
-TORCH_ROOMS = {"encoder", "cli"}
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "hemosight"
+SVG = "{http://www.w3.org/2000/svg}"
 TORCH = {"torch", "torchvision", "timm", "onnx", "onnxscript"}
 NOT_ROOMS = {"utils", "util", "core", "common", "helpers", "misc"}
-# Views and the cache of pixels feed training only; their tensors live where the crops do.
-TORCH_MODULES = {"images.augment"}
 
 
 def _modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
 
 
-def _imports(file: Path) -> set[str]:
-    """Every module imported anywhere in a file, as a dotted name."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative import"
-            base = node.module or ""
-            found |= {f"{base}.{alias.name}" for alias in node.names} if base == "hemosight" else {base}
-    return found
-
-
-def _room(file: Path) -> str:
-    parts = file.relative_to(SOURCE).with_suffix("").parts
-    return "__init__" if parts == ("__init__",) else parts[0]
-
-
-@pytest.mark.parametrize("file", _modules(), ids=lambda file: str(file.relative_to(SOURCE)))
-def test_imports_run_one_way(file: Path) -> None:
-    room = _room(file)
-    if room in ("cli", "__init__", "__main__"):
-        return
-    assert room in ALLOWED, f"{room} is not on the map: add it to docs/reference/rooms.md and here"
-    rooms = {name.split(".")[1] for name in _imports(file) if name.startswith("hemosight.")}
-    assert rooms <= ALLOWED[room] | {room, "errors"}, f"{file.name} reaches into {rooms - ALLOWED[room]}"
-
-
-@pytest.mark.parametrize("file", _modules(), ids=lambda file: str(file.relative_to(SOURCE)))
-def test_torch_stays_in_its_room(file: Path) -> None:
-    dotted = ".".join(file.relative_to(SOURCE).with_suffix("").parts)
-    if _room(file) in TORCH_ROOMS or dotted in TORCH_MODULES:
-        return
-    assert not {name.split(".")[0] for name in _imports(file)} & TORCH
+def _script(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "reference" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look for their module
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_reading_never_imports_torch() -> None:
-    reading = "hemosight.engine, hemosight.packing, hemosight.demo, hemosight.sheet, hemosight.benchmark, hemosight.cli"
+    reading = ", ".join(
+        f"hemosight.{room}" for room in ("engine.engine", "lab.packing", "demo", "sheet", "lab.benchmark", "cli")
+    )
     program = f"import sys, {reading}; print({TORCH!r} & {{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
@@ -93,11 +51,29 @@ def test_no_room_is_a_junk_drawer() -> None:
     assert not names & NOT_ROOMS
 
 
-def test_the_map_in_the_docs_is_this_one() -> None:
-    text = (SOURCE.parents[1] / "docs" / "reference" / "rooms.md").read_text(encoding="utf-8")
-    rooms = {_room(file) for file in _modules()} - {"__init__", "__main__"}
-    missing = {room for room in rooms if f"`{room}" not in text}
-    assert not missing
+make_rooms: Any = _script("make_rooms")
+
+
+def test_the_page_of_rooms_is_up_to_date() -> None:
+    assert make_rooms.PAGE.read_text(encoding="utf-8") == make_rooms.page(), "run: python docs/reference/make_rooms.py"
+
+
+@pytest.mark.parametrize("contract", make_rooms.contracts(), ids=lambda contract: contract.room or "all")
+def test_pictures_of_the_contracts_are_up_to_date(contract: Any) -> None:
+    drawn = contract.picture.read_text(encoding="utf-8")
+    assert drawn == make_rooms.picture(contract), "run: python docs/reference/make_rooms.py"
+    names = [member for layer in contract.layers for member in layer]
+    assert [box.text for box in ElementTree.fromstring(drawn).iter(f"{SVG}text")][: len(names)] == names  # noqa: S314
+    assert contract.picture.name in make_rooms.PAGE.read_text(encoding="utf-8")
+
+
+def test_every_room_and_no_other_is_in_the_contract() -> None:
+    rooms = {file.relative_to(SOURCE).with_suffix("").parts[0] for file in _modules()} - {"__init__", "__main__"}
+    assert {member for layer in make_rooms.contracts()[0].layers for member in layer} == rooms
+
+
+def test_modules_that_the_page_of_rooms_points_at_are_there() -> None:
+    assert [module for _, module, _ in make_rooms.QUESTIONS if not (SOURCE / module).is_file()] == []
 
 
 def test_at_most_ten_names_are_exported() -> None:

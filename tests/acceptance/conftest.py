@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import drawn
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from running import PAGE, QUIET, Serving, chromium
@@ -31,6 +34,24 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     service.start()
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Serving]:
+    """The service without accounts, on this machine alone."""
+    if not PAGE.exists():
+        pytest.skip("the page is not built: make page")
+    with drawn.serving() as service:
+        yield service
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where a database may lie: its server is not root, and its socket's path has to be short."""
+    made = Path(tempfile.mkdtemp(prefix="hemosight-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -56,21 +56,47 @@ def client(address: str) -> Iterator[httpx.Client]:
         yield opened
 
 
-def project(api: httpx.Client, name: str, files: list[Path], *, seconds: float = 300, **settings: object) -> int:
+def project(
+    api: httpx.Client,
+    name: str,
+    files: list[Path],
+    *,
+    case: str | None = None,
+    seconds: float = 300,
+    **settings: object,
+) -> int:
     """Make a project, upload files into it, and wait until each is read. Gives the project's number."""
     made = _good(api.post("/projects", json={"name": name, "description": "Drawn cells"})).json()["id"]
     if settings:
         _good(api.patch(f"/projects/{made}", json=settings))
-    upload = _good(api.post(f"/projects/{made}/uploads", json={})).json()["id"]
-    for start in range(0, len(files), _AT_ONCE):
-        parts = [("files", (path.name, path.read_bytes(), "image/jpeg")) for path in files[start : start + _AT_ONCE]]
-        _good(api.post(f"/projects/{made}/uploads/{upload}/files", files=parts))
-    until = time.monotonic() + seconds
-    while _good(api.get(f"/projects/{made}/uploads/{upload}")).json()["waiting"]:
-        if time.monotonic() > until:
-            raise TimeoutError(f"the cells of {name} were not read within {seconds:.0f} s")
-        time.sleep(0.5)
+    added(api, int(made), files, case, seconds=seconds)
     return int(made)
+
+
+def added(
+    api: httpx.Client, project: int, files: list[Path], case: str | None = None, *, seconds: float = 300
+) -> dict[int, str]:
+    """Upload files into a project, for a case, and wait until each is read. Gives images and their files' names."""
+    upload = _good(api.post(f"/projects/{project}/uploads", json={"case": case})).json()["id"]
+    found: dict[int, str] = {}
+    for start in range(0, len(files), _AT_ONCE):
+        parts = [
+            ("files", (path.name, path.read_bytes(), f"image/{path.suffix[1:].replace('jpg', 'jpeg')}"))
+            for path in files[start : start + _AT_ONCE]
+        ]
+        answer = _good(api.post(f"/projects/{project}/uploads/{upload}/files", files=parts)).json()
+        found |= {item["image"]: item["name"] for item in answer["items"]}
+    until_read(api, project, seconds)
+    return found
+
+
+def until_read(api: httpx.Client, project: int, seconds: float = 300) -> None:
+    """Wait until every cell of a project is read."""
+    until = time.monotonic() + seconds
+    while (now := _good(api.get(f"/projects/{project}")).json())["read"] < now["images"]:
+        if time.monotonic() > until:
+            raise TimeoutError(f"the cells of {now['name']} were not read within {seconds:.0f} s")
+        time.sleep(0.5)
 
 
 def _good(response: httpx.Response) -> httpx.Response:

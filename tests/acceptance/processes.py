@@ -19,9 +19,9 @@ _READY = "HemoSight is at "
 
 
 class Process:
-    """A command of HemoSight, running."""
+    """A command of HemoSight, running; ``settings`` are further variables of its environment."""
 
-    def __init__(self, *words: str | Path, log: Path) -> None:
+    def __init__(self, *words: str | Path, log: Path, settings: Mapping[str, str] | None = None) -> None:
         self._log = log.open("ab")
         environment = {
             name: value for name, value in os.environ.items() if name == "HEMOSIGHT_DATA" or "HEMOSIGHT_" not in name
@@ -30,7 +30,7 @@ class Process:
             [sys.executable, "-m", "hemosight", *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**environment, "PYTHONUNBUFFERED": "1"},
+            env={**environment, "PYTHONUNBUFFERED": "1", **(settings or {})},
         )
 
     def kill(self) -> None:
@@ -44,7 +44,7 @@ class Process:
     def _end(self, how: signal.Signals) -> int:
         if self.process.poll() is None:
             self.process.send_signal(how)
-        code = self.process.wait(60)
+        code = self.process.wait(300)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._log.close()
@@ -52,10 +52,19 @@ class Process:
 
 
 class Server(Process):
-    """``hemosight serve`` for one local person, without workers of its own."""
+    """``hemosight serve`` without workers of its own; for one local person, unless ``login``."""
 
-    def __init__(self, data_dir: Path, log: Path, *words: str) -> None:
-        super().__init__("serve", "--no-login", "--no-worker", "--port", "0", "--data-dir", data_dir, *words, log=log)
+    def __init__(
+        self,
+        data_dir: Path,
+        log: Path,
+        *words: str,
+        login: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        who = () if login else ("--no-login",)
+        fixed = ("serve", *who, "--no-worker", "--port", "0", "--data-dir", data_dir)
+        super().__init__(*fixed, *words, log=log, settings=settings)
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith(_READY.encode()):

@@ -42,9 +42,10 @@ def chromium() -> str | None:
 class Serving:
     """``hemosight serve`` as a process of its own, on a port that it keeps when it is started again."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, python: str | Path = sys.executable) -> None:
         self.folder = folder
         self.options = options
+        self.python = python
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -53,12 +54,12 @@ class Serving:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "hemosight", "serve", "--data-dir", str(self.folder / "data")]
+        command = [str(self.python), "-m", "hemosight", "serve", "--data-dir", str(self.folder / "data")]
         with self.said.open("ab") as out:
             self._process = subprocess.Popen(
                 [*command, "--port", str(self.port), *self.options], stdout=out, stderr=subprocess.STDOUT
             )
-        for _ in range(600):
+        for _ in range(1500):
             if self._process.poll() is not None:
                 pytest.fail(f"the service ended: {self.said.read_text()[-2000:]}")
             try:

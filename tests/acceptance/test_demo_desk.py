@@ -22,7 +22,7 @@ from hemosight.images.catalog import Catalog
 from hemosight.images.splits import few_shot
 from hemosight.images.synthetic import draw_smear
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.service]
+pytestmark = [pytest.mark.acceptance, pytest.mark.service, pytest.mark.story]
 _API = "/api/v1"
 
 
@@ -60,8 +60,8 @@ def test_cells_and_their_labels_are_at_the_desk_once(client: httpx.Client, drawn
     assert shown["name"] == PROJECT
     assert (shown["images"], shown["labelled"]) == (len(drawn_catalog), len(labelled))
 
-    facts = client.get(f"{_API}/projects/{project}/labels").json()["items"]
-    first = facts[0]
+    records = client.get(f"{_API}/projects/{project}/labels").json()["items"]
+    first = records[0]
     other = "monocyte" if first["label"] != "monocyte" else "blast"
     said = {"image": first["image"], "label": other, "version": first["id"]}
     given = {"request": "6a7cfc0e-9b34-4a5f-8a2b-111111111111", "label_set": "cell_type", "items": [said]}
@@ -70,8 +70,8 @@ def test_cells_and_their_labels_are_at_the_desk_once(client: httpx.Client, drawn
     assert fill(client, rest, labelled, _nothing) == project
     again = _progress(client, project)
     assert (again["images"], again["labelled"]) == (len(drawn_catalog), len(labelled))
-    facts = client.get(f"{_API}/projects/{project}/labels").json()["items"]
-    assert [fact["label"] for fact in facts if fact["image"] == first["image"]] == [first["label"], other]
+    records = client.get(f"{_API}/projects/{project}/labels").json()["items"]
+    assert [record["label"] for record in records if record["image"] == first["image"]] == [first["label"], other]
 
 
 def test_the_command_serves_until_it_is_told_to_end(folder: Path) -> None:

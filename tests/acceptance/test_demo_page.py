@@ -9,15 +9,15 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 from rich.console import Console
 
-from hemosight.demo import Outcome, run_demo
-from hemosight.engine import Engine
+from hemosight.demo import DemoResult, run_demo
+from hemosight.engine.engine import Engine
 from hemosight.images.synthetic import draw_smear
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")
-def outcome(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def outcome(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
     folder = tmp_path_factory.mktemp("demo")
     draw_smear(folder / "cells", 4, seed=5)
     (folder / "cells" / "labels.csv").unlink()
@@ -27,7 +27,7 @@ def outcome(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Ou
 
 
 @pytest.fixture
-def page(browser: Browser, outcome: Outcome) -> Iterator[Page]:
+def page(browser: Browser, outcome: DemoResult) -> Iterator[Page]:
     """The page at 1280 px; whatever it asks for or complains about fails the test that used it."""
     asked: list[str] = []
     complaints: list[str] = []
@@ -51,7 +51,7 @@ def page(browser: Browser, outcome: Outcome) -> Iterator[Page]:
     assert complaints == []
 
 
-def test_groups_and_counts_are_those_of_the_readings(page: Page, outcome: Outcome) -> None:
+def test_groups_and_counts_are_those_of_the_readings(page: Page, outcome: DemoResult) -> None:
     counts = Counter(reading.label for reading in outcome.readings if reading.label is not None)
     groups = page.locator(".group")
     assert groups.count() == len(counts)
@@ -75,7 +75,7 @@ def test_every_crop_is_decoded_and_square(page: Page) -> None:
     assert sizes == [[96, 96, 0]] * 36
 
 
-def test_pointing_or_tabbing_shows_a_reading(page: Page, outcome: Outcome) -> None:
+def test_pointing_or_tabbing_shows_a_reading(page: Page, outcome: DemoResult) -> None:
     cards = page.locator(".card:visible")
     assert cards.count() == 0
     first = page.locator(".cell").first
@@ -99,7 +99,7 @@ def test_a_type_leads_to_its_group(page: Page) -> None:
     assert link.inner_text().split()[0] == page.locator(":target .key").inner_text()
 
 
-def test_wrong_cells_carry_frame_and_letter(page: Page, outcome: Outcome) -> None:
+def test_wrong_cells_carry_frame_and_letter(page: Page, outcome: DemoResult) -> None:
     wrong = [
         truth
         for truth, reading in zip(outcome.truth, outcome.readings, strict=True)

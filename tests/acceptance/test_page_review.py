@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from running import Serving
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.data]
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.data, pytest.mark.story]
 expect.set_options(timeout=30_000)
 PASSWORD = "four words in a row"  # noqa: S105 -- of a service that lives for one test
 NEUTROPHIL, LYMPHOCYTE, IG, UNSURE = "0", "1", "5", "254"
@@ -156,7 +156,9 @@ def test_a_drag_relabels_a_whole_selection(desk: Desk) -> None:
     page.mouse.up()
     desk.until_sent()
     labelled = page.request.get(f"{api(desk)}/labels").json()["items"]
-    assert {fact["image"]: fact["label"] for fact in labelled if fact["image"] in images} == dict.fromkeys(images, "ig")
+    assert {record["image"]: record["label"] for record in labelled if record["image"] in images} == dict.fromkeys(
+        images, "ig"
+    )
     desk.page.keyboard.press("Control+z")
     desk.until_sent()
 
@@ -181,7 +183,7 @@ def test_others_follow_a_correction_and_the_desk_says_so(desk: Desk) -> None:
     page.get_by_role("button", name="show").click()
     expect(moved.first).to_be_visible()
     # Nothing that a person labelled moves by itself.
-    assert moved.and_(page.locator(".mine")).count() == 0
+    assert moved.and_(page.locator(".labelled")).count() == 0
     page.keyboard.press("Escape")
     page.keyboard.press("Control+z")
     desk.until_sent()
@@ -214,7 +216,7 @@ def test_the_chosen_cell_tells_what_is_known_of_it(desk: Desk) -> None:
     expect(heat).to_have_count(0)
     panel.get_by_label("Comment on this cell").fill("smudge?")
     page.keyboard.press("Enter")
-    expect(panel.locator(".told li").filter(has_text="“smudge?”")).to_contain_text("Dr. Amina Diallo")
+    expect(panel.locator(".history li").filter(has_text="“smudge?”")).to_contain_text("Dr. Amina Diallo")
 
 
 def test_a_restart_in_the_middle_loses_nothing(desk: Desk, serving: Serving) -> None:
@@ -233,7 +235,7 @@ def test_a_restart_in_the_middle_loses_nothing(desk: Desk, serving: Serving) -> 
     page.reload()
     expect(desk.row(UNSURE).locator(".count")).to_have_text(str(before + 1))
     desk.row(UNSURE).click()
-    expect(desk.crop(image)).to_have_class(re.compile("mine"))
+    expect(desk.crop(image)).to_have_class(re.compile("labelled"))
 
 
 def test_everything_is_reached_by_keyboard_and_nothing_serious_is_wrong(desk: Desk) -> None:
@@ -294,17 +296,21 @@ def test_cells_of_a_case_are_added_to_it_also_over_a_reload(desk: Desk, crops: l
     expect(page.locator(".upload-progress")).to_contain_text("Trying again")
     page.unroute("**/uploads/*/files")
     page.reload()
-    page.get_by_role("button", name="filter").click()
-    page.get_by_label("Case", exact=True).select_option("S-2026-0412")
+    # By now there are cells of a case and cells of none; the case is in hand, or the worklist asks which to take.
+    page.get_by_role("link", name="Cases", exact=True).click()
+    expect(page.get_by_role("row", name="S-2026-0412").locator("[data-column=cells]")).to_have_text("3")
+    page.get_by_role("link", name="S-2026-0412").click()
     expect(page.locator(".crop")).to_have_count(3)
-    page.get_by_role("button", name="show everything").click()
-    page.get_by_role("button", name="filter").click()
     cases = page.request.get(f"{api(desk)}/cases").json()["items"]
     assert [(case["key"], case["images"]) for case in cases] == [("S-2026-0412", 3)]
     # The case is offered for what comes next.
     page.get_by_role("button", name="add cells").click()
     expect(page.locator("datalist option")).to_have_attribute("value", "S-2026-0412")
     page.keyboard.press("Escape")
+    # The cells without a case are on the table again.
+    page.get_by_label("Case in hand").click()
+    page.get_by_role("button", name="Cells without a case").click()
+    expect(page).to_have_url(re.compile(r"case=none$"))
 
 
 def api(desk: Desk) -> str:

@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from running import PAGE, Serving
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
 
 expect.set_options(timeout=30_000)  # the machine may have other things to do
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
@@ -32,18 +32,11 @@ SCREENS = {
     "landscape": ("/map", ".map canvas"),
     "next": ("/next", ".queue-picture img"),
     "label sets": ("/label-sets", ".labelset-list li"),
+    "second look": ("/look", ".look h2"),
     "report": ("/report", ".differential tbody tr"),
+    "counter": ("/counter", ".counter-keys button"),
     "settings": ("/settings", "h1"),
 }
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Serving]:
-    """The service without accounts, on this machine alone."""
-    if not PAGE.exists():
-        pytest.skip("the page is not built: make page")
-    with drawn.serving() as service:
-        yield service
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +89,9 @@ def _labels(api: httpx.Client, project: int, label_set: str = "cell_type") -> di
     after = 0
     while True:
         answer = api.get(f"/projects/{project}/labels", params={"after": after}).json()
-        for fact in answer["items"]:
-            if fact["label_set"] == label_set:
-                standing[fact["image"]] = fact["label"]
+        for record in answer["items"]:
+            if record["label_set"] == label_set:
+                standing[record["image"]] = record["label"]
         if not answer["next"]:
             return {image: label for image, label in standing.items() if label is not None}
         after = answer["next"]
@@ -187,9 +180,8 @@ def test_a_question_of_ones_own_reads_every_cell(page: Page, api: httpx.Client, 
     )
     if made["score"]:
         expect(row).to_contain_text(f"{made['score']['macro_f1']:.2f}")
-    exported = pl.read_csv(
-        io.BytesIO(api.get(f"/projects/{project}/export", params={"label_set": made["name"]}).content)
-    )
+    export = api.post(f"/projects/{project}/exports", json={"label_set": made["name"]}).json()
+    exported = pl.read_csv(io.BytesIO(api.get(f"/projects/{project}/exports/{export['id']}").content))
     assert exported["predicted"].is_not_null().all()
     page.get_by_role("button", name="Show Cell type on the desk").click()
     expect(page.locator(".labelset-list li[aria-current]")).to_contain_text("Cell type")
@@ -217,17 +209,28 @@ def test_next_to_review_is_walked_by_keys(page: Page, api: httpx.Client, project
 def test_a_report_is_signed_and_its_export_says_the_same(page: Page, api: httpx.Client, project: int) -> None:
     page.get_by_role("link", name="Report").click()
     expect(page.locator(".differential")).to_be_visible()
+    # Cells of no case are not signed: they are made one first.
+    page.get_by_label(f"Case of these {CELLS} cells").fill("24-1187")
+    page.get_by_role("button", name="Make it a case").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("case 24-1187")
     # One cell is unsure: that is said, and only a reason lets one sign.
-    expect(page.get_by_text("1 cell is marked unsure")).to_be_visible()
+    expect(page.locator(".sign-blocks")).to_contain_text("1 cell marked unsure")
     sign = page.get_by_role("button", name=re.compile("^Sign as"))
     expect(sign).to_be_disabled()
     page.get_by_label("Why you sign all the same").fill("A smudge.")
     sign.click()
+    # Nothing is signed by one click: the numbers are shown once more.
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("1 cell marked unsure")
+    expect(question).to_contain_text("not reviewed by a person")
+    expect(page.locator(".sign-given")).to_have_count(0)
+    question.get_by_role("button", name="Sign these counts").click()
     expect(page.locator(".sign-given")).to_contain_text("A smudge.")
+    expect(page.locator(".report-signed")).to_contain_text("Version 1, signed by")
     expect(page.locator(".sign-given")).to_contain_text(api.get("/model").json()["bundle"]["version"])
 
     shown = {
-        str(row.get_attribute("data-type")): int(row.locator("td").nth(2).inner_text())
+        str(row.get_attribute("data-type")): int(row.get_attribute("data-counted") or "")
         for row in page.locator(".differential tbody tr").all()
     }
     with page.expect_download() as download:
@@ -236,7 +239,7 @@ def test_a_report_is_signed_and_its_export_says_the_same(page: Page, api: httpx.
     table = pl.read_csv(download.value.path())
     counted = Counter(label for label in table["final"].to_list() if label)
     assert {label: counted.get(label, 0) for label in shown} == shown
-    assert sum(shown.values()) == int(page.locator(".differential tfoot td").nth(2).inner_text())
+    assert sum(shown.values()) == int(page.locator(".differential tfoot td.now").inner_text())
     assert table.height == CELLS
 
 
@@ -302,7 +305,7 @@ def test_the_first_load_is_light() -> None:
     if not PAGE.exists():
         pytest.skip("the page is not built: make page")
     folder = PAGE.parent
-    waiting = re.findall(r'(?:src|href)="/(assets/[^"]+\.js)"', PAGE.read_text())
+    waiting = re.findall(r'(?:src|href)="\./(assets/[^"]+\.js)"', PAGE.read_text())
     needed: set[str] = set()
     while waiting:
         name = waiting.pop()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -15,19 +13,10 @@ import httpx
 import pytest
 from processes import Process, Server, send
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 
 pytestmark = pytest.mark.acceptance
 PATIENCE = 60.0
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path: PostgreSQL's socket lies in it."""
-    made = Path(tempfile.mkdtemp(prefix="hemosight-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
 
 
 @contextmanager

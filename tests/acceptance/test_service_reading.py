@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -25,15 +22,6 @@ pytestmark = [
 ]
 CELLS = 500
 PATIENCE = 300
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path: PostgreSQL's socket lies in it."""
-    made = Path(tempfile.mkdtemp(prefix="hemosight-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture
@@ -67,7 +55,9 @@ def test_nothing_is_lost_and_nothing_is_read_twice_whatever_is_killed(folder: Pa
             workers[0].kill()  # in the middle of a job, as it has two in hand whenever there is work
             server.kill()  # and the server while half is still to come
             with psycopg.connect(dsn) as connection:
-                early = dict(connection.execute("SELECT image_id, (read_at, worker)::text FROM readings").fetchall())
+                early = dict(
+                    connection.execute("SELECT image_id, (embedded_at, worker)::text FROM embeddings").fetchall()
+                )
             server = Server(data, log)
             running += [server, worker("c")]
             with server.client() as client:
@@ -84,7 +74,9 @@ def test_nothing_is_lost_and_nothing_is_read_twice_whatever_is_killed(folder: Pa
                 queue = client.get(f"{project}/jobs").json()
                 until(lambda: client.get(f"{project}/jobs").json()["running"] == 0, 30)
             with psycopg.connect(dsn) as connection:
-                late = dict(connection.execute("SELECT image_id, (read_at, worker)::text FROM readings").fetchall())
+                late = dict(
+                    connection.execute("SELECT image_id, (embedded_at, worker)::text FROM embeddings").fetchall()
+                )
                 told = connection.execute("SELECT sum((data->>'read')::int) FROM events WHERE kind = 'readings'")
                 assert told.fetchall() == [(CELLS,)]  # every reading was announced once
                 jobs = connection.execute("SELECT count(*) FROM procrastinate_jobs").fetchall()
@@ -116,7 +108,9 @@ def _as_classified(folder: Path, files: dict[str, bytes], items: dict) -> None:
     assert len(table) == len(items) == CELLS
     for row in table.iter_rows(named=True):
         item = items[str(Path(row["path"]).relative_to(folder / "crops"))]
-        assert (item["predicted"], item["status"]) == (row["label"], row["status"])
+        # What is unfamiliar is said cell by cell at the command line, and of a case at the desk.
+        status = "ok" if row["label"] is not None else row["status"]
+        assert (item["predicted"], item["status"]) == (row["label"], status)
         if row["label"] is not None:
             # Vectors are computed in other batches, so the last digits of float32 may differ.
             assert item["probability"] == pytest.approx(row["probability"], abs=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from hemosight.bundle import Bundle
 from hemosight.cli import app, main
+from hemosight.engine.bundle import Bundle
 from hemosight.images.catalog import Catalog
-from hemosight.images.preprocess import decode
+from hemosight.images.decode import decode
+from hemosight.space.familiarity import Familiarity
 
 NINE = ["basophil", "blast", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet"]
 
@@ -60,7 +62,7 @@ def _awkward(cell: bytes, slide: bytes) -> dict[str, tuple[bytes, str]]:
         "f_slide.png": (slide, "400 megapixels"),
         "g_cmyk.jpg": (_encoded(image.convert("CMYK"), "JPEG", quality=95), "ok"),
         "h_sixteen.tif": (sixteen.getvalue(), "ok"),
-        "i_grey.png": (_encoded(image.convert("L"), "PNG"), "ok"),
+        "i_grey.png": (_encoded(image.convert("L"), "PNG"), "without colour"),
         "j_palette.png": (_encoded(image.convert("P"), "PNG"), "ok"),
         "k_alpha.png": (_encoded(image.convert("RGBA"), "PNG"), "ok"),
         "l_fine.bmp": (_encoded(image, "BMP"), "ok"),
@@ -192,3 +194,86 @@ def test_mistakes_say_how_to_mend_them(
     said = capsys.readouterr().err
     assert expected in said
     assert "Traceback" not in said
+
+
+def test_what_is_passed_over_is_counted_in_the_last_line(
+    classify: Classify, drawn_catalog: Catalog, tmp_path: Path
+) -> None:
+    cell = drawn_catalog.paths[0].read_bytes()
+    folder = tmp_path / "crops"
+    (folder / "@eaDir").mkdir(parents=True)
+    for name in ("a.jpg", "b.jfif", "c", "d.jpe", "notes.txt", "@eaDir/a.jpg"):
+        (folder / name).write_bytes(b"notes" if name == "notes.txt" else cell)
+    result = classify(folder, "--out", tmp_path / "out.csv")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == "4 crops: 4 read, 0 not readable, 2 passed over (.txt 1, @eaDir 1)"
+    (folder / "f.dcm").write_bytes(cell)
+    (folder / "g.jpg.bak").write_bytes(cell)
+    result = classify(folder, "--out", tmp_path / "out.csv")
+    assert result.exit_code == 3, "pictures were passed over"
+    assert result.output.splitlines()[-1].endswith(
+        "4 passed over (.bak 1, .dcm 1, .txt 1, @eaDir 1), pictures among them: f.dcm, g.jpg.bak"
+    )
+    # Beside a table on stdout the line goes to stderr.
+    assert pl.read_csv(io.StringIO(classify(folder).stdout)).height == 4
+
+
+def test_one_bad_item_costs_its_own_row(classify: Classify, drawn_catalog: Catalog, tmp_path: Path) -> None:
+    cell = drawn_catalog.paths[0].read_bytes()
+    folder = tmp_path / "crops"
+    folder.mkdir()
+    (folder / "good.jpg").write_bytes(cell)
+    with open(os.fsencode(folder) + b"/caf\xe9\n.jpg", "wb") as file:
+        file.write(cell)
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "zero.jpg").symlink_to("/dev/zero")
+    (folder / "gone.jpg").symlink_to("nowhere")
+    for suffix in ("csv", "json", "parquet"):
+        result = classify(folder, "--out", tmp_path / f"out.{suffix}")
+        assert result.exit_code == 3, result.output
+    table = pl.read_csv(tmp_path / "out.csv")
+    assert [Path(path).name for path in table["path"]] == [
+        "caf\\xe9\n.jpg",
+        "gone.jpg",
+        "good.jpg",
+        "pipe.jpg",
+        "zero.jpg",
+    ]
+    assert [status[:25] for status in table["status"]].count("ok") == 2
+    assert "a pipe" in table["status"][3]
+    assert "a device" in table["status"][4]
+
+
+def test_bits_decide_where_a_file_does_not_say(classify: Classify, drawn_catalog: Catalog, tmp_path: Path) -> None:
+    pixels = decode(drawn_catalog.paths[0].read_bytes())
+    Image.fromarray(pixels).save(tmp_path / "eight.png")
+    tifffile.imwrite(tmp_path / "twelve.tif", pixels.astype(np.uint16) * 16, photometric="rgb")
+    files = (tmp_path / "eight.png", tmp_path / "twelve.tif")
+    refused = pl.read_csv(io.StringIO(classify(*files).stdout))
+    assert refused["label"].null_count() == 1
+    assert "--bits 12" in refused["status"][1]
+    read = pl.read_csv(io.StringIO(classify(*files, "--bits", "12").stdout))
+    assert read["label"].n_unique() == 1
+    assert abs(read["probability"][0] - read["probability"][1]) < 0.03
+
+
+def test_a_foreign_folder_is_told_in_one_line_and_its_rows_say_unfamiliar(
+    tiny_bundle: Bundle, drawn_catalog: Catalog, tmp_path: Path
+) -> None:
+    wary = tiny_bundle.with_familiarity(Familiarity(limit=0.0, growth=1.0)).save(tmp_path / "wary.hemosight")
+    crops = [str(path) for path in drawn_catalog.paths[:4]]
+    done = CliRunner().invoke(app, ["classify", "--bundle", str(wary), "--blast-suspicion", *crops])
+    assert done.exit_code == 0
+    rows = pl.read_csv(io.StringIO(done.stdout))
+    assert rows["status"].to_list() == ["unfamiliar"] * 4
+    assert rows["label"].null_count() == 0
+    assert rows.columns[-1] == "blast_suspicion"
+    (line,) = (said for said in done.stderr.splitlines() if "unfamiliar" in said)
+    assert line.startswith("4 of 4 cells (100%) are unfamiliar (median novelty ")
+    assert "--support" in line
+
+
+def test_a_known_folder_has_no_such_line_nor_column(classify: Classify, drawn_catalog: Catalog) -> None:
+    done = classify(*drawn_catalog.paths[:4])
+    assert "unfamiliar" not in done.output
+    assert "blast_suspicion" not in done.stdout

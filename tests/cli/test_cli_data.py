@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+import tifffile
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -59,6 +61,16 @@ def test_the_list_names_every_set_its_licence_and_what_is_on_disk(tmp_path: Path
     assert all(kind in result.stdout for kind in sources.KINDS)
 
 
+def test_what_is_not_counted_is_told_apart_and_a_set_of_unknown_size_says_so(tmp_path: Path):
+    draw(tmp_path / "JHU_AML", "smudge/Patient_00__SMU_1.jpg", "blast/Patient_00__BL_2.jpg")
+    listed = run("list", "--at", tmp_path).stdout
+    assert "size not stated; 2 on disk" in listed
+    assert "by hand from https://doi.org/10.6084/m9.figshare.14294675" in listed
+    added = run("add", tmp_path, "--out", tmp_path / "c.csv").stdout
+    assert "uncounted: smudge              1" in added
+    assert "patients: 1" in added
+
+
 def test_the_list_works_before_there_is_any_folder(tmp_path: Path):
     result = run("list", "--at", tmp_path / "none")
     assert result.exit_code == 0
@@ -89,7 +101,7 @@ def test_add_takes_a_layout_and_a_scale_for_each_source(tmp_path: Path):
     assert run("add", tmp_path / "in", "--scale", "lmu_aml=0.73", "--scale", "pbc=1", "--out", out).exit_code == 0
     assert dict(pl.read_csv(out).select("source", "scale").rows()) == {"pbc": 1.0, "lmu_aml": 0.73}
     assert run("add", tmp_path / "in", "--as", "folder", "--out", out).exit_code == 0
-    assert set(Catalog.read(out).labels()) == {"PBC_dataset_normal_DIB", "LMU_AML"}
+    assert set(Catalog.read(out).labels()) == {"ig", "blast"}
 
 
 @pytest.mark.parametrize("scale", ["big", "lmu_aml=", "0", "-1", "nan", "1e9"])
@@ -158,7 +170,7 @@ def test_faults_are_one_message_and_code_2(tmp_path: Path):
     code, says = failed("check", tmp_path / "nowhere")
     assert (code, "no such path" in says, "Traceback" in says) == (2, True, False)
     code, says = failed("get", "raabin")
-    assert (code, "pbc, lmu_aml, wbcatt" in says) == (2, True)
+    assert (code, "pbc, lmu_aml, jhu_aml, chula, wbcatt" in says) == (2, True)
     code, says = failed("get", "lmu_aml", HEMOSIGHT_DATA=str(tmp_path))
     assert (code, "--as lmu_aml" in says) == (2, True)
 
@@ -182,3 +194,62 @@ def test_the_real_sets_through_the_command_line(tmp_path: Path):
     catalog = Catalog.read(tmp_path / "c.parquet")
     assert len(catalog.attributes) == 11
     assert set(catalog.where(pl.col("source") == "lmu_aml").table["scale"]) == {0.73}
+
+
+def test_a_dry_run_prints_the_tree_as_it_is_understood_and_writes_nothing(tmp_path: Path):
+    root = draw(tmp_path / "in", *[f"fold_{k}/{label}/{label}{k}.png" for k in range(2) for label in ("all", "hem")])
+    result = run("add", root, "--dry-run", "--out", tmp_path / "c.parquet")
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["fold_0/all/", "1", "class", "all,", "fold", "fold_0,", "source", "in"] in lines
+    assert "4 pictures; nothing was read or written" in result.stdout
+    assert not (tmp_path / "c.parquet").exists()
+
+
+def test_add_says_what_each_level_is_where_it_is_told(tmp_path: Path):
+    root = draw(tmp_path / "in", *[f"{a}/{b}/{a}{b}.png" for a in ("munich", "barcelona") for b in ("ALL", "AML")])
+    code, said = failed("add", root, "--out", tmp_path / "c.csv")
+    assert code == 2
+    assert "--folders source/class" in said
+    assert run("add", root, "--folders", "source/class", "--out", tmp_path / "c.csv").exit_code == 0
+    assert set(Catalog.read(tmp_path / "c.csv").table["source"]) == {"munich", "barcelona"}
+
+
+@pytest.mark.parametrize(
+    ("names", "across"),
+    [
+        (("train/a/1.png", "test/a/2.png"), "official_split"),
+        (("fold_0/a/1.png", "fold_1/a/2.png"), "fold"),
+        (("24-1/Monocytes/1.png", "24-2/Monocytes/2.png"), "patient"),
+    ],
+)
+def test_copies_on_both_sides_of_a_boundary_are_found_and_strict_is_not_content(
+    tmp_path: Path, names: tuple[str, str], across: str
+):
+    root = draw(tmp_path / "in", *names)
+    first, second = (root / name for name in names)
+    Image.open(first).save(second, format="BMP")  # other bytes, the same picture
+    loose = run("check", root)
+    assert loose.exit_code == 0
+    assert f"({across})" in loose.stdout
+    assert "copies that straddle       1" in loose.stdout
+    assert run("check", root, "--strict").exit_code == 1
+    second.unlink()
+    assert run("check", root, "--strict").exit_code == 0
+
+
+def test_bits_are_kept_by_the_catalog_and_heeded_by_whatever_reads_it(tmp_path: Path, drawn_catalog: Catalog) -> None:
+    shown = np.asarray(Image.open(drawn_catalog.paths[0]).convert("RGB"))
+    folder, catalog = tmp_path / "crops" / "neutrophil", tmp_path / "catalog.parquet"
+    folder.mkdir(parents=True)
+    tifffile.imwrite(folder / "deep.tif", np.rint(shown / 255 * 1023).astype(np.uint16), photometric="rgb")
+    assert run("add", folder.parent, "--out", catalog).exit_code == 0
+    unread = run("check", catalog)
+    assert (unread.exit_code, "--bits 12" in unread.output) == (1, True)
+    assert run("check", catalog, "--bits", "10").exit_code == 0
+    assert run("add", folder.parent, "--bits", "10", "--out", catalog).exit_code == 0
+    assert run("check", catalog).exit_code == 0, "the catalog knows"
+    for source, options in ((catalog, []), (folder.parent, ["--bits", "10"])):
+        out = tmp_path / "cells.safetensors"
+        done = CliRunner().invoke(app, ["embed", "--data", str(source), "--out", str(out), *options])
+        assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, f"1 cells -> {out}"), done.output

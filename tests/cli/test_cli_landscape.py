@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
-from hemosight.bundle import Bundle, load
 from hemosight.cli import app
+from hemosight.engine.bundle import Bundle, load
 from hemosight.errors import BadSplit
 from hemosight.images import sources
 from hemosight.images.splits import hold_out
 
+pytestmark = pytest.mark.slow
 
+
+@pytest.mark.slow
 def test_a_bundle_is_given_a_map_and_nothing_else_changes(
     tiny_bundle: Bundle, drawn_smear: Path, tmp_path: Path
 ) -> None:

@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from hemosight.cli import app
-from hemosight.encoder import pretrain as training
-from hemosight.encoder.pretrain import Outcome
 from hemosight.errors import BadSetting
 from hemosight.images.catalog import Catalog
+from hemosight.training import pretrain as training
+from hemosight.training.pretrain import TrainingResult
 
 pytestmark = pytest.mark.train
 TINY = ["--set", "size=32", "--set", "field=336", "--set", "batch=8", "--set", "weights=none", "--device", "cpu"]
@@ -28,9 +28,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the command asks of the trainer, which does nothing but stop."""
     seen: list[dict[str, Any]] = []
 
-    def stopped(catalog: Catalog, config: Any, out: Path, **options: Any) -> Outcome:
+    def stopped(catalog: Catalog, config: Any, out: Path, **options: Any) -> TrainingResult:
         seen.append({"catalog": catalog, "config": config, "out": out, **options})
-        return Outcome(False, 3, 0, None, None, out)
+        return TrainingResult(False, 3, 0, None, None, out)
 
     monkeypatch.setattr(training, "pretrain", stopped)
     return seen

@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from hemosight.bundle import Bundle
 from hemosight.cli import app
+from hemosight.engine.bundle import Bundle
 from hemosight.errors import BadTable
 from hemosight.space.embeddings import Embeddings
 
+pytestmark = pytest.mark.slow
 RUN = CliRunner()
 
 
@@ -55,6 +56,7 @@ def test_attributes(packed: Path, tmp_path: Path) -> None:
     assert "nucleus_shape" in _run("attributes", "--bundle", str(packed), "--out", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_active(packed: Path, tmp_path: Path) -> None:
     words = ["--strategy", "random", "--strategy", "margin", "--batch", "6", "--first", "2"]
     _run("active", "--bundle", str(packed), "--out", str(tmp_path), *words)
@@ -83,7 +85,7 @@ def test_baseline(packed: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
 def test_baseline_trained(
     packed: Path, drawn_smear: Path, tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hemosight.encoder import baseline as network
+    from hemosight.training import baseline as network
 
     def contender(*_: Any, **__: Any) -> Any:
         return lambda _support, labels, queries, _seed: (
@@ -108,7 +110,20 @@ def test_transfer(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
     )
     mixed.write_csv(tmp_path / "mixed.csv")
     _run("transfer", "--bundle", str(packed), "--data", str(tmp_path / "mixed.csv"), "--out", str(tmp_path))
-    assert set(pl.read_parquet(tmp_path / "transfer.parquet")["source"]) == {"one", "two"}
+    table = pl.read_parquet(tmp_path / "laboratories.parquet")
+    assert set(table["laboratory"]) == {"one", "two"}
+    assert set(table["split"]) == {"by image"}
+    assert {"untouched", "joined", "alone"} <= set(table["support"])
+    assert set(pl.read_parquet(tmp_path / "scanner-only.parquet")["laboratory"]) == {"one", "two"}
+    assert set(pl.read_parquet(tmp_path / "background-only.parquet")["crops"]) == {"as they are", "background only"}
+
+
+def test_suspects(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
+    words = ("--bundle", str(packed), "--data", str(drawn_smear), "--out", str(tmp_path), "--label", "blast")
+    said = _run("suspects", *words)
+    table = pl.read_parquet(tmp_path / "suspects.parquet")
+    blasts = table.filter(pl.col("suspect") & (pl.col("label") == "blast"))
+    assert f"{len(blasts)} suspects of {len(table)} labelled cells" in said
 
 
 def test_plan(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:

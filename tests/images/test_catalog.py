@@ -95,7 +95,7 @@ def test_stacked_catalogs_keep_what_only_one_of_them_has():
 
 def test_a_label_set_that_is_not_there_is_named_with_those_that_are():
     catalog = Catalog(pl.DataFrame({"id": ["a"], "path": ["1"], "attribute.x": ["yes"]}))
-    with pytest.raises(UnknownName, match="cell_type, subtype, x"):
+    with pytest.raises(UnknownName, match="cell_type, subtype, fine_type, x"):
         catalog.labels("y")
 
 

@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from hemosight.images import duplicates, sources
 from hemosight.images.catalog import Catalog
+from hemosight.images.decode import Pixels
 from hemosight.images.duplicates import POSITIONS, check, moved, near_pairs, perceptual_hashes, thumbnail
-from hemosight.images.preprocess import Pixels
 
 SIDE = 180
 
@@ -197,8 +197,8 @@ def test_the_hash_of_a_position_is_the_hash_of_the_moved_picture():
 
 
 def test_pairs_equal_those_of_a_plain_loop_across_block_borders(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(duplicates, "_ROWS", 4)
-    monkeypatch.setattr(duplicates, "_BLOCK", 3)
+    monkeypatch.setattr(duplicates, "ROWS", 4)
+    monkeypatch.setattr(duplicates, "BLOCK", 3)
     pictures = [crop(k) for k in range(9)]
     pictures += [np.rot90(pictures[1]), half(pictures[8]), pictures[0][::-1], half(pictures[1])]
     thumbnails = np.stack([thumbnail(np.ascontiguousarray(picture)) for picture in pictures])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 
 import numpy as np
 import pytest
@@ -12,17 +14,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from hemosight.errors import ImageEmpty, ImageTooLarge, ImageTooSmall, UnreadableImage
+from hemosight.errors import UnreadableImage
+from hemosight.images.decode import Pixels, decode, image_size
 from hemosight.images.preprocess import (
-    Pixels,
     Preprocessing,
+    apply_gains,
     centre_crop,
-    decode,
+    crop_around,
     grey_world,
     grey_world_gains,
-    image_size,
     resize,
 )
+from hemosight.images.synthetic import draw_cell
 
 RED = (200, 60, 40)
 
@@ -114,25 +117,25 @@ def test_the_quick_jpeg_road_equals_the_careful_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "kind", "word"),
+    ("data", "code", "word"),
     [
-        (b"", ImageEmpty, "empty"),
-        (b"this is a letter, not a picture", UnreadableImage, "text"),
-        (_encoded(_picture(400), "JPEG")[:1500], UnreadableImage, "truncated"),
-        (_encoded(_picture(400), "PNG")[:300], UnreadableImage, "truncated"),
-        (_encoded(_picture(400), "TIFF")[:300], UnreadableImage, "TIFF"),
-        (_encoded(Image.new("RGB", (1, 1)), "PNG"), ImageTooSmall, "1 x 1"),
-        (bytes(range(256)) * 4, UnreadableImage, "no known"),
+        (b"", "image_empty", "empty"),
+        (b"this is a letter, not a picture", "unreadable_image", "text"),
+        (_encoded(_picture(400), "JPEG")[:1500], "unreadable_image", "truncated"),
+        (_encoded(_picture(400), "PNG")[:300], "unreadable_image", "truncated"),
+        (_encoded(_picture(400), "TIFF")[:300], "unreadable_image", "TIFF"),
+        (_encoded(Image.new("RGB", (1, 1)), "PNG"), "image_too_small", "1 x 1"),
+        (bytes(range(256)) * 4, "unreadable_image", "no known"),
     ],
     ids=["empty", "text", "cut-jpeg", "cut-png", "cut-tiff", "1x1", "noise"],
 )
-def test_bad_bytes_say_why(data: bytes, kind: type[UnreadableImage], word: str) -> None:
-    with pytest.raises(kind, match=word):
+def test_bad_bytes_say_why(data: bytes, code: str, word: str) -> None:
+    with pytest.raises(UnreadableImage, match=word, check=lambda fault: fault.code == code):
         decode(data)
 
 
 def test_a_slide_is_refused_before_it_is_decoded(slide: bytes) -> None:
-    with pytest.raises(ImageTooLarge, match="400 megapixels"):
+    with pytest.raises(UnreadableImage, match="400 megapixels", check=lambda fault: fault.code == "image_too_large"):
         decode(slide)
 
 
@@ -184,6 +187,17 @@ def test_grey_world_equals_the_slow_obvious_way() -> None:
     assert np.array_equal(grey_world(pixels), slow)
 
 
+@pytest.mark.parametrize("side", [90, 300, 700])
+def test_the_quick_road_is_gains_crop_and_filter_one_after_another(side: int) -> None:
+    """To the last bit: 700 rows need sums of more than 16 bits, of 90 a part lies beyond the picture."""
+    pixels = draw_cell("neutrophil", np.random.default_rng(5), size=side).pixels
+    square = crop_around(pixels, 224, (side / 2, side / 2))
+    slow = resize(apply_gains(square, grey_world_gains(pixels)), 128, 128)
+    assert np.array_equal(Preprocessing(size=128, padding="reflect")(pixels), slow)
+    means = pixels.astype(np.float64).mean(axis=(0, 1))
+    assert grey_world_gains(pixels) == pytest.approx(means.mean() / means)
+
+
 def test_a_dark_channel_stays_dark() -> None:
     pixels = np.zeros((4, 4, 3), np.uint8)
     pixels[:, :, 0] = 90
@@ -231,3 +245,67 @@ def test_resize_keeps_the_colour() -> None:
     small = resize(pixels, 20, 10)
     assert small.shape == (10, 20, 3)
     assert _close(small, RED, 2)
+
+
+# --- centring and padding: parameters that came later ---
+
+
+def test_parameters_at_their_old_meaning_keep_the_hash_of_the_first_bundles() -> None:
+    old = {"crop": 224, "grey_world": True, "size": 224}
+    assert Preprocessing().to_json() == old
+    assert Preprocessing().hash == hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()[:16]
+    roads = [Preprocessing(centre=c, padding=p) for c in (False, True) for p in ("median", "reflect")]
+    assert len({road.hash for road in roads}) == 4
+    assert [Preprocessing(**road.to_json()) for road in roads] == roads
+
+
+def test_around_the_middle_is_the_centre_crop_where_the_picture_is_large_enough() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (61, 80, 3), dtype=np.uint8)
+    assert np.array_equal(crop_around(pixels, 40, (30.0, 40.0)), centre_crop(pixels, 40))
+
+
+def test_what_lies_beyond_is_mirrored_and_fades_to_the_border_colour() -> None:
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+    square = crop_around(pixels, 60, (4.0, 12.0))
+    plain = np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]), axis=0)
+    for row in range(60):  # the slow, obvious way
+        for column in range(60):
+            y, x = row - 26, column - 18
+            beyond = max(-y, y - 19, -x, x - 23, 0)
+            share = min(max((beyond - 1) / 5, 0), 1)
+            share = share * share * (3 - 2 * share)
+            while not 0 <= y < 20:
+                y = -y - 1 if y < 0 else 39 - y
+            while not 0 <= x < 24:
+                x = -x - 1 if x < 0 else 47 - x
+            expected = pixels[y, x] * (1 - share) + plain * share
+            assert np.abs(square[row, column] - expected).max() <= 0.5
+
+
+def test_mirrored_padding_leaves_no_edge_where_the_picture_ends() -> None:
+    y, x = np.mgrid[:80, :80]
+    pixels = np.repeat((120 + 60 * np.sin(y / 9) + 40 * np.cos(x / 7)).astype(np.uint8)[:, :, None], 3, axis=2)
+
+    def step(square: Pixels) -> float:
+        rows = square[:, 72:152].astype(float).mean(axis=2)
+        return float(np.abs(np.diff(rows, axis=0))[[71, 151]].max())
+
+    assert step(centre_crop(pixels, 224)) > 20
+    assert step(crop_around(pixels, 224, (40.0, 40.0))) < 8
+
+
+def test_a_cell_off_centre_is_read_like_one_in_the_middle() -> None:
+    picture = draw_cell("lymphocyte", np.random.default_rng(3), size=420).pixels
+    found = Preprocessing(centre=True).middle(picture)
+    road = Preprocessing(grey_world=False, centre=True, padding="reflect")
+    whole, cut = road(picture), road(np.ascontiguousarray(picture[60:, 40:]))
+    assert np.abs(whole.astype(int) - cut.astype(int)).mean() < 6, "the same to a pixel or two"
+    off = Preprocessing(grey_world=False)(np.ascontiguousarray(picture[60:, 40:]))
+    assert np.abs(whole.astype(int) - off.astype(int)).mean() > 10
+    assert np.hypot(found[0] - 210, found[1] - 210) < 45
+
+
+def test_without_a_nucleus_the_middle_of_the_picture_is_the_middle() -> None:
+    assert Preprocessing(centre=True).middle(np.full((40, 60, 3), 200, np.uint8)) == (20, 30)
+    assert Preprocessing().middle(np.asarray(_picture())) == (20, 20)

@@ -15,7 +15,8 @@ from scipy import ndimage
 
 from hemosight.errors import UnknownName
 from hemosight.images.catalog import Catalog
-from hemosight.images.preprocess import Pixels, decode, grey_world
+from hemosight.images.decode import Pixels, decode
+from hemosight.images.preprocess import grey_world
 from hemosight.images.synthetic import (
     ATTRIBUTES,
     CELL_TYPES,
@@ -98,6 +99,7 @@ def drawn() -> Mapping[str, list[DrawnCell]]:
 # --- what makes it a drawing of a cell --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_types_can_be_told_apart_on_held_out_drawings(drawn):
     measured = np.array([[features(cell.pixels) for cell in drawn[label]] for label in CELL_TYPES])
     found = nearest(measured[:, :TRAIN], measured[:, TRAIN:].reshape(-1, measured.shape[-1])).reshape(
@@ -111,6 +113,7 @@ def test_types_can_be_told_apart_on_held_out_drawings(drawn):
     assert large[found[large]].mean() > 0.8
 
 
+@pytest.mark.slow
 def test_nuclear_share_is_that_of_the_type(drawn):
     def share(cell: DrawnCell) -> float:
         # Everything stained that touches the middle; small crops of big cells hold few red cells in contact.

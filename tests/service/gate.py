@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 from hemosight.service.app import API, create_app
-from hemosight.service.bundles import Shelf
+from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.security import passwords
 from hemosight.service.security.permissions import SCOPES
 from hemosight.service.security.secrets import kept, new_token
@@ -31,14 +31,27 @@ def told(**settings: Any) -> Settings:
 
 def app_on(database: Database, bundle: Bundle, **settings: Any) -> FastAPI:
     """An app on a database."""
-    return create_app(told(**settings), database, shelf=Shelf(bundle, threads=1))
+    return create_app(told(**settings), database, registry=BundleRegistry(bundle, threads=1))
 
 
 class Visitor(TestClient):
     """A browser or a program that speaks to the app by paths below ``/api/v1``."""
 
-    def __init__(self, app: FastAPI, headers: Mapping[str, str] | None = None, *, at: str = "http://127.0.0.1") -> None:
-        super().__init__(app, base_url=f"{at}{API}", headers=dict(headers or {}), raise_server_exceptions=True)
+    def __init__(
+        self,
+        app: FastAPI,
+        headers: Mapping[str, str] | None = None,
+        *,
+        at: str = "http://127.0.0.1",
+        address: str = "testclient",
+    ) -> None:
+        super().__init__(
+            app,
+            base_url=f"{at}{API}",
+            headers=dict(headers or {}),
+            raise_server_exceptions=True,
+            client=(address, 50000),
+        )
 
     def sign_in(self, name: str, password: str = PASSWORD) -> Visitor:
         """Sign in; from now on every request carries the cookie and the token."""
@@ -46,6 +59,12 @@ class Visitor(TestClient):
         assert answer.status_code == 200, answer.text
         self.headers["X-CSRF-Token"] = answer.json()["csrf"]
         return self
+
+    def export(self, project: str, **wanted: Any) -> Any:
+        """The file of an export that is asked for, of the project at a path."""
+        made = self.post(f"{project}/exports", json=wanted)
+        assert made.status_code == 201, made.text
+        return self.get(f"{project}/exports/{made.json()['id']}")
 
 
 def add_user(database: Database, name: str, *, is_admin: bool = False) -> int:

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import insert, select
 
-from hemosight.bundle import Bundle
+from hemosight.blood.palette import marks
+from hemosight.blood.vocabulary import CELL_TYPE, title
+from hemosight.engine.bundle import Bundle
 from hemosight.service.storage import events, labels
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.labels import Outcome, Request, Said
+from hemosight.service.storage.labels import LabelOutcome, LabelRequest, SubmittedLabel
+from hemosight.service.storage.live_events import ImagesEvent, ReadingsEvent, SettingsEvent
 from hemosight.service.storage.tables import (
     Case,
-    CellReading,
+    CellEmbedding,
     Image,
     KnownBundle,
     LabelSet,
     Member,
     Picture,
+    Profile,
     Project,
     User,
 )
-from hemosight.sheet.palette import marks
-from hemosight.space.labels import CELL_TYPE, title
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,19 @@ class Filled:
         return sorted(self.truth)
 
     def add(
-        self, bundle: Bundle, count: int, *, seed: int = 0, read: bool = True, case: str | None = None
+        self,
+        bundle: Bundle,
+        count: int,
+        *,
+        seed: int = 0,
+        read: bool = True,
+        case: str | None = None,
+        before_commit: Callable[[], object] = lambda: None,
     ) -> list[int]:
-        """Images whose vectors lie around labelled cells of the bundle; their true types stand in ``truth``."""
+        """Images whose vectors lie around labelled cells of the bundle; their true types stand in ``truth``.
+
+        ``before_commit`` is what others do while the images are written and not committed yet.
+        """
         rng = np.random.default_rng(seed)
         vectors, names = bundle.support.labelled()
         chosen = rng.integers(len(vectors), size=count)
@@ -90,7 +102,8 @@ class Filled:
             ]
             query = insert(Image).returning(Image.id, sort_by_parameter_order=True)
             ids = list(session.scalars(query, rows))
-            events.tell(session, self.id, "images", {"added": count})
+            before_commit()
+            events.tell(session, self.id, ImagesEvent(added=count))
         self.truth |= {image: str(names[row]) for image, row in zip(ids, chosen, strict=True)}
         self.vectors |= dict(zip(ids, drawn, strict=True))
         if read:
@@ -112,8 +125,8 @@ class Filled:
             for image in images
         ]
         with self.database.session() as session:
-            session.execute(insert(CellReading), rows)
-            events.tell(session, self.id, "readings", {"read": len(rows), "waiting": 0})
+            session.execute(insert(CellEmbedding), rows)
+            events.tell(session, self.id, ReadingsEvent(read=len(rows), waiting=0))
 
     def say(
         self,
@@ -124,24 +137,24 @@ class Filled:
         versions: dict[int, int] | None = None,
         number: uuid.UUID | None = None,
         kind: str = "set",
-    ) -> Outcome:
+    ) -> LabelOutcome:
         """Label images as one request would; the versions are those that stand, unless given."""
         with self.database.session() as session:
             if versions is None:
                 row = labels.label_set_of(session, self.id, label_set)
-                stands = labels._standing(session, row.id, list(items))
-                versions = {image: fact.fact_id for image, fact in stands.items()}
-            said = [Said(image, label, versions.get(image, 0)) for image, label in items.items()]
-            return labels.say(session, self.request(user, number), label_set, said, kind)
+                stands = labels.current(session, row.id, list(items))
+                versions = {image: now.label_id for image, now in stands.items()}
+            said = [SubmittedLabel(image, label, versions.get(image, 0)) for image, label in items.items()]
+            return labels.submit(session, self.request(user, number), label_set, said, kind)
 
-    def undo(self, facts: list[int], *, user: int = 0, number: uuid.UUID | None = None) -> Outcome:
-        """Take facts back."""
+    def undo(self, versions: list[int], *, user: int = 0, number: uuid.UUID | None = None) -> LabelOutcome:
+        """Undo labels, by their versions."""
         with self.database.session() as session:
-            return labels.undo(session, self.request(user, number), facts)
+            return labels.undo(session, self.request(user, number), versions)
 
-    def request(self, user: int = 0, number: uuid.UUID | None = None) -> Request:
+    def request(self, user: int = 0, number: uuid.UUID | None = None) -> LabelRequest:
         """A request of one of the project's people."""
-        return Request(
+        return LabelRequest(
             self.id, self.users[user], Actor(Someone(self.users[user])), number or uuid.uuid4(), self.bundle, 0
         )
 
@@ -152,7 +165,7 @@ class Filled:
             assert project is not None
             for name, value in settings.items():
                 setattr(project, name, value)
-            events.tell(session, self.id, "settings", {})
+            events.tell(session, self.id, SettingsEvent(changed=sorted(settings)))
 
 
 def fill(database: Database, bundle: Bundle, count: int, *, people: int = 2, name: str = "slides") -> Filled:
@@ -161,9 +174,9 @@ def fill(database: Database, bundle: Bundle, count: int, *, people: int = 2, nam
     with database.session() as session:
         known = session.scalar(select(KnownBundle.id).limit(1))
         if known is None:
-            facts = {"name": bundle.manifest.name, "version": bundle.manifest.version, "sha256": "0" * 64}
-            facts |= {"space": str(bundle.space), "manifest": bundle.manifest.model_dump(mode="json")}
-            known = session.scalar(insert(KnownBundle).values(**facts).returning(KnownBundle.id))
+            columns = {"name": bundle.manifest.name, "version": bundle.manifest.version, "sha256": "0" * 64}
+            columns |= {"space": str(bundle.space), "manifest": bundle.manifest.model_dump(mode="json")}
+            known = session.scalar(insert(KnownBundle).values(**columns).returning(KnownBundle.id))
         people_rows = [
             {"name": f"reviewer-{mark}-{number}", "display": f"Reviewer {number}"} for number in range(people)
         ]
@@ -171,9 +184,10 @@ def fill(database: Database, bundle: Bundle, count: int, *, people: int = 2, nam
         project = session.scalar(insert(Project).values(name=name, bundle_id=known).returning(Project.id))
         assert project is not None
         assert known is not None
+        session.add(Profile(project_id=project, name="Scanner 1"))
         for at, user in enumerate(users):
             session.add(Member(project_id=project, user_id=user, role="reviewer" if at else "admin"))
-        for set_name, reader in bundle.readers.items():
+        for set_name, reader in bundle.classifiers.items():
             found = marks(reader.classes)
             classes = [
                 {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,9 +14,9 @@ import pytest
 from gate import add_user, app_on, browser
 from sqlalchemy import select, text
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 from hemosight.errors import PathMissing
-from hemosight.service.errors import BackupFailed, DatabaseNotEmpty
+from hemosight.service.errors import ServiceFault
 from hemosight.service.operations.backup import backup, restore
 from hemosight.service.storage.database import Database, newest_revision
 from hemosight.service.storage.tables import Picture
@@ -57,7 +60,7 @@ def test_a_restored_service_is_the_one_backed_up(
         assert contents(empty) == contents(lived_in)
         assert len(contents(empty)["audit"]) >= 3
         assert empty.revision() == newest_revision()
-        # It is not a museum: people sign in, new rows take new numbers, facts stay append only.
+        # It is not a museum: people sign in, new rows take new numbers, records stay append-only.
         visitor = browser(app_on(empty, tiny_bundle), "amina")
         assert visitor.post("/projects", json={"name": "After"}).status_code == 201
         with empty.session() as session:
@@ -70,7 +73,7 @@ def test_nothing_is_restored_over_something(lived_in: Database, tmp_path: Path) 
     file = tmp_path / "service.backup"
     backup(lived_in, file)
     before = contents(lived_in)
-    with pytest.raises(DatabaseNotEmpty):
+    with pytest.raises(ServiceFault, match="an empty database"):
         restore(lived_in, file)
     assert contents(lived_in) == before
 
@@ -82,7 +85,7 @@ def test_a_damaged_backup_leaves_the_database_empty(
     backup(lived_in, file)
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
     with new_database(empty=True) as empty:
-        with pytest.raises(BackupFailed):
+        with pytest.raises(ServiceFault, match="to finish"):
             restore(empty, file)
         assert contents(empty) == {}
         with pytest.raises(PathMissing):
@@ -92,7 +95,32 @@ def test_a_damaged_backup_leaves_the_database_empty(
 def test_a_backup_that_fails_leaves_the_last_one(tmp_path: Path) -> None:
     file = tmp_path / "service.backup"
     file.write_bytes(b"last week's")
-    with pytest.raises(BackupFailed):
+    with pytest.raises(ServiceFault, match="to finish"):
         backup(Database("host=/nowhere dbname=none connect_timeout=1"), file)
     assert file.read_bytes() == b"last week's"
     assert [path.name for path in tmp_path.iterdir()] == ["service.backup"]
+
+
+def test_nobody_is_warned_where_nobody_is_signed_in(tmp_path: Path) -> None:
+    """Cron and containers have no XDG_RUNTIME_DIR, at which the embedded server's package warns when imported."""
+    program = (
+        "from pathlib import Path\n"
+        "from hemosight.service.errors import ServiceFault\n"
+        "from hemosight.service.operations.backup import backup\n"
+        "from hemosight.service.storage.database import Database\n"
+        "try:\n"
+        "    backup(Database('host=/nowhere dbname=none connect_timeout=1'), Path('service.backup'))\n"
+        "except ServiceFault as fault:\n"
+        "    assert fault.code == 'backup_failed'\n"
+        "    print('failed, and said so')\n"
+    )
+    bare = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env=bare,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "failed, and said so", done.stderr

@@ -1,4 +1,4 @@
-"""The desk over HTTP: label and see it learnt, label sets after the fact, next, differential, signatures, exports."""
+"""The state over HTTP: label and see it learnt, label sets invented later, next, differential, signatures, exports."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from gate import Visitor, add_user, app_on, browser
 from projects import Filled, fill
 from sqlalchemy import select
 
-from hemosight.bundle import Bundle
-from hemosight.service.bundles import Shelf
+from hemosight.engine.bundle import Bundle
+from hemosight.scoring.metrics import scores
+from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk import forecasts
 from hemosight.service.desk.columns import unpack
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, KnownBundle, Member
-from hemosight.space import discriminant
-from hemosight.study.metrics import scores
+from hemosight.space import lda
+from hemosight.space.novelty import UNUSUAL
 
 CELLS = 60
 
@@ -55,6 +56,11 @@ class Room:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def label_each(self, items: dict[int, str | None], who: Visitor | None = None, **more: Any) -> dict[int, int]:
+        """Label images one at a time, as a person looks at them; the version of each label."""
+        made = [self.label({image: label}, who, **more)["labels"][0] for image, label in items.items()]
+        return {record["image"]: record["version"] for record in made}
+
     def get(self, path: str, **query: Any) -> Any:
         """Read as the viewer."""
         answer = self.viewer.get(f"{self.path}{path}", params=query)
@@ -63,7 +69,7 @@ class Room:
 
     def settled(self, label_set: str = "cell_type") -> None:
         """Wait until the model has learnt everything."""
-        assert self.one.app.state.desks.get(self.project.id).settle(label_set)  # type: ignore[attr-defined]
+        assert self.one.app.state.project_states.get(self.project.id).settle(label_set)  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -71,7 +77,7 @@ def room(module_database: Database, tiny_bundle: Bundle) -> Room:
     with module_database.session() as session:
         known = session.scalar(select(KnownBundle.id).limit(1))
         if known is None:
-            Shelf(tiny_bundle).register(session)
+            BundleRegistry(tiny_bundle).register(session)
     project = fill(module_database, tiny_bundle, CELLS)
     mark = uuid.uuid4().hex[:8]
     names = {name: f"{name}-{mark}" for name in ("one", "two", "viewer")}
@@ -91,44 +97,45 @@ def test_a_label_stands_teaches_and_is_in_the_log(room: Room) -> None:
     said = "blast" if before["predicted"] != "blast" else "ig"
     answer = room.label({image: said})
     assert answer["conflicts"] == []
-    assert answer["undo"] == [answer["facts"][0]["version"]]
+    assert answer["undo"] == [answer["labels"][0]["version"]]
     room.settled()
     after = room.get(f"/images/{image}")
-    assert (after["label"], after["version"]) == (said, answer["revision"])
+    assert (after["label"], after["version"]) == (said, answer["taught_until"])
     taught = after["sets"]["cell_type"]
-    assert taught["revision"] == answer["revision"]
+    assert taught["taught_until"] == answer["taught_until"]
     assert taught["probabilities"][said] > before["sets"]["cell_type"]["probabilities"][said]
-    (fact,) = after["history"]
-    assert (fact["predicted"], fact["revision"]) == (before["predicted"], 0)
-    assert fact["probability"] == pytest.approx(before["probability"], abs=1e-6)
-    assert [one["id"] for one in room.get("/labels")["items"]] == [fact["id"]]
+    (record,) = after["history"]
+    assert (record["predicted"], record["taught_until"]) == (before["predicted"], 0)
+    assert record["probability"] == pytest.approx(before["probability"], abs=1e-6)
+    assert [one["id"] for one in room.get("/labels")["items"]] == [record["id"]]
 
 
 def test_two_reviewers_never_overwrite_one_another_unseen(room: Room) -> None:
     image = room.project.images[1]
-    mine = room.label({image: "blast"}, room.one)["facts"][0]
+    mine = room.label({image: "blast"}, room.one)["labels"][0]
     answer = room.label({image: "ig"}, room.two)
-    assert answer["facts"] == []
+    assert answer["labels"] == []
     (conflict,) = answer["conflicts"]
     assert (conflict["label"], conflict["version"]) == ("blast", mine["version"])
     theirs = room.label({image: "ig"}, room.two, versions={image: mine["version"]})
-    assert theirs["facts"][0]["label"] == "ig"
-    late = room.one.post(f"{room.path}/labels/undo", json={"request": str(uuid.uuid4()), "facts": [mine["version"]]})
-    assert late.json()["facts"] == []
-    undone = room.two.post(f"{room.path}/labels/undo", json={"request": str(uuid.uuid4()), "facts": theirs["undo"]})
-    assert undone.json()["facts"][0]["label"] == "blast"
+    assert theirs["labels"][0]["label"] == "ig"
+    late = room.one.post(f"{room.path}/labels/undo", json={"request": str(uuid.uuid4()), "labels": [mine["version"]]})
+    assert late.json()["labels"] == []
+    undone = room.two.post(f"{room.path}/labels/undo", json={"request": str(uuid.uuid4()), "labels": theirs["undo"]})
+    assert undone.json()["labels"][0]["label"] == "blast"
 
 
 def test_columns_come_whole_unchanged_or_as_what_changed(room: Room) -> None:
     first = room.viewer.get(f"{room.path}/columns")
     header, columns = unpack(first.content)
     assert header["full"]
+    assert header["novelty_limit"] == UNUSUAL
     assert columns["id"].tolist() == room.project.images
     again = room.viewer.get(f"{room.path}/columns", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     room.label({room.project.images[2]: "?"})
     room.settled()
-    delta_header, delta = unpack(room.viewer.get(f"{room.path}/columns", params={"since": header["revision"]}).content)
+    delta_header, delta = unpack(room.viewer.get(f"{room.path}/columns", params={"since": header["event"]}).content)
     assert not delta_header["full"]
     assert delta["id"].tolist() == [room.project.images[2]]
     assert delta["label"].tolist() == [254]
@@ -136,7 +143,7 @@ def test_columns_come_whole_unchanged_or_as_what_changed(room: Room) -> None:
     assert now.status_code == 200
 
 
-def test_a_label_set_invented_after_the_fact_reads_every_cell(room: Room) -> None:
+def test_a_label_set_invented_later_reads_every_cell(room: Room) -> None:
     axis = np.linalg.svd(_cells(room) - _cells(room).mean(axis=0), full_matrices=False)[2][0]
     order = np.array(room.project.images)[np.argsort(_cells(room) @ axis)].tolist()
     examples = [{"image": image, "label": "left"} for image in order[:6]]
@@ -148,16 +155,16 @@ def test_a_label_set_invented_after_the_fact_reads_every_cell(room: Room) -> Non
     score = made.json()["score"]
     assert score["n"] == score["folds"] == 12
     assert score["low"] <= score["macro_f1"] <= score["high"]
-    assert len({facts["key"] for facts in made.json()["classes"]}) == 2
+    assert len({entry["key"] for entry in made.json()["classes"]}) == 2
     rest = {**dict.fromkeys(order[6:16], "left"), **dict.fromkeys(order[-16:-6], "right")}
     right = [room.get(f"/images/{image}")["sets"]["side"]["predicted"] == label for image, label in rest.items()]
     assert np.mean(right) > 0.8
     assert room.one.post(f"{room.path}/label-sets", json=body).status_code == 409
     number = made.json()["id"]
     grown = room.one.patch(f"{room.path}/label-sets/{number}", json={"classes": [{"name": "middle"}], "title": "Sides"})
-    assert [facts["name"] for facts in grown.json()["classes"]] == ["left", "right", "middle"]
+    assert [entry["name"] for entry in grown.json()["classes"]] == ["left", "right", "middle"]
     assert grown.json()["classes"][:2] == made.json()["classes"], "a class keeps its key"
-    assert room.label({order[30]: "middle"}, label_set="side")["facts"]
+    assert room.label({order[30]: "middle"}, label_set="side")["labels"]
     room.settled("side")
     assert set(room.get(f"/images/{order[31]}")["sets"]["side"]["probabilities"]) == {"left", "right", "middle"}
     assert room.one.patch(f"{room.path}/label-sets/{number}", json={"archived": True}).status_code == 200
@@ -189,10 +196,15 @@ def test_next_gives_cells_nobody_has_looked_at(room: Room) -> None:
     assert not {one["image"] for one in first["items"][:2]} & {one["image"] for one in second["items"]}
     assert first["curve"] == []
     free = [image for image in room.project.images if image != first["items"][0]["image"]][:12]
-    room.label({image: room.project.truth[image] for image in free})
+    room.label_each({image: room.project.truth[image] for image in free})
     (point,) = room.get("/next", n=1)["curve"]
     assert point["labels"] == 10
-    assert 0 <= point["low"] <= point["macro_f1"] <= point["high"] <= 1
+    records = room.get("/labels", limit=100)["items"][:10]
+    expected = scores([one["label"] for one in records], [one["predicted"] for one in records]).macro_f1
+    assert (point["macro_f1"], point["low"], point["high"]) == pytest.approx(
+        (expected.value, expected.low, expected.high)
+    )
+    assert point["low"] < point["high"]
 
 
 def test_next_forecasts_what_more_labels_bring_and_no_request_waits_for_it(
@@ -200,7 +212,7 @@ def test_next_forecasts_what_more_labels_bring_and_no_request_waits_for_it(
 ) -> None:
     cells = _overlapping(room, tiny_bundle, 600)
     truth, vectors = room.project.truth, room.project.vectors
-    room.label({image: truth[image] for image in cells[:16]})
+    room.label_each({image: truth[image] for image in cells[:16]})
     assert room.get("/next")["forecast"] is None, "too few labels"
     assert not _forecasts_at_work(room)
     go_on, made, original = threading.Event(), [], forecasts.forecast
@@ -211,7 +223,7 @@ def test_next_forecasts_what_more_labels_bring_and_no_request_waits_for_it(
         return made[-1]
 
     monkeypatch.setattr(forecasts, "forecast", slowly)
-    room.label({image: truth[image] for image in cells[16:120]})
+    room.label_each({image: truth[image] for image in cells[16:120]})
     assert room.get("/next")["forecast"] is None, "it is being worked out"
     assert room.get("/next")["forecast"] is None, "and not begun twice"
     go_on.set()
@@ -221,7 +233,7 @@ def test_next_forecasts_what_more_labels_bring_and_no_request_waits_for_it(
     assert found["by_class"].keys() == {truth[image] for image in cells}
     assert 0 <= found["low"] <= found["more"] <= found["high"] <= 9 * 120
     assert sum(found["by_class"].values()) == pytest.approx(found["more"], abs=4)
-    taught = discriminant.fit(
+    taught = lda.fit(
         np.stack([vectors[image] for image in cells[:120]]), np.array([truth[image] for image in cells[:120]])
     )
     others = cells[120:]
@@ -230,10 +242,10 @@ def test_next_forecasts_what_more_labels_bring_and_no_request_waits_for_it(
     assert found["score"] == pytest.approx(right, abs=0.06), "of cells it never saw"
     assert right < found["target"] + 0.06
 
-    room.label({image: truth[image] for image in cells[120:123]})
+    room.label_each({image: truth[image] for image in cells[120:123]})
     assert room.get("/next")["forecast"] == found, "three labels more are no reason to forecast again"
     assert not _forecasts_at_work(room)
-    room.label({image: truth[image] for image in cells[123:160]})
+    room.label_each({image: truth[image] for image in cells[123:160]})
     assert room.get("/next")["forecast"] == found, "what is known, until there is better"
     _until_forecast(room)
     assert room.get("/next")["forecast"]["labels"] == 160
@@ -255,8 +267,7 @@ def _overlapping(room: Room, bundle: Bundle, count: int) -> list[int]:
 
 
 def _forecasts_at_work(room: Room) -> bool:
-    known: dict[Any, Any] = room.viewer.app.state.forecasts._known  # type: ignore[attr-defined]
-    return any(one.at_work for one in known.values())
+    return room.viewer.app.state.forecasts.busy()  # type: ignore[attr-defined]
 
 
 def _until_forecast(room: Room) -> None:
@@ -273,7 +284,7 @@ def test_two_people_sign_what_is_finished(room: Room, tiny_bundle: Bundle) -> No
     room.label({case[0]: "?"})
     refused = room.one.post(f"{room.path}/signatures", json=body)
     assert refused.status_code == 409
-    assert "1 unsure" in refused.json()["error"]["came"]
+    assert "1 cell marked unsure" in refused.json()["error"]["came"]
     assert room.one.post(f"{room.path}/signatures", json={**body, "role": "second"}).status_code == 409
     assert room.viewer.post(f"{room.path}/signatures", json={**body, "note": "seen"}).status_code == 403
     noted = room.one.post(f"{room.path}/signatures", json={**body, "note": "one smudge cell"})
@@ -286,6 +297,7 @@ def test_two_people_sign_what_is_finished(room: Room, tiny_bundle: Bundle) -> No
     second = room.two.post(f"{room.path}/signatures", json={**body, "role": "second", "note": "agreed"})
     assert second.status_code == 201
     assert all(one["current"] for one in room.get("/signatures")["items"])
+    assert room.one.post(f"{room.path}/cases/{number}/amendment", json={"reason": "a blast"}).status_code == 201
     room.label({case[1]: "blast"})
     assert not any(one["current"] for one in room.get("/signatures")["items"])
     assert room.get("/signatures")["items"][0]["differential"] == shown, "what was signed stays as it was"
@@ -295,11 +307,14 @@ def test_two_people_sign_what_is_finished(room: Room, tiny_bundle: Bundle) -> No
 
 def test_agreement_of_people_and_model(room: Room) -> None:
     some = room.project.images[:10]
-    read = {image: room.get(f"/images/{image}")["predicted"] for image in some}
-    made = room.label(dict(read), room.one)
-    versions = {fact["image"]: fact["version"] for fact in made["facts"]}
+    read: dict[int, str | None] = {}
+    versions: dict[int, int] = {}
+    for image in some:  # one at a time, each as the model reads it by then
+        room.settled()
+        read[image] = room.get(f"/images/{image}")["predicted"]
+        versions |= room.label_each({image: read[image]}, room.one)
     other = next(kind for kind in ("blast", "ig") if kind != read[some[0]])
-    room.label({**read, some[0]: other}, room.two, versions=versions)
+    room.label_each({**read, some[0]: other}, room.two, versions=versions)
     found = room.get("/agreement")
     assert found["human_model"]["agreement"] == pytest.approx(0.9)
     (pair,) = found["humans"]
@@ -314,7 +329,7 @@ def test_exports_agree_with_one_another(room: Room, tiny_bundle: Bundle) -> None
     room.settled()
 
     def body(form: str) -> bytes:
-        answer = room.viewer.get(f"{room.path}/export", params={"format": form})
+        answer = room.viewer.export(room.path, format=form)
         assert answer.status_code == 200, answer.text
         assert "attachment" in answer.headers["content-disposition"]
         return answer.content
@@ -329,9 +344,9 @@ def test_exports_agree_with_one_another(room: Room, tiny_bundle: Bundle) -> None
     assert blast["labelled_by"].startswith("one-")
     assert blast["labelled_at"]
     assert blast["bundle"] == "tiny 0.0.1"
-    assert int(blast["revision"]) > 0
+    assert int(blast["taught_until"]) > 0
     assert (int(last["image"]), last["status"], last["predicted"], last["final"]) == (waiting, "waiting", "", "")
-    shares = [float(blast[f"p_{name}"]) for name in tiny_bundle.readers["cell_type"].classes]
+    shares = [float(blast[f"p_{name}"]) for name in tiny_bundle.classifiers["cell_type"].classes]
     assert sum(shares) == pytest.approx(1, abs=1e-4)
     assert max(shares) == pytest.approx(float(blast["probability"]), abs=1e-5)
     coco = json.loads(body("coco"))
@@ -343,9 +358,13 @@ def test_exports_agree_with_one_another(room: Room, tiny_bundle: Bundle) -> None
         assert archive.testzip() is None
         names = archive.namelist()
         assert list(csv.DictReader(io.StringIO(archive.read("readings.csv").decode()))) == rows
-    folders = {int(name.split("/")[1].split("-")[0]): name.split("/")[0] for name in names if "/" in name}
+    folders = {int(name.split("/")[-1].split("-")[0]): name.rpartition("/")[0] for name in names if "/" in name}
     assert folders == {
-        int(row["image"]): {"?": "unsure", "": "waiting"}.get(row["final"], row["final"]) for row in rows
+        int(row["image"]): {
+            "?": "_unsure",
+            "": f"_not_reviewed/{row['predicted']}" if row["predicted"] else "_unread",
+        }.get(row["label"], row["label"])
+        for row in rows
     }
     with room.project.database.session() as session:
         query = select(AuditRow).where(AuditRow.project_id == room.project.id, AuditRow.action == "project.export")
@@ -358,7 +377,7 @@ def test_the_model_says_what_it_is(room: Room, tiny_bundle: Bundle) -> None:
     shown = answer.json()
     assert shown["bundle"]["name"] == "tiny"
     assert shown["bundle"]["cells"] == len(tiny_bundle.support)
-    assert shown["classes"] == list(tiny_bundle.readers["cell_type"].classes)
+    assert shown["classes"] == list(tiny_bundle.classifiers["cell_type"].classes)
     assert shown["limits"][0] == tiny_bundle.manifest.notice
     assert shown["confusion"] is None, "the tiny bundle was measured on nothing"
 

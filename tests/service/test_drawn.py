@@ -7,15 +7,15 @@ from fastapi import FastAPI
 from gate import Visitor, add_user, app_on, browser
 from sqlalchemy import select, text
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 from hemosight.images.synthetic import draw_slide
-from hemosight.service.bundles import Shelf
+from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.intake.uploads import UploadIntake
 from hemosight.service.schemas.uploads import NewDrawing
 from hemosight.service.storage import uploads
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, Case, Image, Picture, Project
-from hemosight.service.uploads import Intake
-from hemosight.service.worker import Reader
+from hemosight.service.work.worker import EmbeddingWorker
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_drawn_cells_are_read_as_others_are(
     with database.session() as session:
         bundle = session.scalars(select(Project.bundle_id)).one()
         images = list(session.scalars(select(Image.id)))
-    reader = Reader(database, Shelf(tiny_bundle, threads=1).engine, bundle, "one")
+    reader = EmbeddingWorker(database, BundleRegistry(tiny_bundle, threads=1).engine, bundle, "one")
     assert reader.read(int(project.rpartition("/")[2]), images) == 4
     shown = ada.get(f"{project}/uploads/{upload}").json()
     assert {key: shown[key] for key in ("read", "refused", "waiting")} == {"read": 4, "refused": 0, "waiting": 0}
@@ -81,9 +81,9 @@ def test_drawn_cells_are_read_as_others_are(
 def test_cancelling_ends_the_drawing(
     database: Database, ada: Visitor, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish = Intake.finish
+    finish = UploadIntake.finish
 
-    def cancelled_after(intake: Intake) -> list:
+    def cancelled_after(intake: UploadIntake) -> list:
         done = finish(intake)
         with database.session() as session:
             row = uploads.get(session, int(project.rpartition("/")[2]), 1)
@@ -91,7 +91,7 @@ def test_cancelling_ends_the_drawing(
             uploads.close(session, row)
         return done
 
-    monkeypatch.setattr(Intake, "finish", cancelled_after)
+    monkeypatch.setattr(UploadIntake, "finish", cancelled_after)
     answer = ada.post(f"{project}/drawn", json={"count": 20})
     assert answer.status_code == 409
     assert ada.get(f"{project}/uploads/1").json()["total"] == 8

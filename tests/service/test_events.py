@@ -12,9 +12,10 @@ from crops import a_project
 from sqlalchemy import text
 
 from hemosight.service import events as live
-from hemosight.service.events import Hub, Message
+from hemosight.service.events import EventBroker, Message
 from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
+from hemosight.service.storage.live_events import ImagesEvent
 
 PATIENCE = 20.0
 
@@ -22,7 +23,7 @@ PATIENCE = 20.0
 def tell(database: Database, project: int, *numbers: int) -> None:
     for number in numbers:
         with database.session() as session:
-            events.tell(session, project, "images", {"added": number})
+            events.tell(session, project, ImagesEvent(added=number))
 
 
 async def hear(stream: AsyncIterator[Message], count: int) -> list[int]:
@@ -43,11 +44,11 @@ def test_what_commits_is_heard_in_order_by_all_who_look(database: Database) -> N
     project, other = a_project(database), a_project_beside(database)
 
     async def scene() -> None:
-        hub = Hub(database)
+        broker = EventBroker(database)
         async with (
-            aclosing(hub.stream(project, None)) as one,
-            aclosing(hub.stream(project, None)) as two,
-            aclosing(hub.stream(other, None)) as third,
+            aclosing(broker.stream(project, None)) as one,
+            aclosing(broker.stream(project, None)) as two,
+            aclosing(broker.stream(other, None)) as third,
         ):
             for stream in (one, two, third):
                 assert (await anext(stream)).kind == "ping"
@@ -56,7 +57,7 @@ def test_what_commits_is_heard_in_order_by_all_who_look(database: Database) -> N
             assert await hear(one, 20) == list(range(20))
             assert await hear(third, 1) == [99]
             assert await hear(two, 20) == list(range(20))
-        hub.close(wait=True)
+        broker.close(wait=True)
 
     run(scene())
 
@@ -74,13 +75,13 @@ def test_whoever_comes_back_misses_nothing(database: Database) -> None:
         ids = [event.id for event in events.since(session, project, 0)]
 
     async def scene() -> None:
-        hub = Hub(database)
-        async with aclosing(hub.stream(project, ids[0])) as stream:
+        broker = EventBroker(database)
+        async with aclosing(broker.stream(project, ids[0])) as stream:
             assert (await anext(stream)).kind == "ping"
             assert await hear(stream, 2) == [2, 3]
             await asyncio.to_thread(tell, database, project, 4)
             assert await hear(stream, 1) == [4]
-        hub.close(wait=True)
+        broker.close(wait=True)
 
     run(scene())
 
@@ -90,15 +91,15 @@ def test_a_browser_that_falls_behind_reads_the_table(database: Database, monkeyp
     project = a_project(database)
 
     async def scene() -> None:
-        hub = Hub(database)
-        async with aclosing(hub.stream(project, None)) as quick, aclosing(hub.stream(project, None)) as slow:
+        broker = EventBroker(database)
+        async with aclosing(broker.stream(project, None)) as quick, aclosing(broker.stream(project, None)) as slow:
             await anext(quick)
             await anext(slow)
             for number in range(10):
                 await asyncio.to_thread(tell, database, project, number)
                 assert await hear(quick, 1) == [number]
             assert await hear(slow, 10) == list(range(10))
-        hub.close(wait=True)
+        broker.close(wait=True)
 
     run(scene())
 
@@ -112,13 +113,13 @@ def test_whoever_was_away_too_long_is_told_to_load_anew(database: Database) -> N
         events.prune(session)
 
     async def scene() -> None:
-        hub = Hub(database)
-        async with aclosing(hub.stream(project, ids[0])) as stream:
+        broker = EventBroker(database)
+        async with aclosing(broker.stream(project, ids[0])) as stream:
             first = await anext(stream)
             assert (first.kind, first.id) == ("missed", ids[-1])
             await asyncio.to_thread(tell, database, project, 4)
             assert await hear(stream, 1) == [4]
-        hub.close(wait=True)
+        broker.close(wait=True)
 
     run(scene())
 
@@ -127,8 +128,8 @@ def test_a_lost_connection_loses_no_event(database: Database) -> None:
     project = a_project(database)
 
     async def scene() -> None:
-        hub = Hub(database)
-        async with aclosing(hub.stream(project, None)) as stream:
+        broker = EventBroker(database)
+        async with aclosing(broker.stream(project, None)) as stream:
             await anext(stream)
             await asyncio.to_thread(tell, database, project, 1)
             assert await hear(stream, 1) == [1]
@@ -138,7 +139,7 @@ def test_a_lost_connection_loses_no_event(database: Database) -> None:
                 )
             await asyncio.to_thread(tell, database, project, 2, 3)
             assert await hear(stream, 2) == [2, 3]
-        hub.close(wait=True)
+        broker.close(wait=True)
 
     run(scene())
 
@@ -147,16 +148,16 @@ def test_the_right_to_look_is_asked_again(database: Database) -> None:
     project = a_project(database)
 
     async def scene() -> None:
-        hub = Hub(database)
+        broker = EventBroker(database)
         answers = iter([True, False])
 
         async def allowed() -> bool:
             return next(answers)
 
-        stream = hub.stream(project, None, allowed=allowed, ping=0.05)
+        stream = broker.stream(project, None, allowed=allowed, ping=0.05)
         heard = [message.kind async for message in stream]
         assert heard == ["ping", "ping"]
-        hub.close(wait=True)
+        broker.close(wait=True)
 
     run(scene())
 
@@ -165,12 +166,12 @@ def test_closing_ends_every_stream(database: Database) -> None:
     project = a_project(database)
 
     async def scene() -> None:
-        hub = Hub(database)
-        stream = hub.stream(project, None)
+        broker = EventBroker(database)
+        stream = broker.stream(project, None)
         await anext(stream)
         waiting = asyncio.ensure_future(anext(stream, None))
         await asyncio.sleep(0.05)
-        hub.close()
+        broker.close()
         assert await asyncio.wait_for(waiting, PATIENCE) is None
 
     run(scene())

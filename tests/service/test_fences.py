@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 import structlog
 from fastapi import FastAPI
-from gate import Visitor, add_user, app_on, browser, program
+from gate import Visitor, add_user, app_on, browser, program, told
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 from hemosight.service import page
+from hemosight.service.errors import ServiceFault
 from hemosight.service.operations import logs
 from hemosight.service.security.throttle import Rule
 from hemosight.service.storage.database import Database
+from hemosight.service.work.worker_pool import beside
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,11 @@ def app(module_database: Database, tiny_bundle: Bundle) -> FastAPI:
 # --- headers, hosts, sizes ---
 
 
+@pytest.mark.attack(
+    who="somebody who gets a script into a name or comment",
+    what="lets it run in a reviewer's browser, or frames the page",
+    held="content security policy: scripts from files of our own alone, no frames",
+)
 @pytest.mark.parametrize(
     "path", ["/", "/projects/1", "/healthz", "/api/v1/session", "/api/v1/projects", "/api/nothing"]
 )
@@ -47,6 +54,11 @@ def test_every_answer_has_the_headers(app: FastAPI, path: str) -> None:
     assert ("no-store" in headers.get("cache-control", "")) == path.startswith("/api/")
 
 
+@pytest.mark.attack(
+    who="a page elsewhere",
+    what="lets a name of its own point at this machine (DNS rebinding)",
+    held="requests addressed to other names are refused; 421",
+)
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -85,6 +97,22 @@ def test_a_stranger_sends_little(app: FastAPI) -> None:
             yield b"x" * 1000
 
     assert Visitor(app).post("/session", content=trickle()).status_code == 413, "undeclared sizes are counted"
+    liar = Visitor(app)
+    liar.cookies.set("hemosight", "invented")
+    assert liar.post("/session", json=big).status_code == 413, "a cookie that nobody was given is worth nothing"
+    assert liar.post("/session", content=trickle()).status_code == 413
+    token = {"Authorization": "Bearer invented"}
+    assert Visitor(app, token).post("/projects", content=trickle()).status_code == 413
+
+
+def test_a_member_sends_no_endless_lists(app: FastAPI) -> None:
+    amina = browser(app, "amina")
+    many = amina.post("/projects", content=b"[[]," * 60_000, headers={"Content-Type": "application/json"})
+    assert many.status_code == 413
+    assert "lists and objects" in many.text
+    assert amina.post("/projects", json={"name": "x", "description": "y" * 100_000}).status_code == 422, "it was read"
+    form = {"files": ("a.jpg", b"x" * (5 << 20))}
+    assert amina.post("/projects", files=form).status_code == 413, "files are taken where they are uploaded"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +141,11 @@ def test_every_fault_has_one_shape(
     assert bool(fault["fields"]) == (code == "invalid" and "u0000" not in str(sent)), "a NUL is found by the database"
 
 
+@pytest.mark.attack(
+    who="anybody",
+    what="learns from error messages",
+    held="faults are logged by kind and place; the answer holds neither",
+)
 def test_a_bug_says_nothing_of_itself(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(*_: object) -> None:
         raise RuntimeError("patient 24-1187")
@@ -213,6 +246,11 @@ def logged() -> Iterator[io.StringIO]:
         structlog.reset_defaults()
 
 
+@pytest.mark.attack(
+    who="somebody who reads the logs",
+    what="finds patients, file names or passwords",
+    held="a line names routes and numbers only",
+)
 def test_logs_hold_no_patient_data(app: FastAPI) -> None:
     visitor = browser(app, "amina")
     with logged() as held:
@@ -239,6 +277,32 @@ def test_logs_hold_no_patient_data(app: FastAPI) -> None:
 
 
 # --- the rule of waiting ---
+
+
+def test_a_log_file_is_turned_over_and_old_ones_are_forgotten(tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "hemosight.log"
+    root = logging.getLogger()
+    before, level = root.handlers, root.level
+    logs.configure_from(told(log_file=file, log_file_bytes=4096, log_files=2))
+    try:
+        for number in range(200):
+            structlog.get_logger().info("turned", number=number, filling="x" * 80)
+    finally:
+        for handler in root.handlers:
+            handler.close()
+        root.handlers = before
+        root.setLevel(level)
+        structlog.reset_defaults()
+    assert sorted(item.name for item in file.parent.iterdir()) == [
+        "hemosight.log",
+        "hemosight.log.1",
+        "hemosight.log.2",
+    ]
+    assert all(item.stat().st_size <= 4096 for item in file.parent.iterdir())
+    assert json.loads(file.read_text().splitlines()[-1])["number"] == 199
+    assert beside(file, 0).name == "hemosight-worker-1.log", "a worker's is its own"
+    with pytest.raises(ServiceFault, match="a log file that can be written"):
+        logs.configure_from(told(log_file=file / "below"))
 
 
 def test_the_wait_doubles_up_to_the_longest() -> None:

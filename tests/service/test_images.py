@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from gate import Visitor, add_user, app_on, browser
 from PIL import Image as Pillow
 
-from hemosight.bundle import Bundle
-from hemosight.engine import Engine
+from hemosight.engine.bundle import Bundle
+from hemosight.engine.engine import Engine
 from hemosight.service.storage.database import Database
-from hemosight.service.worker import Reader
+from hemosight.service.work.worker import EmbeddingWorker
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def project(ada: Visitor, app: FastAPI, files: dict[str, bytes], tiny_engine: En
         images += [item["image"] for item in sent]
     late = ada.post(f"/projects/{number}/uploads", json={}).json()["id"]
     with app.state.database.session() as session:
-        bundle = app.state.shelf.register(session)
-    Reader(app.state.database, tiny_engine, bundle, "w").read(number, images)
+        bundle = app.state.registry.register(session)
+    EmbeddingWorker(app.state.database, tiny_engine, bundle, "w").read(number, images)
     buffer = io.BytesIO()
     Pillow.fromarray(np.random.default_rng(5).integers(0, 255, (64, 64, 3), np.uint8)).save(buffer, "TIFF")
     ada.post(f"/projects/{number}/uploads/{late}/files", files=form({"late.tif": buffer.getvalue()}))
@@ -138,17 +138,17 @@ def test_labels_are_listed_and_filtered(ada: Visitor, project: str) -> None:
             {"image": second["id"], "label": "?", "version": 0},
         ],
     }
-    facts = ada.post(f"{project}/labels", json=said).json()["facts"]
+    records = ada.post(f"{project}/labels", json=said).json()["labels"]
     (one,) = listed(ada, project, labelled=True)
-    assert (one["id"], one["label"], one["version"]) == (first["id"], "lymphocyte", facts[0]["version"])
+    assert (one["id"], one["label"], one["version"]) == (first["id"], "lymphocyte", records[0]["version"])
     (other,) = listed(ada, project, unsure=True)
     assert (other["id"], other["label"]) == (second["id"], "?")
     assert listed(ada, project, label="lymphocyte") == [one]
     assert listed(ada, project, label="?") == [other]
     shown = ada.get(f"{project}/images/{first['id']}").json()
     assert shown["sets"]["cell_type"]["label"] == "lymphocyte"
-    assert [fact["label"] for fact in shown["history"]] == ["lymphocyte"]
-    undo = {"request": "1d6a8f5e-4f6e-4a5b-9f2e-0a1b2c3d4e5f", "facts": [fact["version"] for fact in facts]}
+    assert [record["label"] for record in shown["history"]] == ["lymphocyte"]
+    undo = {"request": "1d6a8f5e-4f6e-4a5b-9f2e-0a1b2c3d4e5f", "labels": [record["version"] for record in records]}
     assert ada.post(f"{project}/labels/undo", json=undo).status_code == 200
     assert listed(ada, project, labelled=True) == []
 
@@ -217,7 +217,7 @@ def test_heat_lies_over_the_picture(ada: Visitor, project: str) -> None:
 
 def test_neighbours_are_the_nearest(ada: Visitor, project: str, files: dict[str, bytes], tiny_engine: Engine) -> None:
     items = [item for item in listed(ada, project) if item["status"] == "ok"]
-    vectors = tiny_engine.network.embed(files[item["name"]] for item in items).vectors
+    vectors = tiny_engine.network.embed_crops(files[item["name"]] for item in items).vectors
     distances = np.linalg.norm(vectors - vectors[0], axis=1)
     found = ada.get(f"{project}/images/{items[0]['id']}/neighbours", params={"k": 5}).json()["items"]
     expected = [items[row]["id"] for row in np.argsort(distances, kind="stable") if row][:5]

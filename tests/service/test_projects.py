@@ -9,16 +9,16 @@ from fastapi import FastAPI
 from gate import Visitor, add_user, app_on, browser
 from sqlalchemy import insert, select
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import (
-    CellReading,
+    CellEmbedding,
+    CurrentLabelRow,
     Image,
-    LabelFact,
+    LabelRecord,
     LabelSet,
     Picture,
     Project,
-    Standing,
 )
 
 
@@ -70,9 +70,9 @@ def test_progress_counts_what_is_there(amina: Visitor, database: Database) -> No
             session.add(image)
             session.flush()
             if number < 4:
-                session.add(CellReading(image_id=image.id, bundle_id=row.bundle_id, status="not an image"))
+                session.add(CellEmbedding(image_id=image.id, bundle_id=row.bundle_id, status="not an image"))
             said = {0: "neutrophil", 1: "?", 2: None, 3: "blast"}.get(number)
-            fact = LabelFact(
+            record = LabelRecord(
                 project_id=project,
                 image_id=image.id,
                 label_set_id=first[0],
@@ -81,13 +81,13 @@ def test_progress_counts_what_is_there(amina: Visitor, database: Database) -> No
                 kind="set",
                 request="00000000-0000-0000-0000-000000000001",
                 bundle_id=row.bundle_id,
-                revision=0,
+                taught_until=0,
             )
-            session.add(fact)
+            session.add(record)
             session.flush()
-            session.add(Standing(image_id=image.id, label_set_id=first[0], fact_id=fact.id, label=said))
+            session.add(CurrentLabelRow(image_id=image.id, label_set_id=first[0], label_id=record.id, label=said))
             # Labels of another set are not counted twice.
-            session.add(Standing(image_id=image.id, label_set_id=first[1], fact_id=fact.id, label="round"))
+            session.add(CurrentLabelRow(image_id=image.id, label_set_id=first[1], label_id=record.id, label="round"))
     shown = {item["id"]: item for item in amina.get("/projects").json()["items"]}
     counted = ("images", "read", "labelled", "unsure")
     assert [shown[project][name] for name in counted] == [5, 4, 2, 1]
@@ -98,14 +98,16 @@ def test_progress_counts_what_is_there(amina: Visitor, database: Database) -> No
     assert [listed[name] for name in counted] == [3, 3, 1, 1]
     assert listed["signed"] is False
     refused = amina.patch(f"/projects/{project}", json={"scale": 2})
-    assert refused.status_code == 409, "a reading is made once"
+    assert refused.status_code == 422, "a scale is a scanner's"
 
 
 def test_roles_are_given_and_taken(app: FastAPI, amina: Visitor, database: Database) -> None:
     project, jonas = begin(amina), add_user(database, "jonas")
     visitor = browser(app, "jonas")
     assert visitor.get(f"/projects/{project}").status_code == 404
-    assert amina.put(f"/projects/{project}/members/{jonas}", json={"role": "viewer"}).status_code == 200
+    assert (
+        amina.put(f"/projects/{project}/members/{jonas}", json={"role": "viewer", "name": "jonas"}).status_code == 200
+    )
     assert visitor.get(f"/projects/{project}").json()["role"] == "viewer"
     assert visitor.post(f"/projects/{project}/cases", json={"key": "1"}).status_code == 403
     amina.put(f"/projects/{project}/members/{jonas}", json={"role": "reviewer"})
@@ -113,6 +115,24 @@ def test_roles_are_given_and_taken(app: FastAPI, amina: Visitor, database: Datab
     assert visitor.patch(f"/projects/{project}", json={"name": "Mine"}).status_code == 403
     assert amina.delete(f"/projects/{project}/members/{jonas}").status_code == 204
     assert visitor.get(f"/projects/{project}").status_code == 404
+
+
+@pytest.mark.attack(
+    who="a member",
+    what="adds account after account to a project of their own",
+    held="whom one adds one has to know by name",
+)
+def test_accounts_are_not_listed_by_adding_them(app: FastAPI, amina: Visitor, database: Database) -> None:
+    project, jonas = begin(amina), add_user(database, "jonas")
+    for given in ({}, {"name": "amina"}):
+        refused = amina.put(f"/projects/{project}/members/{jonas}", json={"role": "viewer", **given})
+        assert refused.status_code == 404
+        assert "jonas" not in refused.text
+    assert (
+        amina.put(f"/projects/{project}/members/{jonas}", json={"role": "viewer", "name": "Jonas"}).status_code == 200
+    )
+    # Who is a member is known.
+    assert amina.put(f"/projects/{project}/members/{jonas}", json={"role": "reviewer"}).status_code == 200
 
 
 def test_the_last_administrator_of_a_project_stays(amina: Visitor) -> None:
@@ -147,7 +167,7 @@ def test_a_case_key_is_taken_once(amina: Visitor) -> None:
 
 def test_every_change_is_in_the_trail(app: FastAPI, amina: Visitor, database: Database) -> None:
     project, jonas = begin(amina), add_user(database, "jonas")
-    amina.put(f"/projects/{project}/members/{jonas}", json={"role": "viewer"})
+    amina.put(f"/projects/{project}/members/{jonas}", json={"role": "viewer", "name": "jonas"})
     amina.patch(f"/projects/{project}", json={"teaching": False})
     rows = amina.get("/audit", params={"project": project}).json()["items"]
     assert [row["action"] for row in rows] == ["project.change", "member.set", "project.create"]

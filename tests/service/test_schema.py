@@ -17,7 +17,7 @@ from hypothesis.strategies import nothing
 from schemathesis import GenerationMode, checks
 from sqlalchemy import text
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 from hemosight.service.app import create_app
 from hemosight.service.settings import defaults
 from hemosight.service.storage.database import Database

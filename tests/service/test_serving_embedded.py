@@ -20,7 +20,7 @@ import httpx
 import psutil
 import pytest
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 
 PASSWORD = "four words in a row"  # noqa: S105 -- of an account that lives for a test
 PATIENCE = 120
@@ -51,7 +51,9 @@ class Served:
     @property
     def workers(self) -> list[psutil.Process]:
         """Its workers."""
-        return [child for child in psutil.Process(self.process.pid).children() if "crew" in " ".join(child.cmdline())]
+        return [
+            child for child in psutil.Process(self.process.pid).children() if "worker_pool" in " ".join(child.cmdline())
+        ]
 
 
 def serve(folder: Path, *options: str) -> Served:

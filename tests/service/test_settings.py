@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hemosight.errors import PathMissing
-from hemosight.service.errors import BadServiceSetting
+from hemosight.service.errors import ServiceFault
 from hemosight.service.settings import PREFIX, Settings, defaults, is_loopback, load
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_an_option_beats_the_environment_beats_the_file(tmp_path: Path, monkeypa
 def test_a_slip_of_the_pen_is_refused_by_name(text: str, named: str, tmp_path: Path) -> None:
     file = tmp_path / "hemosight.toml"
     file.write_text(text)
-    with pytest.raises(BadServiceSetting, match=named):
+    with pytest.raises(ServiceFault, match=named):
         load(file)
 
 
@@ -82,7 +82,7 @@ def test_the_database_address_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "lab.example"])  # noqa: S104 -- refused
 def test_nobody_listens_widely_without_login(host: str) -> None:
-    with pytest.raises(BadServiceSetting, match="loopback"):
+    with pytest.raises(ServiceFault, match="loopback"):
         load(host=host, login=False)
 
 

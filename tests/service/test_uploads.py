@@ -5,22 +5,28 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 from crops import crops, form, zipped
 from fastapi import FastAPI
 from gate import Visitor, add_user, app_on, browser
 from PIL import Image as Pillow
 from sqlalchemy import select, text
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
+from hemosight.engine.engine import Engine
+from hemosight.images.catalog import Catalog
+from hemosight.service.intake.uploads import plain_name
+from hemosight.service.storage import embeddings
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import Case, Image, LabelFact, Picture
-from hemosight.service.uploads import plain_name
+from hemosight.service.storage.tables import Case, Image, LabelRecord, Picture
 
 
 @pytest.fixture
@@ -174,6 +180,11 @@ def test_a_zip_of_folders_is_its_files(ada: Visitor, upload: str, drawn_smear: P
     assert {item["state"] for item in items} == {"added"}
 
 
+@pytest.mark.attack(
+    who="a member",
+    what="sends zip bombs, nested, encrypted or damaged zips",
+    held="sizes are limited before and while unpacking",
+)
 def test_bombs_and_damaged_zips_are_refused(
     database: Database, tiny_bundle: Bundle, drawn_smear: Path, project: str, ada: Visitor
 ) -> None:
@@ -234,7 +245,7 @@ def test_cancelling_takes_back_what_waits_and_nothing_else(
     with database.session() as session:
         session.execute(
             text(
-                "INSERT INTO readings (image_id, bundle_id, status) SELECT :image, bundle_id, 'damaged' FROM projects"
+                "INSERT INTO embeddings (image_id, bundle_id, status) SELECT :image, bundle_id, 'damaged' FROM projects"
             ),
             {"image": ids[0]},
         )
@@ -251,9 +262,28 @@ def test_cancelling_takes_back_what_waits_and_nothing_else(
     again = send(ada, begin(ada, project), files)
     assert [item["state"] for item in again] == ["known", "known", *["added"] * 4]
     with database.session() as session:
-        assert session.scalars(select(LabelFact.id)).all() == []
+        assert session.scalars(select(LabelRecord.id)).all() == []
 
 
+@pytest.mark.attack(
+    who="a reviewer",
+    what="has cells read at another scale, and cancels their upload while they wait",
+    held="what may have been read before stays",
+)
+def test_cancelling_removes_no_cell_that_waits_to_be_read_again(
+    ada: Visitor, project: str, upload: str, drawn_smear: Path
+) -> None:
+    send(ada, upload, crops(drawn_smear, 3))
+    (profile,) = ada.get(f"{project}/profiles").json()["items"]
+    assert ada.patch(f"{project}/profiles/{profile['id']}", json={"scale": 1.3}).status_code == 200
+    assert ada.delete(upload).json()["removed"] == 0
+
+
+@pytest.mark.attack(
+    who="a member",
+    what="gives files names with ../, control characters, or without end",
+    held="names are made harmless when they come in",
+)
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
@@ -283,3 +313,81 @@ def test_a_request_in_pieces_is_one_request(ada: Visitor, upload: str, drawn_sme
 
     answer = ada.post(f"{upload}/files", content=pieces(), headers={"Content-Type": request.headers["Content-Type"]})
     assert [item["name"] for item in answer.json()["items"]] == list(files)
+
+
+@pytest.mark.attack(
+    who="a member",
+    what="sends pictures made to break the decoder",
+    held="each costs its own row alone",
+)
+def test_one_bad_picture_costs_its_own_row_alone(ada: Visitor, upload: str, drawn_smear: Path) -> None:
+    tags = [(256, 3, 0, 200), (257, 3, 1, 200), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8)]
+    tags += [(277, 3, 1, 1), (278, 3, 1, 200), (279, 4, 1, 40000)]
+    body = b"II*\0" + struct.pack("<I", 40008) + b"\x80" * 40000 + struct.pack("<H", len(tags))
+    bad = body + b"".join(struct.pack("<HHII", *tag) for tag in tags) + b"\0" * 4
+    good = crops(drawn_smear, 5)
+    items = send(ada, upload, {**good, "width_without_value.tif": bad, "a.gif": b"GIF89a" + bytes(40)})
+    assert [item["state"] for item in items] == ["added"] * 5 + ["refused"] * 2
+    assert "width or height has no value" in items[5]["reason"]
+    assert "GIF" in items[6]["reason"]
+
+
+def test_names_come_in_composed_and_as_they_were_written(ada: Visitor, project: str, drawn_smear: Path) -> None:
+    data = list(crops(drawn_smear, 3).values())
+    raw = "ohne flag/\u00dcbersicht.jpg".encode()
+    stand_in = b"@".ljust(len(raw), b"x")
+    archive = zipped({stand_in.decode(): data[0]}).replace(stand_in, raw)
+    upload = begin(ada, project, case="Mu\u0308ller")
+    items = send(ada, upload, {"z.zip": archive, "u\u0308ber.jpg": data[1], "@eaDir/thumb.jpg": data[2]})
+    assert [item["name"] for item in items] == ["ohne flag/\u00dcbersicht.jpg", "\u00fcber.jpg"]
+    for words in ("\u00fcber", "u\u0308ber", "M\u00fcller"):
+        found = ada.get(f"{project}/images", params={"text": words}).json()["items"]
+        assert len(found) == 2, words
+
+
+def test_a_zip_whose_files_lie_upon_one_another_is_refused_at_once(ada: Visitor, upload: str) -> None:
+    data = zipped({"a.jpg": b"\xff\xd8\xff" + bytes(900)}, zipfile.ZIP_DEFLATED)
+    end = data.rindex(b"PK\5\6")
+    start = struct.unpack("<I", data[end + 16 : end + 20])[0]
+    entry, count = data[start:end], 300
+    entries = b"".join(entry[:46] + b"%05d" % k + entry[51:] for k in range(count))
+    overlap = data[:start] + entries
+    overlap += struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, len(entries), start, 0)
+    (item,) = send(ada, upload, {"overlap.zip": overlap})
+    assert item["state"] == "refused"
+    assert "upon one another" in item["reason"]
+
+
+def test_bits_of_an_upload_say_which_value_is_white(
+    database: Database, ada: Visitor, project: str, drawn_catalog: Catalog, tiny_bundle: Bundle
+) -> None:
+    pixels = np.asarray(Pillow.open(drawn_catalog.paths[0]).convert("RGB"))
+    data = tiff(np.rint(pixels / 255 * 4095).astype(np.uint16))
+    (item,) = send(ada, begin(ada, project), {"deep.tif": data})
+    assert item["state"] == "refused"
+    assert "`bits` of an upload" in item["reason"]
+    # With them it is read, shown and explained as the picture it is.
+    (item,) = send(ada, begin(ada, project, bits=12), {"deep.tif": data})
+    assert item["state"] == "added"
+    image = f"{project}/images/{item['image']}"
+    assert ada.get(f"{image}/thumbnail").status_code == 200
+    shown = ada.get(f"{image}/picture", headers={"Sec-Fetch-Dest": "image"})
+    assert np.array_equal(np.asarray(Pillow.open(io.BytesIO(shown.content))), pixels)
+    assert ada.get(f"{image}/picture").content == data, "a program gets the file"
+    assert ada.get(f"{image}/heat").status_code == 200
+    with database.session() as session:
+        (todo,) = embeddings.unembedded(session, int(project.rpartition("/")[2]), 1, [item["image"]])
+    assert todo.bits == 12
+    (point,) = Engine(tiny_bundle, threads=1).network.points([todo.data], bits=[todo.bits])
+    (plain,) = Engine(tiny_bundle, threads=1).network.points([pixels])
+    assert point.vector is not None
+    assert plain.vector is not None
+    assert np.allclose(point.vector, plain.vector, atol=1e-6)
+    assert ada.post(f"{project}/uploads", json={"bits": 0}).status_code == 422
+    assert ada.post(f"{project}/uploads", json={"bits": 33}).status_code == 422
+
+
+def tiff(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, array, photometric="rgb")
+    return buffer.getvalue()

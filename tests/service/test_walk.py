@@ -6,6 +6,7 @@ strangers, or every account, is listed here by hand; a new route outside of a pr
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,21 +15,25 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from gate import Visitor, add_user, app_on, browser, program
+from sqlalchemy import func, select, text, update
 
-from hemosight.bundle import Bundle
+from hemosight.engine.bundle import Bundle
 from hemosight.service.app import API
 from hemosight.service.security.csrf import SAFE
 from hemosight.service.storage.database import Database
+from hemosight.service.storage.tables import AuditRow
 
 pytestmark = pytest.mark.usefixtures("quickly_drawn")
-STRANGERS = {"get_session", "sign_in", "first_run", "healthz", "readyz"}
+STRANGERS = {"get_session", "sign_in", "go_to_provider", "come_from_provider", "first_run", "healthz", "readyz"}
 """What answers anybody."""
-ACCOUNTS = {"sign_out", "list_projects", "create_project"}
+ACCOUNTS = {"sign_out", "list_projects", "create_project", "get_drawn_cell"}
 """What answers every account, besides its own under /account and the facts of the model."""
 FOR_ACCOUNTS = (f"{API}/account", f"{API}/model")
 
-QUESTIONS = {"ask_known"}
-"""What is asked with a body, and changes nothing; a viewer may."""
+TAKEN = {"make_export", "export_signature", "export_comments", "export_reviews", "export_teaching_cells"}
+"""What takes data away; whoever may look may, by a token for reading as well."""
+QUESTIONS = {"ask_known", *TAKEN}
+"""What is asked with a body, and changes nothing but the trail; a viewer may."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def world(module_database: Database, tiny_bundle: Bundle) -> World:
     owner = browser(app, "owner")
     project = owner.post("/projects", json={"name": "Slides"}).json()["id"]
     for name in ("reviewer", "viewer"):
-        owner.put(f"/projects/{project}/members/{people[name]}", json={"role": name})
+        owner.put(f"/projects/{project}/members/{people[name]}", json={"role": name, "name": name})
     return World(app, project, people, list(operations(app)))
 
 
@@ -130,6 +135,11 @@ def _routes(app: FastAPI) -> Iterator[tuple[str, str]]:
                 yield path, method
 
 
+@pytest.mark.attack(
+    who="a stranger",
+    what="asks every operation of the API",
+    held="401 for each that is not on the list of what answers strangers",
+)
 def test_a_stranger_gets_nothing(world: World) -> None:
     asked = [operation for operation in world.operations if operation.name not in STRANGERS]
     assert _answers(world, Visitor(world.app), asked) == _all(asked, 401)
@@ -137,6 +147,11 @@ def test_a_stranger_gets_nothing(world: World) -> None:
     assert _answers(world, liar, asked) == _all(asked, 401)
 
 
+@pytest.mark.attack(
+    who="a member of another project",
+    what="asks for this one's cells, labels, files by their numbers",
+    held="404, as if there were none",
+)
 def test_a_member_of_another_project_sees_none_of_this_one(world: World) -> None:
     asked = [operation for operation in world.operations if operation.of_project]
     outsider = browser(world.app, "outsider")
@@ -152,6 +167,11 @@ def test_a_project_that_does_not_exist_looks_the_same(world: World) -> None:
         assert world.ask(outsider, operation) == nowhere.ask(outsider, operation)
 
 
+@pytest.mark.attack(
+    who="a viewer",
+    what="changes something",
+    held="403",
+)
 def test_a_viewer_changes_nothing(world: World) -> None:
     changing = [operation for operation in world.operations if operation.of_project and not operation.safe]
     asked = [operation for operation in changing if operation.name not in QUESTIONS]
@@ -179,6 +199,11 @@ def test_a_browser_without_the_token_of_its_session_changes_nothing(world: World
     assert _answers(world, forged, asked) == _all(asked, 403)
 
 
+@pytest.mark.attack(
+    who="another web page",
+    what="sends requests in a reviewer's name (CSRF)",
+    held="Origin, Sec-Fetch-Site and the session's token are checked",
+)
 def test_another_page_changes_nothing(world: World) -> None:
     asked = [operation for operation in world.operations if not operation.safe and operation.path.startswith(API)]
     forged = browser(world.app, "root")
@@ -191,11 +216,69 @@ def test_another_page_changes_nothing(world: World) -> None:
         del forged.headers[name]
 
 
+@pytest.mark.attack(
+    who="another web page",
+    what="sends for an export in a reviewer's name by a link or a picture (a GET), with or without login",
+    held="what leaves a mark is a POST; requests of other pages are refused, and no GET writes into the trail",
+)
+def test_no_get_leaves_a_mark(world: World, tiny_bundle: Bundle) -> None:
+    owner = browser(world.app, "owner")
+    made = owner.post(f"/projects/{world.project}/exports", json={})
+    assert made.status_code == 201, made.text
+    file = f"/projects/{world.project}/exports/{made.json()['id']}"
+    asked = [operation for operation in world.operations if operation.method == "GET" and not _lasts(operation)]
+    alone = app_on(world.app.state.database, tiny_bundle, login=False)
+    for visitor in (owner, browser(world.app, "root"), Visitor(alone)):
+        visitor.get("/projects")  # who came in has been noted before
+        before = _trail(world)
+        for operation in asked:
+            address = re.sub(r"\{\w+\}", "1", operation.path.replace("{project}", str(world.project)))
+            visitor.get(f"http://127.0.0.1{address}", follow_redirects=False)
+        assert visitor.get(file).status_code in (200, 404)
+        assert _trail(world) == before
+        # Another page's requests: refused whatever they ask.
+        visitor.headers["Sec-Fetch-Site"] = "cross-site"
+        assert visitor.get(file).status_code == 403
+        assert visitor.post(f"/projects/{world.project}/exports", json={}).status_code == 403
+        del visitor.headers["Sec-Fetch-Site"]
+        assert _trail(world) == before
+
+
+def _lasts(operation: Operation) -> bool:
+    """Whether an answer has no end."""
+    return operation.path.endswith("/events")
+
+
+def _trail(world: World) -> int:
+    with world.app.state.database.session() as session:
+        return session.scalar(select(func.count()).select_from(AuditRow)) or 0
+
+
+def test_an_export_is_fetched_by_whoever_asked_for_it_and_for_an_hour(world: World) -> None:
+    owner, viewer = browser(world.app, "owner"), browser(world.app, "viewer")
+    made = viewer.post(f"/projects/{world.project}/exports", json={"format": "json"}).json()
+    file = f"/projects/{world.project}/exports/{made['id']}"
+    assert [viewer.get(file).status_code for _ in range(2)] == [200, 200]
+    assert owner.get(file).status_code == 404, "another person asks for another"
+    assert viewer.get(f"/projects/{world.project}/exports/1").status_code == 404, "a row of the trail that is no export"
+    with world.app.state.database.session() as session:
+        session.execute(text("ALTER TABLE audit DISABLE TRIGGER USER"))
+        session.execute(
+            update(AuditRow).where(AuditRow.id == made["id"]).values(at=AuditRow.at - datetime.timedelta(hours=1))
+        )
+        session.execute(text("ALTER TABLE audit ENABLE TRIGGER USER"))
+    assert viewer.get(file).status_code == 404
+    for wanted, status in (({"case": 999}, 404), ({"label_set": "none"}, 404), ({"format": "exe"}, 422)):
+        assert viewer.post(f"/projects/{world.project}/exports", json=wanted).status_code == status
+
+
 def test_a_reading_token_only_reads(world: World) -> None:
-    asked = [operation for operation in world.operations if not operation.safe and operation.name not in STRANGERS]
+    free = STRANGERS | TAKEN
+    asked = [operation for operation in world.operations if not operation.safe and operation.name not in free]
     token = program(world.app, world.people["root"], "read")
     assert _answers(world, token, asked) == _all(asked, 403)
     assert token.get("/projects").status_code == 200
+    assert token.export(f"/projects/{world.project}", format="json").status_code == 200
     assert token.get("/users").status_code == 403
 
 
@@ -212,6 +295,11 @@ def test_a_writing_token_reviews_and_does_not_administer(world: World) -> None:
     assert full.patch(f"/projects/{world.project}", json={"name": "New"}).status_code == 200
 
 
+@pytest.mark.attack(
+    who="somebody who copied a token",
+    what="uses it for another project",
+    held="a token may be confined to one",
+)
 def test_a_token_for_one_project_is_blind_to_others(world: World) -> None:
     asked = [operation for operation in world.operations if operation.of_project]
     owner = browser(world.app, "owner")
@@ -225,6 +313,11 @@ def test_a_token_for_one_project_is_blind_to_others(world: World) -> None:
     assert _answers(world, confined, administering) == _all(administering, 403)
 
 
+@pytest.mark.attack(
+    who="somebody who copied a token",
+    what="makes more tokens, or changes the password",
+    held="only a browser that signed in may",
+)
 def test_a_token_cannot_touch_its_account(world: World) -> None:
     asked = [operation for operation in world.operations if operation.path.startswith(f"{API}/account")]
     token = program(world.app, world.people["owner"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import hashlib
 import io
 import threading
@@ -12,32 +13,33 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import procrastinate
 import pytest
 from crops import crops
 from sqlalchemy import select, text
 
-from hemosight.bundle import Bundle
-from hemosight.engine import Engine
-from hemosight.readings import OK
-from hemosight.service import jobs
-from hemosight.service.bundles import Shelf
+from hemosight.engine.bundle import Bundle
+from hemosight.engine.engine import Engine
+from hemosight.engine.readings import OK
+from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.intake.uploads import UploadIntake
 from hemosight.service.settings import defaults
 from hemosight.service.storage import events, uploads, workers
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import CellReading, Image, Picture, Project, ReadingTry
-from hemosight.service.uploads import Intake
-from hemosight.service.worker import TRIES, Reader, _tend_once, work
+from hemosight.service.storage.tables import CellEmbedding, EmbeddingAttempt, Image, Picture, Project
+from hemosight.service.work import jobs
+from hemosight.service.work.worker import ATTEMPTS, EmbeddingWorker, sweep, work
 
 
 @pytest.fixture(scope="module")
-def shelf(tiny_bundle: Bundle) -> Shelf:
-    return Shelf(tiny_bundle, threads=1)
+def registry(tiny_bundle: Bundle) -> BundleRegistry:
+    return BundleRegistry(tiny_bundle, threads=1)
 
 
 @pytest.fixture
-def bundle(database: Database, shelf: Shelf) -> int:
+def bundle(database: Database, registry: BundleRegistry) -> int:
     with database.session() as session:
-        return shelf.register(session)
+        return registry.register(session)
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def upload(database: Database, project: int, files: dict[str, bytes]) -> list[in
     """Images of these files, with their jobs."""
     with database.session() as session:
         number = uploads.begin(session, project, None, None).id
-    intake = Intake(database, defaults(), None, project, number)
+    intake = UploadIntake(database, defaults(), None, project, number)
     outcomes = []
     for name, data in files.items():
         outcomes += intake.take(name, io.BytesIO(data))
@@ -61,9 +63,9 @@ def upload(database: Database, project: int, files: dict[str, bytes]) -> list[in
     return [outcome.image for outcome in outcomes if outcome.image is not None]
 
 
-def readings(database: Database) -> dict[int, CellReading]:
+def readings(database: Database) -> dict[int, CellEmbedding]:
     with database.session() as session:
-        return {row.image_id: row for row in session.scalars(select(CellReading))}
+        return {row.image_id: row for row in session.scalars(select(CellEmbedding))}
 
 
 def until(holds: Callable[[], bool], seconds: float = 60) -> None:
@@ -75,10 +77,10 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @contextmanager
-def working(database: Database, shelf: Shelf, name: str) -> Iterator[None]:
+def working(database: Database, registry: BundleRegistry, name: str) -> Iterator[None]:
     """A worker, in a thread of its own."""
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_until_complete, args=(work(database, shelf, name, stop),))
+    thread = threading.Thread(target=loop.run_until_complete, args=(work(database, registry, name, stop),))
     thread.start()
     try:
         yield
@@ -93,13 +95,13 @@ def working(database: Database, shelf: Shelf, name: str) -> Iterator[None]:
 
 
 def test_readings_are_those_of_the_command_line(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path, tiny_engine: Engine
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path, tiny_engine: Engine
 ) -> None:
     files = crops(drawn_smear)
     good = next(iter(files.values()))
     files["cut.png"] = good[: len(good) // 2]
     images = upload(database, project, files)
-    reader = Reader(database, shelf.engine, bundle, "one")
+    reader = EmbeddingWorker(database, registry.engine, bundle, "one")
     assert reader.read(project, images) == len(images)
     stored = readings(database)
     vectors = {image: np.frombuffer(row.vector, "<f4") for image, row in stored.items() if row.vector is not None}
@@ -107,7 +109,7 @@ def test_readings_are_those_of_the_command_line(
     for image, reading in zip(images, expected, strict=True):
         assert stored[image].status == reading.status
         if reading.status == OK:
-            bundled = tiny_engine.bundle.readers["cell_type"]
+            bundled = tiny_engine.bundle.classifiers["cell_type"]
             (probabilities,) = bundled.probabilities(vectors[image][None])
             assert bundled.classes[int(probabilities.argmax())] == reading.label
             assert probabilities.max() == pytest.approx(reading.probability, abs=1e-6)
@@ -117,35 +119,35 @@ def test_readings_are_those_of_the_command_line(
 
 
 def test_what_was_read_is_not_read_again(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:
     images = upload(database, project, crops(drawn_smear, 5))
-    reader = Reader(database, shelf.engine, bundle, "one")
+    reader = EmbeddingWorker(database, registry.engine, bundle, "one")
     assert reader.read(project, images[:2]) == 2
-    before = {image: row.read_at for image, row in readings(database).items()}
-    assert Reader(database, shelf.engine, bundle, "two").read(project, images) == 3
+    before = {image: row.embedded_at for image, row in readings(database).items()}
+    assert EmbeddingWorker(database, registry.engine, bundle, "two").read(project, images) == 3
     after = readings(database)
-    assert {image: after[image].read_at for image in before} == before
+    assert {image: after[image].embedded_at for image in before} == before
     assert [after[image].worker for image in images] == ["one", "one", "two", "two", "two"]
 
 
 def test_two_that_read_the_same_store_it_once(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:
     """As when a worker was taken for dead and is not."""
     images = upload(database, project, crops(drawn_smear, 8))
     together = threading.Barrier(2)
     counts = []
 
-    class Late(Reader):
-        def _through(self, todo):
-            read = super()._through(todo)
+    class Late(EmbeddingWorker):
+        def embed(self, todo):
+            read = super().embed(todo)
             together.wait(30)
             return read
 
     threads = [
         threading.Thread(
-            target=lambda: counts.append(Late(database, shelf.engine, bundle, "late").read(project, images))
+            target=lambda: counts.append(Late(database, registry.engine, bundle, "late").read(project, images))
         )
         for _ in range(2)
     ]
@@ -156,31 +158,31 @@ def test_two_that_read_the_same_store_it_once(
     assert sorted(counts) == [0, 8]
     with database.session() as session:
         told = [event.data for event in events.since(session, project, 0) if event.kind == "readings"]
-    assert told == [{"read": 8, "waiting": 0, "images": images}]
+    assert told == [{"kind": "readings", "read": 8, "waiting": 0, "images": images}]
 
 
 def test_an_image_that_no_decoder_foresaw_fails_alone(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:
     images = upload(database, project, crops(drawn_smear, 4))
     with database.session() as session:
         query = select(Picture.data).join(Image, Image.sha256 == Picture.sha256).where(Image.id == images[1])
         poison = session.scalars(query).one()
 
-    class Surprised(Reader):
-        def _through(self, todo):
+    class Surprised(EmbeddingWorker):
+        def embed(self, todo):
             if any(image.data == poison for image in todo):
                 raise ZeroDivisionError
-            return super()._through(todo)
+            return super().embed(todo)
 
-    assert Surprised(database, shelf.engine, bundle, "s").read(project, images) == 4
+    assert Surprised(database, registry.engine, bundle, "s").read(project, images) == 4
     stored = readings(database)
     assert [stored[image].status == OK for image in images] == [True, False, True, True]
     assert "ZeroDivisionError" in stored[images[1]].status
 
 
 def test_an_image_that_ends_its_worker_is_given_up(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:
     """The process dies with it, so nothing can be caught: what was begun and not ended is counted."""
     images = upload(database, project, crops(drawn_smear, 4))
@@ -188,18 +190,18 @@ def test_an_image_that_ends_its_worker_is_given_up(
     class Dies(BaseException):
         pass
 
-    class Mortal(Reader):
-        def _through(self, todo):
+    class Mortal(EmbeddingWorker):
+        def embed(self, todo):
             if images[2] in [image.id for image in todo]:
                 raise Dies
-            return super()._through(todo)
+            return super().embed(todo)
 
     def attempt(again: bool) -> int:
-        return Mortal(database, shelf.engine, bundle, "m").read(project, images, again=again)
+        return Mortal(database, registry.engine, bundle, "m").read(project, images, again=again)
 
     with pytest.raises(Dies):
         attempt(again=False)
-    for _ in range(TRIES):
+    for _ in range(ATTEMPTS):
         with pytest.raises(Dies):
             attempt(again=True)
     assert set(readings(database)) == set(images[:2])  # the others are read on the way
@@ -208,21 +210,21 @@ def test_an_image_that_ends_its_worker_is_given_up(
     assert [stored[image].status == OK for image in images] == [True, True, False, True]
     assert "ended the worker" in stored[images[2]].status
     with database.session() as session:
-        assert session.scalars(select(ReadingTry)).all() == []
+        assert session.scalars(select(EmbeddingAttempt)).all() == []
 
 
 def test_images_taken_back_meanwhile_are_passed_over(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:
     images = upload(database, project, crops(drawn_smear, 4))
 
-    class Slow(Reader):
-        def _through(self, todo):
+    class Slow(EmbeddingWorker):
+        def embed(self, todo):
             with database.session() as session:
                 session.execute(text("DELETE FROM images WHERE id = :image"), {"image": images[1]})
-            return super()._through(todo)
+            return super().embed(todo)
 
-    assert Slow(database, shelf.engine, bundle, "s").read(project, images) == 3
+    assert Slow(database, registry.engine, bundle, "s").read(project, images) == 3
     assert set(readings(database)) == {images[0], *images[2:]}
 
 
@@ -235,12 +237,46 @@ def test_jobs_of_dead_workers_are_handed_on_once(database: Database, bundle: int
         session.execute(
             text("UPDATE procrastinate_jobs SET status = 'doing', worker_id = 1 + id % 2 WHERE id IN (1, 2, 3)")
         )
-    with database.session() as session:
-        assert jobs.hand_on(session) == 2
-        assert jobs.hand_on(session) == 0
+
+    async def twice() -> list[int]:
+        connector = procrastinate.PsycopgConnector(conninfo=database.dsn, min_size=1, max_size=2)
+        async with procrastinate.App(connector=connector).open_async():
+            return [await jobs.retry_stalled(connector) for _ in range(2)]
+
+    assert asyncio.run(twice()) == [2, 0]
     with database.session() as session:
         rows = session.execute(text("SELECT id, status::text, attempts FROM procrastinate_jobs ORDER BY id")).all()
     assert [tuple(row) for row in rows] == [(1, "todo", 1), (2, "doing", 0), (3, "todo", 1), (4, "todo", 0)]
+
+
+def test_a_clock_set_back_does_not_hold_the_jobs_of_a_dead_worker(
+    database: Database, project: int, drawn_smear: Path
+) -> None:
+    """Its last sign of life then lies an hour ahead: it seemed alive for that hour, and its jobs stood still."""
+    upload(database, project, crops(drawn_smear, 2))
+    with database.session() as session:
+        dead = session.scalar(
+            text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '1 hour') RETURNING id")
+        )
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'doing', worker_id = :dead"), {"dead": dead})
+        session.execute(
+            text("INSERT INTO procrastinate_jobs (task_name, queue_name, scheduled_at) VALUES (:task, 'q', :at)"),
+            {"task": jobs.TASK, "at": datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)},
+        )
+
+    async def until_handed_on() -> int:
+        connector = procrastinate.PsycopgConnector(conninfo=database.dsn, min_size=1, max_size=2)
+        async with procrastinate.App(connector=connector).open_async():
+            for _ in range(100):
+                if retried := await jobs.retry_stalled(connector):
+                    return retried
+                await asyncio.sleep(0.3)
+        return 0
+
+    assert asyncio.run(until_handed_on()) == 1
+    with database.session() as session:
+        waiting = session.scalars(text("SELECT scheduled_at <= now() FROM procrastinate_jobs WHERE queue_name = 'q'"))
+        assert list(waiting) == [True], "a wait of an hour was never meant"
 
 
 def test_images_without_a_job_get_one(database: Database, bundle: int, project: int, drawn_smear: Path) -> None:
@@ -250,7 +286,7 @@ def test_images_without_a_job_get_one(database: Database, bundle: int, project: 
     with database.session() as session:
         session.execute(text("DELETE FROM procrastinate_jobs"))
         session.execute(
-            text("INSERT INTO readings (image_id, bundle_id, status) VALUES (:image, :bundle, 'damaged')"),
+            text("INSERT INTO embeddings (image_id, bundle_id, status) VALUES (:image, :bundle, 'damaged')"),
             {"image": images[0], "bundle": bundle},
         )
     with database.session() as session:
@@ -259,9 +295,9 @@ def test_images_without_a_job_get_one(database: Database, bundle: int, project: 
 
 
 def test_a_worker_reads_what_is_uploaded_while_it_idles_and_says_so(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:
-    with working(database, shelf, "ida"):
+    with working(database, registry, "ida"):
         until(lambda: bool(_living(database, bundle)))
         images = upload(database, project, crops(drawn_smear, 40))
         until(lambda: len(readings(database)) == len(images))
@@ -276,10 +312,10 @@ def test_a_worker_reads_what_is_uploaded_while_it_idles_and_says_so(
 
 
 def test_a_worker_outlives_its_connections(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:
     files = list(crops(drawn_smear, 20).items())
-    with working(database, shelf, "ida"):
+    with working(database, registry, "ida"):
         upload(database, project, dict(files[:10]))
         until(lambda: len(readings(database)) == 10)
         with database.session() as session:
@@ -298,7 +334,7 @@ def _living(database: Database, bundle: int) -> list[str]:
 
 
 def test_pictures_of_no_project_are_forgotten_but_never_under_an_upload(
-    database: Database, shelf: Shelf, bundle: int, project: int, drawn_smear: Path
+    database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:
     files = crops(drawn_smear, 4)
     upload(database, project, dict(list(files.items())[:3]))
@@ -310,16 +346,15 @@ def test_pictures_of_no_project_are_forgotten_but_never_under_an_upload(
         with database.session() as session:
             return list(session.scalars(select(Picture.sha256)))
 
-    reader = Reader(database, shelf.engine, bundle, "tidy")
     data = list(files.values())[3]
     new = uploads.NewPicture("new.png", hashlib.sha256(data).digest(), data, "image/png", 1, 1, None)
     orphan = next(sha for sha in pictures() if sha != kept)
     with database.session() as session:
         again = uploads.NewPicture("again.png", orphan, b"", "image/png", 1, 1, None)
         uploads.add(session, uploads.begin(session, project, None, None), [new, again])
-        _tend_once(database, reader, bundle, sweep=True)  # while the upload has not committed
+        sweep(database, "tidy", bundle)  # while the upload has not committed
         assert len(pictures()) == 3, "two of no image, as far as others see"
-    _tend_once(database, reader, bundle, sweep=True)
+    sweep(database, "tidy", bundle)
     assert set(pictures()) == {kept, new.sha256, orphan}
     upload(database, project, {"new.png": data})  # an upload that meets what it knows
 

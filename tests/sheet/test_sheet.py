@@ -13,16 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hemosight.bundle import Bundle
-from hemosight.engine import Engine
+from hemosight.engine.bundle import Bundle
+from hemosight.engine.engine import Engine
+from hemosight.engine.readings import OK, Reading
 from hemosight.errors import BadTable
 from hemosight.images.catalog import Catalog
-from hemosight.images.preprocess import Preprocessing, decode, grey_world, read_bytes
-from hemosight.readings import OK, Reading
-from hemosight.sheet import Cell, Facts, from_paths, grouped, write_sheet
+from hemosight.images.decode import decode, read_bytes
+from hemosight.images.preprocess import Preprocessing, grey_world
+from hemosight.sheet import Cell, Provenance, from_paths, grouped, write_sheet
 from hemosight.sheet.page import LISTED, THUMBNAIL
 
-FACTS = Facts(
+ORIGIN = Provenance(
     "cell_type", ("blast", "neutrophil", "platelet"), Preprocessing(), "Research use only.", (("Made", "now"),)
 )
 
@@ -69,7 +70,7 @@ class Page(HTMLParser):
 
 
 def reading(label: str, probability: float = 0.9, path: str | None = "/case/a.png", novelty: float = 0.5) -> Reading:
-    rest = next(name for name in FACTS.classes if name != label)
+    rest = next(name for name in ORIGIN.classes if name != label)
     return Reading(path, "00", label, probability, {label: probability, rest: 1 - probability}, novelty, OK)
 
 
@@ -96,9 +97,9 @@ def drawn_page(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Page:
     file = tmp_path_factory.mktemp("sheet") / "new" / "sheet.html"
-    facts = Facts.of(tiny_engine, command="hemosight demo --out 'a b'")
+    provenance = Provenance.of(tiny_engine, command="hemosight demo --out 'a b'")
     readings = [*drawn_readings, lost("/elsewhere/bad.png")]
-    return Page(write_sheet(file, readings, [*drawn_catalog.labels(), "blast"], title="Drawn", facts=facts))
+    return Page(write_sheet(file, readings, [*drawn_catalog.labels(), "blast"], title="Drawn", provenance=provenance))
 
 
 def within(page: Page, cell: int, label: str) -> bool:
@@ -157,7 +158,7 @@ def test_matrix_equals_counting_by_hand(
 
 def test_a_wrong_cell_carries_the_letter_of_its_label(tmp_path: Path) -> None:
     readings = [reading("neutrophil"), reading("neutrophil"), reading("blast")]
-    file = write_sheet(tmp_path / "a.html", readings, ["neutrophil", "blast", None], title="x", facts=FACTS)
+    file = write_sheet(tmp_path / "a.html", readings, ["neutrophil", "blast", None], title="x", provenance=ORIGIN)
     page = Page(file)
     assert page.said("span", _class="truth") == ["X"]
     (wrong,) = page.find("figure", _class="wrong")
@@ -176,7 +177,7 @@ def test_card_names_path_three_types_novelty_and_status(tmp_path: Path) -> None:
     probabilities = {"neutrophil": 0.5, "blast": 0.3, "platelet": 0.15, "ig": 0.05}
     one = Reading("/case/one.png", "00", "neutrophil", 0.5, probabilities, 1.25, OK)
     other = Reading("/case/two.png", "00", "neutrophil", 0.5, probabilities, 0.25, OK)
-    page = Page(write_sheet(tmp_path / "a.html", [one, other], title="x", facts=FACTS, thumbnails=no_picture))
+    page = Page(write_sheet(tmp_path / "a.html", [one, other], title="x", provenance=ORIGIN, thumbnails=no_picture))
     card = page.said("figcaption")[0]
     assert card == ("N Neutrophil N 0.50 X 0.30 P 0.15 Novelty 1.25, unusual Status ok, unsure File one.png")
     assert page.said("span", _class="doubt") == ["!?", "?"]
@@ -184,7 +185,7 @@ def test_card_names_path_three_types_novelty_and_status(tmp_path: Path) -> None:
 
 def test_unreadable_files_are_named_with_their_reasons_up_to_a_number(tmp_path: Path) -> None:
     readings = [lost(f"/case/{n}.png", "found text" if n % 2 else "found nothing") for n in range(LISTED + 11)]
-    page = Page(write_sheet(tmp_path / "a.html", readings, title="x", facts=FACTS))
+    page = Page(write_sheet(tmp_path / "a.html", readings, title="x", provenance=ORIGIN))
     (table,) = page.find("table", _class="files")
     assert len([at for at in page.find("tr") if at > table]) == LISTED + 1
     assert "0.png found nothing" in page.text(table)
@@ -205,7 +206,9 @@ def test_footer_tells_where_readings_come_from(drawn_page: Page, tiny_bundle: Bu
 
 def test_shares_never_round_to_nothing_or_everything(tmp_path: Path) -> None:
     readings = [reading("neutrophil")] * 2999 + [reading("blast")]
-    page = Page(write_sheet(tmp_path / "a.html", readings, title="x", facts=FACTS, thumbnails=no_picture, crops=1))
+    page = Page(
+        write_sheet(tmp_path / "a.html", readings, title="x", provenance=ORIGIN, thumbnails=no_picture, crops=1)
+    )
     rows = [page.text(at) for at in page.find("table", _class="differential")]
     assert "2,999 99.9 " in rows[0]
     assert "<0.1" in rows[0]
@@ -215,7 +218,9 @@ def test_shares_never_round_to_nothing_or_everything(tmp_path: Path) -> None:
 
 
 def test_without_truth_nothing_is_judged(tmp_path: Path) -> None:
-    page = Page(write_sheet(tmp_path / "a.html", [reading("blast")], title="x", facts=FACTS, thumbnails=no_picture))
+    page = Page(
+        write_sheet(tmp_path / "a.html", [reading("blast")], title="x", provenance=ORIGIN, thumbnails=no_picture)
+    )
     assert not page.find("table", _class="matrix")
     assert not page.find(id="macro-f1")
     assert not page.find("figure", _class="wrong")
@@ -223,7 +228,7 @@ def test_without_truth_nothing_is_judged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("readings", [[], [reading("blast")], [reading("platelet")]], ids=["none", "one", "apart"])
 def test_few_readings_make_a_page_too(tmp_path: Path, readings: list[Reading]) -> None:
-    page = Page(write_sheet(tmp_path / "a.html", readings, title="x", facts=FACTS, thumbnails=no_picture))
+    page = Page(write_sheet(tmp_path / "a.html", readings, title="x", provenance=ORIGIN, thumbnails=no_picture))
     assert page.said(id="count-cells") == [str(len(readings))]
 
 
@@ -235,14 +240,14 @@ def test_only_shown_crops_are_opened(tmp_path: Path) -> None:
         return b"jpeg"
 
     readings = [reading("blast", 0.99 - row / 1000) for row in range(50)]
-    file = write_sheet(tmp_path / "a.html", readings, title="x", facts=FACTS, thumbnails=thumbnails, crops=7)
+    file = write_sheet(tmp_path / "a.html", readings, title="x", provenance=ORIGIN, thumbnails=thumbnails, crops=7)
     assert sorted(opened) == list(range(43, 50))
     assert "and 43 more" in file.read_text()
 
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(FACTS.classes), st.floats(0.35, 1), st.sampled_from([None, *FACTS.classes])),
+        st.tuples(st.sampled_from(ORIGIN.classes), st.floats(0.35, 1), st.sampled_from([None, *ORIGIN.classes])),
         max_size=40,
     ),
     st.integers(1, 10),
@@ -307,7 +312,7 @@ def test_pictures_have_words_and_are_the_crops(drawn_page: Page, drawn_catalog: 
 def test_thumbnails_keep_the_colours_of_the_stain(drawn_catalog: Catalog, tmp_path: Path) -> None:
     path = drawn_catalog.paths[0]
     pixels = decode(read_bytes(path))
-    picture = from_paths([path, tmp_path / "gone.png", None], replace(FACTS.preprocessing, grey_world=True))
+    picture = from_paths([path, tmp_path / "gone.png", None], replace(ORIGIN.preprocessing, grey_world=True))
     data = picture(0)
     assert data is not None
     shown = decode(data)
@@ -322,7 +327,10 @@ def test_thumbnails_keep_the_colours_of_the_stain(drawn_catalog: Catalog, tmp_pa
 
 def test_scale_of_the_source_holds_for_thumbnails_too(drawn_catalog: Catalog) -> None:
     path = drawn_catalog.paths[0]
-    near, far = from_paths([path], FACTS.preprocessing, [1.5])(0), from_paths([path], FACTS.preprocessing, [0.6])(0)
+    near, far = (
+        from_paths([path], ORIGIN.preprocessing, [1.5])(0),
+        from_paths([path], ORIGIN.preprocessing, [0.6])(0),
+    )
     assert near is not None
     assert far is not None
     assert near != far
@@ -331,10 +339,15 @@ def test_scale_of_the_source_holds_for_thumbnails_too(drawn_catalog: Catalog) ->
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\"'}</style>"
     one = Reading(f'/case/"{evil}.png', "00", evil, 0.7, {evil: 0.7, "blast": 0.3}, 0.1, OK)
-    facts = replace(FACTS, classes=(evil, "blast"), lines=(("Command", evil),))
+    made = replace(ORIGIN, classes=(evil, "blast"), lines=(("Command", evil),))
     page = Page(
         write_sheet(
-            tmp_path / "a.html", [one, lost(evil, evil)], [evil, None], title=evil, facts=facts, thumbnails=no_picture
+            tmp_path / "a.html",
+            [one, lost(evil, evil)],
+            [evil, None],
+            title=evil,
+            provenance=made,
+            thumbnails=no_picture,
         )
     )
     assert not page.find("script")
@@ -345,7 +358,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_as_many_labels_as_readings(tmp_path: Path) -> None:
     with pytest.raises(BadTable, match="one true label for each of 1 readings; found 2"):
-        write_sheet(tmp_path / "a.html", [reading("blast")], ["blast", "blast"], title="x", facts=FACTS)
+        write_sheet(tmp_path / "a.html", [reading("blast")], ["blast", "blast"], title="x", provenance=ORIGIN)
 
 
 @pytest.mark.parametrize("scheme", [0, 1])

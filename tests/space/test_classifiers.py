@@ -9,9 +9,9 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from hemosight.errors import TooFewLabels, UnknownName
-from hemosight.space import classifiers, discriminant
+from hemosight.space import classifiers, lda
 from hemosight.space.classifiers import FITTERS, fit
-from hemosight.space.discriminant import Statistics
+from hemosight.space.lda import LDAStatistics
 
 CLASSES = ("blast", "ig", "monocyte", "neutrophil")
 
@@ -90,7 +90,7 @@ def test_discriminant_equals_scikit_learn(per_class: int) -> None:
     amount = ledoit_wolf_shrinkage(residuals, assume_centered=True)
     covariance = residuals.T @ residuals / len(residuals)
     norms = (residuals**2).sum(axis=1)
-    assert discriminant.shrinkage(covariance, norms, np.ones(len(norms))) == pytest.approx(amount, rel=1e-6)
+    assert lda.shrinkage(covariance, norms, np.ones(len(norms))) == pytest.approx(amount, rel=1e-6)
 
     theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=amount, priors=np.full(4, 0.25))
     theirs.fit(vectors.astype(np.float64), labels)
@@ -104,8 +104,8 @@ def test_statistics_add_and_subtract() -> None:
     codes = np.searchsorted(np.array(CLASSES), labels).astype(np.int64)
     origin = vectors.mean(axis=0, dtype=np.float64)
 
-    def of(rows: slice) -> Statistics:
-        return Statistics.of(vectors[rows], codes[rows], len(CLASSES), origin)
+    def of(rows: slice) -> LDAStatistics:
+        return LDAStatistics.of(vectors[rows], codes[rows], len(CLASSES), origin)
 
     whole, parts = of(slice(None)), of(slice(0, 33)) + of(slice(33, None))
     left = whole - of(slice(0, 33))
@@ -118,7 +118,7 @@ def test_statistics_equal_the_obvious_loop() -> None:
     vectors, labels = _cells(6, seed=12, dim=5)
     codes = np.searchsorted(np.array(CLASSES), labels).astype(np.int64)
     weights = np.random.default_rng(0).uniform(0.5, 2.0, len(codes))
-    found = Statistics.of(vectors, codes, len(CLASSES), np.zeros(5), weights)
+    found = LDAStatistics.of(vectors, codes, len(CLASSES), np.zeros(5), weights)
     sums, products = np.zeros((4, 5)), np.zeros((5, 5))
     for vector, code, weight in zip(vectors.astype(np.float64), codes, weights, strict=True):
         sums[code] += weight * vector
@@ -132,7 +132,7 @@ def test_a_weight_of_two_is_the_cell_twice() -> None:
     weights = np.ones(len(labels))
     weights[:3] = 2.0
     twice = np.concatenate([vectors, vectors[:3]]), np.concatenate([labels, labels[:3]])
-    weighted, doubled = discriminant.fit(vectors, labels, weights), discriminant.fit(*twice)
+    weighted, doubled = lda.fit(vectors, labels, weights), lda.fit(*twice)
     fresh, _ = _cells(20, seed=14)
     assert np.allclose(_centred(weighted.scores(fresh)), _centred(doubled.scores(fresh)), rtol=1e-6, atol=1e-6)
 

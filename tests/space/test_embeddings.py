@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hemosight.errors import BadTable, EncoderMismatch
-from hemosight.space.embeddings import Embeddings, Space, quantise, widen
+from hemosight.space.embeddings import Embeddings, EmbeddingSpace, quantise, widen
 
-HERE, ELSEWHERE = Space("e" * 64, "p" * 16), Space("f" * 64, "p" * 16)
+HERE, ELSEWHERE = EmbeddingSpace("e" * 64, "p" * 16), EmbeddingSpace("f" * 64, "p" * 16)
 
 
 def _unit(n: int, d: int = 64) -> np.ndarray:

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import softmax
 
-from hemosight.bundle import Bundle
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle import Bundle
+from hemosight.engine.network import Network
 from hemosight.errors import UnknownName
-from hemosight.network import Network
 from hemosight.space import explain
-from hemosight.space.labels import CELL_TYPE
-from hemosight.space.readers import Reader
+from hemosight.space.linear_classifier import LinearClassifier
 
 DIM = 12
 
 
-def _reader(seed: int = 0, dim: int = DIM, classes: int = 4) -> Reader:
+def _reader(seed: int = 0, dim: int = DIM, classes: int = 4) -> LinearClassifier:
     rng = np.random.default_rng(seed)
     names = tuple(f"type {number}" for number in range(classes))
-    return Reader(names, rng.normal(size=(dim, classes)) * 9, rng.normal(size=classes), 0.7)
+    return LinearClassifier(names, rng.normal(size=(dim, classes)) * 9, rng.normal(size=classes), 0.7)
 
 
 def _features(seed: int = 1, dim: int = DIM) -> NDArray[np.float32]:
@@ -71,9 +71,9 @@ def test_it_equals_autograd(label: str) -> None:
     torch = pytest.importorskip("torch")
     from torch.nn.functional import normalize
 
-    from hemosight.encoder.backbones import create
-    from hemosight.encoder.export import export
     from hemosight.images.preprocess import Preprocessing
+    from hemosight.training.backbones import create
+    from hemosight.training.export import export
 
     torch.manual_seed(0)
     encoder = create("tf_efficientnet_lite0").eval()
@@ -121,14 +121,14 @@ def test_through_a_surrogate_it_equals_autograd() -> None:
 
 @pytest.mark.train
 def test_of_the_bundle_that_ships_it_equals_autograd() -> None:
-    """Through the surrogate to the mean of the maps of four quarter turns, each turned back."""
+    """Through the surrogate to the mean of the maps of the turns it reads, each turned back."""
     torch = pytest.importorskip("torch")
-    from hemosight.bundle import load
-    from hemosight.encoder.backbones import create
+    from hemosight.engine.bundle import load
     from hemosight.images.synthetic import draw_cell
+    from hemosight.training.backbones import create
 
     bundle = load()
-    network, reader = Network(bundle.encoder, bundle.preprocessing, threads=1), bundle.readers[CELL_TYPE]
+    network, reader = Network(bundle.encoder, bundle.preprocessing, threads=1), bundle.classifiers[CELL_TYPE]
     pixels = bundle.preprocessing(draw_cell("monocyte", np.random.default_rng(3)).pixels)[None]
     features, vectors = network.maps(pixels)
     assert network.surrogate is not None
@@ -136,8 +136,9 @@ def test_of_the_bundle_that_ships_it_equals_autograd() -> None:
     encoder = create(bundle.manifest.backbone, "default").eval()
     upright = torch.tensor(pixels).permute(0, 3, 1, 2)
     with torch.no_grad():
-        turned = [encoder.features(torch.rot90(upright, turn, (2, 3))) for turn in range(4)]
-        mean = torch.stack([torch.rot90(maps, -turn, (2, 3)) for turn, maps in enumerate(turned)]).mean(dim=0)
+        quarters = range(0, 4, 4 // bundle.manifest.encoder_provenance["turns"])
+        turned = [torch.rot90(encoder.features(torch.rot90(upright, k, (2, 3))), -k, (2, 3)) for k in quarters]
+        mean = torch.stack(turned).mean(dim=0)
     assert features == pytest.approx(mean.numpy(), abs=1e-2 * float(mean.max())), "weights are stored in half precision"
 
     maps = torch.from_numpy(features).double().requires_grad_()
@@ -162,7 +163,7 @@ def _by_autograd(maps, gradient) -> NDArray[np.float64]:
 
 
 def test_heat_lies_where_the_evidence_lies() -> None:
-    reader = Reader(("left", "right"), np.array([[4.0, 0], [0, 4.0], [1, 1]]), np.zeros(2), 1.0)
+    reader = LinearClassifier(("left", "right"), np.array([[4.0, 0], [0, 4.0], [1, 1]]), np.zeros(2), 1.0)
     features = np.zeros((3, 4, 4), np.float32)
     features[0, :, 0] = 1  # what speaks for "left"
     features[1, :, 3] = 1
@@ -176,7 +177,7 @@ def test_heat_lies_where_the_evidence_lies() -> None:
 def test_what_all_classes_share_changes_nothing() -> None:
     reader, features = _reader(), _features()
     shared = np.random.default_rng(3).normal(size=(DIM, 1)) * 50
-    shifted = Reader(reader.classes, reader.weight + shared, reader.bias, reader.slope)
+    shifted = LinearClassifier(reader.classes, reader.weight + shared, reader.bias, reader.slope)
     for label in reader.classes:
         one, other = explain.class_heat(features, reader, label), explain.class_heat(features, shifted, label)
         assert one == pytest.approx(other, abs=1e-4)
@@ -205,7 +206,7 @@ def test_heat_of_any_bundle_is_between_zero_and_one(tiny_bundle: Bundle) -> None
     network = Network(tiny_bundle.encoder, tiny_bundle.preprocessing, threads=1)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     features, vectors = network.maps(pixels)
-    reader = tiny_bundle.readers["cell_type"]
+    reader = tiny_bundle.classifiers["cell_type"]
     for label in reader.classes:
         heat = explain.class_heat(features[0], reader, label, vectors[0])
         assert heat.shape == features.shape[2:]
@@ -235,6 +236,16 @@ def test_heat_returns_to_its_place(height: int, width: int, scale: float) -> Non
     assert (row, column) == pytest.approx((expected_row, expected_column), abs=2.5)
     full = explain.onto_crop(np.ones((7, 7), np.float32), height, width, crop=224, scale=scale)
     assert full.sum() == pytest.approx(min((224 / scale) ** 2, height * width), rel=0.02)
+
+
+def test_heat_of_a_square_cut_around_the_nucleus_lies_around_the_nucleus() -> None:
+    heat = np.ones((7, 7), np.float32)
+    around = explain.onto_crop(heat, 300, 400, crop=224, scale=2.0, middle=(100.0, 250.0))
+    expected = np.zeros((300, 400))
+    expected[44:156, 194:306] = 1
+    assert np.array_equal(around > 0.5, expected > 0.5)
+    middle = explain.onto_crop(heat, 300, 400, crop=224, scale=2.0, middle=(150.0, 200.0))
+    assert np.array_equal(middle, explain.onto_crop(heat, 300, 400, crop=224, scale=2.0))
 
 
 def test_a_crop_smaller_than_the_square_shows_the_middle_of_the_heat() -> None:

@@ -19,13 +19,25 @@ def _slow(queries: np.ndarray, reference: np.ndarray, k: int, skip_self: bool) -
 
 @pytest.mark.parametrize("skip_self", [False, True])
 def test_equal_to_the_obvious_loop(skip_self: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK", 4 * 40 * 7)  # seven queries a block: borders are crossed
+    monkeypatch.setattr(neighbours, "BLOCK", 4 * 40 * 7)  # seven queries a block: borders are crossed
     points = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
     rows, distances = nearest(points, points, 6, exclude_self=skip_self)
     assert rows.tolist() == _slow(points, points, 6, skip_self)
     expected = np.linalg.norm(points[:, None] - points[rows], axis=2)
     assert np.allclose(distances, expected, atol=1e-3)
     assert (np.diff(distances, axis=1) >= -1e-6).all()
+
+
+def test_distances_keep_four_digits_however_small() -> None:
+    rng = np.random.default_rng(2)
+    reference = rng.normal(size=(300, 64)).astype(np.float32)
+    reference /= np.linalg.norm(reference, axis=1, keepdims=True)
+    step = rng.normal(size=(300, 64)) * np.logspace(-7, -0.5, 300)[:, None] / 8
+    queries = (reference + step).astype(np.float32)
+    rows, distances = nearest(queries, reference, 8)
+    expected = np.linalg.norm(queries[:, None].astype(np.float64) - reference[rows], axis=2)
+    assert distances == pytest.approx(expected, rel=2e-4, abs=1e-8)
+    assert (rows[:, 0] == np.arange(300)).mean() > 0.95
 
 
 def test_a_point_is_its_own_nearest_unless_excluded() -> None:

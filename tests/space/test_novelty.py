@@ -51,5 +51,5 @@ def test_copies_alone_do_not_make_everything_novel_by_division_by_zero() -> None
 def test_a_large_reference_is_sampled_to_nearly_the_same_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = _cloud(3000, 9)
     sampled = Novelty.fit(cells).unit
-    monkeypatch.setattr(novelty, "_SAMPLE", 10_000)
+    monkeypatch.setattr(novelty, "SAMPLE", 10_000)
     assert sampled == pytest.approx(Novelty.fit(cells).unit, rel=0.05)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hemosight.errors import UnknownName
-from hemosight.space import discriminant
+from hemosight.space import lda
 from hemosight.space.queries import BLIND, NEIGHBOURS, STRATEGIES, query, similarity
 
 
@@ -62,6 +62,7 @@ def test_others_say_that_they_do() -> None:
 # --- against the obvious, and against scikit-activeml ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "theirs"), [("uncertainty", "least_confident"), ("margin", "margin_sampling"), ("entropy", "entropy")]
 )
@@ -75,6 +76,7 @@ def test_unsure_cells_are_scikit_activemls(name: str, theirs: str) -> None:
     assert query(name, probabilities, vectors, labelled, 25, np.random.default_rng(0)).tolist() == expected
 
 
+@pytest.mark.slow
 def test_the_core_set_is_scikit_activemls() -> None:
     from skactiveml.pool import CoreSet
 
@@ -211,10 +213,10 @@ def _mean_recall(name: str, seed: int) -> float:
     labelled = np.concatenate([rng.choice(np.flatnonzero(labels == label), 2, False) for label in np.unique(labels)])
     recalls = []
     for _ in range(3):
-        reader = discriminant.fit(vectors[labelled], labels[labelled])
+        reader = lda.fit(vectors[labelled], labels[labelled])
         asked = query(name, reader.probabilities(vectors), vectors, labelled, 10, rng)
         labelled = np.concatenate([labelled, asked])
-        read = discriminant.fit(vectors[labelled], labels[labelled]).predict(fresh)
+        read = lda.fit(vectors[labelled], labels[labelled]).predict(fresh)
         recalls.append(np.mean([(read[truth == label] == label).mean() for label in ("rare", "scarce")]))
     return float(np.mean(recalls))
 

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from hemosight.space import classifiers, discriminant, selftraining
+from hemosight.space import classifiers, lda, selftraining
+from hemosight.space.linear_classifier import LinearClassifier
 from hemosight.space.selftraining import ROUNDS, SHRINKAGE, Background
 
 CLASSES = ("blast", "ig", "monocyte")
@@ -24,7 +25,7 @@ def _cells(per_class: int, seed: int, dim: int = 40) -> tuple[NDArray[np.float32
     return vectors.astype(np.float32), np.array(CLASSES)[codes]
 
 
-def _right(reader: classifiers.Reader, seed: int = 77) -> float:
+def _right(reader: LinearClassifier, seed: int = 77) -> float:
     vectors, truth = _cells(400, seed)
     return float((reader.predict(vectors) == truth).mean())
 
@@ -35,7 +36,7 @@ def test_unlabelled_cells_make_few_labels_read_better(per_class: int) -> None:
     plain, taught = [], []
     for seed in range(10, 18):
         few = _cells(per_class, seed)
-        plain.append(_right(discriminant.fit(*few)))
+        plain.append(_right(lda.fit(*few)))
         taught.append(_right(selftraining.fit(*few, background)))
     assert np.mean(taught) > np.mean(plain) + 0.03
 
@@ -48,8 +49,8 @@ def test_it_is_the_obvious_loop() -> None:
     everything = np.concatenate([labelled, unlabelled]).astype(np.float64)
     origin = unlabelled.mean(axis=0, dtype=np.float64)
     everything -= origin
-    temperature = discriminant.overconfidence(everything.shape[1], len(everything))
-    first = discriminant.fit(labelled, labels).scores(unlabelled).argmax(axis=1)
+    temperature = lda.overconfidence(everything.shape[1], len(everything))
+    first = lda.fit(labelled, labels).scores(unlabelled).argmax(axis=1)
     said = np.eye(3)[np.concatenate([codes, first])]
     total = everything.T @ everything / len(everything)
     ridge = SHRINKAGE * np.trace(total) / len(total) * np.eye(len(total))
@@ -85,7 +86,7 @@ def test_a_background_that_contradicts_the_labels_is_left_alone() -> None:
     labels = np.repeat(["band", "segmented"], 12)
     unlabelled = heaps(600, told_by=0)
     unlabelled[:, 1] = 0.5 * np.sign(unlabelled[:, 0])  # the heaps lean the way the classes do
-    plain, taught = discriminant.fit(vectors, labels), selftraining.fit(vectors, labels, Background(unlabelled))
+    plain, taught = lda.fit(vectors, labels), selftraining.fit(vectors, labels, Background(unlabelled))
     fresh = np.concatenate([heaps(200, told_by=-1), heaps(200, told_by=1)])
     truth = np.repeat(["band", "segmented"], 200)
     assert (plain.predict(fresh) == truth).mean() > 0.95
@@ -104,7 +105,7 @@ def test_neither_order_nor_the_hour_changes_a_reading() -> None:
 
 def test_no_background_is_the_plain_reader() -> None:
     few = _cells(4, seed=9)
-    plain, taught = discriminant.fit(*few), selftraining.fit(*few, Background(few[0][:0]))
+    plain, taught = lda.fit(*few), selftraining.fit(*few, Background(few[0][:0]))
     assert (plain.weight == taught.weight).all()
     assert plain.slope == taught.slope
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from hemosight.service.desk.one_thread import _blas, one_thread
+from hemosight.service.desk.one_thread import blas, one_thread
 
 
 def _threads() -> list[int]:
-    return [library["num_threads"] for library in _blas().info() if library["user_api"] == "blas"]
+    return [library["num_threads"] for library in blas().info() if library["user_api"] == "blas"]
 
 
 def test_the_limit_ends_with_the_last_who_asked_for_it() -> None:
-    with _blas().limit(limits=2, user_api="blas"):
+    with blas().limit(limits=2, user_api="blas"):
         before = _threads()
         first, second = one_thread(), one_thread()
         first.__enter__()

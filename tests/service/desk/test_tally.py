@@ -7,44 +7,44 @@ import pytest
 from projects import Filled, fill
 from sklearn.metrics import cohen_kappa_score
 
-from hemosight.bundle import Bundle
-from hemosight.service.desk.agreement import Judgement, agreement, among_people, so_far, with_model
-from hemosight.service.desk.desk import Desk
+from hemosight.blood.intervals import wilson
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle import Bundle
+from hemosight.scoring.agreement import Judgement, agreement, among_people, so_far, with_model
+from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.queue import REASONS, choose
 from hemosight.service.desk.references import References
 from hemosight.service.desk.tally import tally
 from hemosight.service.storage.database import Database
-from hemosight.sheet.differential import wilson
-from hemosight.space.labels import CELL_TYPE
 
 
 @pytest.fixture(scope="module")
-def reviewed(module_database: Database, tiny_bundle: Bundle) -> tuple[Filled, Desk]:
+def reviewed(module_database: Database, tiny_bundle: Bundle) -> tuple[Filled, ProjectState]:
     """A project of two cases in which a few cells were corrected, some are unsure, some unread."""
     project = fill(module_database, tiny_bundle, 60)
     project.change(teaching=False)  # so that what nobody touched stays as the bundle reads it
     project.add(tiny_bundle, 30, seed=1, case="24-1187")
     waiting = project.add(tiny_bundle, 3, seed=2, read=False)
     project.read(waiting[:1], unreadable=True)
-    desk = Desk(project.id, project.database, lambda _session, _number: tiny_bundle, References())
-    view = desk.view(CELL_TYPE)
-    names = view.question.names
+    state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
+    snapshot = state.snapshot(CELL_TYPE)
+    names = snapshot.spec.names
 
     def read_as(label: str) -> list[int]:
-        return view.ids[view.predicted == names.index(label)].tolist()
+        return snapshot.ids[snapshot.predicted == names.index(label)].tolist()
 
     two, (doubtful, *_) = read_as("neutrophil")[:2], read_as("platelet")
     project.say({two[0]: "ig", two[1]: "ig", doubtful: "?"})
     project.say({read_as("lymphocyte")[0]: "lymphocyte", waiting[1]: "erythroblast"})
-    return project, desk
+    return project, state
 
 
-def test_before_is_the_model_alone_and_after_is_what_people_said(reviewed: tuple[Filled, Desk]) -> None:
-    _, desk = reviewed
-    view = desk.view(CELL_TYPE)
-    names = np.array(view.question.names)
-    before = {name: int((view.alone == code).sum()) for code, name in enumerate(names)}
-    count = tally(view)
+def test_before_is_the_model_alone_and_after_is_what_people_said(reviewed: tuple[Filled, ProjectState]) -> None:
+    _, state = reviewed
+    snapshot = state.snapshot(CELL_TYPE)
+    names = np.array(snapshot.spec.names)
+    before = {name: int((snapshot.alone == code).sum()) for code, name in enumerate(names)}
+    count = tally(snapshot)
     after = {share.label: share.count for share in count.after.shares} | count.after.apart
     assert {share.label: share.count for share in count.before.shares} | count.before.apart == before
     assert after["neutrophil"] == before["neutrophil"] - 2
@@ -53,12 +53,40 @@ def test_before_is_the_model_alone_and_after_is_what_people_said(reviewed: tuple
     assert after["platelet"] == before["platelet"] - 1, "unsure is not counted"
     assert after["erythroblast"] == before["erythroblast"] + 1, "a person can name what the model could not read"
     assert count.reclassified == [("neutrophil", "ig", 2), ("platelet", "?", 1)]
+    assert count.moved_by_model == [], "nothing taught the model, so it moved nothing"
+    assert count.reviewed == {"ig": 2, "lymphocyte": 1, "erythroblast": 1}
+    assert count.cases == 2, "a case, and the cells without one"
     assert (count.unsure, count.waiting, count.unreadable) == (1, 1, 1)
     assert count.unreviewed == 90 - 4
 
 
-def test_platelets_and_erythroblasts_stand_apart(reviewed: tuple[Filled, Desk]) -> None:
-    after = tally(reviewed[1].view(CELL_TYPE)).after
+def test_what_people_changed_is_told_from_what_the_model_moved(module_database: Database, tiny_bundle: Bundle) -> None:
+    project = fill(module_database, tiny_bundle, 80)
+    state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
+    view = state.snapshot(CELL_TYPE)
+    wrong = view.ids[view.predicted == view.spec.names.index("neutrophil")][:5].tolist()
+    project.say(dict.fromkeys(wrong, "blast"))
+    assert state.settle(CELL_TYPE)
+    view = state.snapshot(CELL_TYPE)
+    count = tally(view)
+    assert count.reclassified == [("neutrophil", "blast", 5)]
+    moved = (view.label == -1) & (view.alone != view.predicted)
+    assert moved.any(), "five labels of one kind pull others along"
+    assert sum(cells for _, _, cells in count.moved_by_model) == moved.sum()
+    assert count.unusual == 0
+
+
+def test_unusual_cells_are_counted_while_nobody_labelled_them(module_database: Database, tiny_bundle: Bundle) -> None:
+    project = fill(module_database, tiny_bundle, 20)
+    state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
+    view = state.snapshot(CELL_TYPE)
+    view.novelty[:3] = 1.5
+    view.label[0] = 0
+    assert tally(view).unusual == 2
+
+
+def test_platelets_and_erythroblasts_stand_apart(reviewed: tuple[Filled, ProjectState]) -> None:
+    after = tally(reviewed[1].snapshot(CELL_TYPE)).after
     assert {share.label for share in after.shares}.isdisjoint({"platelet", "erythroblast"})
     assert after.total == sum(share.count for share in after.shares)
     assert after.erythroblasts_per_100 == pytest.approx(100 * after.apart["erythroblast"] / after.total)
@@ -66,33 +94,33 @@ def test_platelets_and_erythroblasts_stand_apart(reviewed: tuple[Filled, Desk]) 
         assert (share.low, share.high) == wilson(share.count, after.total)
 
 
-def test_a_case_counts_its_own_cells(reviewed: tuple[Filled, Desk]) -> None:
-    view = reviewed[1].view(CELL_TYPE)
-    (case,) = set(view.case.tolist()) - {-1}
-    count = tally(view, case)
+def test_a_case_counts_its_own_cells(reviewed: tuple[Filled, ProjectState]) -> None:
+    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    (case,) = set(snapshot.case.tolist()) - {-1}
+    count = tally(snapshot, case)
     assert sum(share.count for share in count.before.shares) + sum(count.before.apart.values()) == 30
 
 
 @pytest.mark.parametrize("strategy", sorted(REASONS))
-def test_next_is_read_and_unlabelled_and_not_skipped(reviewed: tuple[Filled, Desk], strategy: str) -> None:
-    view = reviewed[1].view(CELL_TYPE)
-    some = choose(view, strategy, 10)
+def test_next_is_read_and_unlabelled_and_not_skipped(reviewed: tuple[Filled, ProjectState], strategy: str) -> None:
+    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    some = choose(snapshot, strategy, 10)
     assert len({choice.image for choice in some}) == 10
     for choice in some:
-        assert view.ids[choice.row] == choice.image
-        assert view.label[choice.row] == -1
-        assert view.status[choice.row] == 1
+        assert snapshot.ids[choice.row] == choice.image
+        assert snapshot.label[choice.row] == -1
+        assert snapshot.status[choice.row] == 1
         assert choice.reason
-    rest = choose(view, strategy, 10, skip=[choice.image for choice in some])
+    rest = choose(snapshot, strategy, 10, skip=[choice.image for choice in some])
     assert not {choice.image for choice in some} & {choice.image for choice in rest}
-    assert choose(view, strategy, 10) == some, "asking again gives the same"
+    assert choose(snapshot, strategy, 10) == some, "asking again gives the same"
 
 
-def test_least_sure_comes_first(reviewed: tuple[Filled, Desk]) -> None:
-    view = reviewed[1].view(CELL_TYPE)
-    free = (view.label == -1) & (view.status == 1)
-    first = choose(view, "uncertainty", 1)[0]
-    assert view.probability[first.row] == view.probability[free].min()
+def test_least_sure_comes_first(reviewed: tuple[Filled, ProjectState]) -> None:
+    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    free = (snapshot.label == -1) & (snapshot.status == 1)
+    first = choose(snapshot, "uncertainty", 1)[0]
+    assert snapshot.probability[first.row] == snapshot.probability[free].min()
 
 
 # --- agreement ---
@@ -148,3 +176,12 @@ def test_the_curve_counts_each_cell_once_before_it_taught() -> None:
     assert [end for end, _, _ in stretches] == [10, 20]
     assert stretches[0][1:] == (["ig"] * 10, ["blast"] * 10)
     assert stretches[1][1:] == (["ig"] * 10, ["ig"] * 10)
+
+
+def test_cells_labelled_many_at_once_measure_nothing() -> None:
+    bulk = [Judgement(image, 7, "ig", "ig", single=False) for image in range(100)]
+    single = [Judgement(100 + image, 7, "ig", "blast") for image in range(25)]
+    assert with_model([*bulk, *single]).share == 0.0
+    assert {said for _, _, model in so_far([*bulk, *single]) for said in model} == {"blast"}
+    again = [Judgement(image, 7, "ig", "ig") for image in range(100)]
+    assert so_far([*bulk, *again]) == [], "by the second label the model knew"

@@ -14,7 +14,6 @@ from shutil import rmtree
 import psycopg
 import pytest
 
-from hemosight.service.errors import DatabaseWillNotStart
 from hemosight.service.storage.embedded import default_data_dir, embedded
 
 HOLD = """
@@ -67,10 +66,3 @@ def test_a_killed_holder_leaves_data_and_no_server_that_never_stops(folder: Path
     (folder / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{folder}\n0\n5432\n{folder}\n\n  0 0\nready\n")
     with embedded(folder) as again, psycopg.connect(again) as connection:
         assert connection.execute("SELECT value FROM kept").fetchall() == [(42,)]
-
-
-def test_a_folder_of_another_version_is_refused(folder: Path) -> None:
-    (folder / "postgres").mkdir()
-    (folder / "postgres" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(DatabaseWillNotStart, match="16"), embedded(folder):
-        pass

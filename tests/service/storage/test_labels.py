@@ -1,4 +1,4 @@
-"""Facts: appended, never lost, never overwriting what somebody else said unseen; undo is one more fact."""
+"""Label records: appended, never lost, never overwriting what somebody else said unseen; undo is one more record."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from projects import Filled, fill
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from hemosight.bundle import Bundle
-from hemosight.service.errors import NothingThere, Unfit
+from hemosight.engine.bundle import Bundle
+from hemosight.service.errors import NothingThere, Refusal
+from hemosight.service.storage import deletion, judgements, labels
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.labels import Outcome, facts_after
-from hemosight.service.storage.tables import AuditRow, Event, LabelFact, LabelSet, Standing
+from hemosight.service.storage.labels import LabelOutcome, records_after
+from hemosight.service.storage.tables import AuditRow, CurrentLabelRow, Event, LabelRecord, LabelSet
 
 
 @pytest.fixture
@@ -24,16 +25,16 @@ def project(module_database: Database, tiny_bundle: Bundle) -> Filled:
     return fill(module_database, tiny_bundle, 8)
 
 
-def _facts(project: Filled) -> list[LabelFact]:
+def _records(project: Filled) -> list[LabelRecord]:
     with project.database.session() as session:
-        return [row[0] for row in facts_after(session, project.id, 0, 100_000)]
+        return [row[0] for row in records_after(session, project.id, 0, 100_000)]
 
 
 def _stands(project: Filled) -> dict[tuple[int, str], tuple[int, str | None]]:
     with project.database.session() as session:
-        query = select(Standing, LabelSet.name).join(LabelSet, LabelSet.id == Standing.label_set_id)
+        query = select(CurrentLabelRow, LabelSet.name).join(LabelSet, LabelSet.id == CurrentLabelRow.label_set_id)
         rows = session.execute(query.where(LabelSet.project_id == project.id))
-        return {(row.image_id, name): (row.fact_id, row.label) for row, name in rows}
+        return {(row.image_id, name): (row.label_id, row.label) for row, name in rows}
 
 
 def _replayed(project: Filled) -> dict[tuple[int, str], tuple[int, str | None]]:
@@ -42,13 +43,13 @@ def _replayed(project: Filled) -> dict[tuple[int, str], tuple[int, str | None]]:
     with project.database.session() as session:
         query = select(AuditRow).where(AuditRow.project_id == project.id, AuditRow.action.startswith("label."))
         for row in session.scalars(query.order_by(AuditRow.id)):
-            for fact in row.subject["facts"]:
-                state[fact["image"], fact["label_set"]] = (fact["version"], fact["label"])
+            for record in row.subject["labels"]:
+                state[record["image"], record["label_set"]] = (record["version"], record["label"])
     return state
 
 
-def _labels(outcome: Outcome) -> dict[int, str | None]:
-    return {fact.image: fact.label for fact in outcome.facts}
+def _labels(outcome: LabelOutcome) -> dict[int, str | None]:
+    return {record.image: record.label for record in outcome.labels}
 
 
 def test_who_has_an_older_version_changes_nothing(project: Filled) -> None:
@@ -57,12 +58,13 @@ def test_who_has_an_older_version_changes_nothing(project: Filled) -> None:
     second = project.say({one: "monocyte", two: "monocyte"}, user=1, versions={})
     (conflict,) = second.conflicts
     assert (conflict.image, conflict.label, conflict.by) == (one, "blast", project.users[0])
-    assert conflict.version == first.facts[0].version
+    assert conflict.version == first.labels[0].version
+    assert conflict.submitted == "monocyte", "the second is shown both words"
     assert _labels(second) == {two: "monocyte"}, "the others go through"
     agreed = project.say({one: "monocyte"}, user=1, versions={one: conflict.version})
     assert not agreed.conflicts
-    assert _stands(project)[one, "cell_type"] == (agreed.facts[0].version, "monocyte")
-    assert [fact.label for fact in _facts(project)] == ["blast", "monocyte", "monocyte"]
+    assert _stands(project)[one, "cell_type"] == (agreed.labels[0].version, "monocyte")
+    assert [record.label for record in _records(project)] == ["blast", "monocyte", "monocyte"]
 
 
 def test_the_same_request_again_is_the_same_answer(project: Filled) -> None:
@@ -71,11 +73,11 @@ def test_the_same_request_again_is_the_same_answer(project: Filled) -> None:
     project.say({two: "blast"}, user=1)
     first = project.say({one: "ig", two: "ig"}, number=number, versions={})
     again = project.say({one: "ig", two: "ig"}, number=number, versions={})
-    assert (first.facts, first.conflicts) == (again.facts, again.conflicts)
+    assert (first.labels, first.conflicts) == (again.labels, again.conflicts)
     project.say({one: "blast"}, user=1)
     later = project.say({one: "ig", two: "ig"}, number=number, versions={})
-    assert later.facts == first.facts, "even when something else stands by now"
-    assert len(_facts(project)) == 3
+    assert later.labels == first.labels, "even when something else stands by now"
+    assert len(_records(project)) == 3
 
 
 def test_undo_restores_what_stood_and_can_be_undone(project: Filled) -> None:
@@ -83,22 +85,79 @@ def test_undo_restores_what_stood_and_can_be_undone(project: Filled) -> None:
     project.say({one: "blast"})
     changed = project.say({one: "ig", two: "ig"}, user=1)
     number = uuid.uuid4()
-    undone = project.undo([fact.version for fact in changed.facts], number=number)
+    undone = project.undo([record.version for record in changed.labels], number=number)
     assert _labels(undone) == {one: "blast", two: None}
-    assert project.undo([fact.version for fact in changed.facts], number=number).facts == undone.facts
-    redone = project.undo([fact.version for fact in undone.facts])
+    assert project.undo([record.version for record in changed.labels], number=number).labels == undone.labels
+    redone = project.undo([record.version for record in undone.labels])
     assert _labels(redone) == {one: "ig", two: "ig"}
-    facts = _facts(project)
-    assert [fact.kind for fact in facts] == ["set"] * 3 + ["undo"] * 4
-    assert {fact.undoes for fact in facts[3:5]} == {fact.version for fact in changed.facts}
+    records = _records(project)
+    assert [record.kind for record in records] == ["set"] * 3 + ["undo"] * 4
+    assert {record.undoes for record in records[3:5]} == {record.version for record in changed.labels}
+
+
+def test_a_label_taken_back_is_no_judgement(project: Filled) -> None:
+    one, two, *_ = project.images
+    slip = project.say({one: "monocyte"}).labels[0].version
+    project.undo([slip])
+    project.say({one: "neutrophil", two: "blast"})
+    assert _judged(project) == [(one, 0, "neutrophil"), (two, 0, "blast")]
+
+
+def _judged(project: Filled) -> list[tuple[int, int, str]]:
+    with project.database.session() as session:
+        label_set = labels.label_set_of(session, project.id, "cell_type").id
+        said = judgements.judgements(session, project.id, label_set)
+    return sorted((one.image, project.users.index(one.user), one.label) for one in said)
+
+
+def test_a_redo_is_a_judgement_again(project: Filled) -> None:
+    one = project.images[0]
+    said = project.say({one: "monocyte"}).labels[0].version
+    undone = project.undo([said]).labels[0].version
+    assert _judged(project) == []
+    redone = project.undo([undone]).labels[0].version
+    assert _judged(project) == [(one, 0, "monocyte")]
+    project.undo([redone])
+    assert _judged(project) == []
+
+
+def test_clearing_drops_the_judgement_it_takes_away_and_no_other(project: Filled) -> None:
+    one = project.images[0]
+    project.say({one: "monocyte"})
+    project.say({one: "blast"}, user=1)
+    cleared = project.say({one: None}, kind="clear").labels[0].version
+    assert _judged(project) == [(one, 0, "monocyte")], "the other person's label was the one that stood"
+    project.undo([cleared])
+    assert _judged(project) == [(one, 0, "monocyte"), (one, 1, "blast")]
+    project.say({one: None}, kind="clear")
+    project.say({one: "ig"})
+    assert _judged(project) == [(one, 0, "ig"), (one, 0, "monocyte")]
+
+
+def test_a_label_given_to_many_cells_stays_one_of_many_when_the_others_are_gone(project: Filled) -> None:
+    one, two, *_ = project.images
+    project.say({one: "monocyte", two: "monocyte"})
+    with project.database.session() as session:
+        deletion.delete_cells(session, project.id, [two])
+        label_set = labels.label_set_of(session, project.id, "cell_type").id
+        (said,) = judgements.judgements(session, project.id, label_set)
+    assert not said.single
+
+
+def test_undo_walks_back_several_steps_on_one_image(project: Filled) -> None:
+    one = project.images[0]
+    first, second = (project.say({one: label}).labels[0].version for label in ("blast", "ig"))
+    assert _labels(project.undo([second])) == {one: "blast"}
+    assert _labels(project.undo([first])) == {one: None}
+    assert project.undo([second]).conflicts, "it stands no longer"
 
 
 def test_undo_leaves_alone_what_somebody_said_since(project: Filled) -> None:
     one = project.images[0]
     mine = project.say({one: "blast"})
     project.say({one: "monocyte"}, user=1)
-    undone = project.undo([mine.facts[0].version])
-    assert not undone.facts
+    undone = project.undo([mine.labels[0].version])
+    assert not undone.labels
     assert [(conflict.image, conflict.label) for conflict in undone.conflicts] == [(one, "monocyte")]
 
 
@@ -115,39 +174,39 @@ def test_label_sets_do_not_touch_each_other(project: Filled) -> None:
 
 def test_what_cannot_be_is_refused_whole(project: Filled) -> None:
     one, two, *_ = project.images
-    with pytest.raises(Unfit, match="dragon"):
+    with pytest.raises(Refusal, match=r"a class of the label set cell_type.*dragon"):
         project.say({one: "blast", two: "dragon"})
     with pytest.raises(NothingThere, match="image 999999999"):
         project.say({one: "blast", 999_999_999: "blast"})
     with pytest.raises(NothingThere, match="label set 'mine'"):
         project.say({one: "blast"}, label_set="mine")
-    with pytest.raises(NothingThere, match="fact 999999999"):
+    with pytest.raises(NothingThere, match="record 999999999"):
         project.undo([999_999_999])
-    assert _facts(project) == []
+    assert _records(project) == []
 
 
 def test_another_project_is_out_of_reach(project: Filled, tiny_bundle: Bundle) -> None:
     other = fill(project.database, tiny_bundle, 2)
-    fact = other.say({other.images[0]: "blast"}).facts[0]
+    record = other.say({other.images[0]: "blast"}).labels[0]
     with pytest.raises(NothingThere):
         project.say({other.images[0]: "ig"})
     with pytest.raises(NothingThere):
-        project.undo([fact.version])
+        project.undo([record.version])
 
 
-def test_facts_cannot_be_changed(project: Filled) -> None:
+def test_label_records_cannot_be_changed(project: Filled) -> None:
     project.say({project.images[0]: "blast"})
     with pytest.raises(IntegrityError, match="appended, never changed"), project.database.session() as session:
-        session.execute(update(LabelFact).where(LabelFact.project_id == project.id).values(label="ig"))
+        session.execute(update(LabelRecord).where(LabelRecord.project_id == project.id).values(label="ig"))
 
 
-def test_a_fact_comes_with_its_audit_row_and_its_event(project: Filled) -> None:
+def test_a_label_record_comes_with_its_audit_row_and_its_event(project: Filled) -> None:
     made = project.say({project.images[0]: "blast", project.images[1]: "?"})
     with project.database.session() as session:
         query = select(Event).where(Event.project_id == project.id, Event.kind == "labels")
         (event,) = session.scalars(query)
         (row,) = session.scalars(select(AuditRow).where(AuditRow.project_id == project.id))
-    assert [fact["version"] for fact in event.data["facts"]] == [fact.version for fact in made.facts]
+    assert [record["version"] for record in event.data["labels"]] == [record.version for record in made.labels]
     assert event.data["by"] == row.user_id == project.users[0]
     assert row.action == "label.set"
     assert _replayed(project) == _stands(project)
@@ -156,8 +215,8 @@ def test_a_fact_comes_with_its_audit_row_and_its_event(project: Filled) -> None:
 def test_a_thousand_at_once(project: Filled, tiny_bundle: Bundle) -> None:
     images = project.add(tiny_bundle, 1000, seed=7, read=False)
     outcome = project.say(dict.fromkeys(images, "neutrophil"))
-    assert len(outcome.facts) == 1000
-    assert len(project.undo([fact.version for fact in outcome.facts]).facts) == 1000
+    assert len(outcome.labels) == 1000
+    assert len(project.undo([record.version for record in outcome.labels]).labels) == 1000
     assert _replayed(project) == _stands(project)
 
 
@@ -182,10 +241,10 @@ def test_reviewers_who_correct_at_once_lose_nothing(project: Filled) -> None:
                 some = rng.sample(project.images, rng.randint(1, 3))
                 label = rng.choice(["blast", "ig", "monocyte", "?", None])
                 outcome = project.say(dict.fromkeys(some, label), user=user, versions=dict(known))
-            for fact in outcome.facts:
-                known[fact.image] = fact.version
-                mine.append(fact.version)
-                accepted.append((fact.version, fact.image, fact.label, project.users[user]))
+            for record in outcome.labels:
+                known[record.image] = record.version
+                mine.append(record.version)
+                accepted.append((record.version, record.image, record.label, project.users[user]))
             for conflict in outcome.conflicts:
                 known[conflict.image] = conflict.version
                 refused[user] += 1
@@ -195,7 +254,7 @@ def test_reviewers_who_correct_at_once_lose_nothing(project: Filled) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    log = [(fact.id, fact.image_id, fact.label, fact.user_id) for fact in _facts(project)]
+    log = [(record.id, record.image_id, record.label, record.user_id) for record in _records(project)]
     assert sorted(accepted) == log, "what was accepted is what is in the log, and nothing else"
     assert len(log) > 20
     assert all(refused), "they must have met"

@@ -1,0 +1,117 @@
+"""A panel of three in Chromium: each reads the same cells blind, in an order of their own; differences are decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import drawn
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from running import Serving
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
+
+expect.set_options(timeout=30_000)
+PASSWORD = "four words in a row"  # noqa: S105 -- of accounts that live for a test
+PEOPLE = {"amina": "Dr. Amina Diallo", "bela": "Béla Kovács", "chen": "Chen Wei"}
+CELLS = 6
+
+
+@dataclass
+class Panel:
+    """A project of twelve cells, its number, and a browser for each of three people."""
+
+    api: httpx.Client
+    project: int
+    pages: dict[str, Page]
+
+
+@pytest.fixture(scope="module")
+def panel(browser: Browser, serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    token = serving.first_link().split("token=")[1]
+    with httpx.Client(base_url=f"{serving.address}/api/v1", timeout=60) as api:
+        first = {"token": token, "name": "amina", "display": PEOPLE["amina"], "password": PASSWORD}
+        api.post("/first-run", json=first).raise_for_status()
+        api.headers["X-CSRF-Token"] = api.get("/session").json()["csrf"]
+        smear = {"neutrophil": 4, "lymphocyte": 4, "blast": 4}
+        project = drawn.project(api, "Blasts of March", drawn.crops(tmp_path_factory.mktemp("smear"), smear))
+        for name in ("bela", "chen"):
+            given = {"name": name, "display": PEOPLE[name], "password": PASSWORD}
+            user = api.post("/users", json=given).raise_for_status().json()["id"]
+            api.put(f"/projects/{project}/members/{user}", json={"role": "reviewer"}).raise_for_status()
+        contexts = [browser.new_context(base_url=serving.address, reduced_motion="reduce") for _ in PEOPLE]
+        pages = {}
+        for name, context in zip(PEOPLE, contexts, strict=True):
+            page = pages[name] = context.new_page()
+            page.goto("/sign-in")
+            page.get_by_label("Name").fill(name)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url("**/projects")
+        yield Panel(api, project, pages)
+        for context in contexts:
+            context.close()
+
+
+def test_it_is_begun_for_three_readers(panel: Panel) -> None:
+    page = panel.pages["amina"]
+    page.goto(f"/projects/{panel.project}/panels")
+    form = page.get_by_role("form", name="Begin a panel")
+    form.get_by_label("Title").fill("What is a blast")
+    form.get_by_label("Cells", exact=True).fill(str(CELLS))
+    form.get_by_label("Met twice by each reader").fill("34")
+    for name in PEOPLE.values():
+        form.get_by_label(name).check()
+    form.get_by_role("button", name="Begin").click()
+    expect(page).to_have_url(re.compile(r"/panels/\d+$"))
+    expect(page.locator(".panel-count")).to_have_text(f"1 of {CELLS + 2}")
+
+
+def test_each_reads_blind_in_an_order_of_their_own(panel: Panel) -> None:
+    address = panel.pages["amina"].url
+    orders = []
+    for name, page in panel.pages.items():
+        page.goto(address)
+        cell = page.get_by_label("Cell to read")
+        order = []
+        for number in range(CELLS + 2):
+            expect(page.locator(".panel-count")).to_have_text(f"{number + 1} of {CELLS + 2}")
+            # Nothing but the picture and the types: no reading of the model, no label of a colleague.
+            expect(cell).not_to_contain_text("The model reads")
+            order.append(cell.get_by_role("img").get_attribute("src"))
+            # Two are of one mind; the third calls every second cell something else.
+            page.keyboard.press("m" if name == "chen" and number % 2 else "l")
+        expect(page.get_by_text("You have read every cell")).to_be_visible()
+        orders.append(order)
+    assert len({tuple(order) for order in orders}) == 3
+    assert len({frozenset(order) for order in orders}) == 1
+    # Whoever has read sees nothing before it is closed.
+    expect(panel.pages["bela"].get_by_role("heading", name="Agreement")).to_have_count(0)
+
+
+def test_closed_it_shows_agreement_and_differences_side_by_side(panel: Panel) -> None:
+    page = panel.pages["amina"]
+    page.goto(page.url)
+    page.get_by_role("button", name="Close the panel").click()
+    expect(page.get_by_role("heading", name="Agreement")).to_be_visible()
+    agreement = page.locator(".panel-agreement")
+    expect(agreement.get_by_role("row", name="All types")).to_contain_text(re.compile(r"\[-?\d\.\d\d, \d\.\d\d\]"))
+    readers = page.locator(".panel-readers")
+    for name in PEOPLE.values():
+        expect(readers.get_by_role("row", name=name)).to_contain_text(re.compile(r"\d\.\d s"))
+    different = page.locator(".panel-decide")
+    first = page.locator(".panel-result", has=different).first
+    expect(first).to_contain_text("Béla Kovács: Lymphocyte")
+    expect(first).to_contain_text("Chen Wei: Monocyte")
+    first.get_by_role("button", name=re.compile("^Decide Lymphocyte")).click()
+    expect(page.locator(".panel-result .decided").first).to_have_text("Decided: Lymphocyte")
+    # A colleague sees the same, and the decision stays.
+    other = panel.pages["chen"]
+    other.goto(page.url)
+    expect(other.locator(".panel-result .decided").first).to_have_text("Decided: Lymphocyte")
+    number = page.url.rpartition("/")[2].partition("?")[0]
+    table = panel.api.get(f"/projects/{panel.project}/panels/{number}/readings").text
+    assert len(table.splitlines()) == 1 + 3 * (CELLS + 2)

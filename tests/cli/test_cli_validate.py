@@ -1,0 +1,150 @@
+"""`hemosight validate` on a folder, and on a project of a server that answers as the service does."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import polars as pl
+import pytest
+
+from hemosight.cli.validation_cells import Source, readers
+from hemosight.errors import BadTable, NothingToValidate, ServiceUnavailable
+from hemosight.images.catalog import Catalog
+
+SIGNED = {
+    "items": [
+        {"id": 1, "case": 3, "current": False, "role": "first", "second_wanted": False},
+        {"id": 2, "case": 3, "current": True, "role": "first", "second_wanted": True},
+        {"id": 3, "case": 3, "current": True, "role": "second", "second_wanted": False},
+        {"id": 4, "case": 4, "current": True, "role": "first", "second_wanted": False},
+        {"id": 5, "case": 4, "current": False, "role": "first", "second_wanted": False},
+        {"id": 6, "case": 5, "current": True, "role": "first", "second_wanted": True},
+        {"id": 7, "case": None, "current": True, "role": "first", "second_wanted": False},
+    ]
+}
+RECORD = {"profile": {"id": 2, "name": "Camera 2", "scale": 1.25, "scale_from": "measured"}}
+
+
+class _Service(BaseHTTPRequestHandler):
+    pictures: tuple[Path, ...] = ()
+    signed: object = SIGNED
+    record: object = RECORD
+
+    def do_GET(self) -> None:
+        place = urlsplit(self.path)
+        known = {
+            "/api/v1/session": {"csrf": "told"},
+            "/api/v1/projects/7": {"name": "Films", "scale": 1.0},
+            "/api/v1/projects/7/profiles": {
+                "items": [{"id": 1, "name": "Camera 1", "scale": 1.0}, {"id": 2, "name": "Camera 2", "scale": 1.5}],
+                "of_case": 2,
+            },
+            "/api/v1/projects/7/signatures": self.signed,
+            "/api/v1/projects/7/signatures/2": self.record,
+            "/api/v1/projects/7/cases": {
+                "items": [{"id": 3, "key": "24-1"}, {"id": 4, "key": "24-2"}, {"id": 5, "key": "24-3"}],
+                "next": None,
+            },
+        }
+        if place.path in known:
+            status, body = 200, json.dumps(known[place.path]).encode()
+        elif place.path == "/api/v1/projects/7/exports/3":
+            status, body = 200, self._archive()
+        else:
+            status, body = 404, b'{"detail": "expected a project; found none"}'
+        self._answer(status, body)
+
+    def do_POST(self) -> None:
+        assert self.path == "/api/v1/projects/7/exports"
+        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert wanted == {"format": "folder", "case": 3}
+        self._answer(201, json.dumps({"id": wanted["case"]}).encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _archive(self) -> bytes:
+        buffer = io.BytesIO()
+        said = ["path,label,sha256"]
+        with zipfile.ZipFile(buffer, "w") as packed:
+            for number, (picture, label) in enumerate(
+                zip(self.pictures, ("band_neutrophil", "?", "blast"), strict=True)
+            ):
+                name = f"x/{number}-{picture.name}"
+                packed.writestr(name, picture.read_bytes())
+                said.append(f"{name},{label},")
+            packed.writestr("_not_reviewed/9-a.jpg", self.pictures[0].read_bytes())
+            packed.writestr("labels.csv", "\n".join(said) + "\n")
+        return buffer.getvalue()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def address(drawn_catalog: Catalog) -> Iterator[str]:
+    _Service.pictures, _Service.signed, _Service.record = tuple(drawn_catalog.paths[:3]), SIGNED, RECORD
+    server = HTTPServer(("127.0.0.1", 0), _Service)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_project_gives_what_people_said_of_cases_whose_signature_holds(address: str) -> None:
+    said: list[str] = []
+    with Source("7", address).open(say=said.append) as (catalog, origin):
+        table = catalog.table
+        assert table["patient"].to_list() == ["24-1"] * 3
+        assert table["label"].to_list() == ["neutrophil", None, "blast"]  # finer types count as theirs, ? as none
+        assert table["subtype"].to_list() == ["band_neutrophil", "?", "blast"]
+        assert table["scale"].to_list() == [1.25] * 3  # as it was signed, whatever the scanner's scale is now
+        assert table["source"].to_list() == ["Camera 2"] * 3
+        assert table["width"].null_count() == 0
+        assert all(path.is_file() for path in catalog.paths)
+    assert not any(path.is_file() for path in catalog.paths)  # pictures do not stay behind
+    assert origin == "signed in project 7 (Films)"
+    assert any("24-2" in line and "signed again" in line for line in said)
+    assert any("24-3" in line and "second" in line for line in said), "half signed is not signed"
+
+
+def test_a_record_of_before_there_were_profiles_has_its_scanner_of_now(address: str) -> None:
+    _Service.record = {"profile": None}
+    with Source("7", address).open(say=lambda _: None) as (catalog, _):
+        assert catalog.table["scale"].to_list() == [1.5] * 3
+
+
+def test_a_project_without_a_signature_that_holds_is_refused(address: str) -> None:
+    _Service.signed = {"items": []}
+    with pytest.raises(NothingToValidate, match="no case with a signature"), Source("7", address).open(say=print):
+        pass
+    with pytest.raises(ServiceUnavailable, match="404"), Source("8", address).open(say=print):
+        pass
+
+
+def test_a_folder_is_read_as_ever(drawn_smear: Path) -> None:
+    with Source(str(drawn_smear)).open(say=lambda _: None) as (catalog, origin):
+        assert len(catalog) == 72
+        assert origin == f"from {drawn_smear.name}"
+
+
+def test_further_readers_come_by_content_or_by_name(drawn_catalog: Catalog, tmp_path: Path) -> None:
+    ids, paths = drawn_catalog.ids, drawn_catalog.paths
+    file = tmp_path / "second.csv"
+    file.write_text(f"sha256,path,reader,label\n{ids[0]},,B,band neutrophil\n,{paths[1].name},B,blast\n{ids[2]},,C,?\n")
+    assert readers(file, drawn_catalog) == {"B": {ids[0]: "band_neutrophil", ids[1]: "blast"}}
+    pl.DataFrame({"label": ["blast"]}).write_csv(file)
+    with pytest.raises(BadTable, match="reader, label"):
+        readers(file, drawn_catalog)

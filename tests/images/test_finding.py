@@ -1,0 +1,210 @@
+"""White cells in fields: found whatever the stain and the camera, each once, in a field or across tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from hemosight.images.finding import Scale, find, scales, search, slides
+from hemosight.images.finding.cells import TOUCHING, FoundCell, without_doubles
+from hemosight.images.finding.fields import RED_CELL_UM
+from hemosight.images.finding.nuclei import cut
+from hemosight.images.finding.stain import WORKING_PX
+from hemosight.images.synthetic import Scanner, Stain
+from hemosight.images.synthetic.camera import DrawnField, Lamp, draw_field, draw_labels
+from hemosight.scoring.boxes import Box, judge
+
+
+def drawn(number: int, *, width: int = 640, height: int = 480, touching: int = 0) -> tuple[DrawnField, float]:
+    """A field of some laboratory, and the width of its red cells."""
+    rng = np.random.default_rng([20, number])
+    scanner = Scanner.random(rng)
+    lamp = Lamp(*rng.uniform(0, (0.5, 1.0, 0.3)).tolist())
+    labels = draw_labels(int(rng.integers(1, 4)) + touching, rng)
+    field = draw_field(
+        width, height, labels, rng, stain=Stain.random(rng), scanner=scanner, lamp=lamp, touching=touching
+    )
+    return field, RED_CELL_UM * scanner.pixels_per_um
+
+
+def boxes(cells: list[FoundCell]) -> list[Box]:
+    return [(cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in cells]
+
+
+def known(field: DrawnField) -> list[Box]:
+    return [(cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in field.cells]
+
+
+def test_cells_of_many_laboratories_are_found() -> None:
+    fields = [drawn(number) for number in range(10)]
+    judged = judge([(boxes(find(field.pixels, px)), known(field)) for field, px in fields])
+    assert judged.known >= 12
+    assert judged.f1 >= 0.95
+    assert judged.centred >= 0.95 * judged.met
+
+
+def test_a_field_of_red_cells_alone_has_none() -> None:
+    for number in range(3):
+        rng = np.random.default_rng(number)
+        field = draw_field(640, 480, [], rng, stain=Stain.random(rng), lamp=Lamp(0.4, 1.0, 0.2))
+        assert find(field.pixels, 77.0) == []
+
+
+def test_cells_that_touch_are_two_and_say_so() -> None:
+    rng = np.random.default_rng(3)
+    field = draw_field(480, 480, ["lymphocyte", "lymphocyte"], rng, touching=1)
+    assert len(field.cells) == 2
+    cells = find(field.pixels, 77.0)
+    assert judge([(boxes(cells), known(field))]).met == 2
+    assert all(TOUCHING in cell.marks for cell in cells)
+
+
+def test_a_dumbbell_is_cut_at_its_neck_and_a_disc_is_not() -> None:
+    radius = int(0.5 * WORKING_PX)
+    y, x = np.mgrid[: 4 * radius, : 6 * radius]
+    one = np.hypot(y - 2 * radius, x - 2 * radius) <= radius
+    other = np.hypot(y - 2 * radius, x - 3.8 * radius) <= radius
+    parts = cut(one | other)
+    assert len(parts) == 2
+    assert (np.logical_or(*parts) == (one | other)).all()
+    assert not np.logical_and(*parts).any()
+    assert len(cut(np.hypot(y - 2 * radius, x - 3 * radius) <= 1.9 * radius)) == 1
+
+
+def test_the_same_cells_whatever_the_lamp_and_a_wrong_scale() -> None:
+    field, px = drawn(1)
+    plain = find(field.pixels, px)
+    vignetted = Lamp(0.6, 1.0, 0.4).shine(field.pixels, np.random.default_rng(0))
+    for cells in (find(vignetted, px), find(field.pixels, 0.85 * px), find(field.pixels, 1.2 * px)):
+        assert judge([(boxes(cells), boxes(plain))]).f1 == 1.0
+
+
+def test_a_crop_has_the_cell_in_its_middle_at_the_reference_scale(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    scanner = Scanner(pixels_per_um=14.0)
+    field = draw_field(700, 600, ["neutrophil"], rng, scanner=scanner)
+    Image.fromarray(field.pixels).save(tmp_path / "a.png")
+    (searched,) = search([tmp_path / "a.png"], {tmp_path / "a.png": Scale(RED_CELL_UM * 14.0, "given")})
+    crop = searched.crop(searched.cells[0])
+    assert crop.shape == (360, 360, 3)
+    (again,) = find(crop, 77.0)
+    assert np.hypot(again.middle[0] - 180, again.middle[1] - 180) < 12
+    assert again.width == pytest.approx(searched.cells[0].width * 77 / (RED_CELL_UM * 14), rel=0.12)
+
+
+def test_the_scale_is_measured_on_red_cells_or_said_to_be_assumed(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "glass").mkdir()
+    scanner = Scanner(pixels_per_um=7.0)
+    paths = []
+    for number in range(6):
+        field = draw_field(640, 480, ["lymphocyte"], np.random.default_rng(number), scanner=scanner)
+        paths.append(tmp_path / "one" / f"{number}.png")
+        Image.fromarray(field.pixels).save(paths[-1])
+    found = scales(paths)[paths[0]]
+    assert found.source == "red cells"
+    assert found.red_cell_px == pytest.approx(1.06 * 7.5 * 7, rel=0.1)
+    empty = tmp_path / "glass" / "g.png"
+    Image.fromarray(np.full((300, 300, 3), 230, np.uint8)).save(empty)
+    assert scales([empty])[empty].source == "assumed"
+
+
+def test_a_file_that_cannot_be_read_costs_its_own_row(tmp_path: Path) -> None:
+    field, px = drawn(2)
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    Image.fromarray(field.pixels).save(tmp_path / "good.png")
+    paths = [tmp_path / "torn.png", tmp_path / "missing.png", tmp_path / "good.png"]
+    rows = list(search(paths, dict.fromkeys(paths, Scale(px, "given"))))
+    assert [row.path for row in rows] == paths
+    assert [row.status == "ok" for row in rows] == [False, False, True]
+    assert "damaged" in rows[0].status
+    assert judge([(boxes(rows[2].cells), known(field))]).f1 == 1.0
+
+
+# --- slides -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DrawnField]:
+    """A tiled TIFF with cells, some of them on the seams of the tiles of a search of 500 pixels."""
+    field = draw_field(1500, 1000, ["lymphocyte", "blast", "neutrophil", "monocyte"] * 5, np.random.default_rng(11))
+    path = tmp_path_factory.mktemp("slide") / "film.tif"
+    tifffile.imwrite(
+        path,
+        field.pixels,
+        tile=(256, 256),
+        photometric="rgb",
+        compression="zlib",
+        resolution=(1e4 / 0.0974, 1e4 / 0.0974),
+        resolutionunit="CENTIMETER",
+    )
+    return path, field
+
+
+def test_regions_of_a_tiled_tiff_are_its_pixels(slide: tuple[Path, DrawnField]) -> None:
+    path, field = slide
+    with closing(slides.open_slide(path)) as opened:
+        assert (opened.width, opened.height) == (1500, 1000)
+        assert opened.mpp == pytest.approx(0.0974, rel=1e-3)
+        assert (opened.region(200, 240, 700, 300) == field.pixels[240:540, 200:900]).all()
+        assert (opened.region(1400, 900, 100, 100) == field.pixels[900:, 1400:]).all()
+
+
+def test_cells_on_seams_are_found_once(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
+    path, field = slide
+    whole = find(field.pixels, 77.0)
+    with closing(slides.open_slide(path)) as opened:
+        cells = slides.search(opened, 77.0, tmp_path / "record.jsonl", side=500)
+    assert abs(len(cells) - len(whole)) <= 1
+    judged = judge([(boxes(cells), known(field))])
+    assert judged.f1 >= 0.93
+    assert judged.found <= judged.known + 1
+
+
+@pytest.fixture
+def opened(slide: tuple[Path, DrawnField]) -> Iterator[slides.Slide]:
+    with closing(slides.open_slide(slide[0])) as file:
+        yield file
+
+
+def test_an_interrupted_slide_goes_on_where_it_was(opened: slides.Slide, tmp_path: Path) -> None:
+    record = tmp_path / "record.jsonl"
+    done: list[int] = []
+
+    def stop(number: int, _: int) -> None:
+        done.append(number)
+        if number == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        slides.search(opened, 77.0, record, stop, side=500)
+    with record.open("a") as file:
+        file.write('[{"x": 1')  # a line cut short
+    rest: list[int] = []
+    resumed = slides.search(opened, 77.0, record, lambda number, _: rest.append(number), side=500)
+    assert rest == [4, 5, 6]
+    assert resumed == slides.search(opened, 77.0, tmp_path / "other.jsonl", side=500)
+    # Another scale is another search.
+    again: list[int] = []
+    slides.search(opened, 70.0, record, lambda number, _: again.append(number), side=500)
+    assert again == [1, 2, 3, 4, 5, 6]
+
+
+def test_tiles_cover_every_pixel_once() -> None:
+    seen = np.zeros((70, 95), int)
+    for tile in slides.tiles(95, 70, 32):
+        seen[tile.top : tile.bottom, tile.left : tile.right] += 1
+    assert (seen == 1).all()
+
+
+def test_of_two_boxes_of_a_cell_the_surer_stays() -> None:
+    one = FoundCell(10, 10, 50, 50, 0.9)
+    doubles = [replace(one, x=14, score=0.7), one, replace(one, x=100, score=0.6)]
+    assert without_doubles(doubles) == [one, doubles[2]]

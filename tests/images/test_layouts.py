@@ -1,0 +1,208 @@
+"""Folders as public sets and laboratories lay them out: which level is the class, and what the others are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hemosight.errors import UnknownLayout, UnknownName
+from hemosight.images import sources
+from hemosight.images.sources import layout, roles
+
+
+def draw(root: Path, *names: str) -> Path:
+    for k, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 24), (k % 256, len(name), 7)).save(path, format="PNG")
+    return root
+
+
+def told(root: Path, *columns: str, **how: str) -> list[tuple[str | None, ...]]:
+    """Distinct values of the label and these columns, sorted."""
+    table = sources.read(root, **how).table  # pyright: ignore[reportArgumentType]
+    return sorted(table.select("label", *columns).unique().rows(), key=str)
+
+
+def test_folds_above_classes_are_folds(tmp_path: Path) -> None:
+    names = [f"C-NMC_training_data/fold_{k}/{label}/UID_{k}_{label}.png" for k in range(3) for label in ("all", "hem")]
+    found = told(draw(tmp_path, *names), "fold", "official_split", "patient")
+    assert found == sorted([(label, f"fold_{k}", "train", None) for k in range(3) for label in ("all", "hem")], key=str)
+
+
+@pytest.mark.parametrize(
+    "words", [("train", "test"), ("TRAIN", "TEST_SIMPLE"), ("Train", "TestA"), ("training set", "testing")]
+)
+@pytest.mark.parametrize("above", ["", "images/", "dataset2-master/images/"])
+def test_splits_above_classes_are_splits_whatever_the_classes_are_called(
+    tmp_path: Path, words: tuple[str, str], above: str
+) -> None:
+    for k, classes in enumerate((("C1", "C2"), ("basophil", "monocyte"), ("EOSINOPHIL", "Segmented neutrophils"))):
+        root = tmp_path / str(k)
+        draw(root, *[f"{above}{word}/{label}/{n}.png" for word in words for label in classes for n in range(2)])
+        assert told(root, "official_split", "patient") == sorted(
+            [(label, split, None) for label in classes for split in ("train", "test")], key=str
+        )
+        assert told(root, kind="folder") == sorted([(label,) for label in classes])
+
+
+def test_a_split_inside_each_class_is_a_split(tmp_path: Path) -> None:
+    draw(tmp_path, "C1/train/1.png", "C1/val/2.png", "C2/train/3.png", "C2/test/4.png")
+    assert told(tmp_path, "official_split") == [("C1", "train"), ("C1", "val"), ("C2", "test"), ("C2", "train")]
+
+
+def test_a_word_for_a_split_beside_another_word_is_a_class(tmp_path: Path) -> None:
+    draw(tmp_path, "test/1.png", "control/2.png")
+    assert told(tmp_path, "official_split") == [("control", None), ("test", None)]
+
+
+@pytest.mark.parametrize("names", [("labA", "labB"), ("site_1", "site_2"), ("Hospital North", "Hospital South")])
+def test_laboratories_above_classes_are_sources(tmp_path: Path, names: tuple[str, str]) -> None:
+    draw(tmp_path, *[f"{name}/{label}/{k}.png" for name in names for label in ("ALL", "AML") for k in range(2)])
+    assert told(tmp_path, "source") == sorted([(label, name) for label in ("ALL", "AML") for name in names])
+
+
+def test_patients_above_or_below_classes_are_patients(tmp_path: Path) -> None:
+    draw(tmp_path / "above", *[f"patient_{k}/{label}/{k}.png" for k in (1, 2) for label in ("ALL", "AML")])
+    draw(tmp_path / "below", *[f"{label}/Case 0{k}/{k}.png" for k in (1, 2) for label in ("ALL", "AML")])
+    assert told(tmp_path / "above", "patient") == sorted(
+        [(label, f"patient_{k}") for label in ("ALL", "AML") for k in (1, 2)]
+    )
+    assert told(tmp_path / "below", "patient") == sorted(
+        [(label, f"Case 0{k}") for label in ("ALL", "AML") for k in (1, 2)]
+    )
+
+
+def test_an_analyzers_export_may_lie_in_splits(tmp_path: Path) -> None:
+    draw(tmp_path, "train/24-1093/Segmented neutrophils/1.png", "test/24-1099/Monocytes/2.png")
+    assert told(tmp_path, "patient", "official_split") == [
+        ("monocyte", "24-1099", "test"),
+        ("neutrophil", "24-1093", "train"),
+    ]
+
+
+def test_two_levels_that_could_be_classes_are_refused_with_both_and_the_option(tmp_path: Path) -> None:
+    draw(tmp_path, *[f"{a}/{b}/{a}{b}.png" for a in ("munich", "barcelona") for b in ("ALL", "AML")])
+    with pytest.raises(
+        UnknownLayout,
+        match=r"outer \(barcelona, munich\) or the inner \(ALL, AML\).*--folders",
+        check=lambda fault: fault.code == "ambiguous_layout",
+    ):
+        sources.read(tmp_path)
+    assert told(tmp_path, "source", folders="source/class") == [
+        ("ALL", "barcelona"),
+        ("ALL", "munich"),
+        ("AML", "barcelona"),
+        ("AML", "munich"),
+    ]
+    assert told(tmp_path, "patient", folders="class/-") == [("barcelona", None), ("munich", None)]
+    assert told(tmp_path, "patient", folders="patient/class")[0] == ("ALL", "barcelona")
+    with pytest.raises(UnknownName, match="class, subtype, source"):
+        sources.read(tmp_path, folders="genus/class")
+
+
+def test_folders_inside_a_class_belong_to_it(tmp_path: Path) -> None:
+    draw(tmp_path, "band/1.png", "band/again/2.png", "hairy cell/3.png")
+    assert told(tmp_path) == [("band",), ("hairy cell",)]
+    draw(tmp_path / "known", "neutrophil/from Monday/1.png", "lymphocyte/from Tuesday/2.png")
+    assert told(tmp_path / "known", kind="folder") == [("lymphocyte",), ("neutrophil",)]
+
+
+def test_a_split_copy_of_a_public_set_keeps_the_split(tmp_path: Path) -> None:
+    draw(tmp_path, "train/basophil/BA_1.jpg", "test/eosinophil/EO_2.jpg")
+    assert told(tmp_path, "official_split", "source") == [
+        ("basophil", "train", "pbc"),
+        ("eosinophil", "test", "pbc"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train", "train"),
+        ("TEST_SIMPLE", "test"),
+        ("TestB", "test"),
+        ("C-NMC_test_prelim_phase_data", "test"),
+        ("validation", "val"),
+        ("dev", "val"),
+        ("restrain", None),
+        ("testis", None),
+        ("trainee cells", None),
+        ("devil", None),
+    ],
+)
+def test_words_for_splits(name: str, split: str | None) -> None:
+    assert roles.split_of(name) == split
+
+
+# --- what is passed over ---
+
+
+def test_litter_is_passed_over_and_counted(tmp_path: Path) -> None:
+    draw(tmp_path, "alpha/1.png", "alpha/2.png", "beta/3.png", "beta/4.png")
+    draw(tmp_path, "alpha/@eaDir/1.png/SYNOPHOTO_THUMB_M.png", "#recycle/y.png", "$RECYCLE.BIN/S-1/a.png")
+    draw(tmp_path, "lost+found/x.png", ".Trash-1000/z.png", "beta/._3.png", "System Volume Information/w.png")
+    (tmp_path / "alpha" / "Thumbs.db").write_bytes(b"litter")
+    assert told(tmp_path) == [("alpha",), ("beta",)]
+    found = layout.survey(tmp_path)
+    assert len(found.images) == 4
+    assert found.passed_over == {
+        "@eaDir": 1,
+        "#recycle": 1,
+        "$RECYCLE.BIN": 1,
+        "lost+found": 1,
+        "hidden": 2,
+        "System Volume Information": 1,
+        "Thumbs.db": 1,
+    }
+
+
+def test_suffixes_of_pictures_and_their_absence(tmp_path: Path) -> None:
+    draw(tmp_path, "a.jfif", "b.jpe", "c", "d.dib", "e.dcm", "f.png.bak", "g.gif")
+    (tmp_path / "README").write_text("no picture")
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    os.mkfifo(tmp_path / "pipe")
+    found = layout.survey(tmp_path)
+    assert [path.name for path in found.images] == ["a.jfif", "b.jpe", "c", "d.dib"]
+    assert [path.name for path in found.pictures] == ["e.dcm", "f.png.bak", "g.gif"]
+    assert found.described() == "6 passed over (.bak 1, .csv 1, .dcm 1, .gif 1, without suffix 2)"
+
+
+@pytest.mark.parametrize(
+    "folds", [("k-fold-1", "k-fold-2"), ("5fold_1", "5fold_2"), ("fold 1 of 5", "fold 2 of 5"), ("fold_a", "fold_b")]
+)
+def test_folds_go_by_many_names(tmp_path: Path, folds: tuple[str, str]) -> None:
+    draw(tmp_path, *[f"{fold}/{label}/{label}{fold}.png" for fold in folds for label in ("all", "hem")])
+    assert told(tmp_path, "fold") == sorted([(label, fold) for label in ("all", "hem") for fold in folds], key=str)
+
+
+def test_a_part_held_out_is_the_test_split(tmp_path: Path) -> None:
+    draw(tmp_path, "train/C1/1.png", "hold-out/C2/2.png")
+    assert told(tmp_path, "official_split") == [("C1", "train"), ("C2", "test")]
+
+
+def test_folders_of_patients_inside_classes_are_patients(tmp_path: Path) -> None:
+    draw(tmp_path, "neutrophil/P001/1.png", "blast/P002/2.png")
+    assert told(tmp_path, "patient") == [("blast", "P002"), ("neutrophil", "P001")]
+
+
+def test_names_that_may_be_laboratories_are_told_as_patients(tmp_path: Path) -> None:
+    draw(tmp_path, "Barcelona/neutrophil/1.png", "Munich/blast/2.png")
+    said: list[str] = []
+    sources.read(tmp_path, say=said.append)
+    assert said == ["Barcelona, Munich: taken for patients or cases; for laboratories say --folders source/class"]
+    said.clear()
+    found = sources.read(tmp_path, folders="source/class", say=said.append).table
+    assert (sorted(found["source"]), said) == (["Barcelona", "Munich"], [])
+
+
+@pytest.mark.parametrize(
+    "name", ["~snapshot", "FOUND.000", "RECYCLED", "_vti_cnf", "cell.png@SynoEAStream", "$RECYCLE.BIN"]
+)
+def test_more_litter(tmp_path: Path, name: str) -> None:
+    draw(tmp_path, "alpha/1.png", "beta/2.png", f"alpha/{name}/3.png", f"{name}/4.png")
+    assert told(tmp_path) == [("alpha",), ("beta",)]
+    assert layout.survey(tmp_path).passed_over == {name: 2}

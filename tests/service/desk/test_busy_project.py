@@ -1,0 +1,103 @@
+"""A project in which many work at once: nobody waits for a pause in the others' work, and one look serves all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from projects import Filled, fill
+
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle import Bundle
+from hemosight.service.desk import project_state
+from hemosight.service.desk.project_state import ProjectState
+from hemosight.service.desk.references import References
+from hemosight.service.storage import events
+from hemosight.service.storage.database import Database
+from hemosight.space.incremental_lda import IncrementalLDA
+
+
+@pytest.fixture
+def project(database: Database, tiny_bundle: Bundle) -> Filled:
+    return fill(database, tiny_bundle, 60)
+
+
+@pytest.fixture
+def state(project: Filled, tiny_bundle: Bundle) -> ProjectState:
+    return ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
+
+
+def test_a_count_does_not_wait_for_a_pause_in_the_labelling(
+    state: ProjectState, project: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While each fit goes on, the next label comes: with thirty reviewers nothing is ever settled."""
+    update, over = IncrementalLDA.update, threading.Event()
+    given = 0
+
+    def meanwhile(self: IncrementalLDA, *what: Any) -> None:
+        nonlocal given
+        if not over.is_set():
+            given += 1
+            project.say({project.images[given % 60]: "monocyte" if given % 2 else "basophil"})
+            state.catch_up()
+        update(self, *what)
+
+    monkeypatch.setattr(IncrementalLDA, "update", meanwhile)
+    try:
+        project.say({project.images[0]: "basophil"})
+        assert not state.settle(CELL_TYPE, patience=2), "there is no pause"
+        until = state._last_label
+        assert state.follow(CELL_TYPE)
+        assert state.learner.known(state.spec(CELL_TYPE).id) >= until, "what was there is learnt"
+    finally:
+        over.set()
+    assert state.settle(CELL_TYPE)
+
+
+def test_of_many_who_ask_at_once_few_look(state: ProjectState, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    newest = events.newest
+
+    def counted(*given: Any) -> int:
+        nonlocal looks
+        looks += 1
+        time.sleep(0.2)
+        return newest(*given)
+
+    monkeypatch.setattr(project_state.events, "newest", counted)
+    threads = [threading.Thread(target=state.catch_up) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 <= looks <= 3
+
+
+def test_whoever_asks_after_a_change_sees_it(state: ProjectState, project: Filled) -> None:
+    for number, image in enumerate(project.images[:20]):
+        project.say({image: "blast"})
+        now = state.snapshot(CELL_TYPE)
+        assert int((now.label >= 0).sum()) == number + 1
+
+
+def test_a_case_is_counted_once_for_each_snapshot(
+    state: ProjectState, project: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = 0
+    tally = project_state.tally
+
+    def counting(*given: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return tally(*given)
+
+    monkeypatch.setattr(project_state, "tally", counting)
+    first = state.tally(CELL_TYPE, None)
+    assert state.tally(CELL_TYPE, None) is first
+    assert counted == 1
+    project.say({project.images[0]: "blast"})
+    assert state.follow(CELL_TYPE)
+    after = state.tally(CELL_TYPE, None)[1]
+    assert (counted, after.reviewed) == (2, {"blast": 1})

@@ -1,0 +1,159 @@
+"""What a report says: sums of finer types, flags by the numbers that are printed, grades, who signed and when."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import re
+from pathlib import Path
+
+import pytest
+from signed_report import FIRST, counts, record, report
+
+from hemosight.blood.morphology import ESTIMATES, FINDINGS, GRADES
+from hemosight.blood.vocabulary import TYPES
+from hemosight.service.documents import codes, table
+from hemosight.service.documents.content import Value
+from hemosight.service.documents.observations import observations
+
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "report.md"
+PAGE = Path(__file__).parents[3] / "web" / "src" / "findings" / "words.ts"
+
+
+def test_finer_types_are_summed_before_they_are_listed() -> None:
+    lines = [(line.name, line.title, line.count, line.finer) for line in report().lines]
+    at = [name for name, *_ in lines].index("neutrophil")
+    assert lines[at : at + 4] == [
+        ("neutrophil", "Neutrophil", 124, False),
+        ("neutrophil", "not told apart", 3, True),
+        ("segmented_neutrophil", "Segmented neutrophil", 100, True),
+        ("band_neutrophil", "Band neutrophil", 21, True),
+    ]
+    assert ("ig", "Immature granulocyte", 10, False) in lines, "a type that only finer ones were counted of"
+    whole = [line for line in report().lines if not line.finer]
+    assert sum(line.count for line in whole) == report().total == 190
+    assert sum(line.reviewed or 0 for line in whole) + sum(line.unreviewed or 0 for line in whole) == 190
+    assert sum(line.absolute.number for line in whole if line.absolute) == pytest.approx(11.4, abs=0.02)
+
+
+def test_types_of_the_laboratory_are_summed_as_it_had_them_at_signing() -> None:
+    differential = counts()
+    above = {"eosinophil": "neutrophil", "band_neutrophil": None, "segmented_neutrophil": "neutrophil"}
+    for row in differential["rows"]:
+        row["parent"] = above.get(row["label"])
+    lines = {(line.name, line.rest): line for line in report(differential=differential).lines}
+    assert lines["neutrophil", False].count == 3 + 100 + 3, "what the laboratory put under it, and nothing else"
+    assert lines["eosinophil", False].finer
+    assert not lines["band_neutrophil", False].finer
+    assert sum(line.count for line in lines.values() if not line.finer) == 190
+    # Where the upper type is counted apart, what is counted in the hundred stands alone.
+    differential["rows"][0]["parent"] = "smudge"
+    names = [line.name for line in report(differential=differential).lines]
+    assert "smudge" not in names
+
+
+def test_a_value_is_flagged_as_it_is_printed() -> None:
+    assert [Value(5.0, 1, None, 5.0).flag, Value(5.1, 1, None, 5.0).flag] == ["", "H"]
+    assert [Value(20.0, 1, 20.0, 45.0).flag, Value(19.9, 1, 20.0, 45.0).flag] == ["", "L"]
+    lines = {line.name: line for line in report().lines if not line.rest}
+    # 124 of 190 are 65.26%: printed as 65.3, which is inside 40 to 66.8; 7.44 is inside up to 7.7.
+    assert (lines["neutrophil"].share.text, lines["neutrophil"].share.flag) == ("65.3", "")
+    assert (lines["neutrophil"].absolute or Value(0, 0)).text == "7.44"
+    assert (lines["lymphocyte"].share.text, lines["lymphocyte"].share.flag) == ("18.4", "L")
+    assert (lines["band_neutrophil"].share.range, lines["band_neutrophil"].share.flag) == ("up to 5", "H")
+    assert lines["monocyte"].share.range == ""
+
+
+def test_what_stands_beside_the_leukocytes_is_for_100_of_them() -> None:
+    beside = {one.name: one for one in report().beside}
+    assert (beside["erythroblast"].per_100 or Value(0, 0)).number == 10.0
+    assert (beside["erythroblast"].per_100 or Value(0, 0)).flag == "H"
+    assert set(beside) == {"erythroblast", "platelet", "smudge"}
+
+
+def test_it_says_how_it_stands() -> None:
+    assert report().status == "final"
+    assert report(signers=(FIRST,)).status == "awaiting"
+    assert report(signers=(FIRST,), second_wanted=False).status == "final"
+    assert report(version=2, reason="two blasts").status == "corrected"
+    assert report(version=2, reason="two blasts", signers=(FIRST,)).status == "awaiting"
+    assert report(signers=()).status == "unsigned"
+
+
+@pytest.mark.parametrize(
+    ("zone", "month", "text"),
+    [
+        ("Europe/Berlin", 3, "2 Mar 2026, 11:41 CET (UTC+01:00)"),
+        ("Europe/Berlin", 7, "2 Jul 2026, 12:41 CEST (UTC+02:00)"),
+        ("Asia/Kolkata", 3, "2 Mar 2026, 16:11 IST (UTC+05:30)"),
+        ("America/Sao_Paulo", 3, "2 Mar 2026, 07:41 UTC-03:00"),
+        ("UTC", 3, "2 Mar 2026, 10:41 UTC"),
+    ],
+)
+def test_times_have_their_zone(zone: str, month: int, text: str) -> None:
+    made = report(record=record(zone=zone))
+    assert made.moment(datetime.datetime(2026, month, 2, 10, 41, tzinfo=datetime.UTC)) == text
+
+
+def test_a_record_of_an_older_version_still_makes_a_report() -> None:
+    old = counts()
+    for row in (*old["rows"], *old["apart"].values()):
+        row["reviewed"] = None
+    made = report(record={}, differential=old, checks=None, fingerprint=None)
+    assert (made.key, made.wbc, made.remark, made.cells, made.checks) == ("", None, "", (), ())
+    assert [line.reviewed for line in made.lines] == [None] * len(made.lines)
+    assert made.moment(made.at).endswith("UTC")
+
+
+def test_the_table_has_every_line_with_its_code() -> None:
+    rows = list(csv.DictReader(io.StringIO(table.table(report()))))
+    found = {(row["type"], row["part"]): row for row in rows}
+    band = found["band_neutrophil", "finer"]
+    assert (band["cells"], band["percent"], band["flag"], band["code"]) == ("21", "11.100000", "H", "26508-2")
+    assert (band["reviewed"], band["not_reviewed"], band["model_alone"]) == ("19", "2", "20")
+    assert found["neutrophil", "rest"]["code"] == ""
+    assert found["erythroblast", "beside"]["for_100_leukocytes"] == "10.000000"
+    assert len(rows) == len(report().lines) + len(report().beside)
+    odd = dict(record()["specimen"], key="=1+1")
+    assert "'=1+1" in table.table(report(record={**record(), "specimen": odd})), "safe in a spreadsheet"
+
+
+def test_every_code_is_used_once_and_types_without_one_have_ours() -> None:
+    found = [one.code for one in observations(report())]
+    assert len({(code.system, code.code) for code in found}) == len(found)
+    own = codes.share("reactive_monocyte", "Reactive monocyte")
+    assert (own.system, own.system_v2) == ("urn:hemosight:code", "99HEMOSIGHT")
+    assert {codes.finding(one.name).system for one in FINDINGS} == {codes.LOINC}
+    for code in (*found, *(codes.finding(one.name) for one in FINDINGS)):
+        if code.loinc:
+            assert _checks(code.code), f"{code.code} is no LOINC code: its check digit does not fit"
+
+
+def _checks(code: str) -> bool:
+    """Whether a LOINC code's last digit follows from the others (modulus 10)."""
+    number, _, check = code.partition("-")
+    doubled = [int(digit) * (2 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(number))]
+    return (10 - sum(digit // 10 + digit % 10 for digit in doubled) % 10) % 10 == int(check)
+
+
+def test_the_page_has_the_same_findings_in_the_same_words() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    written = dict(re.findall(r'^  "?([\w+]+)"?: "([^"]+)",$', text, re.MULTILINE))
+    known = {one.name: one.title for one in FINDINGS} | dict(GRADES) | dict(ESTIMATES)
+    assert written == known
+
+
+def test_the_documentation_lists_the_codes() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
+    shares = {row[0]: row[1:] for row in rows if len(row) == 3}
+    findings = {row[0]: row[1] for row in rows if len(row) == 2}
+    for name, known in TYPES.items():
+        share, absolute = codes.share(name, known.title), codes.absolute(name, known.title)
+        if share.loinc:
+            assert shares[known.title] == [share.code, absolute.code]
+    assert shares["Erythroblast, for 100 leukocytes"][0] == codes.beside("erythroblast", "").code
+    assert {one.title: codes.finding(one.name).code for one in FINDINGS}.items() <= findings.items()
+    for grade, code in codes.GRADE.items():
+        assert f"`{grade}` {code.code}" in text

@@ -1,0 +1,129 @@
+"""The report on paper, read back from the file: what it says, in which scripts, on how many pages, and equal bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pypdfium2
+import pytest
+from signed_report import FIRST, SECOND, pictures, record, report
+
+from hemosight.service.documents.content import Report
+from hemosight.service.documents.pdf import PRELIMINARY, pdf
+
+
+def _pages(body: bytes) -> list[str]:
+    document = pypdfium2.PdfDocument(body)
+    texts = []
+    for page in document:
+        read = page.get_textpage()
+        texts.append(read.get_text_range().replace("\r\n", "\n"))
+        read.close()
+        page.close()
+    document.close()
+    return texts
+
+
+def _text(made: Report) -> str:
+    return "\n".join(_pages(pdf(made, pictures())))
+
+
+@pytest.fixture(scope="module")
+def body() -> bytes:
+    return pdf(report(), pictures())
+
+
+def test_it_says_what_was_signed(body: bytes) -> None:
+    text = "\n".join(_pages(body))
+    for line in (
+        "H\u00e4matologie am Fluss",
+        "Final report",
+        "24-1187 \u03a0\u03b1\u03c0\u03b1\u03b4\u03cc\u03c0\u03bf\u03c5\u03bb\u03bf\u03c2",
+        "H26|0047^11",
+        "11.4 \u00d7 10\u2079/L",
+        "2 Mar 2026, 08:40 CET (UTC+01:00)",
+        "190 leukocytes",
+        "Left shift | toxic ^ granulation & D\u00f6hle bodies ~ \\ 50%.",
+        "Estimated from the film: decreased",
+        "signed 2 Mar 2026, 11:41 CET (UTC+01:00), initials AD",
+        "signed second 2 Mar 2026, 13:05 CET (UTC+01:00), confirmed with a password",
+        "\u041d\u0438\u043a\u043e\u043b\u0430\u0439 \u738b\u5c0f\u660e",
+        "Counted nowhere: 2 unsure, 1 not readable.",
+        "25 cells not reviewed by a person",
+    ):
+        assert line in re.sub(r"\s+", " ", text), line
+    rows = re.sub(r"\s+", " ", text)
+    assert "Band neutrophil 21 11.1 up to 5 H high" in rows, "out of range in words, not by colour alone"
+    assert "Lymphocyte 35 18.4 20\u201345 L low" in rows
+    assert re.search(r"Anisocytosis \+ slight", rows)
+    assert re.search(r"Schistocytes 0 not seen", rows)
+    assert "Blast 2 1 2 3" in rows, "model alone, reviewed, not reviewed, counted"
+    assert PRELIMINARY not in text
+
+
+def test_every_page_has_its_foot(body: bytes) -> None:
+    pages = _pages(body)
+    for number, page in enumerate(pages, 1):
+        assert (
+            "Read by home 2.0.0 \u00b7 scanner profile Night desk (pixel scale 1.28) \u00b7 record a1b2c3d4a1b2" in page
+        )
+        assert f"page {number} of {len(pages)}" in page
+        assert "version 1 \u00b7 Research use only. Not for primary diagnosis." in page
+
+
+def test_pages_are_a4_and_hold_the_chosen_cells(body: bytes) -> None:
+    document = pypdfium2.PdfDocument(body)
+    images = 0
+    for page in document:
+        assert page.get_size() == pytest.approx((595.28, 841.89), abs=0.1)
+        images += sum(isinstance(one, pypdfium2.PdfImage) for one in page.get_objects())
+    assert images == 2
+    assert "labelled by a person" in _pages(body)[-1] + _pages(body)[0]
+
+
+def test_the_same_content_gives_the_same_bytes(body: bytes) -> None:
+    assert pdf(report(), pictures()) == body
+    assert b"D:20260302120500" in body, "made when it was signed"
+    assert pdf(report(record=record(remark="another")), pictures()) != body
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"signers": ()}, "PRELIMINARY, NOT SIGNED"),
+        ({"signers": (FIRST,)}, "PRELIMINARY: the second signature is not given yet"),
+        ({"version": 2, "reason": "Two blasts."}, "Corrected report, version 2"),
+    ],
+)
+def test_what_is_not_final_says_so_first(changes: dict[str, Any], words: str) -> None:
+    pages = _pages(pdf(report(**changes), pictures()))
+    assert words in pages[0]
+    if not changes.get("signers", ("some",)):
+        assert all(PRELIMINARY in page for page in pages), "on every page"
+    if "reason" in changes:
+        assert "It replaces version 1. Reason: Two blasts." in pages[0]
+
+
+def test_text_of_any_script_comes_out_or_is_named() -> None:
+    names = "\u767d\u8840\u7403\u5206\u985e \u041a\u0440\u043e\u0432\u044c \u03b1\u03af\u03bc\u03b1 \u305b\u3063\u3051"
+    text = _text(report(record=record(remark=names)))
+    assert names in text
+    assert "do not have" not in text
+    text = _text(report(record=record(remark="odd \U0001d51b, \u0628 and \U0001f9ea\x07\u202e")))
+    assert re.search(r"do not have\s+are printed as .: U\+0628, U\+1D51B, U\+1F9EA", text)
+
+
+def test_long_remarks_and_names_go_on_over_pages() -> None:
+    long = " ".join(["Polychromasia with basophilic stippling."] * 120)
+    pages = _pages(pdf(report(record=record(remark=long, laboratory="x" * 200, address="y\n" * 20)), pictures()))
+    assert len(pages) > 2
+    assert "".join(pages).count("stippling") == 120
+    odd = {**record(), "specimen": {**record()["specimen"], "key": "k" * 200, "note": ""}}
+    assert _pages(pdf(report(record=odd), {})), "a picture that cannot be decoded leaves its place empty"
+
+
+def test_a_record_of_an_older_version_prints() -> None:
+    text = _text(report(record={}, checks=None, fingerprint=None, signers=(FIRST, SECOND)))
+    assert "Final report" in text
+    assert "95% interval" in text

@@ -1,0 +1,281 @@
+"""Panels: blind, shuffled, repeated; agreement, consensus, decisions; who may see what, and when."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from gate import Visitor, app_on, browser
+from projects import Filled, fill
+from sqlalchemy import text, update
+from sqlalchemy.exc import DBAPIError
+
+from hemosight.engine.bundle import Bundle
+from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.desk import panels as desk
+from hemosight.service.desk.panels import CellOfPanel, PanelAnswer
+from hemosight.service.security import passwords
+from hemosight.service.storage.database import Database
+from hemosight.service.storage.tables import KnownBundle, User
+
+
+@dataclass
+class Room:
+    """A project of forty cells, its admin and three readers."""
+
+    project: Filled
+    path: str
+    admin: Visitor
+    readers: list[Visitor]
+
+    def begin(self, **more: Any) -> int:
+        """Begin a session of ten cells for the three readers."""
+        given = {"title": "Session", "cells": 10, "readers": self.project.users[1:], **more}
+        answer = self.admin.post(f"{self.path}/panels", json=given)
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
+
+    def read(self, panel: int, who: int, say: Any, *, most: int = 1000) -> list[tuple[int, int, str | None]]:
+        """Read as a reader: ``say`` gives a label for (image, turn, shown); what was met, in order."""
+        met = []
+        place = f"{self.path}/panels/{panel}"
+        now = self.readers[who].get(f"{place}/next").json()
+        while now["image"] is not None and len(met) < most:
+            met.append((now["image"], now["turn"], now["shown"]))
+            given = {"image": now["image"], "turn": now["turn"], "label": say(*met[-1]), "ms": 1000 + who}
+            answer = self.readers[who].post(f"{place}/readings", json=given)
+            assert answer.status_code == 200, answer.text
+            now = answer.json()
+        return met
+
+    def close(self, panel: int) -> Any:
+        """Close, and give the results."""
+        assert self.admin.post(f"{self.path}/panels/{panel}/close").status_code == 200
+        answer = self.readers[0].get(f"{self.path}/panels/{panel}/results")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@pytest.fixture(scope="module")
+def room(module_database: Database, tiny_bundle: Bundle) -> Room:
+    project = fill(module_database, tiny_bundle, 40, people=4)
+    hashed = passwords.hashed("four words in a row", 10)
+    with module_database.session() as session:
+        session.execute(update(User).where(User.id.in_(project.users)).values(password_hash=hashed))
+        # `fill` writes a bundle of no checksum; the app reads with this one.
+        identity = BundleRegistry(tiny_bundle, threads=1).identity
+        session.execute(update(KnownBundle).where(KnownBundle.id == project.bundle).values(sha256=identity))
+        names = [session.get_one(User, user).name for user in project.users]
+    app = app_on(module_database, tiny_bundle)
+    admin, *readers = (browser(app, name) for name in names)
+    return Room(project, f"/projects/{project.id}", admin, readers)
+
+
+def test_readers_meet_the_same_cells_in_orders_of_their_own(room: Room) -> None:
+    panel = room.begin(repeated=0.3)
+    truth = room.project.truth
+    met = [room.read(panel, who, lambda image, *_: truth[image]) for who in range(3)]
+    firsts = [[image for image, turn, _ in one if turn == 1] for one in met]
+    assert all(len(one) == 13 for one in met)
+    assert len({tuple(one) for one in firsts}) == 3
+    assert len({frozenset(one) for one in firsts}) == 1
+    for one in met:
+        for place, (image, turn, shown) in enumerate(one):
+            assert shown is None  # blind
+            if turn == 2:
+                assert place - one.index((image, 1, None)) >= 3
+    found = room.close(panel)
+    assert all(reader["own"]["value"] in (1.0, None) and reader["own_cells"] == 3 for reader in found["readers"])
+    assert found["together"][0]["share"] == 1
+    assert not any(cell["differing"] for cell in found["cells"])
+    assert [reader["median_ms"] for reader in sorted(found["readers"], key=lambda one: one["user"])] == [
+        1000,
+        1001,
+        1002,
+    ]
+
+
+@pytest.mark.parametrize(("cells", "again"), [(10, 3), (10, 5), (20, 10), (10, 8), (9, 9), (2, 1), (2, 2), (1, 1)])
+def test_a_repeated_cell_comes_again_a_third_of_the_session_later(cells: int, again: int) -> None:
+    for seed in range(50):
+        met = desk.sequence(range(cells), range(again), seed, 1, aided=False)
+        place = {one: at for at, one in enumerate(met)}
+        assert len(place) == cells + again
+        assert all(place[image, desk.AGAIN] - place[image, desk.FIRST] >= max(cells // 3, 1) for image in range(again))
+
+
+def test_a_planted_reading_is_neither_the_models_nor_the_label(room: Room) -> None:
+    snapshot = room.admin.app.state.project_states.get(room.project.id).snapshot("cell_type")  # type: ignore[attr-defined]
+    names = snapshot.spec.names
+    row = int(np.flatnonzero(snapshot.predicted >= 0)[0])
+    second, third = (int(kind) for kind in np.argsort(-snapshot.probabilities[row], kind="stable")[1:3])
+    label = np.full_like(snapshot.label, -1)
+    assert desk.misleading(replace(snapshot, label=label), row) == names[second]
+    label[row] = second
+    assert desk.misleading(replace(snapshot, label=label), row) == names[third]
+
+
+def test_nothing_is_seen_before_it_is_closed_and_nothing_read_after(room: Room) -> None:
+    panel = room.begin()
+    place = f"{room.path}/panels/{panel}"
+    room.read(panel, 0, lambda *_: "blast", most=2)
+    for who in (room.admin, room.readers[1]):
+        assert who.get(f"{place}/results").json()["error"]["code"] == "in_the_way"
+        assert who.get(f"{place}/readings").status_code == 409
+    # Only its readers read: the admin of the project is none.
+    assert room.admin.get(f"{place}/next").json()["error"]["code"] == "not_allowed"
+    now = room.readers[1].get(f"{place}/next").json()
+    room.close(panel)
+    late = {"image": now["image"], "turn": 1, "label": "blast"}
+    assert room.readers[1].post(f"{place}/readings", json=late).json()["error"]["code"] == "in_the_way"
+    assert room.readers[0].post(f"{place}/close").status_code == 403
+
+
+def test_the_first_look_counts(room: Room) -> None:
+    panel = room.begin()
+    place, reader = f"{room.path}/panels/{panel}", room.readers[0]
+    now = reader.get(f"{place}/next").json()
+    given = {"image": now["image"], "turn": 1, "label": "blast"}
+    after = reader.post(f"{place}/readings", json=given).json()
+    assert after["done"] == 1
+    # Sent twice, with a second thought: the first one stands, and nothing breaks.
+    again = reader.post(f"{place}/readings", json={**given, "label": "monocyte"})
+    assert (again.status_code, again.json()["done"]) == (200, 1)
+    other = next(image for image in room.project.images if image not in (now["image"], after["image"]))
+    assert reader.post(f"{place}/readings", json={**given, "image": other}).status_code == 409
+    assert reader.post(f"{place}/readings", json={**given, "label": "unicorn"}).status_code == 422
+    found = room.close(panel)
+    said = [one for cell in found["cells"] for one in cell["said"]]
+    assert [one["label"] for one in said] == ["blast"]
+    with pytest.raises(DBAPIError, match="appended, never changed"), room.project.database.session() as session:
+        session.execute(text("UPDATE panel_labels SET label = 'x'"))
+
+
+def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: Room) -> None:
+    panel = room.begin(cells=40, repeated=0)
+    truth = room.project.truth
+    kinds = sorted(set(truth.values()))
+
+    def careless(image: int, *_: object) -> str:
+        return truth[image] if image % 3 else kinds[(kinds.index(truth[image]) + 1) % len(kinds)]
+
+    for who, say in ((0, lambda image, *_: truth[image]), (1, lambda image, *_: truth[image]), (2, careless)):
+        room.read(panel, who, say)
+    found = room.close(panel)
+    assert {cell["consensus"] == truth[cell["image"]] for cell in found["cells"]} == {True}
+    wrong = {cell["image"] for cell in found["cells"] if cell["differing"]}
+    assert wrong == {cell["image"] for cell in found["cells"] if cell["image"] % 3 == 0}
+    for cell in found["cells"]:
+        suspects = {one["user"] for one in cell["said"] if one["suspect"]}
+        assert suspects <= {room.project.users[3]}
+    best, _, last = sorted(found["readers"], key=lambda one: one["user"])
+    assert best["accuracy"]["value"] > last["accuracy"]["value"] + 0.1
+    assert any(one["truth"] != one["said"] for one in last["confusion"])
+    kappas = {(one["a"], one["b"]): one["kappa"]["value"] for one in found["pairs"]}
+    assert kappas[room.project.users[1], room.project.users[2]] == 1
+    # Differences are decided side by side; the newest decision counts.
+    first = found["cells"][0]
+    place = f"{room.path}/panels/{panel}"
+    for label in ("monocyte", truth[first["image"]]):
+        answer = room.readers[0].post(f"{place}/decisions", json={"image": first["image"], "label": label})
+        assert answer.status_code == 201
+    shown = room.admin.get(f"{place}/results").json()["cells"][0]
+    assert shown["decision"]["label"] == truth[first["image"]]
+    # And the readings leave as a table that `validate --readings` takes.
+    rows = list(csv.DictReader(io.StringIO(room.admin.get(f"{place}/readings").text)))
+    assert len(rows) == 120
+    assert {row["turn"] for row in rows} == {"1"}
+    assert all(len(row["sha256"]) == 64 for row in rows)
+
+
+def test_automation_bias_is_how_often_a_planted_reading_is_kept(room: Room) -> None:
+    truth = room.project.truth
+    asked = {"title": "x", "cells": 20, "readers": room.project.users[1:], "aided": True, "planted": 0.25}
+    # Of a cell that nobody labelled it is not known which reading would be wrong.
+    refused = room.admin.post(f"{room.path}/panels", json=asked)
+    assert refused.json()["error"]["code"] == "in_the_way"
+    assert "label" in refused.json()["error"]["expected"]
+    room.project.say({image: truth[image] for image in room.project.images})
+    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+    assert state.settle("cell_type", patience=60.0)
+    panel = room.begin(cells=20, repeated=0, aided=True, planted=0.25)
+    # One believes whatever is shown, one never does.
+    met = room.read(panel, 0, lambda image, turn, shown: shown or truth[image])
+    room.read(panel, 1, lambda image, turn, shown: truth[image])
+    found = room.close(panel)
+    believer, doubter, absent = sorted(found["readers"], key=lambda one: one["user"])
+    assert believer["followed"]["value"] == 1
+    snapshot = room.admin.app.state.project_states.get(room.project.id).snapshot("cell_type")  # type: ignore[attr-defined]
+    read = {int(image): snapshot.spec.names[row] for image, row in zip(snapshot.ids, snapshot.predicted, strict=True)}
+    planted = {image: shown for image, turn, shown in met if turn == desk.AIDED and shown != read[image]}
+    assert len(planted) == 5
+    assert doubter["followed"]["value"] == 0
+    assert absent["followed"] is None
+    answer = room.admin.post(
+        f"{room.path}/panels", json={"title": "x", "cells": 5, "readers": room.project.users[1:], "planted": 0.2}
+    )
+    assert answer.json()["error"]["code"] == "unfit"
+
+
+def test_proficiency_is_scored_against_labels_that_stood(room: Room) -> None:
+    nothing = room.admin.post(
+        f"{room.path}/panels",
+        json={"title": "x", "cells": 5, "kind": "proficiency", "readers": room.project.users[1:]},
+    )
+    assert nothing.json()["error"]["code"] == "in_the_way"
+    marked = room.project.images[:8]
+    truth = room.project.truth
+    room.project.say({image: truth[image] for image in marked})
+    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+    assert state.settle("cell_type", patience=60.0)
+    panel = room.begin(cells=20, kind="proficiency", repeated=0)
+    met = room.read(panel, 0, lambda image, *_: truth[image])
+    assert {image for image, _, _ in met} == set(marked)
+    # A label that changes later does not change the marks.
+    room.project.say({marked[0]: next(kind for kind in truth.values() if kind != truth[marked[0]])})
+    room.read(panel, 1, lambda image, *_: "?" if image == marked[0] else truth[image])
+    best, unsure, _ = sorted(room.close(panel)["readers"], key=lambda one: one["user"])
+    assert best["score"]["value"] == 1
+    assert best["score"]["low"] < 0.7  # eight cells prove little
+    assert unsure["score"]["value"] == pytest.approx(7 / 8)
+
+
+def test_a_reader_has_to_be_a_reviewer_of_the_project(room: Room) -> None:
+    answer = room.admin.post(f"{room.path}/panels", json={"title": "x", "cells": 5, "readers": [999_999]})
+    assert answer.json()["error"]["code"] == "unfit"
+
+
+def test_cells_are_chosen_evenly_or_where_label_and_reading_differ(room: Room) -> None:
+    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+    snapshot = state.snapshot("cell_type")
+    even = snapshot.predicted[desk.choose(snapshot, 18, "stratified", 5)]
+    counts = np.bincount(even, minlength=len(snapshot.spec.names))
+    most = np.bincount(snapshot.predicted[snapshot.predicted >= 0], minlength=len(counts))
+    assert all(n >= min(2, have) for n, have in zip(counts.tolist(), most.tolist(), strict=True))
+    apart = (snapshot.label >= 0) & (snapshot.label != snapshot.predicted)
+    chosen = desk.choose(snapshot, 10, "differing", 5)
+    assert apart[chosen].sum() == min(10, apart.sum())
+    assert (desk.choose(snapshot, 10, "random", 5) == desk.choose(snapshot, 10, "random", 5)).all()
+
+
+def test_simulated_readers_are_recovered_within_their_intervals() -> None:
+    rng = np.random.default_rng(2)
+    kinds = np.array(["neutrophil", "lymphocyte", "blast"])
+    truth = rng.choice(3, 300, p=[0.5, 0.3, 0.2])
+    skills = {1: 0.95, 2: 0.8, 3: 0.6}
+    said = [
+        PanelAnswer(image, user, 1, str(kinds[truth[image] if rng.random() < skill else rng.integers(3)]))
+        for image in range(300)
+        for user, skill in skills.items()
+    ]
+    found = desk.results([CellOfPanel(image) for image in range(300)], said, list(skills))
+    for reader in found.readers:
+        assert reader.accuracy is not None
+        true = skills[reader.user] + (1 - skills[reader.user]) / 3
+        assert reader.accuracy.low - 0.02 <= true <= reader.accuracy.high + 0.02
+    right = np.mean([cell.consensus == kinds[truth[cell.image]] for cell in found.cells])
+    assert right > 0.9

@@ -1,0 +1,153 @@
+"""The words of docs/reference/glossary.md are the only ones for their things, in the code, the API and the page."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "hemosight"
+PAGE = ROOT / "web" / "src"
+GLOSSARY = ROOT / "docs" / "reference" / "glossary.md"
+ALEMBIC = SOURCE / "service" / "storage"
+"""Where ``revision`` is Alembic's word."""
+
+
+def retired(text: str) -> dict[str, dict[str, str]]:
+    """The table of words that are not used: ``class``, ``name``, ``text`` or ``phrase`` -> word -> what to use."""
+    section = text.split("\n## Words that are not used\n")[1]
+    found: dict[str, dict[str, str]] = {"class": {}, "name": {}, "text": {}, "phrase": {}}
+    for word, kind, use in re.findall(r"^\| ([\w ]+) \| (class|name|text|phrase) \| (.+) \|$", section, flags=re.M):
+        found[kind][word] = use
+    return found
+
+
+RETIRED = retired(GLOSSARY.read_text(encoding="utf-8"))
+
+
+def names_of_python(text: str) -> Iterator[tuple[int, str]]:
+    """Line and text of every name in a module; names inside of strings and comments are prose."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NAME:
+            yield token.start[0], token.string
+
+
+def names_of_typescript(text: str) -> Iterator[tuple[int, str]]:
+    """Line and text of every name in a file of the page, without strings, comments and the text between tags."""
+    blank = r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|>[^<>{}=;()]*<"
+    code = re.sub(blank, lambda match: re.sub(r"[^\n]", " ", match[0]), text, flags=re.S)
+    for number, line in enumerate(code.splitlines(), start=1):
+        yield from ((number, name) for name in re.findall(r"[A-Za-z_$][\w$]*", line))
+
+
+def words(name: str) -> list[str]:
+    """The words of a name, in lower case: ``taughtUntil`` and ``taught_until`` have the same."""
+    return [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+
+
+def faults_of(names: Iterator[tuple[int, str]], text: str, *, revision: bool = False) -> list[str]:
+    """What a file has of the retired words, with their lines; ``revision`` where that word may stand."""
+    found = []
+    for line, name in names:
+        if name in RETIRED["class"]:
+            found.append(f"{line}: class {name}; use {RETIRED['class'][name]}")
+        there = set(words(name)) & set(RETIRED["name"]) - ({"revision"} if revision else set())
+        found += [f"{line}: {word} in {name}; use {RETIRED['name'][word]}" for word in sorted(there)]
+    for number, row in enumerate(text.splitlines(), start=1):
+        there = [word for word in re.findall(r"[A-Za-z]+", row) if word.lower() in RETIRED["text"]]
+        found += [f"{number}: {word}; use {RETIRED['text'][word.lower()]}" for word in there]
+    return found + phrases_of(text)
+
+
+def phrases_of(text: str) -> list[str]:
+    """What a text has of the retired phrases, also where a line ends, or a comment's sign stands, between the words."""
+    found = []
+    for phrase, use in RETIRED["phrase"].items():
+        pattern = r"[\s#*/_|-]+".join(map(re.escape, phrase.split()))
+        at = [match.start() for match in re.finditer(rf"\b{pattern}s?\b", text, flags=re.I)]
+        found += [f"{1 + text.count(chr(10), 0, start)}: {phrase}; use {use}" for start in at]
+    return found
+
+
+def _files(folder: Path, *suffixes: str) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.suffix in suffixes and not file.name.endswith(".d.ts"))
+
+
+@pytest.mark.parametrize("file", _files(SOURCE, ".py"), ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_code_has_no_retired_word(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert faults_of(names_of_python(text), text, revision=file.is_relative_to(ALEMBIC)) == []
+
+
+@pytest.mark.parametrize("file", _files(PAGE, ".ts", ".tsx"), ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_page_has_no_retired_word(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert faults_of(names_of_typescript(text), text) == []
+
+
+DOCUMENTED = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *_files(ROOT / "docs", ".md"),
+    *_files(ROOT / "benchmarks", ".py"),
+]
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in DOCUMENTED if file != GLOSSARY], ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_the_documentation_has_no_retired_phrase(file: Path) -> None:
+    assert phrases_of(file.read_text(encoding="utf-8")) == []
+
+
+def test_the_api_has_no_retired_word() -> None:
+    from hemosight.service.app import create_app
+    from hemosight.service.settings import defaults
+    from hemosight.service.storage.database import Database
+
+    found = []
+    stack: list[tuple[str, object]] = [("", create_app(defaults(), Database("")).openapi())]
+    while stack:
+        place, value = stack.pop()
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                found += [f"{place}: {fault}" for fault in faults_of(iter([(0, str(key))]), "")]
+                stack.append((f"{place}/{key}", inner))
+        elif isinstance(value, list):
+            stack += [(place, inner) for inner in value]
+        elif isinstance(value, str) and place.endswith(("/name", "/operationId")):
+            found += [f"{place}: {fault}" for fault in faults_of(iter([(0, value)]), "")]
+    assert found == []
+
+
+def test_every_retired_word_names_another() -> None:
+    assert sum(len(kind) for kind in RETIRED.values()) > 30
+    listed = re.findall(
+        r"^\| ([\w ]+) \| (?:class|name|text|phrase) \|", GLOSSARY.read_text(encoding="utf-8"), flags=re.M
+    )
+    assert len(listed) == len(set(listed)), "each once"
+    used = {word for kind in RETIRED.values() for use in kind.values() for word in re.findall(r"`(\w+)`", use)}
+    assert not used & set(RETIRED["class"])
+
+
+def test_a_retired_word_is_found() -> None:
+    code = '"""The opinion of a desk."""\nclass Roll:\n    revision_of = 1  \n    "told"\n'
+    assert [fault.split(";")[0] for fault in faults_of(names_of_python(code), code)] == [
+        "2: class Roll",
+        "3: revision in revision_of",
+        "1: opinion",
+    ]
+    assert faults_of(names_of_python("revision = 1\n"), "", revision=True) == []
+    assert phrases_of("beside the plain\n# road") == ["1: plain road; use baseline pipeline"]
+    assert phrases_of("two Plain roads") == ["1: plain road; use baseline pipeline"]
+    assert phrases_of("a plain broad road") == []
+    page = 'const seen = <p>we told</p>; // told\nimport { mineOnly } from "./roll";\nconst bell = 1;\n'
+    assert [fault.split(";")[0] for fault in faults_of(names_of_typescript(page), page)] == [
+        "2: mine in mineOnly",
+        "3: bell",
+    ]
