@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hemosight.bundle import load
+from hemosight.engine.bundle import load
+from hemosight.lab.studies.active import leading
+from hemosight.lab.studies.label_efficiency import draws
+from hemosight.lab.studies.study_data import bundled
+from hemosight.scoring import metrics
 from hemosight.space import classifiers
-from hemosight.study import metrics
-from hemosight.study.active import leading
-from hemosight.study.label_efficiency import draws
-from hemosight.study.material import bundled
 
 AXES = (64, 128, 256, 384)
 SIZES = (2, 10, 50, 200)
@@ -40,7 +40,7 @@ def main() -> None:
                 seen = np.asarray((seen - middle) @ directions[:, -axes:], np.float32)
             for draw in mine:
                 read = classifiers.fit(seen[draw.support], labels[draw.support]).predict(seen[draw.held])
-                score = metrics.scores(labels[draw.held], read, bootstraps=2).macro_f1.value
+                score = metrics.scores(labels[draw.held], read, bootstraps=0).macro_f1.value
                 found.setdefault((draw.per_class, axes), []).append(score)
     print("labels a class", *AXES, "all", sep="\t")
     for size in (*SIZES, None):

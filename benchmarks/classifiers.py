@@ -6,7 +6,7 @@ The data are the labelled cells inside a bundle, so that anybody who has HemoSig
 
 Every classifier is fitted on the same draws of the same folds and read on the same held-out cells, so that two rows
 differ by the classifier alone. Written are ``classifiers.parquet`` and ``classifiers.csv``, one row a fit, and
-``classifiers.md``, the table of docs/ideas/classifiers.md.
+``classifiers.md``, the table of docs/decisions/0004-classifiers.md.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from hemosight.benchmark import machine
-from hemosight.bundle import load
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle import load
 from hemosight.images.catalog import Catalog
 from hemosight.images.splits import few_shot, folds
+from hemosight.lab.benchmark import machine
+from hemosight.scoring import metrics
 from hemosight.space import classifiers, selftraining
 from hemosight.space.embeddings import Vectors
-from hemosight.space.labels import CELL_TYPE, SupportSet
-from hemosight.space.readers import Reader
+from hemosight.space.labels import SupportSet
+from hemosight.space.linear_classifier import LinearClassifier
 from hemosight.space.selftraining import Background
-from hemosight.study import metrics
 
 SIZES: tuple[int | None, ...] = (1, 2, 5, 10, 50, 200, None)
 """Labels of each class; None for all there are."""
@@ -104,7 +105,7 @@ def _self_taught(vectors: Vectors, labels: Labels, unlabelled: Vectors) -> Calla
     return _reading(selftraining.fit(vectors, labels, Background(unlabelled)))
 
 
-def _reading(reader: Reader) -> Callable[[Vectors], Answers]:
+def _reading(reader: LinearClassifier) -> Callable[[Vectors], Answers]:
     return lambda held: (reader.predict(held), reader.probabilities(held).max(axis=1))
 
 
@@ -173,7 +174,7 @@ def measure(support: SupportSet, task: Task) -> Iterator[dict[str, object]]:
         read = CONTENDERS[name].fit(vectors[task.support], labels[task.support], vectors[task.unlabelled])
         seconds = time.perf_counter() - began
         answers, sure = read(vectors[task.held])
-        scores = metrics.scores(labels[task.held], answers, bootstraps=1)
+        scores = metrics.scores(labels[task.held], answers, bootstraps=0)
         right = answers == labels[task.held]
         yield {
             "classifier": name,

@@ -26,14 +26,14 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from hemosight.benchmark import machine
+from hemosight.lab.benchmark import machine
 
 ROUNDS = 60
 WARM_UP = 3
 
 
-class Ears:
-    """Hears a project's events and when they came."""
+class EventListener:
+    """Listens to a project's events, and notes when each came."""
 
     def __init__(self, address: str, project: int, headers: dict[str, str], cookies: httpx.Cookies) -> None:
         self.taught: list[tuple[int, float]] = []
@@ -49,14 +49,14 @@ class Ears:
                     kind = line[6:].strip()
                 elif line.startswith("data:") and kind == "taught":
                     with self._new:
-                        self.taught.append((int(json.loads(line[5:])["revision"]), time.perf_counter()))
+                        self.taught.append((int(json.loads(line[5:])["taught_until"]), time.perf_counter()))
                         self._new.notify_all()
 
-    def until(self, revision: int) -> float:
-        """When it was said that this fact is learnt; waits for it."""
+    def until(self, newest: int) -> float:
+        """When it was said that this record is learnt; waits for it."""
         with self._new:
-            self._new.wait_for(lambda: any(heard >= revision for heard, _ in self.taught), 60)
-            return next(at for heard, at in self.taught if heard >= revision)
+            self._new.wait_for(lambda: any(until >= newest for until, _ in self.taught), 60)
+            return next(at for until, at in self.taught if until >= newest)
 
 
 def measure(address: str, project: int, count: int, rounds: int) -> pl.DataFrame:
@@ -68,7 +68,7 @@ def measure(address: str, project: int, count: int, rounds: int) -> pl.DataFrame
         assert columns.status_code == 200, columns.text
         ids = [one["id"] for one in client.get(f"{root}/images", params={"limit": 500}).json()["items"]]
         classes = [one["name"] for one in client.get(f"{root}/label-sets").json()["items"][0]["classes"]]
-        ears = Ears(f"{address}/api/v1", project, dict(client.headers), client.cookies)
+        listener = EventListener(f"{address}/api/v1", project, dict(client.headers), client.cookies)
         rng, versions = np.random.default_rng(1), dict.fromkeys(ids, 0)
         took: dict[str, list[float]] = {}
 
@@ -85,8 +85,8 @@ def measure(address: str, project: int, count: int, rounds: int) -> pl.DataFrame
             ]
             body = {"request": str(uuid.uuid4()), "items": items}
             answer = timed(name, lambda: client.post(f"{root}/labels", json=body)).json()
-            versions.update({fact["image"]: fact["version"] for fact in answer["facts"]})
-            return answer["revision"]
+            versions.update({record["image"]: record["version"] for record in answer["labels"]})
+            return answer["taught_until"]
 
         for _ in range(rounds + WARM_UP):
             image = int(rng.choice(ids))
@@ -95,12 +95,12 @@ def measure(address: str, project: int, count: int, rounds: int) -> pl.DataFrame
             timed("reading", lambda: client.get(f"{root}/images/{image}"))  # noqa: B023
             timed("neighbours", lambda: client.get(f"{root}/images/{image}/neighbours"))  # noqa: B023
             began = time.perf_counter()
-            revision = label("relabel", [image])
-            took.setdefault("whole teaching turn", []).append(1000 * (ears.until(revision) - began))
+            newest = label("relabel", [image])
+            took.setdefault("whole teaching turn", []).append(1000 * (listener.until(newest) - began))
             timed("columns, what changed", lambda: client.get(f"{root}/columns", params={"since": 1}))
             timed("differential", lambda: client.get(f"{root}/differential"))
         for _ in range(5 + WARM_UP):
-            ears.until(label("relabel 100", [int(image) for image in rng.choice(ids, 100, replace=False)]))
+            listener.until(label("relabel 100", [int(image) for image in rng.choice(ids, 100, replace=False)]))
             timed(f"columns of {count:,}", lambda: client.get(f"{root}/columns"))
     rows = []
     for name, values in took.items():

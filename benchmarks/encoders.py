@@ -20,19 +20,19 @@ import polars as pl
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from hemosight.bundle import load
+from hemosight.engine.bundle import load
+from hemosight.engine.network import Network
 from hemosight.images import sources
-from hemosight.images.preprocess import decode
+from hemosight.images.decode import decode
 from hemosight.images.shifts import SHIFTS
 from hemosight.images.splits import few_shot, support_sample
-from hemosight.network import Network
+from hemosight.lab.studies.study_data import OFFICIAL_TEST, StudyData, embed
+from hemosight.scoring import metrics
 from hemosight.space import classifiers
 from hemosight.space.embeddings import Vectors
+from hemosight.space.linear_classifier import LinearClassifier
 from hemosight.space.neighbours import nearest
-from hemosight.space.readers import Reader
 from hemosight.space.selftraining import Background
-from hemosight.study import metrics
-from hemosight.study.material import OFFICIAL_TEST, Material, embed
 
 DRAWS = 5
 NEIGHBOURS = 20
@@ -84,7 +84,7 @@ def main() -> None:
 Measured = tuple[str, str, str, float, str]
 
 
-def figures(cells: Material, network: Network, names: list[str]) -> Iterator[Measured]:
+def figures(cells: StudyData, network: Network, names: list[str]) -> Iterator[Measured]:
     """Every figure of one encoder: what, classifier, labels, value, spread."""
     labels = np.array(cells.catalog.labels(), np.str_)
     vectors = cells.embeddings.vectors
@@ -93,7 +93,7 @@ def figures(cells: Material, network: Network, names: list[str]) -> Iterator[Mea
     def macro_f1(train: NDArray[np.int64], name: str, queries: NDArray[np.float32] | None = None) -> float:
         reader = _fit(vectors[train], labels[train], name, vectors[np.setdiff1d(rest, train)])
         read = reader.predict(vectors[held] if queries is None else queries)
-        return metrics.scores(labels[held], read, bootstraps=2).macro_f1.value
+        return metrics.scores(labels[held], read, bootstraps=0).macro_f1.value
 
     for name in names:
         if name != SELF_TAUGHT:  # with all labels nothing is left without
@@ -114,12 +114,12 @@ def figures(cells: Material, network: Network, names: list[str]) -> Iterator[Mea
     yield from _attributes(cells)
     yield from _scanner(cells, labels)
     for what, change in SHIFTS.items():
-        shifted = network.embed(change(decode(path.read_bytes())) for path in cells.catalog.take(held).paths)
+        shifted = network.embed_crops(change(decode(path.read_bytes())) for path in cells.catalog.take(held).paths)
         values = [macro_f1(rest, "discriminant", shifted.vectors)]
         yield f"macro-F1, held-out tenth {what}", "discriminant", f"all {len(rest):,}", *_over(values)
 
 
-def _attributes(cells: Material) -> Iterator[Measured]:
+def _attributes(cells: StudyData) -> Iterator[Measured]:
     official = cells.catalog.table["official_split"]
     test, train = (official == OFFICIAL_TEST).fill_null(False).to_numpy(), (official == "train").fill_null(False)
     train = (train | (official == "val").fill_null(False)).to_numpy()
@@ -140,7 +140,7 @@ def _attributes(cells: Material) -> Iterator[Measured]:
         yield "attributes, mean macro-F1", name, "official train and val", float(np.mean(those)), ""
 
 
-def _scanner(cells: Material, labels: NDArray[np.str_]) -> Iterator[Measured]:
+def _scanner(cells: StudyData, labels: NDArray[np.str_]) -> Iterator[Measured]:
     """Munich's neutrophils: how they are read when only Barcelona's were shown, and after five labels a class."""
     source = np.array(cells.catalog.table["source"].to_list(), np.str_)
     vectors = cells.embeddings.vectors
@@ -173,12 +173,12 @@ def _scanner(cells: Material, labels: NDArray[np.str_]) -> Iterator[Measured]:
         train = np.concatenate([np.flatnonzero(barcelona), few])
         queries = np.setdiff1d(np.flatnonzero(munich), few)
         weights = np.where(source[train] == "lmu_aml", 20.0, 1.0)
-        reader = classifiers.discriminant.fit(vectors[train], labels[train], weights)
+        reader = classifiers.lda.fit(vectors[train], labels[train], weights)
         values.append(float(np.mean(reader.predict(vectors[queries]) == labels[queries])))
     yield "Munich cells recognised", "discriminant", f"Barcelona + {FEW} a class, weight 20", *_over(values)
 
 
-def _fit(vectors: Vectors, labels: NDArray[np.str_], name: str, unlabelled: Vectors) -> Reader:
+def _fit(vectors: Vectors, labels: NDArray[np.str_], name: str, unlabelled: Vectors) -> LinearClassifier:
     if name == SELF_TAUGHT:
         return classifiers.fit(vectors, labels, background=Background(unlabelled))
     return classifiers.fit(vectors, labels, name)

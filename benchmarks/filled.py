@@ -13,11 +13,12 @@ import httpx
 import numpy as np
 from sqlalchemy import insert
 
-from hemosight.bundle import Bundle, load
+from hemosight.engine.bundle import Bundle, load
 from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import embedded
-from hemosight.service.storage.tables import CellReading, Image, Picture, Project
+from hemosight.service.storage.live_events import ImagesEvent
+from hemosight.service.storage.tables import CellEmbedding, Image, Picture, Project
 
 _TOGETHER = 1000
 
@@ -86,7 +87,7 @@ def _fill(
             ]
             ids = session.scalars(insert(Image).returning(Image.id, sort_by_parameter_order=True), rows).all()
             session.execute(
-                insert(CellReading),
+                insert(CellEmbedding),
                 [
                     {
                         "image_id": image,
@@ -100,4 +101,4 @@ def _fill(
                     for row, image in enumerate(ids)
                 ],
             )
-            events.tell(session, project, "images", {"added": n})
+            events.tell(session, project, ImagesEvent(added=n))

@@ -19,13 +19,13 @@ import typer
 from rich.progress import Progress
 from sklearn.metrics import f1_score
 
-from hemosight.bundle import load
+from hemosight.engine.bundle import load
+from hemosight.engine.network import Network
 from hemosight.images import sources
 from hemosight.images.splits import few_shot, support_sample
-from hemosight.network import Network
-from hemosight.space import classifiers, discriminant
+from hemosight.lab.studies.study_data import OFFICIAL_TEST, StudyData, embed
+from hemosight.space import classifiers, lda
 from hemosight.space.selftraining import Background
-from hemosight.study.material import OFFICIAL_TEST, Material, embed
 
 FOLDS, THIRDS, FEW, SHARE = 5, 3, 10, 0.05
 HEADER = (
@@ -34,7 +34,7 @@ HEADER = (
 )
 
 
-def cell_types(material: Material) -> tuple[dict[str, list[float]], int]:
+def cell_types(material: StudyData) -> tuple[dict[str, list[float]], int]:
     """Macro-F1 of each fold by what was fitted, and how many cells all labels of the other folds read wrong."""
     labels, vectors = material.labels(), material.vectors
     scores: dict[str, list[float]] = {"all": [], "few": [], "few taught": [], "share taught": []}
@@ -49,14 +49,14 @@ def cell_types(material: Material) -> tuple[dict[str, list[float]], int]:
                 background = Background(vectors[np.setdiff1d(fold.rest, support)])
                 fit = classifiers.fit(vectors[support], labels[support], classifiers.SELF_TAUGHT, background=background)
             else:
-                fit = discriminant.fit(vectors[support], labels[support])
+                fit = lda.fit(vectors[support], labels[support])
             read = np.asarray(fit.predict(vectors[fold.held]), np.str_)
             scores[name].append(float(f1_score(truth, read, average="macro")))
             wrong += int((read != truth).sum()) if name == "all" else 0
     return scores, wrong
 
 
-def attributes(material: Material) -> float:
+def attributes(material: StudyData) -> float:
     """Mean macro-F1 over attributes, each cell read by a discriminant of the two other thirds."""
     open_rows = np.array([split != OFFICIAL_TEST for split in material.catalog.table["official_split"]])
     found = []
@@ -67,13 +67,13 @@ def attributes(material: Material) -> float:
         third = np.random.default_rng(0).permutation(len(rows)) % THIRDS
         read = np.empty(len(rows), labels.dtype)
         for part in range(THIRDS):
-            fit = discriminant.fit(material.vectors[rows[third != part]], labels[rows[third != part]])
+            fit = lda.fit(material.vectors[rows[third != part]], labels[rows[third != part]])
             read[third == part] = fit.predict(material.vectors[rows[third == part]])
         found.append(float(f1_score(labels[rows], read, average="macro")))
     return float(np.mean(found)) if found else float("nan")
 
 
-def row(name: str, material: Material) -> str:
+def row(name: str, material: StudyData) -> str:
     """A line of the table."""
     scores, wrong = cell_types(material)
     said = {key: f"{np.mean(values):.4f} ({np.std(values):.4f})" for key, values in scores.items()}

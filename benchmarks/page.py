@@ -27,8 +27,8 @@ import filled
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from hemosight.benchmark import machine
-from hemosight.service.thumbnails import thumbnail
+from hemosight.lab.benchmark import machine
+from hemosight.service.intake.thumbnails import thumbnail
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "acceptance"))
 
@@ -187,7 +187,15 @@ def columns(count: int, classes: list[dict[str, str]], rng: np.random.Generator)
         described.append({"name": name, "dtype": names[values.dtype.str[1:]], "offset": len(body)})
         body += values.tobytes()
         body += b"\0" * (-len(body) % 8)
-    facts = {"revision": 0, "count": count, "label_set": "cell_type", "classes": classes, "cases": [], "full": True}
+    facts = {
+        "event": 0,
+        "taught_until": 0,
+        "count": count,
+        "label_set": "cell_type",
+        "classes": classes,
+        "cases": [],
+        "full": True,
+    }
     header = json.dumps({**facts, "columns": described}).encode()
     start = b"HSC1" + struct.pack("<I", len(header)) + header
     return start + b"\0" * (-len(start) % 8) + body

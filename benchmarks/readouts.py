@@ -21,16 +21,17 @@ import typer
 from rich.progress import track
 from torch import Tensor
 
-from hemosight.encoder import bundled, readout
-from hemosight.encoder.backbones import Encoder, create
+from hemosight.engine.network import Network
 from hemosight.images import sources
 from hemosight.images.catalog import Catalog
-from hemosight.images.preprocess import Preprocessing, decode, read_bytes
+from hemosight.images.decode import decode, read_bytes
+from hemosight.images.preprocess import Preprocessing
 from hemosight.images.splits import few_shot
-from hemosight.network import Network
-from hemosight.space import discriminant
+from hemosight.lab.studies.study_data import StudyData, embed
+from hemosight.space import lda
 from hemosight.space.embeddings import Embeddings
-from hemosight.study.material import Material, embed
+from hemosight.training import bundled, readout_fit
+from hemosight.training.backbones import Encoder, create
 
 TURNS, FEW, WEIGHT, DRAWS = 4, 5, 20.0, 5
 MUNICH = "lmu_aml"
@@ -45,31 +46,31 @@ def levels_of(encoder: Encoder, catalog: Catalog, road: Preprocessing) -> tuple[
     for start in track(range(0, len(paths), BATCH), "every level"):
         batch = zip(paths[start : start + BATCH], scales[start : start + BATCH], strict=True)
         pixels = np.stack([road(decode(read_bytes(path)), scale) for path, scale in batch])
-        found.append(readout.averaged(encoder, torch.from_numpy(pixels).permute(0, 3, 1, 2), TURNS))
+        found.append(readout_fit.averaged(encoder, torch.from_numpy(pixels).permute(0, 3, 1, 2), TURNS))
     numbers, averages = zip(*found, strict=True)
     return torch.cat(numbers), torch.cat(averages)
 
 
-def elsewhere(material: Material) -> tuple[float, float]:
+def elsewhere(material: StudyData) -> tuple[float, float]:
     """Munich's neutrophils recognised without a label of Munich; its cells, after five a class that count twenty."""
     labels, vectors, sources_ = material.labels(), material.vectors, material.sources
     rest = material.split.rest
     munich = sources_ == MUNICH
     barcelona, there = rest[~munich[rest]], rest[munich[rest]]
     neutrophils = there[labels[there] == "neutrophil"]
-    read = discriminant.fit(vectors[barcelona], labels[barcelona]).predict(vectors[neutrophils])
+    read = lda.fit(vectors[barcelona], labels[barcelona]).predict(vectors[neutrophils])
     found = []
     for seed in range(DRAWS):
         few = there[few_shot(labels[there].tolist(), FEW, np.random.default_rng(seed))]
         support = np.concatenate([barcelona, few])
         weights = np.where(munich[support], WEIGHT, 1.0)
         queries = np.setdiff1d(there, few)
-        reader = discriminant.fit(vectors[support], labels[support], weights)
+        reader = lda.fit(vectors[support], labels[support], weights)
         found.append(float(np.mean(reader.predict(vectors[queries]) == labels[queries])))
     return float(np.mean(read == "neutrophil")), float(np.mean(found))
 
 
-def placed(material: Material, points: Tensor) -> Material:
+def placed(material: StudyData, points: Tensor) -> StudyData:
     """The same cells elsewhere."""
     unit = torch.nn.functional.normalize(points, dim=1).numpy()
     return replace(material, embeddings=Embeddings(material.embeddings.ids, unit, material.embeddings.space))
@@ -85,11 +86,13 @@ def main(
     material = embed(sources.read(data), Network(packed.encoder, road))
     cells = material.catalog
     numbers, averages = levels_of(encoder, cells, road)
-    pictures = readout.pictures_of(cells.take(material.split.rest), road)
-    looked = readout.look(encoder, pictures, size=road.size, turns=TURNS)
+    pictures = readout_fit.pictures_of(cells.take(material.split.rest), road)
+    looked = readout_fit.look(encoder, pictures, size=road.size, turns=TURNS)
     points = {"average of the last map": averages}
     for strength in STRENGTHS:
-        points[f"every level, views forgotten with strength {strength:g}"] = readout.solve(looked, strength)(numbers)
+        points[f"every level, views forgotten with strength {strength:g}"] = readout_fit.solve(looked, strength)(
+            numbers
+        )
     head, rule = folds.HEADER.splitlines()
     print(f"{head} Munich, Barcelona's labels | Munich, {FEW} a class |\n{rule}---|---|")
     for name, where in points.items():

@@ -27,7 +27,7 @@ import httpx
 import psutil
 import typer
 
-from hemosight.benchmark import draw, gather, machine
+from hemosight.lab.benchmark import draw, gather, machine
 
 SENDING = 100
 """Crops of a request."""

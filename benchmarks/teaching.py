@@ -1,4 +1,4 @@
-"""What corrections teach, and how long a whole turn takes: the figures of docs/ideas/corrections-teach.md.
+"""What corrections teach, and how long a whole turn takes: the figures of docs/decisions/0006-corrections-teach.md.
 
     python benchmarks/teaching.py --out teaching-output
 
@@ -23,13 +23,14 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from hemosight.benchmark import machine
-from hemosight.bundle import load
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle import load
+from hemosight.lab.benchmark import machine
+from hemosight.scoring.metrics import calibration_error, scores
 from hemosight.space import classifiers
 from hemosight.space.embeddings import Vectors
-from hemosight.space.labels import CELL_TYPE, SupportSet
-from hemosight.space.teaching import WEIGHT, Lessons, Reference
-from hemosight.study.metrics import calibration_error, scores
+from hemosight.space.incremental_lda import WEIGHT, IncrementalLDA, Reference
+from hemosight.space.labels import SupportSet
 
 SIZES = (10, 50, 200)
 WEIGHTS = (1.0, 5.0, WEIGHT, 50.0)
@@ -51,22 +52,22 @@ def projects(support: SupportSet) -> Iterator[tuple[str, SupportSet, SupportSet]
 
 def compare(name: str, reference: SupportSet, project: SupportSet, svm: bool) -> Iterator[dict[str, object]]:
     """One row for each way to learn, size, choice and draw."""
-    reader = classifiers.fit(*reference.labelled())
-    start = Reference.of(reference, CELL_TYPE, reader)
+    classifier = classifiers.fit(*reference.labelled())
+    start = Reference.of(reference, CELL_TYPE, classifier)
     vectors, truth = project.labelled()
-    classes = tuple(sorted({*reader.classes, *truth.tolist()}))  # a laboratory may have types the reference lacks
+    classes = tuple(sorted({*classifier.classes, *truth.tolist()}))  # a laboratory may have types the reference lacks
     code = {label: at for at, label in enumerate(classes)}
     codes = np.array([code[label] for label in truth])
-    unsure = np.argsort(reader.probabilities(vectors).max(axis=1), kind="stable")
+    unsure = np.argsort(classifier.probabilities(vectors).max(axis=1), kind="stable")
     for size in SIZES:
         for choice, draw in [*(("random", draw) for draw in range(DRAWS)), ("least sure first", 0)]:
             pick = np.random.default_rng(draw).permutation(len(vectors))[:size] if choice == "random" else unsure[:size]
             rest = np.setdiff1d(np.arange(len(vectors)), pick)
-            ways = {"model alone": reader}
-            lessons = Lessons(classes, lambda cells: vectors[cells], vectors.shape[1], start)
-            lessons.teach(pick, codes[pick])
+            ways = {"model alone": classifier}
+            learner = IncrementalLDA(classes, lambda cells: vectors[cells], vectors.shape[1], start)
+            learner.update(pick, codes[pick])
             for weight in WEIGHTS:
-                taught = lessons.reader(weight)
+                taught = learner.classifier(weight)
                 assert taught is not None
                 ways[f"taught, weight {weight:g}"] = taught
             if svm and choice == "random" and draw == 0:
@@ -85,28 +86,28 @@ def compare(name: str, reference: SupportSet, project: SupportSet, svm: bool) ->
                     "draw": draw,
                     "way": way,
                     "accuracy": float((read == truth[rest]).mean()),
-                    "macro_f1": scores(truth[rest], read, bootstraps=2).macro_f1.value,
+                    "macro_f1": scores(truth[rest], read, bootstraps=0).macro_f1.value,
                     "calibration_error": calibration_error(probabilities.max(axis=1), read == truth[rest]),
                 }
 
 
 def turn(support: SupportSet) -> dict[str, float]:
-    """Seconds of one whole turn: a label learnt, the reader refitted, 10,000 cells read again."""
+    """Seconds of one whole turn: a label learnt, the classifier refitted, 10,000 cells read again."""
     rng = np.random.default_rng(0)
     vectors, labels = support.labelled()
     many: Vectors = vectors[rng.integers(len(vectors), size=IMAGES)]
     many = (many + rng.normal(scale=0.01, size=many.shape)).astype(np.float32)
     grown = support.take(np.resize(np.arange(len(support)), REFERENCE))
-    reader = classifiers.fit(vectors, labels)
+    classifier = classifiers.fit(vectors, labels)
     began = time.perf_counter()
-    start = Reference.of(grown, CELL_TYPE, reader)
+    start = Reference.of(grown, CELL_TYPE, classifier)
     first = time.perf_counter() - began
-    lessons = Lessons(reader.classes, lambda cells: many[cells], many.shape[1], start)
+    learner = IncrementalLDA(classifier.classes, lambda cells: many[cells], many.shape[1], start)
     seconds: NDArray[np.float64] = np.empty(TURNS)
     for at in range(TURNS):
         began = time.perf_counter()
-        lessons.teach([at], [at % len(reader.classes)])
-        taught = lessons.reader()
+        learner.update([at], [at % len(classifier.classes)])
+        taught = learner.classifier()
         assert taught is not None
         taught.probabilities(many)
         seconds[at] = time.perf_counter() - began

@@ -48,6 +48,8 @@ def _kind(kind: typing.Any) -> str:
         return " or ".join(typing.get_args(kind))
     if typing.get_origin(kind) is list:
         return "list"
+    if typing.get_origin(kind) is dict:
+        return "JSON object"
     return _WORDS.get(kind, "text")
 
 

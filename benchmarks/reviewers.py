@@ -1,0 +1,179 @@
+"""Many reviewers at one project: how long each request takes, and whether memory stays flat.
+
+A service of its own is filled with images and their readings; every reviewer, a connection of its own, goes on for
+the given time: a list, a picture's facts, the next cell, one to three labels, now and then the differential. The
+reviewers are shared by a few processes, so that the one that measures is not what is measured::
+
+    python benchmarks/reviewers.py --reviewers 30 --minutes 2
+    python benchmarks/reviewers.py --reviewers 30 --minutes 30      # a soak: the memory every minute
+
+Say how busy the machine was: the load average is printed before and after.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import filled
+import httpx
+import numpy as np
+import psutil
+import typer
+
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.lab.benchmark import machine
+
+KINDS = ("list", "image", "next", "relabel", "differential")
+TYPES = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "ig", "blast", "erythroblast", "platelet")
+CLIENTS = 3
+"""Processes that the reviewers are shared by."""
+
+
+def main(
+    reviewers: Annotated[int, typer.Option(min=1, help="People who work at the same time.")] = 30,
+    images: Annotated[int, typer.Option(min=10, help="Images of the project.")] = 2000,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long they work.")] = 2.0,
+    pause: Annotated[float, typer.Option(min=0, help="Longest pause of a reviewer between two requests.")] = 0.5,
+    bundle: Annotated[Path | None, typer.Option(help="Bundle to read with; the built-in one.")] = None,
+) -> None:
+    """Measure, and print a table of requests and one of memory."""
+    folder = Path(tempfile.mkdtemp(prefix="hs-"))
+    try:
+        with filled.served(folder, bundle) as address:
+            project = filled.project(address, folder, "reviewers", images, bundle=bundle)
+            server = _server(address)
+            print(f"{machine()}\nload average before: {os.getloadavg()[0]:.1f}")
+            memory = [(0.0, server.memory_info().rss, os.getloadavg()[0])]
+            begun = time.monotonic()
+            queue: Any = multiprocessing.Queue()
+            shares = [len(range(number, reviewers, CLIENTS)) for number in range(min(CLIENTS, reviewers))]
+            hands = [
+                multiprocessing.Process(
+                    target=_work, args=(address, project, share, 60 * minutes, pause, number, queue)
+                )
+                for number, share in enumerate(shares)
+            ]
+            for hand in hands:
+                hand.start()
+            every = 10.0 if minutes <= 5 else 60.0
+            while time.monotonic() - begun < 60 * minutes:
+                time.sleep(min(every, max(0.1, 60 * minutes - (time.monotonic() - begun))))
+                memory.append((time.monotonic() - begun, server.memory_info().rss, os.getloadavg()[0]))
+            found: dict[str, list[float]] = defaultdict(list)
+            failed: dict[str, int] = defaultdict(int)
+            for _ in hands:
+                times, faults = queue.get()
+                for kind, values in times.items():
+                    found[kind] += values
+                for status, count in faults.items():
+                    failed[status] += count
+            for hand in hands:
+                hand.join()
+            _print(found, failed, memory, reviewers, images)
+            print(f"load average after: {os.getloadavg()[0]:.1f}")
+            if memory[0][2] > (os.cpu_count() or 1):
+                print("Others were at work on this machine: these are no figures of an idle one.")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _server(address: str) -> psutil.Process:
+    port = int(address.rpartition(":")[2])
+    for process in psutil.Process().children(recursive=True):
+        if any(one.laddr.port == port and one.status == psutil.CONN_LISTEN for one in process.net_connections()):
+            return process
+    raise RuntimeError(f"nothing of ours listens at {address}")
+
+
+def _work(address: str, project: int, reviewers: int, seconds: float, pause: float, number: int, queue: Any) -> None:
+    times: dict[str, list[float]] = defaultdict(list)
+    faults: dict[str, int] = defaultdict(int)
+    deadline = time.monotonic() + seconds
+    people = [
+        threading.Thread(
+            target=_review, args=(address, project, deadline, pause, 1000 * number + person, times, faults)
+        )
+        for person in range(reviewers)
+    ]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    queue.put((dict(times), dict(faults)))
+
+
+def _review(
+    address: str,
+    project: int,
+    deadline: float,
+    pause: float,
+    seed: int,
+    times: Mapping[str, list[float]],
+    faults: dict[str, int],
+) -> None:
+    rng = random.Random(seed)  # noqa: S311 -- nothing here is secret
+    path = f"/projects/{project}"
+    with httpx.Client(base_url=f"{address}/api/v1", timeout=120) as client:
+        client.headers["X-CSRF-Token"] = client.get("/session").json()["csrf"]
+
+        def ask(kind: str, method: str, where: str, **given: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                answer = client.request(method, f"{path}{where}", **given)
+            except httpx.HTTPError as error:  # a reviewer whose request broke off goes on, and it is counted
+                faults[type(error).__name__] += 1
+                return {}
+            finally:
+                times[kind].append(time.perf_counter() - began)
+            if answer.status_code != 200:
+                faults[str(answer.status_code)] += 1
+                return {}
+            return answer.json()
+
+        while time.monotonic() < deadline:
+            listed = ask("list", "GET", "/images", params={"sort": "uncertainty", "limit": 100}).get("items", [])
+            if listed:
+                ask("image", "GET", f"/images/{rng.choice(listed)['id']}")
+                chosen = rng.sample(listed, min(len(listed), rng.randint(1, 3)))
+                items = [{"image": one["id"], "label": rng.choice(TYPES), "version": one["version"]} for one in chosen]
+                body = {"request": str(uuid.uuid4()), "label_set": CELL_TYPE, "items": items}
+                ask("relabel", "POST", "/labels", json=body)
+            ask("next", "GET", "/next")
+            if rng.random() < 0.2:
+                ask("differential", "GET", "/differential")
+            time.sleep(rng.uniform(0, pause))
+
+
+def _print(
+    found: Mapping[str, Sequence[float]],
+    failed: Mapping[str, int],
+    memory: Sequence[tuple[float, int, float]],
+    reviewers: int,
+    images: int,
+) -> None:
+    total = sum(len(values) for values in found.values())
+    print(f"\n{reviewers} reviewers, {images:,} images: {total:,} requests, {total / memory[-1][0]:.1f} a second")
+    print("request        count   p50 ms   p95 ms   p99 ms")
+    for kind in KINDS:
+        if values := found.get(kind):
+            p50, p95, p99 = np.percentile(np.array(values) * 1000, [50, 95, 99])
+            print(f"{kind:13s} {len(values):6,d} {p50:8.0f} {p95:8.0f} {p99:8.0f}")
+    print("not answered with 200: " + (", ".join(f"{code} x {n}" for code, n in sorted(failed.items())) or "none"))
+    print("\nseconds   server's memory, MB   load average")
+    for at, size, load in memory:
+        print(f"{at:7.0f}   {size / 1e6:19.0f}   {load:12.1f}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
