@@ -232,7 +232,7 @@ def test_cells_arrive_while_somebody_looks(page: Page, placed: Placed, crops: li
         assert stream.value.url.startswith(f"{placed.address}/api/v1/projects/{project}/events")
         _send(api, project, crops)
     # Nothing is reloaded: the proxy passes on what the service says while it is said.
-    expect(page.get_by_text(f"{len(crops)} cells")).to_be_visible()
+    expect(page.locator(".counts")).to_contain_text(f"{len(crops)} cells")
     with page.expect_response(lambda answer: "/thumbnail" in answer.url) as picture:
         page.reload()
     assert picture.value.status == 200

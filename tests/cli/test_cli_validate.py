@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import polars as pl
 import pytest
 
-from hemosight.cli.validation_cells import Source, readers
+from hemosight.cli.validation_cells import Source, readers, upper_types
 from hemosight.errors import BadTable, NothingToValidate, ServiceUnavailable
 from hemosight.images.catalog import Catalog
 
@@ -31,6 +31,16 @@ SIGNED = {
 }
 RECORD = {"profile": {"id": 2, "name": "Camera 2", "scale": 1.25, "scale_from": "measured"}}
 
+TYPES = [
+    {"name": "neutrophil", "counts": "in", "parent": None, "merged_into": None},
+    {"name": "band_neutrophil", "counts": "in", "parent": "neutrophil", "merged_into": None},
+    {"name": "stab", "counts": "in", "parent": None, "merged_into": "band_neutrophil"},
+    {"name": "blast", "counts": "in", "parent": None, "merged_into": None},
+    {"name": "sezary", "counts": "in", "parent": None, "merged_into": None},
+    {"name": "plasma_cell", "counts": "in", "parent": "sezary", "merged_into": None},
+    {"name": "smudge", "counts": "excluded", "parent": None, "merged_into": None},
+]
+
 
 class _Service(BaseHTTPRequestHandler):
     pictures: tuple[Path, ...] = ()
@@ -46,6 +56,7 @@ class _Service(BaseHTTPRequestHandler):
                 "items": [{"id": 1, "name": "Camera 1", "scale": 1.0}, {"id": 2, "name": "Camera 2", "scale": 1.5}],
                 "of_case": 2,
             },
+            "/api/v1/projects/7/label-sets": {"items": [{"name": "cell_type", "classes": TYPES}]},
             "/api/v1/projects/7/signatures": self.signed,
             "/api/v1/projects/7/signatures/2": self.record,
             "/api/v1/projects/7/cases": {
@@ -101,6 +112,13 @@ def address(drawn_catalog: Catalog) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_types_are_what_the_laboratory_counts_them_as() -> None:
+    upper = upper_types(TYPES)
+    assert (upper["stab"], upper["band_neutrophil"], upper["sezary"]) == ("neutrophil", "neutrophil", "sezary")
+    assert upper["plasma_cell"] == "sezary", "the vocabulary would have said lymphocyte"
+    assert upper["smudge"] is None
 
 
 def test_a_project_gives_what_people_said_of_cases_whose_signature_holds(address: str) -> None:

@@ -217,3 +217,27 @@ def test_the_library_leaves_as_folders_with_its_labels(library: Library) -> None
     assert rows[0]["note"] == "'=1+1", "nothing that a spreadsheet would compute"
     assert (rows[0]["added_by"], rows[0]["case"]) == ("Reviewer", "S-0412")
     assert library.actions()[-1] == "teaching.export"
+
+
+def test_cells_of_a_merged_type_are_of_the_type_it_was_merged_into(library: Library) -> None:
+    admin = library.people["admin"]
+    (own, *_), known = admin.get(f"{library.path}/label-sets").json()["items"], library.cells[1]
+    types = f"{library.path}/label-sets/{own['id']}/types"
+    added = admin.post(types, json={"title": "Stab of ours"}).raise_for_status().json()["classes"][-1]["name"]
+    library.project.say({library.cells[0]: added, known: "neutrophil"})
+    assert library.add(library.cells[0]).json()["label"] == added
+    library.add(known)
+    assert admin.patch(f"{types}/{added}", json={"merged_into": "neutrophil"}).status_code == 200
+    assert library.listed()["counts"] == {"neutrophil": 2}
+    both = library.listed(label="neutrophil")["items"]
+    assert [(one["label"], one["label_now"]) for one in both] == [("neutrophil", "neutrophil")] * 2
+    assert library.listed(label=added)["items"] == []
+    # One that is put in afterwards, labelled long before.
+    late = library.cells[2]
+    admin.patch(f"{types}/{added}", json={"merged_into": None})
+    library.project.say({late: added})
+    admin.patch(f"{types}/{added}", json={"merged_into": "neutrophil"})
+    assert library.add(late).json()["label"] == "neutrophil"
+    answer = library.people["viewer"].post(f"{library.path}/teaching/export")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert {name.split("/")[0] for name in archive.namelist()} == {"neutrophil", "labels.csv"}

@@ -7,7 +7,7 @@ it has learnt from those very labels.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,7 @@ class Source:
     def _fetched(self, project: int, folder: Path, say: Say, fetching: Progress | None) -> tuple[Catalog, str]:
         import httpx
 
+        from hemosight.blood.vocabulary import CELL_TYPE
         from hemosight.errors import NothingToValidate
         from hemosight.images.catalog import Catalog
 
@@ -87,9 +88,11 @@ class Source:
                 fit = {case: one for case, one in signed.items() if one.state == WHOLE}
                 if not fit:
                     raise NothingToValidate(least=1, came="no case with a signature that still holds")
+                sets = _get(client, f"{base}/label-sets")["items"]
+                types = upper_types(next(one["classes"] for one in sets if one["name"] == CELL_TYPE))
                 records: list[dict[str, Any]] = []
                 for number, (case, one) in enumerate(fit.items()):
-                    records += _case(client, base, case, one, folder)
+                    records += _case(client, base, case, one, types, folder)
                     if fetching is not None:
                         fetching(number + 1, len(fit))
         except httpx.HTTPError as fault:
@@ -144,7 +147,27 @@ def readers(file: Path, catalog: Catalog) -> dict[str, dict[str, str]]:
     return found
 
 
-def _case(client: httpx.Client, base: str, case: int, signed: SignedCase, folder: Path) -> list[dict[str, Any]]:
+def upper_types(classes: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Every type of a laboratory as it is counted: merged ones and finer ones as what they count as, None if excluded.
+
+    Where a type stands and whether it counts is the laboratory's word, as on its reports.
+    """
+    of = {one["name"]: one for one in classes}
+
+    def upper(name: str) -> str | None:
+        one = of[name]
+        if one.get("merged_into") in of:
+            return upper(one["merged_into"])
+        if one["counts"] == "excluded":
+            return None
+        return upper(one["parent"]) if one.get("parent") in of else name
+
+    return {name: upper(name) for name in of}
+
+
+def _case(
+    client: httpx.Client, base: str, case: int, signed: SignedCase, types: Mapping[str, str | None], folder: Path
+) -> list[dict[str, Any]]:
     """One case's labelled cells: pictures into ``folder``, and a record of each, of the scanner profile as signed.
 
     Whatever scale the scanner got since, a signed case's cells stay as they were read. Records of before there were
@@ -152,7 +175,6 @@ def _case(client: httpx.Client, base: str, case: int, signed: SignedCase, folder
     """
     import polars as pl
 
-    from hemosight.blood.vocabulary import Level, at_level
     from hemosight.images import archive
 
     packed, place = folder / f"{case}.zip", folder / str(case)
@@ -171,7 +193,7 @@ def _case(client: httpx.Client, base: str, case: int, signed: SignedCase, folder
     return [
         {
             "path": str(place / row["path"].lstrip("'")),
-            "label": None if row["label"] == "?" else at_level(row["label"], Level.TYPE),
+            "label": types.get(row["label"]),
             "subtype": row["label"],
             "source": str(profile["name"]),
             "patient": signed.key,

@@ -30,6 +30,10 @@ ALPHABETS = {
     r"^[a-z0-9][a-z0-9_-]{0,59}$": "small letters, digits, _ and - only, 60 at most, and a letter or digit first",
     r"^[^\x00-\x1f/\\?]+$": "no slash, backslash, question mark or line break",
     r"^[0-9a-f]{64}$": "64 hexadecimal digits",
+    r"^#[0-9a-f]{6}$": "a colour as # and six hexadecimal digits, in small letters",
+    r"^[A-Za-z0-9]$": "one letter or digit",
+    r"^\S+$": "no space",
+    r"^/([\w.?=&%~-][!-~]*)?$": "a path of the page: / and what follows, never another site",
 }
 """What a text may consist of, in words, by the pattern that checks it: nobody is shown a regular expression."""
 

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Navigate, useLocation, useNavigate } from "react-router";
 import { useProjectContext, useProjectState } from "../project/context";
 import { Loading } from "../ui/states";
@@ -36,9 +36,27 @@ export function InHand({ children }: { children: ReactNode }) {
     if (!whole && said !== search) navigate({ pathname, search: said }, { replace: true });
   }, [ready, wanted, cases, whole, pathname, search, navigate, store]);
 
+  // A case that was made a moment ago may be in the address before it is in the list: the list is asked for once more.
+  const lost = ready && wanted === undefined && !whole;
+  const [missed, setMissed] = useState<string | null>(null);
+  const doubtful = lost && param !== null && missed !== search;
+  useEffect(() => {
+    if (!doubtful) return;
+    let open = true;
+    // The first may have been under way before the case was there.
+    void store
+      .refresh()
+      .then(() => store.refresh())
+      .then(() => open && setMissed(search));
+    return () => {
+      open = false;
+    };
+  }, [doubtful, search, store]);
+
   // Another label set is being loaded: what is in hand stays.
   if (!ready && labelSet !== "cell_type") return children;
-  if (ready && wanted === undefined && !whole) return <Navigate to={`${root}/cases`} replace />;
+  if (doubtful) return <Loading what="Looking for the case" />;
+  if (lost) return <Navigate to={`${root}/cases`} replace />;
   if (ready && !whole && wanted !== inHand) return <Loading what="Opening the case" />;
   return children;
 }

@@ -13,7 +13,7 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
         "scanner profile",
         "a scanner and its stain as a project knows them: name, pixel scale, labels, calibration; every case is of one",
       ],
-      ["type", "what kind of cell it is; types form a tree, of which readings give the nine upper ones"],
+      ["type", "what kind of cell it is; types form a tree, of which a bundle reads the nine upper ones"],
       ["pixel scale", "the factor that brings a scanner's pixels to the reference scale, measured on red cells"],
     ],
   },

@@ -26,6 +26,9 @@ function withoutUndo(notes: readonly Note[]): readonly Note[] {
 }
 
 export class Edits {
+  /** Edits that the service has not answered, with the case that was in hand. */
+  private readonly underway = new Map<LabelEdit, number | null>();
+
   constructor(
     private readonly service: ProjectService,
     private readonly holder: StateHolder,
@@ -34,14 +37,16 @@ export class Edits {
     private readonly memory: EditMemory,
   ) {}
 
-  /** What can be undone in the case in hand, from before a reload. */
+  /** What can be undone in the case in hand: from before a reload, or from before another case was in hand. */
   recalled(inHand: number | null): readonly LabelEdit[] {
-    return this.memory.read(inHand);
+    const waiting = [...this.underway].filter(([, ofCase]) => ofCase === inHand).map(([edit]) => edit);
+    return [...this.memory.read(inHand), ...waiting];
   }
 
   private remember(inHand: number | null, answered: LabelEdit | null = null): void {
     const now = this.holder.snapshot();
-    if (inHand === now.case) this.memory.write(inHand, now.past);
+    const settled = now.past.filter((edit) => !this.underway.has(edit));
+    if (inHand === now.case) this.memory.write(inHand, settled);
     // Its answer has come when another case is in hand: it belongs to the one before.
     else if (answered?.records.length) this.memory.write(inHand, [...this.memory.read(inHand), answered]);
   }
@@ -154,6 +159,7 @@ export class Edits {
       future: [...this.holder.snapshot().future, edit],
       notes: withoutUndo(this.holder.snapshot().notes),
     });
+    this.underway.delete(edit);
     this.remember(this.holder.snapshot().case);
     const images = edit.items.map(({ image }) => image);
     const press = this.cells.pressed(edit.labelSet, images);
@@ -199,6 +205,7 @@ export class Edits {
     wanted: LabelEdit | null = edit,
   ): Promise<void> {
     const inHand = this.holder.snapshot().case;
+    if (edit) this.underway.set(edit, inHand);
     return this.sender.enqueue(async () => {
       for (const ask of asks()) {
         const answer = await this.sender.persist(ask);
@@ -208,6 +215,7 @@ export class Edits {
         edit?.records.push(...answer.undo);
       }
       this.cells.settle(turn);
+      if (edit) this.underway.delete(edit);
       // What the service refused altogether is nothing to undo.
       if (edit && !edit.records.length) {
         const others = (other: LabelEdit) => other !== edit;

@@ -604,4 +604,19 @@ describe("after a reload", () => {
     store.useCase(0);
     expect(store.snapshot().past.map(({ items }) => items[0]!.image)).toEqual([2, 3]);
   });
+
+  test("an edit on its way is still there in a case that is taken in hand again", async () => {
+    store.useCase(0);
+    const last = store.label([3], "neutrophil");
+    store.useCase(8);
+    store.useCase(0);
+    expect(store.snapshot().past.map(({ items }) => items[0]!.image)).toEqual([3]);
+    await last;
+    expect(store.snapshot().past.map(({ items }) => items[0]!.image)).toEqual([3]);
+    await store.undo();
+    expect(service.records.at(-1)).toMatchObject({ image: 3, label: null, undoes: 1 });
+    store.useCase(8);
+    store.useCase(0);
+    expect(store.snapshot().past).toEqual([]);
+  });
 });

@@ -93,18 +93,19 @@ def near(
 def candidates(snapshot: Snapshot, row: int) -> list[str]:
     """What a cell may be: a person's label first, then what the model holds probable.
 
-    Where probabilities are held back it may be any type; of a cell that was not read nothing is known.
+    Where probabilities are held back it may be any type, in the label set's order: another would tell them. Of a cell
+    that was not read nothing is known.
     """
     names = snapshot.spec.names
     label = [names[snapshot.label[row]]] if snapshot.label[row] >= 0 else []
     if not snapshot.read[row] or snapshot.predicted[row] < 0:
         return label
-    order = np.argsort(-snapshot.probabilities[row], kind="stable")
     if snapshot.held_back[row]:
-        probable = [names[code] for code in order]
+        probable = names
     else:
+        order = np.argsort(-snapshot.probabilities[row], kind="stable")
         probable = [names[code] for code in order[:MOST] if snapshot.probabilities[row, code] >= LEAST]
-    return list(dict.fromkeys(label + probable))
+    return list(dict.fromkeys([*label, *probable]))
 
 
 def drawn(names: Collection[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
@@ -29,9 +30,18 @@ def as_account() -> dict[str, Any]:
 
 
 def _new_account() -> Any:
+    """The account, made where it is missing.
+
+    Two first starts at once wait for one another: of two ``useradd`` that meet, the later gives the account another
+    number, and what the earlier made belongs to nobody.
+    """
     import pwd
 
+    etc = os.open("/etc", os.O_RDONLY)
     try:
+        fcntl.flock(etc, fcntl.LOCK_EX)
+        with suppress(KeyError):
+            return pwd.getpwnam(ACCOUNT)
         subprocess.run(
             ["useradd", "--system", "--user-group", "--shell", "/bin/sh", ACCOUNT], check=True, capture_output=True
         )
@@ -43,6 +53,8 @@ def _new_account() -> Any:
             came="none, and useradd could not make it",
             mend=f"Make it (`useradd --system {ACCOUNT}`), or run HemoSight as an ordinary user.",
         ) from error
+    finally:
+        os.close(etc)
 
 
 def give(path: Path) -> None:

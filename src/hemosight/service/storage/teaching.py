@@ -1,28 +1,32 @@
 """The library of teaching cells: cells that show their type well, chosen by people, kept for the project.
 
-A cell is in the library of the type that a person had labelled it with. While it is there nobody deletes it.
+A cell is in the library of the type that a person had labelled it with; of a type that was merged since, in that of
+the one it was merged into, as its label means that one. While it is there nobody deletes it.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from hemosight.blood.palette import UNSURE
 from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
-from hemosight.service.storage import events
+from hemosight.service.storage import class_facts, events
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.live_events import TeachingEvent
-from hemosight.service.storage.tables import Case, CurrentLabelRow, Image, TeachingCell, User
+from hemosight.service.storage.tables import Case, CurrentLabelRow, Image, LabelSet, TeachingCell, User
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A teaching cell: the type it was added for, the label that stands now, its case, and who added it."""
+    """A teaching cell: the type it was added for, the label that stands now, its case, and who added it.
+
+    Both types are what they mean now, after merges.
+    """
 
     id: int
     image: int
@@ -77,11 +81,17 @@ def listed(session: Session, project: int, wanted: Wanted, after: int = 0, limit
         .order_by(TeachingCell.id)
         .limit(limit)
     )
+    into = _merges(session, wanted.label_set)
     if wanted.label is not None:
-        query = query.where(TeachingCell.label == wanted.label)
+        meant = [one for one, end in into.items() if end == wanted.label]
+        query = query.where(TeachingCell.label.in_([wanted.label, *meant]))
     if wanted.image is not None:
         query = query.where(TeachingCell.image_id == wanted.image)
-    return [Listed(*row) for row in session.execute(query)]
+    rows = [Listed(*row) for row in session.execute(query)]
+    return [
+        replace(one, label=into.get(one.label, one.label), label_now=into.get(one.label_now or "", one.label_now))
+        for one in rows
+    ]
 
 
 def counts(session: Session, project: int, label_set: int) -> dict[str, int]:
@@ -89,7 +99,15 @@ def counts(session: Session, project: int, label_set: int) -> dict[str, int]:
     query = select(TeachingCell.label, func.count()).where(
         TeachingCell.project_id == project, TeachingCell.label_set_id == label_set
     )
-    return pairs(session, query.group_by(TeachingCell.label))
+    into = _merges(session, label_set)
+    found: dict[str, int] = {}
+    for label, count in pairs(session, query.group_by(TeachingCell.label)).items():
+        found[into.get(label, label)] = found.get(into.get(label, label), 0) + count
+    return found
+
+
+def _merges(session: Session, label_set: int) -> dict[str, str]:
+    return class_facts.merges(session.scalar(select(LabelSet.classes).where(LabelSet.id == label_set)) or [])
 
 
 def get(session: Session, project: int, number: int) -> TeachingCell:
@@ -122,6 +140,7 @@ def add(session: Session, project: int, label_set: int, image: int, user: int, n
     there = select(TeachingCell.id).where(TeachingCell.image_id == image, TeachingCell.label_set_id == label_set)
     if session.scalar(there) is not None:
         raise AlreadyThere(kind="a teaching cell")
+    label = _merges(session, label_set).get(label, label)
     row = TeachingCell(project_id=project, label_set_id=label_set, image_id=image, label=label, note=note, user_id=user)
     session.add(row)
     session.flush()
