@@ -83,8 +83,8 @@ def listed(session: Session, project: int, wanted: Wanted, after: int = 0, limit
     )
     into = _merges(session, wanted.label_set)
     if wanted.label is not None:
-        meant = [one for one, end in into.items() if end == wanted.label]
-        query = query.where(TeachingCell.label.in_([wanted.label, *meant]))
+        meant = [one for one in {wanted.label, *into} if into.get(one, one) == wanted.label]
+        query = query.where(TeachingCell.label.in_(meant))
     if wanted.image is not None:
         query = query.where(TeachingCell.image_id == wanted.image)
     rows = [Listed(*row) for row in session.execute(query)]
