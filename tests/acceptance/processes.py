@@ -24,7 +24,10 @@ class Process:
     def __init__(self, *words: str | Path, log: Path, settings: Mapping[str, str] | None = None) -> None:
         self._log = log.open("ab")
         environment = {
-            name: value for name, value in os.environ.items() if name == "HEMOSIGHT_DATA" or "HEMOSIGHT_" not in name
+            name: value
+            for name, value in os.environ.items()
+            # What computes is as it is for everything that tests start, whatever is the quickest on this machine.
+            if name in ("HEMOSIGHT_DATA", "HEMOSIGHT_BACKEND") or "HEMOSIGHT_" not in name
         }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "hemosight", *map(str, words)],

@@ -112,6 +112,6 @@ def _as_classified(folder: Path, files: dict[str, bytes], items: dict) -> None:
         status = "ok" if row["label"] is not None else row["status"]
         assert (item["predicted"], item["status"]) == (row["label"], status)
         if row["label"] is not None:
-            # Vectors are computed in other batches, so last digits differ; bfloat16 has three.
-            assert item["probability"] == pytest.approx(row["probability"], abs=1e-2)
-            assert item["novelty"] == pytest.approx(row["novelty"], abs=1e-2)
+            # Vectors are computed in other batches, so the last digits of float32 may differ.
+            assert item["probability"] == pytest.approx(row["probability"], abs=1e-3)
+            assert item["novelty"] == pytest.approx(row["novelty"], abs=1e-3)
