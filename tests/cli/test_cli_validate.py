@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import polars as pl
 import pytest
 
-from hemosight.cli.validation_cells import Source, readers, upper_types
+from hemosight.cli.validation_cells import Source, upper_types
+from hemosight.cli.validation_readings import readers
 from hemosight.errors import BadTable, NothingToValidate, ServiceUnavailable
 from hemosight.images.catalog import Catalog
 
@@ -162,7 +163,49 @@ def test_further_readers_come_by_content_or_by_name(drawn_catalog: Catalog, tmp_
     ids, paths = drawn_catalog.ids, drawn_catalog.paths
     file = tmp_path / "second.csv"
     file.write_text(f"sha256,path,reader,label\n{ids[0]},,B,band neutrophil\n,{paths[1].name},B,blast\n{ids[2]},,C,?\n")
-    assert readers(file, drawn_catalog) == {"B": {ids[0]: "band_neutrophil", ids[1]: "blast"}}
+    assert readers(file, drawn_catalog) == {"B": {ids[0]: "band_neutrophil", ids[1]: "blast"}, "C": {ids[2]: None}}
     pl.DataFrame({"label": ["blast"]}).write_csv(file)
     with pytest.raises(BadTable, match="reader, label"):
         readers(file, drawn_catalog)
+
+
+def test_of_a_panel_the_first_blind_reading_of_each_reader_counts(drawn_catalog: Catalog, tmp_path: Path) -> None:
+    ids = drawn_catalog.ids
+    said = [
+        (ids[0], "A", "blast", 1),
+        (ids[0], "A", "monocyte", 2),  # the same cell again
+        (ids[0], "A", "lymphocyte", 3),  # with the model's reading shown
+        (ids[1], "A", "?", 1),
+        (ids[1], "A", "blast", 3),  # unsure stays unsure, whatever help made of it
+        (ids[2], "A", "blast", 3),  # never read blind
+        (ids[3], "A", "monocyte", 2),
+        (ids[3], "A", "blast", 1),  # the turn says which is the first, not the order of rows
+        (ids[0], "'=B", "monocyte", 1),  # guarded against spreadsheets
+    ]
+    file = tmp_path / "panel.csv"
+    pl.DataFrame(said, schema=["sha256", "reader", "label", "turn"], orient="row").write_csv(file)
+    assert readers(file, drawn_catalog) == {
+        "A": {ids[0]: "blast", ids[1]: None, ids[3]: "blast"},
+        "=B": {ids[0]: "monocyte"},
+    }
+    own = {"blast": "monocyte", "?": "blast"}
+    assert readers(file, drawn_catalog, own)["A"] == {ids[0]: "monocyte", ids[1]: None, ids[3]: "monocyte"}
+    # Without turns the row that stands first counts.
+    pl.read_csv(file).drop("turn").write_csv(file)
+    first = dict(zip(ids, ["blast", None, "blast", "monocyte"], strict=False))
+    assert readers(file, drawn_catalog)["A"] == first
+    file.write_text(f"sha256,reader,label,turn\n{ids[0]},A,blast,first\n")
+    with pytest.raises(BadTable, match="1 for a first reading"):
+        readers(file, drawn_catalog)
+    file.write_text(f"sha256,reader,label\n{ids[0]},,blast\n")
+    with pytest.raises(BadTable, match="column reader"):
+        readers(file, drawn_catalog)
+
+
+def test_a_name_of_several_cells_is_refused(drawn_catalog: Catalog, tmp_path: Path) -> None:
+    rows = drawn_catalog.table.head(2)
+    alike = Catalog(rows.with_columns(path=pl.Series(["a/1.png", "b/1.png"])))
+    file = tmp_path / "second.csv"
+    file.write_text("path,reader,label\nb/1.png,A,blast\n")
+    with pytest.raises(BadTable, match="name of 2 cells"):
+        readers(file, alike)

@@ -116,37 +116,6 @@ def signed_cases(client: httpx.Client, base: str) -> dict[int, SignedCase]:
     return found
 
 
-def readers(file: Path, catalog: Catalog) -> dict[str, dict[str, str]]:
-    """Further readings of a catalog's cells: reader -> content id -> type.
-
-    A table with ``reader``, ``label``, and ``sha256`` or ``path``; as panels of a project are exported. Raises
-    :class:`~hemosight.errors.BadTable` for other columns.
-    """
-    import polars as pl
-
-    from hemosight.blood.vocabulary import named
-    from hemosight.errors import BadTable, PathMissing
-
-    if not file.is_file():
-        raise PathMissing(path=file, cwd=Path.cwd())
-    table = pl.read_csv(file, infer_schema=False)
-    if not {"reader", "label"} <= set(table.columns) or not {"sha256", "path"} & set(table.columns):
-        raise BadTable(
-            expected="columns reader, label, and sha256 or path",
-            came=", ".join(table.columns) or "none",
-            path=file,
-            mend="Name the columns so; a row for each reading.",
-        )
-    by_name = {path.name: cell for path, cell in zip(catalog.paths, catalog.ids, strict=True)}
-    found: dict[str, dict[str, str]] = {}
-    for row in table.iter_rows(named=True):
-        cell = row.get("sha256") or by_name.get(Path(row.get("path") or "").name)
-        label = row["label"]
-        if cell and label and label != "?":
-            found.setdefault(row["reader"], {})[cell] = named(label) or label
-    return found
-
-
 def upper_types(classes: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
     """Every type of a laboratory as it is counted: merged ones and finer ones as what they count as, None if excluded.
 

@@ -26,8 +26,8 @@ from hemosight.space.embeddings import Embeddings, Vectors
 FEWEST_CASES = 3
 """Cases below which a validation says nothing."""
 
-Readers = Mapping[str, Mapping[str, str]]
-"""Further readers: name -> content id of a cell -> type."""
+Readers = Mapping[str, Mapping[str, str | None]]
+"""Further readers: name -> content id of a cell -> type, None where they were unsure."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ValidationCells:
     catalog
         Where their pictures are, in the same order.
     readers
-        Further readers: name -> one type a cell, null where they did not read it.
+        Further readers: name -> one type a cell, null where they did not read it, or were unsure.
     left_out
         Why cells that were given do not count -> how many.
     cases_left_out
