@@ -1,4 +1,4 @@
-"""What further readers say of a validation's cells, out of a table: of each reader the first, blind reading of a cell."""
+"""What further readers say of a validation's cells, out of a table: each reader's first, blind reading of a cell."""
 
 from __future__ import annotations
 
