@@ -30,7 +30,14 @@ ACCOUNTS = {"sign_out", "list_projects", "create_project", "get_drawn_cell"}
 """What answers every account, besides its own under /account and the facts of the model."""
 FOR_ACCOUNTS = (f"{API}/account", f"{API}/model")
 
-TAKEN = {"make_export", "export_signature", "export_comments", "export_reviews", "export_teaching_cells"}
+TAKEN = {
+    "make_export",
+    "export_signature",
+    "export_comments",
+    "export_reviews",
+    "export_teaching_cells",
+    "export_panel_truth",
+}
 """What takes data away; whoever may look may, by a token for reading as well."""
 QUESTIONS = {"ask_known", *TAKEN}
 """What is asked with a body, and changes nothing but the trail; a viewer may."""

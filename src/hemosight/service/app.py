@@ -37,6 +37,7 @@ from hemosight.service.routes import (
     model,
     oidc,
     original_names,
+    panel_exports,
     panels,
     pictures,
     profiles,
@@ -99,6 +100,7 @@ ROUTES: tuple[ModuleType, ...] = (
     exports,
     familiarity,
     panels,
+    panel_exports,
     model,
     system,
 )

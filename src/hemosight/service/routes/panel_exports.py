@@ -20,7 +20,7 @@ from hemosight.service.state import Transaction
 from hemosight.service.storage import audit, panels
 from hemosight.service.storage.tables import Panel, PanelCell
 
-router = APIRouter()
+router = APIRouter(prefix="/projects/{project}/panels", tags=["panels"])
 
 
 @router.post(

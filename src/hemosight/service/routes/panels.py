@@ -18,7 +18,6 @@ from hemosight.scoring.agreement import Agreement
 from hemosight.scoring.raters import Chance
 from hemosight.service.desk import panels as desk
 from hemosight.service.errors import Refusal
-from hemosight.service.routes import panel_exports
 from hemosight.service.routes.panel_exports import closed, results
 from hemosight.service.schemas.panels import (
     Bounded,
@@ -249,9 +248,6 @@ def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: T
     audit.note(session, seat, "panel.decide", {"panel": panel, **given.model_dump()}, seat.project)
     its = panels.decisions(session, panel)[given.image]
     return DecisionShown(label=its.label, note=its.note, user=its.user_id, at=its.at)
-
-
-router.include_router(panel_exports.router)
 
 
 # --- steps ----------------------------------------------------------------------------------------------------
