@@ -64,7 +64,7 @@ def referred(file: Path, catalog: Catalog, origin: Origin) -> tuple[Catalog, Ori
     from hemosight.blood.palette import UNSURE
     from hemosight.blood.vocabulary import label_and_subtype, named
     from hemosight.images.catalog import Catalog, content_id
-    from hemosight.lab.validation.origin import Reference
+    from hemosight.lab.validation.origin import ReferenceTable
 
     own, found = set(catalog.ids), dict[str, str]()
     for cell, label in cells_of(file, catalog, ("label",)).select("cell", "label").iter_rows():
@@ -90,7 +90,7 @@ def referred(file: Path, catalog: Catalog, origin: Origin) -> tuple[Catalog, Ori
         label=there.then(new[0]).otherwise("label"), subtype=there.then(new[1]).otherwise("subtype")
     )
     changed = sum(types[cell] != was[cell] for cell in found)
-    reference = Reference(file.name, content_id(file.read_bytes()), frozenset(found), changed)
+    reference = ReferenceTable(file.name, content_id(file.read_bytes()), frozenset(found), changed)
     return Catalog(table), replace(origin, reference=reference)
 
 

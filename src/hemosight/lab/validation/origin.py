@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceTable:
     """A table whose labels stand in place of the cells' own: what a panel agreed on.
 
     Parameters
@@ -53,4 +53,4 @@ class Origin:
     agreed: frozenset[str] | None = None
     at_once: frozenset[str] = frozenset()
     types: Mapping[str, str | None] = field(default_factory=dict)
-    reference: Reference | None = None
+    reference: ReferenceTable | None = None
