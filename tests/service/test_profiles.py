@@ -31,7 +31,7 @@ def desk(module_database: Database, tiny_bundle: Bundle) -> Desk:
 
 def readings(desk: Desk, images: list[int]) -> np.ndarray:
     """What the model reads of some images, images x classes."""
-    snapshot = desk.visitor.app.state.project_states.get(desk.project.id).snapshot(CELL_TYPE)  # type: ignore[attr-defined]
+    snapshot = desk.visitor.app.state.project_states.get(desk.project.id).readings.snapshot(CELL_TYPE)  # type: ignore[attr-defined]
     return snapshot.probabilities[np.searchsorted(snapshot.ids, images)]
 
 

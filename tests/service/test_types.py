@@ -158,7 +158,7 @@ def test_a_finer_type_is_read_within_its_type_and_teaches_it(room: Room) -> None
     half = len(order) // 2
     room.label(dict.fromkeys(order[: half - 1], "band_neutrophil") | dict.fromkeys(order[half + 1 :], "neutrophil"))
     state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
-    snapshot = state.snapshot("cell_type")
+    snapshot = state.readings.snapshot("cell_type")
     names = np.array(snapshot.spec.names)
     read = dict(zip(snapshot.ids.tolist(), names[snapshot.predicted].tolist(), strict=True))
     right = [read[image] == ("band_neutrophil" if at < half else "neutrophil") for at, image in enumerate(order)]

@@ -27,7 +27,7 @@ def reviewed(module_database: Database, tiny_bundle: Bundle) -> tuple[Filled, Pr
     waiting = project.add(tiny_bundle, 3, seed=2, read=False)
     project.read(waiting[:1], unreadable=True)
     state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     names = snapshot.spec.names
 
     def read_as(label: str) -> list[int]:
@@ -41,7 +41,7 @@ def reviewed(module_database: Database, tiny_bundle: Bundle) -> tuple[Filled, Pr
 
 def test_before_is_the_model_alone_and_after_is_what_people_said(reviewed: tuple[Filled, ProjectState]) -> None:
     _, state = reviewed
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     names = np.array(snapshot.spec.names)
     before = {name: int((snapshot.alone == code).sum()) for code, name in enumerate(names)}
     count = tally(snapshot)
@@ -63,11 +63,11 @@ def test_before_is_the_model_alone_and_after_is_what_people_said(reviewed: tuple
 def test_what_people_changed_is_told_from_what_the_model_moved(module_database: Database, tiny_bundle: Bundle) -> None:
     project = fill(module_database, tiny_bundle, 80)
     state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
-    view = state.snapshot(CELL_TYPE)
+    view = state.readings.snapshot(CELL_TYPE)
     wrong = view.ids[view.predicted == view.spec.names.index("neutrophil")][:5].tolist()
     project.say(dict.fromkeys(wrong, "blast"))
     assert state.settle(CELL_TYPE)
-    view = state.snapshot(CELL_TYPE)
+    view = state.readings.snapshot(CELL_TYPE)
     count = tally(view)
     assert count.reclassified == [("neutrophil", "blast", 5)]
     moved = (view.label == -1) & (view.alone != view.predicted)
@@ -79,14 +79,14 @@ def test_what_people_changed_is_told_from_what_the_model_moved(module_database: 
 def test_unusual_cells_are_counted_while_nobody_labelled_them(module_database: Database, tiny_bundle: Bundle) -> None:
     project = fill(module_database, tiny_bundle, 20)
     state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
-    view = state.snapshot(CELL_TYPE)
+    view = state.readings.snapshot(CELL_TYPE)
     view.novelty[:3] = 1.5
     view.label[0] = 0
     assert tally(view).unusual == 2
 
 
 def test_platelets_and_erythroblasts_stand_apart(reviewed: tuple[Filled, ProjectState]) -> None:
-    after = tally(reviewed[1].snapshot(CELL_TYPE)).after
+    after = tally(reviewed[1].readings.snapshot(CELL_TYPE)).after
     assert {share.label for share in after.shares}.isdisjoint({"platelet", "erythroblast"})
     assert after.total == sum(share.count for share in after.shares)
     assert after.erythroblasts_per_100 == pytest.approx(100 * after.apart["erythroblast"] / after.total)
@@ -95,7 +95,7 @@ def test_platelets_and_erythroblasts_stand_apart(reviewed: tuple[Filled, Project
 
 
 def test_a_case_counts_its_own_cells(reviewed: tuple[Filled, ProjectState]) -> None:
-    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    snapshot = reviewed[1].readings.snapshot(CELL_TYPE)
     (case,) = set(snapshot.case.tolist()) - {-1}
     count = tally(snapshot, case)
     assert sum(share.count for share in count.before.shares) + sum(count.before.apart.values()) == 30
@@ -103,7 +103,7 @@ def test_a_case_counts_its_own_cells(reviewed: tuple[Filled, ProjectState]) -> N
 
 @pytest.mark.parametrize("strategy", sorted(REASONS))
 def test_next_is_read_and_unlabelled_and_not_skipped(reviewed: tuple[Filled, ProjectState], strategy: str) -> None:
-    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    snapshot = reviewed[1].readings.snapshot(CELL_TYPE)
     some = choose(snapshot, strategy, 10)
     assert len({choice.image for choice in some}) == 10
     for choice in some:
@@ -117,7 +117,7 @@ def test_next_is_read_and_unlabelled_and_not_skipped(reviewed: tuple[Filled, Pro
 
 
 def test_least_sure_comes_first(reviewed: tuple[Filled, ProjectState]) -> None:
-    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    snapshot = reviewed[1].readings.snapshot(CELL_TYPE)
     free = (snapshot.label == -1) & (snapshot.status == 1)
     first = choose(snapshot, "uncertainty", 1)[0]
     assert snapshot.probability[first.row] == snapshot.probability[free].min()

@@ -131,7 +131,7 @@ def rename_cell(seat: Reviewer, service: Service, image: Id, given: CellChange) 
 def _numbers(service: State, project: int) -> dict[int, CaseNumbers]:
     """Counted before a connection is taken: the project needs one of its own to catch up."""
     state = service.project_states.get(project)
-    return worklist(state.snapshot(state.first_label_set()))
+    return worklist(state.readings.snapshot(state.first_label_set()))
 
 
 def _shown(session: Session, project: int, rows: Sequence[Case], numbers: dict[int, CaseNumbers]) -> list[CaseShown]:

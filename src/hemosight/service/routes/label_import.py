@@ -12,7 +12,7 @@ from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.images.sources.cells import cells_of
 from hemosight.service.desk import label_import
 from hemosight.service.desk.label_import import KnownCell, Plan, Row
-from hemosight.service.desk.project_state import SeenPrediction
+from hemosight.service.desk.project_readings import SeenPrediction
 from hemosight.service.errors import Refusal
 from hemosight.service.schemas.label_import import (
     LISTED,
@@ -42,7 +42,7 @@ def import_labels(given: NewLabelImport, seat: Reviewer, service: Service, later
     file = PurePath(given.file).name or given.file
     table = cells_of(given.content, file)
     state = service.project_states.get(seat.project)
-    seen, taught_until = state.all_predictions(given.label_set)
+    seen, taught_until = state.readings.all_predictions(given.label_set)
     with service.database.session() as session:
         if given.case is not None:
             cases.get(session, seat.project, given.case)

@@ -145,7 +145,7 @@ def shown(row: LabelSet, labelled: dict[str, int], state: ProjectState | None) -
     now: Counter[str] = Counter()
     for name, count in labelled.items():
         now[into.get(name, name)] += count
-    score, taught_until = (None, 0) if state is None or not labelled else state.score(row.name)
+    score, taught_until = (None, 0) if state is None or not labelled else state.readings.score(row.name)
     return LabelSetShown(
         id=row.id,
         name=row.name,

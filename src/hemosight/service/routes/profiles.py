@@ -123,7 +123,7 @@ def _one(service: State, project: int, profile: int) -> ProfileShown:
 
 
 def _profiles(service: State, project: int, case: int | None) -> Profiles:
-    snapshot = service.project_states.get(project).snapshot(CELL_TYPE)
+    snapshot = service.project_states.get(project).readings.snapshot(CELL_TYPE)
     with service.database.session() as session:
         if case is not None:
             cases.require(session, project, case)

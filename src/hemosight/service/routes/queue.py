@@ -42,7 +42,7 @@ def read(
         row = labels.label_set_of(session, seat.project, label_set)
         said = judgements.judgements(session, seat.project, row.id)
     state = service.project_states.get(seat.project)
-    snapshot = state.snapshot(label_set)
+    snapshot = state.readings.snapshot(label_set)
     names = snapshot.spec.names
     items = [
         NextShown(

@@ -169,7 +169,7 @@ def get_preliminary_report(seat: Viewer, service: Service, case: Id) -> Response
     state = service.project_states.get(seat.project)
     refuse_foreign(state, case, "give a report of it")
     now, count = counted(state, CELL_TYPE, case)
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     with service.database.session() as session:
         row = cases.get(session, seat.project, case)
         rules = signing_rules.get(session, seat.project)

@@ -35,8 +35,8 @@ def list_doubts(
             cases.require(session, seat.project, case)
         number = labels.label_set_of(session, seat.project, label_set).id
     state = service.project_states.get(seat.project)
-    found = state.doubts(label_set)
-    snapshot = state.snapshot(label_set)
+    found = state.readings.doubts(label_set)
+    snapshot = state.readings.snapshot(label_set)
     rows = dict(zip(snapshot.ids.tolist(), range(len(snapshot.ids)), strict=True))
     wanted = snapshot.of_case(case)
     names = snapshot.spec.names

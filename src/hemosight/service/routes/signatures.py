@@ -188,16 +188,18 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         _require_open(amendments.signed(session, seat.project, [case]).get(case))
         second = projects.get(session, seat.project).second_signer
         scanner = signed_record.profile(profiles.of_case(session, seat.project, cases.get(session, seat.project, case)))
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     known = sorted(snapshot.ids[snapshot.of_case(case)].tolist())
     now, count = counted(state, CELL_TYPE, case, None if given.level is None else Level(given.level))
     if given.digest is not None and given.digest != now.digest:
         raise _other_counts()
     # A rule on a finer type holds at whatever level the record tells types.
-    found = checks(state.tally(CELL_TYPE, case, Level.SUBTYPE)[1], of_cases(state).get(case), rules, len(known))
+    found = checks(
+        state.readings.tally(CELL_TYPE, case, Level.SUBTYPE)[1], of_cases(state).get(case), rules, len(known)
+    )
     refuse_foreign(state, case, "sign it")
     _require_finished(count, found, given.note)
-    if state.snapshot(CELL_TYPE) is not snapshot:  # counts, checks and cells are of one moment
+    if state.readings.snapshot(CELL_TYPE) is not snapshot:  # counts, checks and cells are of one moment
         raise _changed(
             "a case that nobody changes while it is signed", "cells that were labelled, read, moved or deleted"
         )

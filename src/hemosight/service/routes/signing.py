@@ -67,7 +67,7 @@ def get_signing(seat: Viewer, service: Service, case: Id) -> SigningShown:
         standing = amendments.signed(session, seat.project, [case]).get(case)
     state = service.project_states.get(seat.project)
     count = counted(state, CELL_TYPE, case, Level.SUBTYPE)[1]
-    cells = int(state.snapshot(CELL_TYPE).of_case(case).sum())
+    cells = int(state.readings.snapshot(CELL_TYPE).of_case(case).sum())
     amendment = None if standing is None else standing.amendment
     return SigningShown(
         case=case,
