@@ -56,7 +56,7 @@ def read_ahead(read: Callable[[int], Read], steps: range) -> Iterator[tuple[int,
 
 
 @dataclass(frozen=True)
-class Step:
+class StepResult:
     """What one step did: the mean ``loss`` over its ``images``, and the learning rate it was taken with."""
 
     loss: float
@@ -82,7 +82,7 @@ class Task(ABC, Generic[Batch]):
         """An epoch's batches from number ``start`` on, each with its number (:func:`read_ahead`)."""
 
     @abstractmethod
-    def step(self, batch: Batch, epoch: int, number: int) -> Step:
+    def step(self, batch: Batch, epoch: int, number: int) -> StepResult:
         """Change the weights, and whatever follows them (an average of weights, for instance), by one batch."""
 
     @abstractmethod

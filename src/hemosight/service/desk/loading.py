@@ -32,7 +32,7 @@ class ProjectSettings:
 
 
 @dataclass(frozen=True)
-class NewLabel:
+class LoadedLabel:
     """A label record: its image, its label set, and the label that stands with it."""
 
     image: int
@@ -109,14 +109,14 @@ def last_label(session: Session, project_id: int) -> int:
     return session.scalar(select(func.max(LabelRecord.id)).where(LabelRecord.project_id == project_id)) or 0
 
 
-def labels(session: Session, project_id: int, after: int) -> list[NewLabel]:
+def labels(session: Session, project_id: int, after: int) -> list[LoadedLabel]:
     """Label records after a number, in order."""
     columns = (LabelRecord.id, LabelRecord.image_id, LabelRecord.label_set_id, LabelRecord.label, LabelRecord.user_id)
     query = (
         select(*columns).where(LabelRecord.project_id == project_id, LabelRecord.id > after).order_by(LabelRecord.id)
     )
     return [
-        NewLabel(row.image_id, row.label_set_id, CurrentLabel(row.label, row.id, row.user_id))
+        LoadedLabel(row.image_id, row.label_set_id, CurrentLabel(row.label, row.id, row.user_id))
         for row in session.execute(query.order_by(LabelRecord.id))
     ]
 

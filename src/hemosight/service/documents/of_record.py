@@ -15,7 +15,17 @@ from hemosight.blood.intervals import wilson
 from hemosight.blood.morphology import FINDINGS
 from hemosight.blood.palette import marks
 from hemosight.blood.vocabulary import parent_of, title
-from hemosight.service.documents.content import Beside, Check, ChosenCell, Graded, Line, Report, Signer, Status, Value
+from hemosight.service.documents.content import (
+    Beside,
+    ChosenCell,
+    Graded,
+    Report,
+    ReportedCheck,
+    ReportLine,
+    Signer,
+    Status,
+    Value,
+)
 
 
 def content(
@@ -82,7 +92,7 @@ def content(
         ),
         platelets=frozen.get("platelets"),
         cells=tuple(_chosen(record.get("cells") or (), frozen.get("cells", ()), look)),
-        checks=tuple(Check(one["says"], one["open"]) for one in checks or ()),
+        checks=tuple(ReportedCheck(one["says"], one["open"]) for one in checks or ()),
         signers=tuple(signers),
         bundle=differential["bundle"],
         scanner=profile.get("name", ""),
@@ -139,7 +149,7 @@ def _lines(
     wbc: float | None,
     limits: Mapping[str, Mapping[str, Any]],
     look: Mapping[str, _Mark],
-) -> Iterable[Line]:
+) -> Iterable[ReportLine]:
     """The rows in their order; before the first finer one of a type, the sum of that type."""
     families: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -166,14 +176,14 @@ def _line(
     *,
     finer: bool = False,
     rest: bool = False,
-) -> Line:
+) -> ReportLine:
     count = sum(row["after"]["count"] for row in rows)
     known = [row["reviewed"] for row in rows if row.get("reviewed") is not None]
     reviewed = sum(known) if len(known) == len(rows) else None
     share, usual = (count / total if total else 0.0), limits.get(name, {})
     low, high = wilson(count, total)
     mark = look.get(name) or _Mark(title(name), "", "#777d83")
-    return Line(
+    return ReportLine(
         name=name,
         title="not told apart" if rest else mark.title,
         letter=mark.letter,

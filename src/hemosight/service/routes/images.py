@@ -13,7 +13,7 @@ from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.desk import listing
 from hemosight.service.desk.foreign import ProjectFamiliarity
 from hemosight.service.desk.label_set_state import UNDECIDED
-from hemosight.service.desk.listing import Sort, Wanted
+from hemosight.service.desk.listing import ImageFilter, Sort
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.errors import NothingThere
 from hemosight.service.routes.differential import CaseQuery
@@ -73,7 +73,7 @@ def list_images(
     if case is not None:
         cases.require(session, seat.project, case)
     among = images.named(session, seat.project, text) if text else None
-    wanted = Wanted(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, case, among)
+    wanted = ImageFilter(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, case, among)
     rows, following = listing.page(snapshot, listing.rows(snapshot, wanted), sort, after, limit)
     facts = images.shown(session, seat.project, snapshot.ids[rows].tolist())
     # One that was taken back this very moment is left out.

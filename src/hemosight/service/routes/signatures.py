@@ -46,7 +46,7 @@ from hemosight.service.storage import (
 )
 from hemosight.service.storage.amendments import SignedCase
 from hemosight.service.storage.live_events import SignatureEvent
-from hemosight.service.storage.signatures import Listed
+from hemosight.service.storage.signatures import ListedSignature
 from hemosight.service.storage.signing_rules import SigningRules
 from hemosight.service.storage.tables import Signature
 
@@ -130,7 +130,7 @@ _COLUMNS = {
 }
 
 
-def _file(one: Listed, record: dict[str, Any]) -> bytes:
+def _file(one: ListedSignature, record: dict[str, Any]) -> bytes:
     row = one.row
     own = ("id", "case_id", "user_id", "role", "note", "amends", "reason", "countersigns", "confirmed", "initials")
     facts = {name: getattr(row, name) for name in own} | {"name": one.name, "version": one.version}
@@ -308,7 +308,7 @@ def _add(
     session.flush()
     events.tell(session, seat.project, SignatureEvent(case=row.case_id))
     signed = DifferentialShown.model_validate(row.differential)
-    return _shown(Listed(row, seat.user.display, version, True), {}, signed.digest)
+    return _shown(ListedSignature(row, seat.user.display, version, True), {}, signed.digest)
 
 
 def _require_open(standing: SignedCase | None) -> None:
@@ -379,7 +379,7 @@ def _level(row: Signature) -> Level:
     return Level(row.differential.get("level", Level.SUBTYPE))
 
 
-def _shown(one: Listed, amended: dict[int | None, SignedCase], now: str | None) -> SignatureShown:
+def _shown(one: ListedSignature, amended: dict[int | None, SignedCase], now: str | None) -> SignatureShown:
     row = one.row
     signed = DifferentialShown.model_validate(row.differential)
     same = ("id", "at", "role", "note", "reviewed_until", "taught_until", "countersigns", "amends", "reason")
