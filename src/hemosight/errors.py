@@ -35,6 +35,7 @@ ErrorCode = Literal[
     "needs_crops",
     "bad_protocol",
     "nothing_to_validate",
+    "readers_differ",
     # what is fetched and written
     "download_failed",
     "not_downloadable",
@@ -168,16 +169,21 @@ class BadTable(HemoSightError):
 
 
 class BadProtocol(HemoSightError):
-    """The protocol of a validation cannot be followed."""
+    """The protocol of a validation cannot be followed: its file (``path``) is none, or what is given does not fit."""
 
     code = "bad_protocol"
 
-    def __init__(self, path: object, came: object) -> None:
-        super().__init__(
-            expected="a protocol (TOML) with title, written_by, written_on and known limits",
-            came=f"{came}, in {path}",
-            mend="Mend the file; docs/how-to/validate.md has one to copy.",
-        )
+    def __init__(
+        self,
+        came: object,
+        *,
+        path: object = None,
+        code: ErrorCode | None = None,
+        expected: object = "a protocol (TOML) with title, written_by, written_on and known limits",
+        mend: str = "Mend the file; docs/how-to/validate.md has one to copy.",
+    ) -> None:
+        where = "" if path is None else f", in {path}"
+        super().__init__(expected=expected, came=f"{came}{where}", mend=mend, code=code)
 
 
 class NothingToValidate(HemoSightError):

@@ -9,14 +9,17 @@ import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import polars as pl
 import pytest
 
-from hemosight.cli.validation_cells import Source, readers, upper_types
+from hemosight.cli.validation_cells import Source, upper_types
+from hemosight.cli.validation_readings import readers
 from hemosight.errors import BadTable, NothingToValidate, ServiceUnavailable
 from hemosight.images.catalog import Catalog
+from hemosight.lab.validation.cells import reviewed
+from hemosight.lab.validation.origin import Origin
 
 SIGNED = {
     "items": [
@@ -29,7 +32,20 @@ SIGNED = {
         {"id": 7, "case": None, "current": True, "role": "first", "second_wanted": False},
     ]
 }
-RECORD = {"profile": {"id": 2, "name": "Camera 2", "scale": 1.25, "scale_from": "measured"}}
+PROFILE = {"id": 2, "name": "Camera 2", "scale": 1.25, "scale_from": "measured"}
+
+
+def label_record(number: int, kind: str, at: str, user: int = 1, label_set: str = "cell_type") -> dict[str, object]:
+    return {"id": number, "kind": kind, "at": at, "user": user, "label_set": label_set}
+
+
+LABELS = [
+    label_record(11, "agree", "09:00"),  # stands under cell 0, in one step with 12, which was replaced by 13
+    label_record(12, "agree", "09:00"),
+    label_record(13, "set", "09:05"),
+    label_record(14, "agree", "09:00", user=2),  # of somebody else, alone
+    label_record(15, "agree", "09:00", label_set="nucleus_shape"),
+]
 
 TYPES = [
     {"name": "neutrophil", "counts": "in", "parent": None, "merged_into": None},
@@ -45,7 +61,7 @@ TYPES = [
 class _Service(BaseHTTPRequestHandler):
     pictures: tuple[Path, ...] = ()
     signed: object = SIGNED
-    record: object = RECORD
+    record: object = None
 
     def do_GET(self) -> None:
         place = urlsplit(self.path)
@@ -64,7 +80,12 @@ class _Service(BaseHTTPRequestHandler):
                 "next": None,
             },
         }
-        if place.path in known:
+        if place.path == "/api/v1/projects/7/labels":
+            query = dict(parse_qsl(place.query))
+            left = [one for one in LABELS if one["id"] > int(query["after"])]  # type: ignore[operator] -- a number
+            page = left[:3]  # a service gives no more at a time than it likes
+            status, body = 200, json.dumps({"items": page, "next": page[-1]["id"] if left[3:] else None}).encode()
+        elif place.path in known:
             status, body = 200, json.dumps(known[place.path]).encode()
         elif place.path == "/api/v1/projects/7/exports/3":
             status, body = 200, self._archive()
@@ -89,13 +110,14 @@ class _Service(BaseHTTPRequestHandler):
         said = ["path,label,sha256"]
         with zipfile.ZipFile(buffer, "w") as packed:
             for number, (picture, label) in enumerate(
-                zip(self.pictures, ("band_neutrophil", "?", "blast"), strict=True)
+                zip(self.pictures, ("band_neutrophil", "?", "blast"), strict=False)
             ):
                 name = f"x/{number}-{picture.name}"
                 packed.writestr(name, picture.read_bytes())
                 said.append(f"{name},{label},")
-            packed.writestr("_not_reviewed/9-a.jpg", self.pictures[0].read_bytes())
+            packed.writestr("_not_reviewed/blast/9-a.jpg", self.pictures[3].read_bytes())
             packed.writestr("labels.csv", "\n".join(said) + "\n")
+            packed.writestr("readings.csv", "image,name\n9,a.jpg\n")
         return buffer.getvalue()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -104,7 +126,10 @@ class _Service(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def address(drawn_catalog: Catalog) -> Iterator[str]:
-    _Service.pictures, _Service.signed, _Service.record = tuple(drawn_catalog.paths[:3]), SIGNED, RECORD
+    ids = drawn_catalog.ids
+    cells = [{"sha256": cell, "version": version} for cell, version in zip(ids, (11, 13, 14, 0), strict=False)]
+    _Service.pictures, _Service.signed = tuple(drawn_catalog.paths[:4]), SIGNED
+    _Service.record = {"profile": PROFILE, "cells": cells}
     server = HTTPServer(("127.0.0.1", 0), _Service)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -121,27 +146,36 @@ def test_types_are_what_the_laboratory_counts_them_as() -> None:
     assert upper["smudge"] is None
 
 
-def test_a_project_gives_what_people_said_of_cases_whose_signature_holds(address: str) -> None:
+def test_a_project_gives_what_people_said_of_cases_whose_signature_holds(address: str, drawn_catalog: Catalog) -> None:
     said: list[str] = []
     with Source("7", address).open(say=said.append) as (catalog, origin):
         table = catalog.table
-        assert table["patient"].to_list() == ["24-1"] * 3
-        assert table["label"].to_list() == ["neutrophil", None, "blast"]  # finer types count as theirs, ? as none
-        assert table["subtype"].to_list() == ["band_neutrophil", "?", "blast"]
-        assert table["scale"].to_list() == [1.25] * 3  # as it was signed, whatever the scanner's scale is now
-        assert table["source"].to_list() == ["Camera 2"] * 3
+        assert table["patient"].to_list() == ["24-1"] * 4
+        assert table["label"].to_list() == ["neutrophil", None, "blast", None]  # finer types count as theirs, ? as none
+        # Of a cell that nobody labelled nothing is said; the model's reading of it, a folder's name, is left behind.
+        assert table["subtype"].to_list() == ["band_neutrophil", "?", "blast", None]
+        assert table["id"].to_list() == drawn_catalog.ids[:4]
+        assert reviewed(catalog).rows() == [("24-1", 4, 3)]
+        assert table["scale"].to_list() == [1.25] * 4  # as it was signed, whatever the scanner's scale is now
+        assert table["source"].to_list() == ["Camera 2"] * 4
         assert table["width"].null_count() == 0
         assert all(path.is_file() for path in catalog.paths)
     assert not any(path.is_file() for path in catalog.paths)  # pictures do not stay behind
-    assert origin == "signed in project 7 (Films)"
+    assert origin.words == "signed in project 7 (Films)"
+    assert origin.beside_readings
+    # The label that stands under cell 1 is no agreement; that of cell 2 was given alone.
+    assert origin.agreed == {drawn_catalog.ids[0], drawn_catalog.ids[2]}
+    assert origin.at_once == {drawn_catalog.ids[0]}
+    assert any("4 cells, 3 labelled by people" in line for line in said)
     assert any("24-2" in line and "signed again" in line for line in said)
     assert any("24-3" in line and "second" in line for line in said), "half signed is not signed"
 
 
 def test_a_record_of_before_there_were_profiles_has_its_scanner_of_now(address: str) -> None:
-    _Service.record = {"profile": None}
-    with Source("7", address).open(say=lambda _: None) as (catalog, _):
-        assert catalog.table["scale"].to_list() == [1.5] * 3
+    _Service.record = {"profile": None, "cells": None}
+    with Source("7", address).open(say=lambda _: None) as (catalog, origin):
+        assert catalog.table["scale"].to_list() == [1.5] * 4
+    assert (origin.beside_readings, origin.agreed) == (True, None), "how the labels came about is not known"
 
 
 def test_a_project_without_a_signature_that_holds_is_refused(address: str) -> None:
@@ -155,14 +189,56 @@ def test_a_project_without_a_signature_that_holds_is_refused(address: str) -> No
 def test_a_folder_is_read_as_ever(drawn_smear: Path) -> None:
     with Source(str(drawn_smear)).open(say=lambda _: None) as (catalog, origin):
         assert len(catalog) == 72
-        assert origin == f"from {drawn_smear.name}"
+        assert origin == Origin(f"from {drawn_smear.name}")
 
 
 def test_further_readers_come_by_content_or_by_name(drawn_catalog: Catalog, tmp_path: Path) -> None:
     ids, paths = drawn_catalog.ids, drawn_catalog.paths
     file = tmp_path / "second.csv"
     file.write_text(f"sha256,path,reader,label\n{ids[0]},,B,band neutrophil\n,{paths[1].name},B,blast\n{ids[2]},,C,?\n")
-    assert readers(file, drawn_catalog) == {"B": {ids[0]: "band_neutrophil", ids[1]: "blast"}}
+    assert readers(file, drawn_catalog) == {"B": {ids[0]: "band_neutrophil", ids[1]: "blast"}, "C": {ids[2]: None}}
     pl.DataFrame({"label": ["blast"]}).write_csv(file)
     with pytest.raises(BadTable, match="reader, label"):
         readers(file, drawn_catalog)
+
+
+def test_of_a_panel_the_first_blind_reading_of_each_reader_counts(drawn_catalog: Catalog, tmp_path: Path) -> None:
+    ids = drawn_catalog.ids
+    said = [
+        (ids[0], "A", "blast", 1),
+        (ids[0], "A", "monocyte", 2),  # the same cell again
+        (ids[0], "A", "lymphocyte", 3),  # with the model's reading shown
+        (ids[1], "A", "?", 1),
+        (ids[1], "A", "blast", 3),  # unsure stays unsure, whatever help made of it
+        (ids[2], "A", "blast", 3),  # never read blind
+        (ids[3], "A", "monocyte", 2),
+        (ids[3], "A", "blast", 1),  # the turn says which is the first, not the order of rows
+        (ids[0], "'=B", "monocyte", 1),  # guarded against spreadsheets
+    ]
+    file = tmp_path / "panel.csv"
+    pl.DataFrame(said, schema=["sha256", "reader", "label", "turn"], orient="row").write_csv(file)
+    assert readers(file, drawn_catalog) == {
+        "A": {ids[0]: "blast", ids[1]: None, ids[3]: "blast"},
+        "=B": {ids[0]: "monocyte"},
+    }
+    own = {"blast": "monocyte", "?": "blast"}
+    assert readers(file, drawn_catalog, own)["A"] == {ids[0]: "monocyte", ids[1]: None, ids[3]: "monocyte"}
+    # Without turns the row that stands first counts.
+    pl.read_csv(file).drop("turn").write_csv(file)
+    first = dict(zip(ids, ["blast", None, "blast", "monocyte"], strict=False))
+    assert readers(file, drawn_catalog)["A"] == first
+    file.write_text(f"sha256,reader,label,turn\n{ids[0]},A,blast,first\n")
+    with pytest.raises(BadTable, match="1 for a first reading"):
+        readers(file, drawn_catalog)
+    file.write_text(f"sha256,reader,label\n{ids[0]},,blast\n")
+    with pytest.raises(BadTable, match="column reader"):
+        readers(file, drawn_catalog)
+
+
+def test_a_name_of_several_cells_is_refused(drawn_catalog: Catalog, tmp_path: Path) -> None:
+    rows = drawn_catalog.table.head(2)
+    alike = Catalog(rows.with_columns(path=pl.Series(["a/1.png", "b/1.png"])))
+    file = tmp_path / "second.csv"
+    file.write_text("path,reader,label\nb/1.png,A,blast\n")
+    with pytest.raises(BadTable, match="name of 2 cells"):
+        readers(file, alike)

@@ -47,7 +47,7 @@ def validate(
 
     Exit code 0: no limit of the protocol is missed. Exit code 4: at least one is; the dossier is written all the same.
     """
-    from hemosight.cli import validation_cells
+    from hemosight.cli import validation_cells, validation_readings
     from hemosight.engine.backends import REFERENCE
     from hemosight.engine.engine import load
     from hemosight.lab.validation import dossier
@@ -64,7 +64,7 @@ def validate(
                 asked,
                 digest,
                 out,
-                readers=None if readings is None else validation_cells.readers(readings, catalog),
+                readers=None if readings is None else validation_readings.readers(readings, catalog),
                 origin=origin,
                 command=" ".join(typed(["hemosight", *sys.argv[1:]])),
                 say=say,

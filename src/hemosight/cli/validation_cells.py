@@ -1,12 +1,13 @@
 """Where the cells of a validation come from: a folder or catalog, or the signed cases of a project in a service.
 
-Of a project come the pictures and what people said of them, over its API. What the model reads there is left behind:
-it has learnt from those very labels.
+Of a project come the pictures and what people said of them, over its API, cells that nobody labelled among them. What
+the model reads there is left behind: it has learnt from those very labels.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
     from hemosight.errors import ServiceUnavailable
     from hemosight.images.catalog import Catalog, Progress
+    from hemosight.lab.validation.origin import Origin
 
 Say = Callable[[str], None]
 WHOLE = "whole"
 """The state of a case whose newest version stands, with every signature that it needs."""
+_PAGE = 500
 _LEFT_OUT = {"changed since": "they are signed again", "not by a second person yet": "the second one has signed"}
 """States of signed cases that do not count, and what would make them."""
 
@@ -53,28 +56,30 @@ class Source:
     @contextmanager
     def open(
         self, *, say: Say, fetching: Progress | None = None, measuring: Progress | None = None
-    ) -> Iterator[tuple[Catalog, str]]:
-        """The cells as a catalog whose patients are the cases, and where they come from in words.
+    ) -> Iterator[tuple[Catalog, Origin]]:
+        """The cells as a catalog whose patients are the cases, and where they come from.
 
         A project's pictures lie in a folder that is gone afterwards.
         """
         from hemosight.images import sources
+        from hemosight.lab.validation.origin import Origin
 
         if self.project is None:
             catalog, lines = sources.measured(sources.read(self.place, progress=fetching, say=say), progress=measuring)
             for line in lines:
                 say(line)
-            yield catalog, f"from {Path(self.place).name}"
+            yield catalog, Origin(f"from {Path(self.place).name}")
             return
         with tempfile.TemporaryDirectory(prefix="hemosight-validate-") as folder:
             yield self._fetched(self.project, Path(folder), say, fetching)
 
-    def _fetched(self, project: int, folder: Path, say: Say, fetching: Progress | None) -> tuple[Catalog, str]:
+    def _fetched(self, project: int, folder: Path, say: Say, fetching: Progress | None) -> tuple[Catalog, Origin]:
         import httpx
 
         from hemosight.blood.vocabulary import CELL_TYPE
         from hemosight.errors import NothingToValidate
         from hemosight.images.catalog import Catalog
+        from hemosight.lab.validation.origin import Origin
 
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         base = f"{self.address.rstrip('/')}/api/v1/projects/{project}"
@@ -91,14 +96,20 @@ class Source:
                 sets = _get(client, f"{base}/label-sets")["items"]
                 types = upper_types(next(one["classes"] for one in sets if one["name"] == CELL_TYPE))
                 records: list[dict[str, Any]] = []
+                given: list[dict[str, Any] | None] = []
                 for number, (case, one) in enumerate(fit.items()):
-                    records += _case(client, base, case, one, types, folder)
+                    signed_record = _get(client, f"{base}/signatures/{one.signature}")
+                    records += _case(client, base, case, one, signed_record["profile"], types, folder)
+                    given += [None] if signed_record.get("cells") is None else signed_record["cells"]
                     if fetching is not None:
                         fetching(number + 1, len(fit))
+                agreed, at_once = _agreed(client, base, given)
         except httpx.HTTPError as fault:
             raise _refused(base, str(fault) or type(fault).__name__) from fault
-        say(f"{len(fit)} signed cases of project {project}, {len(records):,} cells that people labelled")
-        return Catalog.scan(records), f"signed in project {project} ({about['name']})"
+        labelled = sum(row["subtype"] is not None for row in records)
+        say(f"{len(fit)} signed cases of project {project}, {len(records):,} cells, {labelled:,} labelled by people")
+        origin = Origin(f"signed in project {project} ({about['name']})", True, agreed, at_once)
+        return Catalog.scan(records), origin
 
 
 def signed_cases(client: httpx.Client, base: str) -> dict[int, SignedCase]:
@@ -113,37 +124,6 @@ def signed_cases(client: httpx.Client, base: str) -> dict[int, SignedCase]:
         half = one["role"] == "first" and one["second_wanted"]
         state = "changed since" if not one["current"] else "not by a second person yet" if half else WHOLE
         found[case] = SignedCase(keys[case], first, state)
-    return found
-
-
-def readers(file: Path, catalog: Catalog) -> dict[str, dict[str, str]]:
-    """Further readings of a catalog's cells: reader -> content id -> type.
-
-    A table with ``reader``, ``label``, and ``sha256`` or ``path``; as panels of a project are exported. Raises
-    :class:`~hemosight.errors.BadTable` for other columns.
-    """
-    import polars as pl
-
-    from hemosight.blood.vocabulary import named
-    from hemosight.errors import BadTable, PathMissing
-
-    if not file.is_file():
-        raise PathMissing(path=file, cwd=Path.cwd())
-    table = pl.read_csv(file, infer_schema=False)
-    if not {"reader", "label"} <= set(table.columns) or not {"sha256", "path"} & set(table.columns):
-        raise BadTable(
-            expected="columns reader, label, and sha256 or path",
-            came=", ".join(table.columns) or "none",
-            path=file,
-            mend="Name the columns so; a row for each reading.",
-        )
-    by_name = {path.name: cell for path, cell in zip(catalog.paths, catalog.ids, strict=True)}
-    found: dict[str, dict[str, str]] = {}
-    for row in table.iter_rows(named=True):
-        cell = row.get("sha256") or by_name.get(Path(row.get("path") or "").name)
-        label = row["label"]
-        if cell and label and label != "?":
-            found.setdefault(row["reader"], {})[cell] = named(label) or label
     return found
 
 
@@ -166,12 +146,19 @@ def upper_types(classes: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
 
 
 def _case(
-    client: httpx.Client, base: str, case: int, signed: SignedCase, types: Mapping[str, str | None], folder: Path
+    client: httpx.Client,
+    base: str,
+    case: int,
+    signed: SignedCase,
+    profile: Any,
+    types: Mapping[str, str | None],
+    folder: Path,
 ) -> list[dict[str, Any]]:
-    """One case's labelled cells: pictures into ``folder``, and a record of each, of the scanner profile as signed.
+    """One case's cells: pictures into ``folder``, and a record of each, of the scanner profile as signed.
 
-    Whatever scale the scanner got since, a signed case's cells stay as they were read. Records of before there were
-    profiles name none; then the case's profile of now says it.
+    A cell that nobody labelled has neither label nor subtype; one that somebody was unsure of, or that is not counted,
+    has a subtype alone. Whatever scale the scanner got since, a signed case's cells stay as they were read. Records of
+    before there were profiles name none; then the case's profile of now says it.
     """
     import polars as pl
 
@@ -186,27 +173,49 @@ def _case(
     archive.unpack(packed, place)
     packed.unlink()
     said = pl.read_csv(place / "labels.csv", infer_schema=False)
-    profile = _get(client, f"{base}/signatures/{signed.signature}")["profile"]
+    labels = {place / row["path"].lstrip("'"): row["label"] for row in said.iter_rows(named=True)}
+    tables = {place / "labels.csv", place / "readings.csv"}
+    unlabelled = [path for path in sorted(place.rglob("*")) if path.is_file() and path not in labels.keys() | tables]
     if profile is None:
         known = _get(client, f"{base}/profiles", case=case)
         profile = next(one for one in known["items"] if one["id"] == known["of_case"])
+    scanner, scale = str(profile["name"]), float(profile["scale"])
     return [
         {
-            "path": str(place / row["path"].lstrip("'")),
-            "label": types.get(row["label"]),
-            "subtype": row["label"],
-            "source": str(profile["name"]),
+            "path": str(path),
+            "label": None if label is None else types.get(label),
+            "subtype": label,
+            "source": scanner,
             "patient": signed.key,
-            "scale": float(profile["scale"]),
+            "scale": scale,
         }
-        for row in said.iter_rows(named=True)
+        for path, label in [*labels.items(), *((path, None) for path in unlabelled)]
     ]
 
 
-def _pages(client: httpx.Client, place: str) -> Iterator[dict[str, Any]]:
+def _agreed(
+    client: httpx.Client, base: str, given: Sequence[Mapping[str, Any] | None]
+) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """Content ids of cells whose label was given by agreeing with the reading, and of those in one step with others.
+
+    ``given`` are the cells of signed records; None for a record of before cells were kept in them: then nobody knows.
+    Labels of one step were stored at one moment by one person.
+    """
+    from hemosight.blood.vocabulary import CELL_TYPE
+
+    records = [one for one in _pages(client, f"{base}/labels", limit=_PAGE) if one["kind"] == "agree"]
+    steps = {one["id"]: (one["user"], one["at"]) for one in records if one["label_set"] == CELL_TYPE}
+    if None in given:
+        return None, frozenset()
+    size = Counter(steps.values())
+    agreed = {cell["sha256"]: size[steps[cell["version"]]] for cell in given if cell and cell["version"] in steps}
+    return frozenset(agreed), frozenset(cell for cell, cells in agreed.items() if cells > 1)
+
+
+def _pages(client: httpx.Client, place: str, **query: Any) -> Iterator[dict[str, Any]]:
     after: int | None = 0
     while after is not None:
-        page = _get(client, place, after=after)
+        page = _get(client, place, after=after, **query)
         yield from page["items"]
         after = page.get("next")
 

@@ -56,7 +56,7 @@ def drift(
     charts = drifts.charted(rows, baseline)
     if not charts:
         raise NothingToValidate(least=baseline + 1, came=f"no scanner with more than {baseline} cases")
-    written = drifts.write(out, charts, rows, _facts(origin))
+    written = drifts.write(out, charts, rows, _facts(origin.words))
     for one in charts:
         typer.echo(f"{one.scanner}: {len(one.cases)} cases, {len(one.charts)} charts, {len(one.flags)} flags")
         for row in one.flags.iter_rows(named=True):
@@ -95,7 +95,7 @@ def compare_bundles(
             ]
     found = two_bundles.compare(read[0], read[1])
     names = [f"{engine.bundle.manifest.name} {engine.bundle.manifest.version}" for engine in engines]
-    written = two_bundles.write(out, found, (names[0], names[1]), _facts(origin))
+    written = two_bundles.write(out, found, (names[0], names[1]), _facts(origin.words))
     typer.echo(f"{found.cells:,} cells of {found.cases} cases, {found.changed:,} read otherwise")
     for row in found.by_type.iter_rows(named=True):
         bounds = f"[{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
@@ -109,7 +109,8 @@ def compare_bundles(
 def _protocol(least: int, *, learnt: bool) -> Protocol:
     from hemosight.lab.validation.protocol import Cells, Protocol
 
-    cells = Cells(least=least, learnt="include" if learnt else "exclude")
+    # What a case looks like, and what two bundles read of the same cells, is told by some of its cells as well.
+    cells = Cells(least=least, least_reviewed=0, learnt="include" if learnt else "exclude")
     return Protocol(title="", written_by="", written_on=datetime.datetime.now(datetime.UTC).date(), cells=cells)
 
 

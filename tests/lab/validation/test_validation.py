@@ -19,7 +19,9 @@ from hemosight.lab.validation import cells as cells_module
 from hemosight.lab.validation import measures, record
 from hemosight.lab.validation.cells import ValidationCells, gather, leukocytes
 from hemosight.lab.validation.dossier import Dossier, validate
+from hemosight.lab.validation.origin import Origin
 from hemosight.lab.validation.protocol import CaseCriterion, Cells, Limits, Protocol, Repeats, read
+from hemosight.lab.validation.untested import untested
 from hemosight.lab.validation.verdict import Verdict
 from hemosight.scoring.metrics import Interval
 
@@ -100,6 +102,72 @@ def test_what_does_not_fit_is_counted_by_its_reason(slides: Catalog, tiny_engine
     assert sum(found.left_out.values()) == 2
     with pytest.raises(NothingToValidate, match="3 with fewer than 500 cells"):
         gather(slides, tiny_engine, protocol(cells={"least": 500}))
+
+
+def test_a_case_of_which_few_cells_were_labelled_is_no_differential(slides: Catalog, tiny_engine: Engine) -> None:
+    """Ten of a hundred cells, chosen by whoever labelled them, were validated as if they were the whole case."""
+    few, row = slides.take(range(27)), pl.int_range(pl.len())
+    ten = Catalog(
+        few.table.with_columns(
+            patient=pl.lit("Few"),
+            label=pl.when(row < 10).then("label"),
+            subtype=pl.when(row < 10).then("label"),
+        )
+    )
+    whole = slides.table.filter(pl.col("patient") != "Case 0")
+    # Two that nobody could tell and one that is not counted are labelled all the same; one cell of 27 is not.
+    unsure = Catalog(
+        few.table.with_columns(
+            subtype=pl.when(row < 2).then(pl.lit("?")).when(row == 2).then(pl.lit("smudge")),
+            label=pl.when(row > 3).then("label"),
+        )
+    )
+    given = Catalog.concat([unsure, Catalog(whole)])
+    found = gather(given, tiny_engine, protocol())
+    assert found.reviewed.rows() == [("Case 0", 27, 26), ("Case 1", 27, 27), ("Case 2", 27, 27)]
+    assert found.left_out == {cells_module.UNLABELLED: 1, cells_module.WITHOUT_A_TYPE: 3}
+    with pytest.raises(NothingToValidate, match="1 of which people labelled less than 97% of the cells"):
+        gather(given, tiny_engine, protocol(cells={"least": 9, "least_reviewed": 0.97}))
+    # The same cells in place of a whole case: left out by 0.9, and taken where the protocol asks for nothing.
+    with pytest.raises(NothingToValidate, match="less than 90%"):
+        gather(Catalog.concat([ten, Catalog(whole)]), tiny_engine, protocol())
+    loose = gather(
+        Catalog.concat([ten, Catalog(whole)]), tiny_engine, protocol(cells={"least": 9, "least_reviewed": 0})
+    )
+    assert loose.reviewed.rows()[-1] == ("Few", 27, 10)
+    assert loose.left_out == {cells_module.UNLABELLED: 17}
+
+
+def test_readers_are_those_whom_the_protocol_names_in_its_order(slides: Catalog, tiny_engine: Engine) -> None:
+    first, second = slides.ids[0], slides.ids[1]
+    readings = {"C": {first: "blast"}, "A": {first: "blast", second: None}, "B": {first: "monocyte"}}
+    assert list(gather(slides, tiny_engine, protocol(), readings).readers) == ["C", "A", "B"]
+    found = gather(slides, tiny_engine, protocol(readers=["B", "A"]), readings)
+    assert list(found.readers) == ["B", "A"]
+    assert found.readers_left_out == ("C",)
+    for given in (None, {"A": {first: None}, "C": {first: "blast"}}, {"A": {"0" * 64: "blast"}, "a": {first: "blast"}}):
+        with pytest.raises(BadProtocol, match="by A; readings are by"):
+            gather(slides, tiny_engine, protocol(readers=["A"]), given)
+    with pytest.raises(ValueError, match="each one once"):
+        protocol(readers=["A", "A "])
+
+
+def test_what_was_not_tested_says_that_the_reference_is_not_blind() -> None:
+    truth = ["neutrophil", "lymphocyte", "blast", "monocyte"] * 5
+    cells = made_up(truth, truth, ["a"] * 10 + ["b"] * 10)
+    ids = cells.table["id"].to_list()
+
+    def said(origin: Origin, **more: object) -> str:
+        asked = protocol(**more)
+        comparison, found = measures.comparison(cells, asked), measures.finding(cells, asked.finding)
+        return "\n".join(untested(cells, asked, comparison, found, origin))
+
+    assert "blind" not in said(Origin("from a folder"))
+    assert "with the model's reading in sight" in said(Origin("p", True))
+    assert "agreeing" not in said(Origin("p", True)), "nobody kept how they were given"
+    told = said(Origin("p", True, frozenset([*ids[:5], "f" * 64, "another case's"]), frozenset(ids[:2])))
+    assert "Of 20 labels, 5 (25.0%) were given by agreeing with the reading, 2 (10.0%) so in bulk" in told
+    assert "Of 20 labels, 0 (0.0%)" in said(Origin("p", True, frozenset()))
 
 
 def made_up(truth: list[str], read: list[str], case: list[str], sure: float = 0.8) -> ValidationCells:

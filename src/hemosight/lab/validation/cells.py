@@ -18,7 +18,7 @@ from hemosight.blood.differential import APART
 from hemosight.blood.vocabulary import Level, at_level, counted
 from hemosight.engine.engine import Engine
 from hemosight.engine.readings import UNFAMILIAR
-from hemosight.errors import NothingToValidate
+from hemosight.errors import BadProtocol, NothingToValidate
 from hemosight.images.catalog import Catalog, Progress
 from hemosight.lab.validation.protocol import Protocol
 from hemosight.space.embeddings import Embeddings, Vectors
@@ -26,8 +26,15 @@ from hemosight.space.embeddings import Embeddings, Vectors
 FEWEST_CASES = 3
 """Cases below which a validation says nothing."""
 
-Readers = Mapping[str, Mapping[str, str]]
-"""Further readers: name -> content id of a cell -> type."""
+Readers = Mapping[str, Mapping[str, str | None]]
+"""Further readers: name -> content id of a cell -> type, None where they were unsure."""
+UNLABELLED = "that nobody labelled"
+WITHOUT_A_TYPE = "without a type (unsure, or not counted: smudges, artefacts)"
+"""Why cells do not count."""
+LEARNT = "of which the bundle has learnt cells"
+"""Why cases do not count."""
+_ROUNDING = 1e-9
+_REVIEWED = {"case": pl.String, "cells": pl.Int64, "labelled": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,15 @@ class ValidationCells:
     catalog
         Where their pictures are, in the same order.
     readers
-        Further readers: name -> one type a cell, null where they did not read it.
+        Further readers: name -> one type a cell, null where they did not read it, or were unsure.
     left_out
         Why cells that were given do not count -> how many.
     cases_left_out
         Why cases do not count -> their names.
+    readers_left_out
+        Further readers whom the protocol does not name.
+    reviewed
+        How far people labelled each case, also those that are left out: ``case``, ``cells``, ``labelled``.
     """
 
     table: pl.DataFrame
@@ -60,6 +71,8 @@ class ValidationCells:
     readers: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     cases_left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    readers_left_out: tuple[str, ...] = ()
+    reviewed: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_REVIEWED))
 
     def __len__(self) -> int:
         return self.table.height
@@ -92,9 +105,11 @@ def gather(
 ) -> ValidationCells:
     """The cells of a catalog that fit a protocol, read by an engine; a catalog's patients are the cases.
 
-    Raises :class:`~hemosight.errors.NothingToValidate` with fewer than :data:`FEWEST_CASES` cases.
+    Raises :class:`~hemosight.errors.NothingToValidate` with fewer than :data:`FEWEST_CASES` cases, and
+    :class:`~hemosight.errors.BadProtocol` where a reader whom the protocol names read none of them.
     """
-    wanted, left_out, cases_left_out = _chosen(catalog, protocol, set(engine.bundle.support.embeddings.ids))
+    wanted, left_out, cases_left_out, reviewed = _chosen(catalog, protocol, set(engine.bundle.support.embeddings.ids))
+    chosen, others = _readers(readers or {}, protocol, set(wanted.ids))
     points = engine.network.points_of(wanted, progress)
     seen = [row for row, point in enumerate(points) if point.vector is not None]
     if len(seen) < len(points):
@@ -120,14 +135,45 @@ def gather(
         }
     )
     probabilities = np.array([[row.probabilities[name] for name in classes] for row in rows])
-    further = {name: tuple(_type_of(said.get(cell)) for cell in cells.ids) for name, said in (readers or {}).items()}
-    return ValidationCells(table, probabilities, classes, vectors, cells, further, left_out, cases_left_out)
+    further = {name: tuple(_type_of(said.get(cell)) for cell in cells.ids) for name, said in chosen.items()}
+    return ValidationCells(
+        table, probabilities, classes, vectors, cells, further, left_out, cases_left_out, others, reviewed
+    )
+
+
+def reviewed(cells: Catalog) -> pl.DataFrame:
+    """How many readable cells each case (patient) has, and how many of them a person labelled, with whatever.
+
+    Columns: ``case``, ``cells``, ``labelled``. A cell without a type that has a subtype was labelled: as unsure, or as
+    something that is not counted.
+    """
+    own = cells.table.filter(pl.col("patient").is_not_null() & pl.col("width").is_not_null())
+    own = own.group_by("patient", "id").agg(said=pl.coalesce("label", "subtype").is_not_null().any())
+    found = own.group_by("patient").agg(cells=pl.len().cast(pl.Int64), labelled=pl.col("said").sum().cast(pl.Int64))
+    return found.rename({"patient": "case"}).sort("case")
+
+
+def _readers(readers: Readers, protocol: Protocol, cells: set[str]) -> tuple[Readers, tuple[str, ...]]:
+    """The readers whom the protocol names in its order, or all where it names none; and who read besides."""
+    if not protocol.readers:
+        return readers, ()
+    read = {name for name, said in readers.items() if any(cell in cells and said[cell] is not None for cell in said)}
+    missing = [name for name in protocol.readers if name not in read]
+    if missing:
+        raise BadProtocol(
+            f"none of these cells by {', '.join(missing)}; readings are by {', '.join(sorted(read)) or 'nobody'}",
+            code="readers_differ",
+            expected=f"a reading of every reader whom the protocol names: {', '.join(protocol.readers)}",
+            mend="Give a table of theirs (--readings), spell names alike, or write another protocol before looking.",
+        )
+    others = tuple(sorted(readers.keys() - set(protocol.readers)))
+    return {name: readers[name] for name in protocol.readers}, others
 
 
 def _chosen(
     catalog: Catalog, protocol: Protocol, learnt: set[str]
-) -> tuple[Catalog, dict[str, int], dict[str, tuple[str, ...]]]:
-    """The rows that fit, and why the others do not."""
+) -> tuple[Catalog, dict[str, int], dict[str, tuple[str, ...]], pl.DataFrame]:
+    """The rows that fit, why the others do not, and how far each case was labelled."""
     asked = protocol.cells
     left_out: dict[str, int] = {}
     cases_left_out: dict[str, tuple[str, ...]] = {}
@@ -149,21 +195,25 @@ def _chosen(
     cells = keep(cells, pl.col("patient").is_not_null(), "of no known case")
     if asked.learnt == "exclude":
         known = cells.table.filter(pl.col("id").is_in(list(learnt)))["patient"].unique().to_list()
-        cells = keep_cases(cells, set(known), "of which the bundle has learnt cells")
+        cells = keep_cases(cells, set(known), LEARNT)
     names = set(cells.table["patient"].to_list())
     if asked.cases:
         cells = keep_cases(cells, names - set(asked.cases), "that the protocol does not name")
     cells = keep_cases(cells, names & set(asked.without), "that the protocol excludes")
-    cells = keep(
-        cells, pl.col("label").is_not_null(), "without a type (unlabelled, or not counted: smudges, artefacts)"
-    )
+    labelled = reviewed(cells)
+    few = labelled.filter(pl.col("labelled") < asked.least_reviewed * pl.col("cells") - _ROUNDING)["case"].to_list()
+    why = f"of which people labelled less than {asked.least_reviewed:.0%} of the cells"
+    cells = keep_cases(cells, set(few), why)
+    cells = keep(cells, pl.coalesce("label", "subtype").is_not_null(), UNLABELLED)
+    cells = keep(cells, pl.col("label").is_not_null(), WITHOUT_A_TYPE)
     cells = keep(cells, pl.col("width").is_not_null(), "not readable")
     cells = keep(cells, pl.col("label").is_in(list(asked.types)), "of a type that the protocol does not ask for")
     cells = keep(cells, pl.col("label").n_unique().over("id") == 1, "copies of one file with several types")
     cells = keep(cells, pl.col("path") == pl.col("path").first().over("id"), "copies of a cell that is there already")
     sizes = dict(cells.table["patient"].value_counts().iter_rows())
     small = {name for name, size in sizes.items() if size < asked.least}
-    return keep_cases(cells, small, f"with fewer than {asked.least} cells"), left_out, cases_left_out
+    kept = keep_cases(cells, small, f"with fewer than {asked.least} cells")
+    return kept, left_out, cases_left_out, labelled
 
 
 def _type_of(label: str | None) -> str | None:

@@ -18,9 +18,12 @@ from hemosight.lab.report.page import Cover
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.validation import measures, record, repeated, sections
 from hemosight.lab.validation.cells import Readers, ValidationCells, gather
+from hemosight.lab.validation.origin import Origin
 from hemosight.lab.validation.protocol import Protocol
 from hemosight.lab.validation.verdict import Verdict, verdicts
 
+_NAMED = 12
+"""Cases that a line names."""
 COLUMNS = ("Measure", "Measured", "On", "Limit, and whether it is met")
 
 
@@ -54,7 +57,7 @@ def validate(
     out: Path,
     *,
     readers: Readers | None = None,
-    origin: str = "",
+    origin: Origin | None = None,
     command: str = "",
     made: datetime.datetime | None = None,
     say: Callable[[str], None] = lambda words: None,
@@ -73,12 +76,16 @@ def validate(
     readers
         Further readers of the same cells.
     origin
-        Where the cells come from, in words.
+        Where the cells come from, and how their labels came about.
 
     Raises :class:`~hemosight.errors.NothingToValidate` where too few cases fit.
     """
-    made = made or datetime.datetime.now(datetime.UTC)
+    made, origin = made or datetime.datetime.now(datetime.UTC), origin or Origin()
     cells = gather(catalog, engine, protocol, readers, reading)
+    for why, names in cells.cases_left_out.items():
+        say(f"left out: {len(names)} cases {why}: {', '.join(names[:_NAMED])}{', ...' * (len(names) > _NAMED)}")
+    if cells.readers_left_out:
+        say(f"left out: readings by {', '.join(cells.readers_left_out)}, whom the protocol does not name")
     say(f"{len(cells):,} cells of {len(cells.cases)} cases")
     measured = sections.Measured(
         cells=cells,
@@ -92,6 +99,7 @@ def validate(
         repeated=repeated.repeated(cells, engine, protocol, again),
         carried=repeated.carry_over(cells, engine, protocol),
         bundle=engine.bundle,
+        origin=origin,
     )
     judged = verdicts(
         protocol.limits,
@@ -112,7 +120,7 @@ def validate(
     prose = Prose("validation", **sections.values(measured, judged))
     cover = Cover(protocol.title, prose.block("intro"), COLUMNS, changed)
     parts = sections.all_of(measured, prose, tuple(_claims(judged, measured)))
-    facts = _facts(new, protocol, origin, old)
+    facts = _facts(new, protocol, origin.words, old)
     out.mkdir(parents=True, exist_ok=True)
     written = page.write(out, parts, facts, {}, cover)
     written = written.replace(out / "dossier.html")

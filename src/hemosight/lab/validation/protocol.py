@@ -36,6 +36,9 @@ class Cells(_Part):
         Only these cases; never these. A case is a patient where cells come from a folder or catalog.
     least
         Cells that a case must have.
+    least_reviewed
+        Share of a case's cells that people must have labelled (``?`` and types that are not counted are labels). Who
+        labels some cells of a case does not pick them at random: a few labels are no differential.
     learnt
         ``exclude`` leaves out every case of which the bundle has learnt a cell: its figures would flatter.
     types
@@ -50,6 +53,7 @@ class Cells(_Part):
     cases: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     least: int = Field(default=20, ge=4)
+    least_reviewed: Share = 0.9
     learnt: Literal["exclude", "include"] = "exclude"
     types: tuple[str, ...] = tuple(KNOWN)
     count: int = Field(default=200, ge=10)
@@ -138,6 +142,9 @@ class Protocol(_Part):
         Who chose the limits, and when.
     reference
         Who said what the cells are, in words.
+    readers
+        Names of the further readers, in order: the first one's reading is H20-A2's second examiner's. Readings by
+        others do not count; one who is named and gave none is a fault. Where empty, whoever read counts.
     cells, finding, repeats, limits
         The parts of the file.
     """
@@ -148,10 +155,19 @@ class Protocol(_Part):
     written_by: str
     written_on: datetime.date
     reference: str = "the labels that came with the cells"
+    readers: tuple[str, ...] = ()
     cells: Cells = Cells()
     finding: CaseCriterion = CaseCriterion()
     repeats: Repeats = Repeats()
     limits: Limits = Limits()
+
+    @field_validator("readers")
+    @classmethod
+    def _named_once(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in given)
+        if len(set(names)) < len(names) or "" in names:
+            raise ValueError("readers are names, each one once")
+        return names
 
 
 def read(path: str | Path) -> tuple[Protocol, str]:

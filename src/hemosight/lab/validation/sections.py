@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from hemosight.blood.palette import ordered
 from hemosight.blood.vocabulary import title
 from hemosight.engine.bundle import Bundle
 from hemosight.errors import UnreadableImage
@@ -23,16 +22,14 @@ from hemosight.lab.report.figure import Claim, Figure, PlatePicture, Section, so
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.validation.cells import ValidationCells
 from hemosight.lab.validation.measures import Agreements, Comparison, Found, confusion, failures
+from hemosight.lab.validation.origin import Origin
 from hemosight.lab.validation.protocol import Protocol
 from hemosight.lab.validation.repeated import CarryOver, Repeated
+from hemosight.lab.validation.untested import untested
 from hemosight.lab.validation.verdict import Verdict
 from hemosight.scoring.by_patient import PatientScores
 
 GALLERY, _COLUMNS = 24, 6
-FEW = 30
-"""Cells of a type below which the dossier says that the type was hardly tested."""
-SPECIMENS = 40
-"""Specimens that CLSI EP09 asks for."""
 _SIDE = 160
 _FLAGS = ("positive", "called")
 
@@ -52,6 +49,7 @@ class Measured:
     repeated: Repeated | None
     carried: CarryOver
     bundle: Bundle
+    origin: Origin
 
 
 def values(measured: Measured, judged: list[Verdict]) -> Mapping[str, Any]:
@@ -70,6 +68,9 @@ def values(measured: Measured, judged: list[Verdict]) -> Mapping[str, Any]:
         "cells": len(cells),
         "case_count": len(cells.cases),
         "readers": list(cells.readers),
+        "readers_read": {name: sum(label is not None for label in said) for name, said in cells.readers.items()},
+        "beside_readings": measured.origin.beside_readings,
+        "reviewed": cells.reviewed.sum().row(0, named=True) if len(cells.reviewed) else None,
         "judged": judged,
         "counts": Counter(one.judged for one in judged) | Counter({"met": 0}),
         "left_out_cells": sum(cells.left_out.values()),
@@ -92,7 +93,7 @@ def values(measured: Measured, judged: list[Verdict]) -> Mapping[str, Any]:
         },
         "wrong": wrong,
         "shown": min(len(failures(cells, GALLERY)), GALLERY),
-        "untested": untested(measured),
+        "untested": untested(measured.cells, measured.protocol, measured.comparison, measured.found, measured.origin),
     }
 
 
@@ -118,11 +119,37 @@ def _protocol(measured: Measured, prose: Prose, claims: tuple[Claim, ...]) -> Se
         {"what": f"cases {why}", "how many": len(names), "names": ", ".join(names[:12]) + (", ..." * (len(names) > 12))}
         for why, names in cells.cases_left_out.items()
     ]
-    figures = ()
+    if others := cells.readers_left_out:
+        what = "readers whom the protocol does not name"
+        rows.append({"what": what, "how many": len(others), "names": ", ".join(others)})
+    figures = []
     if rows:
-        table = pl.DataFrame(rows)
-        figures = (Figure("left_out", "What does not count", prose.block("left_out"), table),)
-    return Section("protocol", "Protocol and cells", prose.paragraphs("protocol"), figures, claims)
+        figures.append(Figure("left_out", "What does not count", prose.block("left_out"), pl.DataFrame(rows)))
+    reviewed = _reviewed(measured)
+    if measured.origin.beside_readings or (reviewed["labelled"] < reviewed["cells"]).any():
+        shown = reviewed.with_columns(counts=pl.when("counts").then(pl.lit("yes")).otherwise(pl.lit("no")))
+        share = pl.col("share").map_elements(lambda value: f"{value:.1%}", return_dtype=pl.String)
+        caption = prose.block("reviewed")
+        figures.append(Figure("reviewed", "Labelled cells by case", caption, reviewed, shown=shown.with_columns(share)))
+    return Section("protocol", "Protocol and cells", prose.paragraphs("protocol"), tuple(figures), claims)
+
+
+def _reviewed(measured: Measured) -> pl.DataFrame:
+    """How far people labelled each case, the least first: ``case``, ``cells``, ``labelled``, ``share``, ``counts``.
+
+    Where it is known also how many of the cells that count were labelled by agreeing with the reading (``agreed``), and
+    how many of those in one step with others (``at_once``).
+    """
+    cells, origin = measured.cells, measured.origin
+    table = cells.reviewed.with_columns(
+        share=pl.col("labelled") / pl.col("cells"), counts=pl.col("case").is_in(list(cells.cases))
+    )
+    if origin.agreed is not None:
+        own = cells.table.group_by("case").agg(
+            agreed=pl.col("id").is_in(list(origin.agreed)).sum(), at_once=pl.col("id").is_in(list(origin.at_once)).sum()
+        )
+        table = table.join(own, on="case", how="left")
+    return table.sort("share", "case")
 
 
 def _comparison(measured: Measured, prose: Prose) -> Section:
@@ -302,61 +329,6 @@ def _picture(measured: Measured, row: int) -> PlatePicture | None:
     cut.save(buffer, "JPEG", quality=88)
     truth, read, sure, case = cells.table.select("truth", "read", "confidence", "case").row(row)
     return PlatePicture(buffer.getvalue(), f"{title(truth)}, read as {title(read)} {sure:.2f}; {case}")
-
-
-def untested(measured: Measured) -> list[str]:
-    """What this dossier cannot speak of, from what there was."""
-    cells, asked = measured.cells, measured.protocol.cells
-    counts = Counter(cells.column("truth").tolist())
-    none = [title(name) for name in ordered(asked.types) if not counts[name]]
-    few = [f"{title(name)} ({counts[name]})" for name in ordered(asked.types) if 0 < counts[name] < FEW]
-    scanners = sorted({source_name(name) for name in cells.column("source").tolist()} - {""})
-    lines = [f"Other scanners than {' and '.join(scanners) or 'the one these cells come from'}."]
-    if none:
-        lines.append(f"Types of which there was no cell: {', '.join(none)}.")
-    if few:
-        lines.append(
-            f"Types of which there were fewer than {FEW} cells, so that their figures say little: {', '.join(few)}."
-        )
-    if measured.comparison.halved:
-        lines.append(
-            f"Counts of {asked.count} cells in {measured.comparison.halved} of {len(cells.cases)} cases, which had "
-            "fewer: their limits are wider than a full differential's."
-        )
-    if len(cells.cases) < SPECIMENS:
-        lines.append(f"As many specimens as EP09 asks for ({SPECIMENS}): there were {len(cells.cases)}.")
-    if not cells.readers:
-        lines.append("A second examiner: the reference was read once, and its own errors count as the bundle's.")
-    negative = measured.found.by_case.neither + measured.found.by_case.false
-    positive = measured.found.by_case.both + measured.found.by_case.missed
-    name = title(measured.protocol.finding.type).lower()
-    if negative < 10 or positive < 10:
-        lines.append(
-            f"Enough cases with ({positive}) and without ({negative}) {name} cells to judge by case; 10 of each "
-            "would be few."
-        )
-    learnt = cells.cases_left_out.get("of which the bundle has learnt cells", ())
-    if learnt:
-        lines.append(
-            f"{len(learnt)} cases of this set that the bundle has learnt cells of. The others are of the same "
-            "laboratory: a laboratory that the bundle never saw is read worse."
-        )
-    elif asked.learnt == "include":
-        lines.append("Cells that are new to the bundle: cases that it has learnt from count here, and flatter it.")
-    beyond = sum(n for why, n in cells.left_out.items() if why.startswith("without a type"))
-    if beyond:
-        lines.append(
-            f"{beyond:,} cells without a type (smudges, artefacts, unlabelled): the bundle reads each as some type."
-        )
-    lines += [
-        "Films made again, another day, another camera of the same model, another batch of stain: changed pictures "
-        "stand in for them.",
-        "Cells that the scanner did not find, overlapping cells, and thick or thin parts of the film: only the crops "
-        "given.",
-        "Finer types than the nine, and readings at the review desk after it has learnt from labels (but for "
-        "carry-over).",
-    ]
-    return lines
 
 
 def _bounded(row: Mapping[str, Any], name: str, digits: int) -> str:
