@@ -20,6 +20,7 @@ from hemosight.service.operations.metrics import Metrics, RequestMetrics
 from hemosight.service.routes import (
     account,
     audit,
+    bundles,
     cases,
     columns,
     differential,
@@ -71,6 +72,7 @@ ROUTES: tuple[ModuleType, ...] = (
     account,
     users,
     projects,
+    bundles,
     original_names,
     cases,
     profiles,

@@ -41,6 +41,7 @@ export const ACTIONS: Record<string, string> = {
   "profile.create": "made a scanner",
   "profile.measure": "measured a scanner's scale",
   "profile.merge": "joined two scanners",
+  "project.bundle": "let another bundle read the project",
   "project.change": "changed the project",
   "project.create": "made a project",
   "project.delete": "deleted a project",
@@ -81,7 +82,7 @@ export type Piece =
   | { kind: "user" | "project" | "case" | "image"; id: number; title?: string };
 
 /** What other fields say already, or what tells a reader nothing. */
-const SILENT = new Set(["request", "kind", "bundle", "digest", "fingerprint"]);
+const SILENT = new Set(["request", "kind", "bundle", "digest", "fingerprint", "identities"]);
 /** Cells that are named one by one; of more, their number. */
 const NAMED = 3;
 

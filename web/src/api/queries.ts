@@ -10,6 +10,8 @@ export const names = {
   projects: ["projects"] as const,
   project: (project: number) => ["projects", project] as const,
   cases: (project: number) => ["projects", project, "cases"] as const,
+  bundle: (project: number) => ["projects", project, "bundle"] as const,
+  models: ["models"] as const,
   members: (project: number) => ["projects", project, "members"] as const,
   labelSets: (project: number) => ["projects", project, "label-sets"] as const,
   offeredTypes: (project: number, set: number) => ["projects", project, "label-sets", set, "offered"] as const,

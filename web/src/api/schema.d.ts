@@ -274,6 +274,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Models
+         * @description Every bundle that has read something here: what it says of itself, and which projects it reads now.
+         */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects": {
         parameters: {
             query?: never;
@@ -340,6 +360,34 @@ export interface paths {
         get: operations["get_agreement"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Project Bundle
+         * @description Whether the service runs the project's bundle, and what a move to the service's one would change.
+         */
+        get: operations["get_project_bundle"];
+        put?: never;
+        /**
+         * Change Project Bundle
+         * @description Read a project with the bundle that this service runs from now on; what that has changed.
+         *
+         *     Cells are read anew, but for those that this bundle has read before. Labels, signatures and signed records stay as
+         *     they are; what people answered under the bundle before says nothing of this one. Of a project that is read with it
+         *     already nothing changes.
+         */
+        post: operations["change_project_bundle"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2479,6 +2527,112 @@ export interface components {
             next?: number | null;
         };
         /**
+         * BundleChange
+         * @description Whether the service runs the bundle that a project is read with, and what a move to the service's one changes.
+         * @example {
+         *       "again": [],
+         *       "cells": 1200,
+         *       "here": false,
+         *       "labelled": 340,
+         *       "new_classes": [],
+         *       "new_sets": [],
+         *       "own_sets": [],
+         *       "panels": 1,
+         *       "project": {
+         *         "identity": "5b1d…",
+         *         "name": "lite0-laboratories",
+         *         "version": "0.3.0"
+         *       },
+         *       "service": {
+         *         "identity": "9c07…",
+         *         "name": "lite0-laboratories",
+         *         "version": "0.4.0"
+         *       },
+         *       "signed": 12,
+         *       "to_read": 1200,
+         *       "unread_classes": [],
+         *       "unread_sets": []
+         *     }
+         */
+        BundleChange: {
+            /**
+             * Again
+             * @description Retired or merged classes that are in use again, as they are read.
+             */
+            again: components["schemas"]["ClassesOfSet"][];
+            /** Cells */
+            cells: number;
+            /**
+             * Here
+             * @description Whether they are the same: the project can be opened, and nothing would change.
+             */
+            here: boolean;
+            /**
+             * Labelled
+             * @description Cells with a person's label in the first label set: they teach the new one too.
+             */
+            labelled: number;
+            /**
+             * New Classes
+             * @description Classes that are added to label sets.
+             */
+            new_classes: components["schemas"]["ClassesOfSet"][];
+            /**
+             * New Sets
+             * @description Titles of label sets that are added.
+             */
+            new_sets: string[];
+            /**
+             * Own Sets
+             * @description Titles of the project's own label sets whose name the bundle uses too.
+             */
+            own_sets: string[];
+            /**
+             * Panels
+             * @description Open panels: they go on with the readings that they were made with.
+             */
+            panels: number;
+            /** @description The bundle that the project is read with. */
+            project: components["schemas"]["BundleNamed"];
+            /** @description The bundle that this service runs. */
+            service: components["schemas"]["BundleNamed"];
+            /**
+             * Signed
+             * @description Signed cases: their records stay as they are.
+             */
+            signed: number;
+            /**
+             * To Read
+             * @description Of these, cells that the service's bundle has not read yet.
+             */
+            to_read: number;
+            /**
+             * Unread Classes
+             * @description Classes that stay as the laboratory's own.
+             */
+            unread_classes: components["schemas"]["ClassesOfSet"][];
+            /**
+             * Unread Sets
+             * @description Titles of label sets that are read from the project's labels alone.
+             */
+            unread_sets: string[];
+        };
+        /**
+         * BundleNamed
+         * @description A bundle, by name.
+         */
+        BundleNamed: {
+            /**
+             * Identity
+             * @description sha256 of the whole: two of one name and version may differ.
+             */
+            identity: string;
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+        };
+        /**
          * BundleShown
          * @description What a bundle says of itself.
          */
@@ -3069,6 +3223,19 @@ export interface components {
             retired: boolean;
             /** Title */
             title: string;
+        };
+        /**
+         * ClassesOfSet
+         * @description Classes of a label set, as people read them.
+         */
+        ClassesOfSet: {
+            /** Classes */
+            classes: string[];
+            /**
+             * Label Set
+             * @description Its title.
+             */
+            label_set: string;
         };
         /**
          * CoefficientShown
@@ -4464,6 +4631,80 @@ export interface components {
             };
         };
         /**
+         * KnownBundleShown
+         * @description A bundle that has read something here, by its manifest.
+         */
+        KnownBundleShown: {
+            /**
+             * Added At
+             * Format: date-time
+             * @description When it first came here.
+             */
+            added_at: string;
+            /** Backbone */
+            backbone: string;
+            calibration: components["schemas"]["Calibration"] | null;
+            /**
+             * Classes
+             * @description Cell types that it reads.
+             */
+            classes: string[];
+            /**
+             * Commands
+             * @description What was typed to make it.
+             */
+            commands: string[];
+            confusion: components["schemas"]["Confusion"] | null;
+            /** Created */
+            created: string;
+            /**
+             * Figures
+             * @description Measured figures, each with the data it was measured on.
+             */
+            figures: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: number;
+            /** Identity */
+            identity: string;
+            /**
+             * Label Sets
+             * @description Titles of the other label sets that it reads.
+             */
+            label_sets: string[];
+            /**
+             * Loaded
+             * @description Whether it is the one that this service runs.
+             */
+            loaded: boolean;
+            /** Name */
+            name: string;
+            /** Notice */
+            notice: string;
+            /**
+             * Projects
+             * @description Projects that it reads now, of those one may see.
+             */
+            projects: components["schemas"]["ProjectNamed"][];
+            /**
+             * Provenance
+             * @description How the encoder was trained.
+             */
+            provenance: {
+                [key: string]: unknown;
+            };
+            /**
+             * Sources
+             * @description Data sets that its labels come from.
+             */
+            sources: components["schemas"]["Source"][];
+            /** Training */
+            training: components["schemas"]["Step"][] | null;
+            /** Version */
+            version: string;
+        };
+        /**
          * KnownCellShown
          * @description A cell of the laboratory's own: a person gave it its type, and its case is signed.
          */
@@ -5029,6 +5270,16 @@ export interface components {
             limits: string[];
             /** Training */
             training: components["schemas"]["Step"][] | null;
+        };
+        /**
+         * Models
+         * @description Every bundle that the database knows, the newest first.
+         */
+        Models: {
+            /** Items */
+            items: components["schemas"]["KnownBundleShown"][];
+            /** Next */
+            next?: null;
         };
         /**
          * MovedRow
@@ -6266,6 +6517,8 @@ export interface components {
          * @description A project and how far it is.
          * @example {
          *       "archived": false,
+         *       "bundle": "lite0-laboratories 0.4.0",
+         *       "bundle_here": true,
          *       "description": "",
          *       "id": 1,
          *       "images": 200,
@@ -6281,6 +6534,16 @@ export interface components {
         ProjectListed: {
             /** Archived */
             archived: boolean;
+            /**
+             * Bundle
+             * @description Name and version of the bundle that it is read with.
+             */
+            bundle: string;
+            /**
+             * Bundle Here
+             * @description Whether this service runs that bundle: without it no cell can be shown.
+             */
+            bundle_here: boolean;
             /** Description */
             description: string;
             /** Id */
@@ -6312,10 +6575,22 @@ export interface components {
             unsure: number;
         };
         /**
+         * ProjectNamed
+         * @description A project, by name.
+         */
+        ProjectNamed: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+        };
+        /**
          * ProjectShown
          * @description A project with its settings.
          * @example {
          *       "archived": false,
+         *       "bundle": "lite0-laboratories 0.4.0",
+         *       "bundle_here": true,
          *       "description": "",
          *       "id": 1,
          *       "images": 200,
@@ -6333,9 +6608,14 @@ export interface components {
             archived: boolean;
             /**
              * Bundle
-             * @description Name and version of the bundle it is read with.
+             * @description Name and version of the bundle that it is read with.
              */
             bundle: string;
+            /**
+             * Bundle Here
+             * @description Whether this service runs that bundle: without it no cell can be shown.
+             */
+            bundle_here: boolean;
             /**
              * Created At
              * Format: date-time
@@ -7772,6 +8052,11 @@ export interface components {
              */
             checks_right: number;
             /**
+             * Earlier
+             * @description Cells labelled one by one while another bundle read the project: they count no more.
+             */
+            earlier: number;
+            /**
              * Enough
              * @description Whether the queue ends: the case is not held back and the last 8 answers moved at most one open cell in fifty, or 32 were given.
              */
@@ -8110,6 +8395,8 @@ export type BlindPairShown = components['schemas']['BlindPairShown'];
 export type Bounded = components['schemas']['Bounded'];
 export type BrowserShown = components['schemas']['BrowserShown'];
 export type Browsers = components['schemas']['Browsers'];
+export type BundleChange = components['schemas']['BundleChange'];
+export type BundleNamed = components['schemas']['BundleNamed'];
 export type BundleShown = components['schemas']['BundleShown'];
 export type Calibration = components['schemas']['Calibration'];
 export type CalibrationBin = components['schemas']['CalibrationBin'];
@@ -8130,6 +8417,7 @@ export type ChainShown = components['schemas']['ChainShown'];
 export type CheckShown = components['schemas']['CheckShown'];
 export type ClassGiven = components['schemas']['ClassGiven'];
 export type ClassShown = components['schemas']['ClassShown'];
+export type ClassesOfSet = components['schemas']['ClassesOfSet'];
 export type CoefficientShown = components['schemas']['CoefficientShown'];
 export type ColourPair = components['schemas']['ColourPair'];
 export type ComingShown = components['schemas']['ComingShown'];
@@ -8180,6 +8468,7 @@ export type ImagesEvent = components['schemas']['ImagesEvent'];
 export type InBulk = components['schemas']['InBulk'];
 export type JobsShown = components['schemas']['JobsShown'];
 export type Known = components['schemas']['Known'];
+export type KnownBundleShown = components['schemas']['KnownBundleShown'];
 export type KnownCellShown = components['schemas']['KnownCellShown'];
 export type KnownCellsShown = components['schemas']['KnownCellsShown'];
 export type LabelAnswer = components['schemas']['LabelAnswer'];
@@ -8201,6 +8490,7 @@ export type MemberShown = components['schemas']['MemberShown'];
 export type Members = components['schemas']['Members'];
 export type MissedEvent = components['schemas']['MissedEvent'];
 export type ModelShown = components['schemas']['ModelShown'];
+export type Models = components['schemas']['Models'];
 export type MovedRow = components['schemas']['MovedRow'];
 export type Neighbour = components['schemas']['Neighbour'];
 export type Neighbours = components['schemas']['Neighbours'];
@@ -8249,6 +8539,7 @@ export type Profiles = components['schemas']['Profiles'];
 export type ProjectChange = components['schemas']['ProjectChange'];
 export type ProjectDeletedEvent = components['schemas']['ProjectDeletedEvent'];
 export type ProjectListed = components['schemas']['ProjectListed'];
+export type ProjectNamed = components['schemas']['ProjectNamed'];
 export type ProjectShown = components['schemas']['ProjectShown'];
 export type Projects = components['schemas']['Projects'];
 export type ProposalShown = components['schemas']['ProposalShown'];
@@ -8810,6 +9101,35 @@ export interface operations {
             };
         };
     };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Models"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     list_projects: {
         parameters: {
             query?: {
@@ -8994,6 +9314,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AgreementShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_project_bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BundleChange"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    change_project_bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BundleChange"];
                 };
             };
             /** @description Why not. */

@@ -10,20 +10,22 @@ export function Trust({ classes }: { classes: Mark[] }) {
   const inHand = useCaseOfAddress();
   const known = useFamiliarity();
   const found = useTrust(known?.case ?? inHand);
-  if (!found?.asked) return null;
+  if (!found || found.asked + found.earlier === 0) return null;
   const mark = (name: string) => classes.find((one) => one.name === name);
   return (
     <section className="trust" aria-label="Statement of trust">
       <h2>How far to trust it here</h2>
-      <p aria-live="polite">
-        Right before you said so:{" "}
-        <b>
-          {found.last_right} of the last {found.last}
-        </b>{" "}
-        <span className="quiet">
-          ({found.right} of all {found.asked})
-        </span>
-      </p>
+      {found.asked > 0 && (
+        <p aria-live="polite">
+          Right before you said so:{" "}
+          <b>
+            {found.last_right} of the last {found.last}
+          </b>{" "}
+          <span className="quiet">
+            ({found.right} of all {found.asked})
+          </span>
+        </p>
+      )}
       {found.checks > 0 ? (
         <p>
           Of {found.checks} {found.checks === 1 ? "cell" : "cells"} drawn at random the model now reads{" "}
@@ -52,6 +54,12 @@ export function Trust({ classes }: { classes: Mark[] }) {
       )}
       {found.in_bulk > 0 && (
         <p className="quiet small">{found.in_bulk} cells were labelled many at once; they measure nothing.</p>
+      )}
+      {found.earlier > 0 && (
+        <p className="quiet small">
+          {found.earlier} {found.earlier === 1 ? "answer was" : "answers were"} given while another bundle read this
+          project; they measured that one.
+        </p>
       )}
       {known && (
         <p className={known.foreign ? "foreign-open" : "quiet"}>

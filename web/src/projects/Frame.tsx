@@ -14,6 +14,7 @@ import { Tour } from "../tour/Tour";
 import { askForMissing } from "../ui/Picture";
 import { Failure, Loading } from "../ui/states";
 import { Uploads } from "../upload/Uploads";
+import { OtherBundle } from "./OtherBundle";
 
 /** A project's frame: its name and tabs in the bar, its store beneath them, and files dropped anywhere. */
 export default function Frame() {
@@ -21,6 +22,7 @@ export default function Frame() {
   const project = useProject(id);
   if (project.isPending) return <Loading what="Opening the project" />;
   if (project.isError) return <Failure fault={project.error} retry={() => project.refetch()} />;
+  if (!project.data.bundle_here) return <OtherBundle project={project.data} />;
   return (
     <ProjectProvider project={project.data}>
       <Tabs />

@@ -5,7 +5,7 @@ Vectors come in PostgreSQL's binary format: as text they are twice as long.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,13 +64,20 @@ def case_profiles(session: Session, project_id: int) -> CaseProfiles:
     return CaseProfiles(known or (0,), profiles.of_cases(session, project_id))
 
 
-def label_sets(session: Session, project_id: int) -> dict[int, LabelSetSpec]:
-    """The label sets that are not archived, by number, in the order in which they were made."""
+def label_sets(session: Session, project_id: int, read: Collection[str]) -> dict[int, LabelSetSpec]:
+    """The label sets that are not archived, by number, in the order in which they were made.
+
+    ``read`` are the label sets of the bundle. One that an earlier bundle of the project read and this one does not is
+    like the project's own.
+    """
     query = select(LabelSet).where(LabelSet.project_id == project_id, LabelSet.archived_at.is_(None))
-    return {
-        row.id: LabelSetSpec(row.id, row.name, row.title, row.kind, tuple(row.classes), Level(row.level), row.asked_of)
-        for row in session.scalars(query.order_by(LabelSet.id))
-    }
+    found = {}
+    for row in session.scalars(query.order_by(LabelSet.id)):
+        kind = row.kind if row.name in read else "own"
+        found[row.id] = LabelSetSpec(
+            row.id, row.name, row.title, kind, tuple(row.classes), Level(row.level), row.asked_of
+        )
+    return found
 
 
 def images(session: Session, project_id: int, after: int = 0) -> list[tuple[int, int | None]]:

@@ -83,11 +83,13 @@ class ProjectState:
         with self._database.session() as session:
             # One moment for all queries, or an event could lie between two of them.
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            settings = loading.settings(session, self.project)
+            # First: where this process has another bundle by now, all stays as it was, and whoever asks next is told.
+            self.bundle = self._bundle_of(session, settings.bundle_id)
+            self._settings = settings
             self._event = events.newest(session, self.project)
-            self._settings = loading.settings(session, self.project)
             self._profiles = loading.case_profiles(session, self.project)
-            self.bundle = self._bundle_of(session, self._settings.bundle_id)
-            self.specs = loading.label_sets(session, self.project)
+            self.specs = loading.label_sets(session, self.project, self.bundle.classifiers)
             self.labels = loading.current_labels(session, self.project)
             self._last_label = loading.last_label(session, self.project)
             self._images = ImageColumns(self.bundle.support.embeddings.dim)
@@ -141,7 +143,10 @@ class ProjectState:
         if profile or (moved and len(self._profiles.known) > 1):
             return False  # who learns from whom has changed, and cells may be read again
         if "settings" in kinds:
-            before, self._settings = self._settings, loading.settings(session, self.project)
+            now = loading.settings(session, self.project)
+            if now.bundle_id != self._settings.bundle_id:
+                return False
+            before, self._settings = self._settings, now
             if before != self._settings:
                 self.learner.refit_all(self._event)
         if "label_set" in kinds:
@@ -162,7 +167,7 @@ class ProjectState:
         return True
 
     def _take_label_sets(self, session: Session) -> None:
-        self.specs = loading.label_sets(session, self.project)
+        self.specs = loading.label_sets(session, self.project, self.bundle.classifiers)
         for number, state in list(self.states.items()):
             if number in self.specs and self.specs[number].teaching == state.spec.teaching:
                 state.spec = self.specs[number]
@@ -205,7 +210,7 @@ class ProjectState:
             try:
                 self.learner.add(new.label_set, state.set_label(row, new.current, stamp), self._event)
             except KeyError:  # a class that was added meanwhile
-                self.specs = loading.label_sets(session, self.project)
+                self.specs = loading.label_sets(session, self.project, self.bundle.classifiers)
                 del self.states[new.label_set]
                 self.learner.keep(self.states)
         return True

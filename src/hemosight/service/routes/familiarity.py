@@ -96,7 +96,7 @@ def _enough(
     """
     order: dict[int, None] = {}
     for one in said:
-        if one.single:
+        if one.single and not one.earlier:
             order.pop(one.image, None)
             order[one.image] = None
     last = list(order)[-STEP:]

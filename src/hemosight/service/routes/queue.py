@@ -56,7 +56,8 @@ def read(
         for one in choose(snapshot, strategy, n, case, skip or [])
     ]
     # Labels given to many cells at once neither measure the model nor tell how the next ones will come.
-    found = service.forecasts.get(seat.project, snapshot, {one.image for one in said if not one.single})
+    in_bulk = {one.image for one in said if not one.single}
+    found = service.forecasts.get(seat.project, snapshot, in_bulk, state.bundle_id)
     return Queue(items=items, curve=_curve(said), forecast=None if found is None else Forecast.model_validate(found))
 
 

@@ -56,6 +56,9 @@ class TrustShown(BaseModel):
     by_type: list[TypeTrustShown]
     never_seen: list[str] = Field(description="Types that nobody has named in this case.")
     in_bulk: int = Field(description="Cells labelled many at once: not measured.")
+    earlier: int = Field(
+        description="Cells labelled one by one while another bundle read the project: they count no more."
+    )
     moved_by_last: int | None = Field(
         None, description="Open cells of the case that are read otherwise since the last 8 answers."
     )

@@ -25,7 +25,7 @@ class KnownBundle(Table):
 
 
 class Project(Table):
-    """Images that are reviewed together, by the same people and with one bundle."""
+    """Images that are reviewed together, by the same people; ``bundle_id`` is the bundle that reads them now."""
 
     __tablename__ = "projects"
     __table_args__ = (
