@@ -106,7 +106,7 @@ function Counts() {
 }
 
 /** Events after which the worklist says something else. */
-const CHANGES: EventKind[] = ["case", "images", "readings", "labels", "taught", "signature", "missed"];
+const CHANGES: EventKind[] = ["case", "images", "readings", "labels", "taught", "signature", "settings", "missed"];
 /** Bursts of events ask for the worklist once, milliseconds. */
 const TOGETHER = 400;
 
