@@ -154,6 +154,32 @@ def test_a_type_is_retired_and_its_history_is_there(page: Page, reviewed: Review
     assert reviewed.differential()["apart"]["smudge"]["after"] == 1
 
 
+def test_a_built_in_type_gets_another_key_and_the_page_follows(page: Page, reviewed: Reviewed) -> None:
+    page.get_by_role("link", name="Label sets", exact=True).click()
+    page.get_by_role("button", name="change types").first.click()
+    key = page.get_by_label("Key of Monocyte")
+    key.fill("n")
+    expect(page.get_by_role("alert")).to_contain_text("N is the key of Neutrophil")
+    key.press("Enter")
+    expect(key).to_have_value("M")  # what is another's is not taken
+    key.fill("w")
+    key.press("Enter")
+    page.get_by_text("History", exact=True).click()
+    expect(page.locator(".type-history")).to_contain_text("key of Monocyte: W")
+    classes = reviewed.api.get(f"/projects/{reviewed.project}/label-sets").json()["items"][0]["classes"]
+    assert {one["name"]: one["key"] for one in classes}["monocyte"] == "W"
+    page.get_by_role("link", name="Help", exact=True).click()
+    expect(page.get_by_label("Whose keys").locator("option:checked")).to_have_text("Types of our own")
+    expect(page.locator("#keys dl > div", has_text="Monocyte").locator("dt")).to_have_text("W")
+    page.goto(f"/projects/{reviewed.project}?case={reviewed.case}")
+    expect(page.locator(".type-row", has_text="Monocyte")).to_contain_text("W")
+    page.locator(".crop").first.click()
+    page.keyboard.press("w")
+    expect(page.locator(".crop.pending")).to_have_count(0)
+    listed = reviewed.api.get(f"/projects/{reviewed.project}/labels", params={"limit": 100}).json()["items"]
+    assert listed[-1]["label"] == "monocyte"
+
+
 def test_a_set_that_is_asked_of_one_type_is_switched_to_in_place(page: Page, reviewed: Reviewed) -> None:
     own = [image for image, name in reviewed.names.items() if "neutrophil" in name]
     body = {

@@ -28,6 +28,16 @@ def test_the_share_is_said_with_its_numbers(desk: Desk) -> None:
     assert (home["unfamiliar"], home["foreign"]) == (0, False)
 
 
+def test_the_worklist_says_that_a_foreign_case_is_held_back(desk: Desk) -> None:
+    def held_back() -> dict[str, bool]:
+        return {row["key"]: row["held_back"] for row in desk.get("/cases")["items"]}
+
+    assert held_back() == {"home": False, "away": True}
+    for image in desk.away[:WANTED]:
+        desk.label({image: desk.project.truth[image]})
+    assert held_back() == {"home": False, "away": False}
+
+
 def test_labels_of_one_unknown_scanner_do_not_open_another(desk: Desk, tiny_bundle: Bundle) -> None:
     second = desk.project.add(tiny_bundle, 20, seed=3, case="second", read=False)
     rng = np.random.default_rng(1)

@@ -91,6 +91,22 @@ def room(module_database: Database, tiny_bundle: Bundle) -> Room:
     return Room(project, path, next(s["id"] for s in sets if s["name"] == "cell_type"), case, admin, reviewer, viewer)
 
 
+def test_a_built_in_type_is_given_another_key_and_another_takes_the_one_it_had(room: Room) -> None:
+    before = room.get("/label-sets")["items"]
+    keys = {one["name"]: one["key"] for one in next(s for s in before if s["id"] == room.set)["classes"]}
+    taken = room.refused("lymphocyte", key=keys["neutrophil"])
+    assert "key" in taken["expected"]
+    assert taken["came"] == f"{keys['neutrophil']}, the key of Neutrophil"
+    assert "free are" in taken["mend"]
+    assert "heat map" in room.refused("lymphocyte", key="h")["came"]
+    assert room.change("neutrophil", key="1")["key"] == "1"
+    assert room.change("lymphocyte", key=keys["neutrophil"])["key"] == keys["neutrophil"]
+    classes = {one["name"]: one["key"] for one in room.columns()[0]["classes"]}
+    assert (classes["neutrophil"], classes["lymphocyte"]) == ("1", keys["neutrophil"])
+    (edit, *_) = room.get(f"/label-sets/{room.set}/history")["items"]
+    assert (edit["subject"]["type"], edit["subject"]["before"]) == ("lymphocyte", {"key": keys["lymphocyte"]})
+
+
 # --- adding ---------------------------------------------------------------------------------------------------
 
 

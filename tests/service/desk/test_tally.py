@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from projects import Filled, fill
@@ -14,7 +17,9 @@ from hemosight.scoring.agreement import Judgement, agreement, among_people, so_f
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.queue import REASONS, choose
 from hemosight.service.desk.references import References
+from hemosight.service.desk.signing_checks import RuleCounts
 from hemosight.service.desk.tally import tally
+from hemosight.service.desk.worklist import rule_counts
 from hemosight.service.storage.database import Database
 
 
@@ -74,6 +79,24 @@ def test_what_people_changed_is_told_from_what_the_model_moved(module_database: 
     assert moved.any(), "five labels of one kind pull others along"
     assert sum(cells for _, _, cells in count.moved_by_model) == moved.sum()
     assert count.unusual == 0
+
+
+def test_what_rules_look_at_is_counted_for_every_case_as_its_tally_counts_it(
+    reviewed: tuple[Filled, ProjectState],
+) -> None:
+    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    rng = np.random.default_rng(4)
+    novelty = np.where(snapshot.read, rng.uniform(0, 2, len(snapshot.ids)), np.nan).astype(np.float32)
+    snapshot = replace(snapshot, novelty=novelty)
+    found = rule_counts(snapshot)
+    assert sorted(found) == sorted(np.unique(np.maximum(snapshot.case, 0)).tolist())
+    for case, counts in found.items():
+        slow = RuleCounts.of(tally(snapshot, case), int(snapshot.of_case(case).sum()))
+        assert (counts.cells, counts.unusual, counts.unsure) == (slow.cells, slow.unusual, slow.unsure)
+        assert Counter(counts.counted) == Counter(slow.counted)
+        assert Counter(counts.apart) == Counter(slow.apart)
+        assert counts.families == slow.families
+    assert sum(counts.unusual for counts in found.values()) > 0
 
 
 def test_unusual_cells_are_counted_while_nobody_labelled_them(module_database: Database, tiny_bundle: Bundle) -> None:

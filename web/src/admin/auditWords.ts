@@ -73,6 +73,9 @@ export const ACTIONS: Record<string, string> = {
   "user.erase": "erased an account",
 };
 
+/** What rows are about: the first parts of the actions, so that the filter has every one that words were found for. */
+export const NOUNS: string[] = [...new Set(Object.keys(ACTIONS).map((action) => action.split(".")[0]!))].sort();
+
 export const done = (action: string): string => ACTIONS[action] ?? action.replace(/[._]/g, " ");
 
 /** A piece of a row: words, or a thing that can be opened. */

@@ -78,13 +78,14 @@ export function useMemberNames(project: number | undefined): (user: number, othe
   };
 }
 
-export const useLabelSets = (project: number) =>
+export const useLabelSets = (project: number, enabled = true) =>
   useQuery({
     queryKey: names.labelSets(project),
     queryFn: async ({ signal }) => {
       const answer = await body(api.GET("/projects/{project}/label-sets", { params: { path: { project } }, signal }));
       return answer.items.map((set) => ({ ...set, title: worded(set.title) }));
     },
+    enabled,
   });
 
 /** A name as a reader writes it: "nucleus_shape" is "Nucleus shape". Titles that people gave are left alone. */

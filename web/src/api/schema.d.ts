@@ -2823,6 +2823,7 @@ export interface components {
          *       "blasts": 1,
          *       "collected_at": "2026-03-02T07:40:00Z",
          *       "created_at": "2026-03-02T09:00:00Z",
+         *       "held_back": false,
          *       "id": 7,
          *       "images": 200,
          *       "key": "24-1187",
@@ -2830,6 +2831,13 @@ export interface components {
          *       "note": "",
          *       "read": 200,
          *       "received_at": "2026-03-02T08:55:00Z",
+         *       "rules_fired": [
+         *         {
+         *           "count": 2,
+         *           "level": "second",
+         *           "says": "Blast 2 cells, 1.0%, rule: 1% or more"
+         *         }
+         *       ],
          *       "second_wanted": false,
          *       "signed": false,
          *       "state": "in_review",
@@ -2860,6 +2868,11 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Held Back
+             * @description Whether the model does not know its scanner: no probability is shown, and it cannot be signed yet.
+             */
+            held_back: boolean;
             /** Id */
             id: number;
             /** Images */
@@ -2883,6 +2896,11 @@ export interface components {
             read: number;
             /** Received At */
             received_at: string | null;
+            /**
+             * Rules Fired
+             * @description Rules of signing on its numbers as they are now, the first in front; none of a signed case.
+             */
+            rules_fired: components["schemas"]["RuleFired"][];
             /**
              * Second Wanted
              * @description Whether that record still waits for a second signature.
@@ -7066,6 +7084,28 @@ export interface components {
             first: components["schemas"]["RowShown"][];
         };
         /**
+         * RuleFired
+         * @description A rule of signing that a case meets.
+         */
+        RuleFired: {
+            /**
+             * Count
+             * @description Cells that it found.
+             */
+            count: number;
+            /**
+             * Level
+             * @description What it asks of whoever signs: a look, a reason, a second signature; or it stands in the way.
+             * @enum {string}
+             */
+            level: "warn" | "reason" | "second" | "block";
+            /**
+             * Says
+             * @description The same in words.
+             */
+            says: string;
+        };
+        /**
          * SaidShown
          * @description What one reader called a cell.
          */
@@ -8556,6 +8596,7 @@ export type ReviewRow = components['schemas']['ReviewRow'];
 export type Reviews = components['schemas']['Reviews'];
 export type RowShown = components['schemas']['RowShown'];
 export type RowsShown = components['schemas']['RowsShown'];
+export type RuleFired = components['schemas']['RuleFired'];
 export type SaidShown = components['schemas']['SaidShown'];
 export type ScaleMeasured = components['schemas']['ScaleMeasured'];
 export type Score = components['schemas']['Score'];

@@ -66,7 +66,10 @@ export default function Gallery() {
   const fault = useProjectState((state) => state.fault);
   const columns = useProjectState((state) => state.columns);
   const chosen = useProjectState((state) => state.chosen);
-  const arrangement = useArrangement(project.id, columns, chosen);
+  const arrangement = useArrangement(project.id, columns, () => {
+    const { selection, chosen } = store.snapshot();
+    return selection.size ? [...selection] : chosen !== null ? [chosen] : [];
+  });
   const [size, setSize] = useRemembered("size", 88);
   const [typesOpen, setTypesOpen] = useRemembered("types", !window.matchMedia("(max-width: 600px)").matches);
   const [cellOpen, setCellOpen] = useRemembered("cell", true);

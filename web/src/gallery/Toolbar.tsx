@@ -20,6 +20,7 @@ export const LARGEST = 160;
 /** How the table is sorted and filtered, and how large its crops are. */
 export function Toolbar({ arrangement, size, setSize, searching }: Props) {
   const chosen = useProjectState((state) => state.chosen);
+  const selected = useProjectState((state) => state.selection.size);
   const { filter, setFilter, sort, narrowed } = arrangement;
 
   return (
@@ -33,10 +34,10 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
             <Dropdown.Item
               key={name}
               active={name === sort}
-              disabled={name === "similar" && chosen === null}
+              disabled={name === "similar" && chosen === null && !selected}
               onClick={() => arrangement.setSort(name)}
             >
-              {SORTS[name]}
+              {name === "similar" && selected > 1 ? `most like the ${selected} selected cells` : SORTS[name]}
             </Dropdown.Item>
           ))}
           <Dropdown.Divider />

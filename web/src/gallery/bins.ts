@@ -34,7 +34,7 @@ export const SORTS: Record<Sort, string> = {
   uncertain: "least certain",
   confident: "most certain",
   novel: "most unusual",
-  similar: "most like the chosen cell",
+  similar: "most like the selected cells",
   arrival: "as uploaded",
 };
 

@@ -303,12 +303,15 @@ function Levels({ level, choose }: { level: Level; choose: (level: Level) => voi
 
 /** What was counted, who looked at it and what the model had learnt: in words that hold for these very counts. */
 function Head({ differential }: { differential: DifferentialShown }) {
-  const { total, bundle, unreviewed, taught_until } = differential;
+  const { total, bundle, unreviewed, taught_until, label_set } = differential;
   const reviewed = reviewedCells(differential);
   return (
     <p className="quiet">
       {total.toLocaleString("en")} leukocytes, read by {bundle}
-      {taught_until !== null && taught_until > 0 && `, taught by this project's labels up to no. ${taught_until}`}.{" "}
+      {taught_until !== null &&
+        taught_until > 0 &&
+        `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, up to no. ${taught_until}`}
+      .{" "}
       {reviewed !== null &&
         `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}
     </p>

@@ -35,12 +35,27 @@ _EXAMPLE = {
     "unusual": 2,
     "unreadable": 0,
     "blasts": 1,
+    "held_back": False,
+    "rules_fired": [
+        {"level": "second", "count": 2, "says": "Blast 2 cells, 1.0%, rule: 1% or more"},
+    ],
     "state": "in_review",
     "signed": False,
     "signed_at": None,
     "version": 0,
     "second_wanted": False,
 }
+
+
+class RuleFired(BaseModel):
+    """A rule of signing that a case meets."""
+
+    model_config = ConfigDict(from_attributes=True)
+    level: Literal["warn", "reason", "second", "block"] = Field(
+        description="What it asks of whoever signs: a look, a reason, a second signature; or it stands in the way."
+    )
+    count: int = Field(description="Cells that it found.")
+    says: str = Field(description="The same in words.")
 
 
 class CaseShown(BaseModel):
@@ -63,6 +78,12 @@ class CaseShown(BaseModel):
     unusual: int = Field(description="Cells beyond the novelty limit that nobody labelled.")
     unreadable: int = Field(description="Cells whose file cannot be read, and that nobody named.")
     blasts: int = Field(description="Cells labelled as blasts, or without a label and read as blasts.")
+    held_back: bool = Field(
+        description="Whether the model does not know its scanner: no probability is shown, and it cannot be signed yet."
+    )
+    rules_fired: list[RuleFired] = Field(
+        description="Rules of signing on its numbers as they are now, the first in front; none of a signed case."
+    )
     state: CaseState = Field(description="`amended`: signed, opened again for changes, and not signed since.")
     signed: bool
     signed_at: datetime.datetime | None
