@@ -35,7 +35,8 @@ from hemosight.service.desk.references import References
 from hemosight.service.desk.snapshot import Snapshot, asked_of, snapshot
 from hemosight.service.desk.tally import Tally, tally
 from hemosight.service.errors import NothingThere
-from hemosight.service.storage import class_facts, events
+from hemosight.service.storage import class_facts, counting, events
+from hemosight.service.storage.counting import Counting
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Event
 from hemosight.space.linear_classifier import LinearClassifier
@@ -129,6 +130,8 @@ class ProjectState:
             self.learner.keep(())
             known = loading.images(session, self.project)
             self._images.add([number for number, _ in known], [case for _, case in known], self._event - 1)
+            self._counting = counting.of_project(session, self.project)
+            self._images.set_counted(self._chosen(), self._event - 1)
             self._take_embeddings(session, self._event - 1)
         self._looked = time.monotonic()
         for number in self._notifier.pending():
@@ -183,6 +186,11 @@ class ProjectState:
             return False
         if moved:
             self._images.set_cases(dict(loading.images(session, self.project)), stamp)
+        for case in {event.data["case"] for event in news if event.kind == "case"}:
+            self._counting.pop(case, None)
+            self._counting |= counting.of_project(session, self.project, case)
+        if kinds & {"case", "images"}:
+            self._images.set_counted(self._chosen(), stamp)
         if kinds & {"images", "readings"}:
             for rows in self._take_embeddings(session, stamp):
                 for number, state in self._states.items():
@@ -249,6 +257,9 @@ class ProjectState:
             if state.spec.name == event.data["label_set"]:
                 self.learner.others_taught(number, event.data["taught_until"])
                 self._notifier.announced_elsewhere(number)
+
+    def _chosen(self) -> dict[int, list[int]]:
+        return {case: one.images for case, one in self._counting.items()}
 
     # --- label sets ---
 
@@ -354,6 +365,14 @@ class ProjectState:
                 self._tallies.clear()  # each keeps a snapshot
             self._tallies[label_set, case, level] = counted
         return counted
+
+    def counting(self, case: int | None) -> Counting | None:
+        """Which cells of a case were drawn to be counted; None where all count. Ask before the counts of a case: who
+        signs compares both with the case's row.
+        """
+        self.catch_up()
+        with self._lock:
+            return None if case is None else self._counting.get(case)
 
     def snapshot(self, label_set: str) -> Snapshot:
         """The project as it is now. Raises :class:`~hemosight.service.errors.NothingThere` for an unknown label set."""

@@ -24,6 +24,8 @@ class CaseNumbers:
     ----------
     images, read
         All, and those that the model has read (the unreadable ones included).
+    counted
+        Those that count: all, unless some were drawn. All that follows is of these.
     labelled, unsure
         With a person's label; left undecided by a person.
     unusual
@@ -38,6 +40,7 @@ class CaseNumbers:
 
     images: int = 0
     read: int = 0
+    counted: int = 0
     labelled: int = 0
     unsure: int = 0
     unusual: int = 0
@@ -61,17 +64,20 @@ def worklist(snapshot: Snapshot) -> dict[int, CaseNumbers]:
     def count(rows: NDArray[np.bool_]) -> list[int]:
         return np.bincount(at[rows], minlength=len(numbers)).tolist()
 
+    inside = ~snapshot.outside
+
     newest = np.zeros(len(numbers), np.int64)
     np.maximum.at(newest, at, snapshot.version)
     everything = np.ones(len(label), np.bool_)
     counts = zip(
         count(everything),
         count(snapshot.status != WAITING),
-        count(label >= 0),
-        count(label == UNDECIDED),
-        count(unusual),
-        count((label < 0) & (snapshot.status == UNREADABLE)),
-        count(np.isin(final, blast)),
+        count(inside),
+        count(inside & (label >= 0)),
+        count(inside & (label == UNDECIDED)),
+        count(inside & unusual),
+        count(inside & (label < 0) & (snapshot.status == UNREADABLE)),
+        count(inside & np.isin(final, blast)),
         newest.tolist(),
         strict=True,
     )
