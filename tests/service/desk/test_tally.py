@@ -84,10 +84,11 @@ def test_what_people_changed_is_told_from_what_the_model_moved(module_database: 
 def test_what_rules_look_at_is_counted_for_every_case_as_its_tally_counts_it(
     reviewed: tuple[Filled, ProjectState],
 ) -> None:
-    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    snapshot = reviewed[1].readings.snapshot(CELL_TYPE)
     rng = np.random.default_rng(4)
     novelty = np.where(snapshot.read, rng.uniform(0, 2, len(snapshot.ids)), np.nan).astype(np.float32)
-    snapshot = replace(snapshot, novelty=novelty)
+    outside = rng.random(len(snapshot.ids)) < 0.3  # not drawn to be counted
+    snapshot = replace(snapshot, novelty=novelty, outside=outside)
     found = rule_counts(snapshot)
     assert sorted(found) == sorted(np.unique(np.maximum(snapshot.case, 0)).tolist())
     for case, counts in found.items():

@@ -8,6 +8,7 @@ export const ACTIONS: Record<string, string> = {
   "audit.export": "took the audit trail away as a table",
   "case.amend": "opened a signed case for changes",
   "case.change": "changed a case",
+  "case.counting": "drew the cells of a case that are counted",
   "case.create": "made a case",
   "case.delete": "deleted a case",
   "case.findings": "wrote the findings of a case",

@@ -466,6 +466,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/cases/{case}/counting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Counting
+         * @description Draw the cells of a case that count, or let all count; gives the differential of those.
+         *
+         *     The cells are drawn from fields in which counting is fair (and from crops that came without a field), at random or
+         *     field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Drawing
+         *     anew once cells are labelled takes a reason; every draw stands in the audit trail. A signed case has to be amended.
+         */
+        put: operations["set_counting"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/cases/{case}/findings": {
         parameters: {
             query?: never;
@@ -2822,6 +2846,7 @@ export interface components {
          *       "assigned_to": 2,
          *       "blasts": 1,
          *       "collected_at": "2026-03-02T07:40:00Z",
+         *       "counted": 200,
          *       "created_at": "2026-03-02T09:00:00Z",
          *       "held_back": false,
          *       "id": 7,
@@ -2863,6 +2888,11 @@ export interface components {
             blasts: number;
             /** Collected At */
             collected_at: string | null;
+            /**
+             * Counted
+             * @description Cells that count: all, unless some were drawn. The numbers that follow are of these.
+             */
+            counted: number;
             /**
              * Created At
              * Format: date-time
@@ -3015,7 +3045,7 @@ export interface components {
         CellOfRecord: {
             /**
              * Counted
-             * @description The type it counts as; null for none.
+             * @description The type it counts as, if it counts; null for none.
              */
             counted: string | null;
             /** Image */
@@ -3031,6 +3061,12 @@ export interface components {
             name: string;
             /** Novelty */
             novelty: number | null;
+            /**
+             * Outside
+             * @description Other cells of the case were drawn to be counted, so it counts nowhere.
+             * @default false
+             */
+            outside: boolean;
             /** Predicted */
             predicted: string | null;
             /** Probability */
@@ -3496,6 +3532,8 @@ export interface components {
             };
             /** Bundle */
             bundle: string;
+            /** @description How the cells that count were drawn; null where all do. */
+            counting?: components["schemas"]["Draw"] | null;
             /**
              * Digest
              * @description Of the counts: equal where they are. Send it to sign what was seen.
@@ -3660,6 +3698,65 @@ export interface components {
             labelled: number;
             /** Next */
             next?: null;
+        };
+        /**
+         * Draw
+         * @description How the cells that count were drawn, and by whom.
+         */
+        Draw: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Chosen
+             * @description Cells that were drawn: these leukocytes, and what was met on the way.
+             */
+            chosen: number;
+            /**
+             * Met
+             * @description Leukocytes among the cells that were drawn, as they counted then.
+             */
+            met: number;
+            /**
+             * Method
+             * @description `random`: single cells; `battlement`: field after field from a drawn one.
+             * @enum {string}
+             */
+            method: "random" | "battlement";
+            /**
+             * Name
+             * @description Who drew, as they were called then.
+             */
+            name: string;
+            /**
+             * Pool
+             * @description Cells that they were drawn from.
+             */
+            pool: number;
+            /**
+             * Reason
+             * @description Why they were drawn anew; empty for a first draw.
+             */
+            reason: string;
+            /**
+             * Seed
+             * @description Fixes the order of the cells.
+             */
+            seed: number;
+            /**
+             * Unfair
+             * @description Read cells that were left out because counting is not fair in their field.
+             */
+            unfair: number;
+            /** User */
+            user: number;
+            /**
+             * Wanted
+             * @description Leukocytes that were to be met.
+             */
+            wanted: number;
         };
         /**
          * Drawn
@@ -5377,6 +5474,40 @@ export interface components {
              * @example a second look at the nucleus
              */
             text: string;
+        };
+        /**
+         * NewCounting
+         * @description How many cells to count, and how they are drawn; the seed is the service's, so that nobody chooses it.
+         * @example {
+         *       "leukocytes": 200,
+         *       "method": "random",
+         *       "reason": ""
+         *     }
+         */
+        NewCounting: {
+            /**
+             * Leukocytes
+             * @description Cells are taken in the order that was drawn until so many leukocytes are met. Null: all count.
+             */
+            leukocytes: (100 | 200 | 400) | null;
+            /**
+             * Method
+             * @default random
+             * @enum {string}
+             */
+            method: "random" | "battlement";
+            /**
+             * Reason
+             * @description Needed where cells were drawn before and the case has labels.
+             * @default
+             */
+            reason: string;
+            /**
+             * Same Order
+             * @description Keep method and seed of the draw that stands: go on in its order, or less far.
+             * @default false
+             */
+            same_order: boolean;
         };
         /**
          * NewDecision
@@ -8476,6 +8607,7 @@ export type DiskShown = components['schemas']['DiskShown'];
 export type Doer = components['schemas']['Doer'];
 export type DoubtShown = components['schemas']['DoubtShown'];
 export type Doubts = components['schemas']['Doubts'];
+export type Draw = components['schemas']['Draw'];
 export type Drawn = components['schemas']['Drawn'];
 export type DrawnType = components['schemas']['DrawnType'];
 export type Efficiency = components['schemas']['Efficiency'];
@@ -8537,6 +8669,7 @@ export type Neighbours = components['schemas']['Neighbours'];
 export type NewAmendment = components['schemas']['NewAmendment'];
 export type NewCase = components['schemas']['NewCase'];
 export type NewComment = components['schemas']['NewComment'];
+export type NewCounting = components['schemas']['NewCounting'];
 export type NewDecision = components['schemas']['NewDecision'];
 export type NewDrawing = components['schemas']['NewDrawing'];
 export type NewExport = components['schemas']['NewExport'];
@@ -9621,6 +9754,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    set_counting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCounting"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DifferentialShown"];
+                };
             };
             /** @description Why not. */
             "4XX": {

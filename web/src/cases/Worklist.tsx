@@ -133,7 +133,13 @@ export default function Worklist() {
                   <Link to={`${root}?case=${one.id}`}>{one.key}</Link>
                   {one.accession && <span className="quiet small"> {one.accession}</span>}
                 </td>
-                <td data-column="cells">{one.images.toLocaleString("en")}</td>
+                <td
+                  data-column="cells"
+                  title={one.counted < one.images ? `${one.counted} of them are counted` : undefined}
+                >
+                  {one.images.toLocaleString("en")}
+                  {one.counted < one.images && <span className="quiet small"> ({one.counted} counted)</span>}
+                </td>
                 <td data-column="reviewed">
                   <progress
                     className="thin"

@@ -14,6 +14,7 @@ const made = (id: number, more: Partial<CaseShown> = {}): CaseShown => ({
   created_at: `2026-03-${String(id).padStart(2, "0")}T09:00:00Z`,
   images: 100,
   read: 100,
+  counted: 100,
   labelled: 0,
   unsure: 0,
   unusual: 0,
@@ -35,7 +36,9 @@ describe("the worklist", () => {
     const one = made(1, { labelled: 20, unsure: 5, unusual: 3, unreadable: 1, read: 98 });
     expect(reviewed(one)).toBe(0.25);
     expect(flags(one)).toEqual(["5 unsure", "3 unusual", "1 not readable", "2 being read"]);
-    expect(reviewed(made(2, { images: 0 }))).toBe(0);
+    expect(reviewed(made(2, { images: 0, counted: 0 }))).toBe(0);
+    // Of a case of which 50 cells were drawn to be counted, half is reviewed.
+    expect(reviewed(made(4, { counted: 50, labelled: 25 }))).toBe(0.5);
     expect(flags(made(3))).toEqual([]);
   });
 

@@ -21,7 +21,7 @@ const ORDER: CaseShown["state"][] = ["amended", "in_review", "new", "signed"];
 
 /** Share of the cells that a person has looked at; unsure is looked at. */
 export function reviewed(one: CaseShown): number {
-  return one.images ? (one.labelled + one.unsure) / one.images : 0;
+  return one.counted ? (one.labelled + one.unsure) / one.counted : 0;
 }
 
 /** What a rule of signing asks for, in the few words that a row has room for. */

@@ -19,6 +19,7 @@ import { useSigning } from "../signing/queries";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
 import { CheckList } from "./Checks";
+import { Counted } from "./Counted";
 import { Crops } from "./Crops";
 import { byName, percent, reviewedCells, strength } from "./differential";
 import { sharesFigure } from "./figure";
@@ -198,6 +199,12 @@ export default function Report() {
         <div className="report-body">
           <section className="report-main">
             {!record && finer && <Levels level={level ?? data.level} choose={setLevel} />}
+            <Counted
+              counting={data.counting ?? null}
+              ofCase={chosen}
+              may={may && !record && signing.data !== undefined && !signing.data.locked}
+              labelled={(reviewedCells(data) ?? 0) > 0}
+            />
             <Table differential={data} marks={marks} />
             {chosen && !record && signing.data && !signing.data.locked && <FindingsForm ofCase={chosen} may={may} />}
             {record && stored.data?.report && <Signed report={stored.data.report} />}

@@ -29,7 +29,8 @@ from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.project_readings import ProjectReadings
 from hemosight.service.desk.references import References
 from hemosight.service.errors import NothingThere
-from hemosight.service.storage import events
+from hemosight.service.storage import counting, events
+from hemosight.service.storage.counting import Counting
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Event
 
@@ -98,6 +99,8 @@ class ProjectState:
             self.learner.keep(())
             known = loading.images(session, self.project)
             self._images.add([number for number, _ in known], [case for _, case in known], self._event - 1)
+            self._counting = counting.of_project(session, self.project)
+            self._images.set_counted(self._chosen(), self._event - 1)
             self._take_embeddings(session, self._event - 1)
         self._looked = time.monotonic()
         for number in self._notifier.pending():
@@ -155,6 +158,11 @@ class ProjectState:
             return False
         if moved:
             self._images.set_cases(dict(loading.images(session, self.project)), stamp)
+        for case in {event.data["case"] for event in news if event.kind == "case"}:
+            self._counting.pop(case, None)
+            self._counting |= counting.of_project(session, self.project, case)
+        if kinds & {"case", "images"}:
+            self._images.set_counted(self._chosen(), stamp)
         if kinds & {"images", "readings"}:
             for rows in self._take_embeddings(session, stamp):
                 for number, state in self.states.items():
@@ -220,6 +228,9 @@ class ProjectState:
             if state.spec.name == event.data["label_set"]:
                 self.learner.others_taught(number, event.data["taught_until"])
                 self._notifier.announced_elsewhere(number)
+
+    def _chosen(self) -> dict[int, list[int]]:
+        return {case: one.images for case, one in self._counting.items()}
 
     # --- label sets ---
 
@@ -310,6 +321,14 @@ class ProjectState:
         with self.lock:
             number, until = self.label_set(self.named(label_set).id).spec.id, self._last_label
         return self.learner.follow(number, until, patience)
+
+    def counting(self, case: int | None) -> Counting | None:
+        """Which cells of a case were drawn to be counted; None where all count. Ask before the counts of a case: who
+        signs compares both with the case's row.
+        """
+        self.catch_up()
+        with self.lock:
+            return None if case is None else self._counting.get(case)
 
     @property
     def profiles(self) -> CaseProfiles:

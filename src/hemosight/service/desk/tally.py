@@ -67,8 +67,11 @@ class Tally:
 
 
 def tally(snapshot: Snapshot, case: int | None = None, level: Level | None = None) -> Tally:
-    """Count one label set, over a case or all images that it is asked of; at its own level where none is given."""
-    own = snapshot.of_case(case) & snapshot.asked
+    """Count one label set, over a case or all images that it is asked of; at its own level where none is given.
+
+    Of a case of which cells were drawn only those count.
+    """
+    own = snapshot.counting(case) & snapshot.asked
     spec = snapshot.spec
     level, rules = level or spec.level, spec.rules
     # What counts is counted under the name of its level; -1 is the last.

@@ -27,6 +27,8 @@ class CaseNumbers:
     ----------
     images, read
         All, and those that the model has read (the unreadable ones included).
+    counted
+        Those that count: all, unless some were drawn. All that follows is of these.
     labelled, unsure
         With a person's label; left undecided by a person.
     unusual
@@ -43,6 +45,7 @@ class CaseNumbers:
 
     images: int = 0
     read: int = 0
+    counted: int = 0
     labelled: int = 0
     unsure: int = 0
     unusual: int = 0
@@ -67,17 +70,20 @@ def worklist(snapshot: Snapshot) -> dict[int, CaseNumbers]:
     def count(rows: NDArray[np.bool_]) -> list[int]:
         return np.bincount(at[rows], minlength=len(numbers)).tolist()
 
+    inside = ~snapshot.outside
+
     newest = np.zeros(len(numbers), np.int64)
     np.maximum.at(newest, at, snapshot.version)
     everything = np.ones(len(label), np.bool_)
     counts = zip(
         count(everything),
         count(snapshot.status != WAITING),
-        count(label >= 0),
-        count(label == UNDECIDED),
-        count(unusual),
-        count((label < 0) & (snapshot.status == UNREADABLE)),
-        count(np.isin(final, blast)),
+        count(inside),
+        count(inside & (label >= 0)),
+        count(inside & (label == UNDECIDED)),
+        count(inside & unusual),
+        count(inside & (label < 0) & (snapshot.status == UNREADABLE)),
+        count(inside & np.isin(final, blast)),
         (np.bincount(at[snapshot.held_back], minlength=len(numbers)) > 0).tolist(),
         newest.tolist(),
         strict=True,
@@ -90,14 +96,15 @@ def rule_counts(snapshot: Snapshot) -> dict[int, RuleCounts]:
     numbers, at = np.unique(np.maximum(snapshot.case, 0), return_inverse=True)
     spec, label, read = snapshot.spec, snapshot.label, snapshot.read
     final = np.where(label >= 0, label, np.where((label == NOTHING) & read, snapshot.predicted, NOTHING))
-    counts = (final >= 0) & snapshot.asked
+    inside = ~snapshot.outside
+    counts = (final >= 0) & snapshot.asked & inside
     width = len(spec.names)
     table = np.bincount(at[counts] * width + final[counts], minlength=len(numbers) * width).reshape(-1, width)
     with np.errstate(invalid="ignore"):
         unusual = (label == NOTHING) & read & (snapshot.novelty > UNUSUAL)
     cells, odd, unsure = (
-        np.bincount(at[rows], minlength=len(numbers)).tolist()
-        for rows in (np.ones(len(label), np.bool_), unusual, label == UNDECIDED)
+        np.bincount(at[rows & inside], minlength=len(numbers)).tolist()
+        for rows in (inside, unusual, label == UNDECIDED)
     )
     family = families(spec)
     kinds = {name: spec.rules[name].counts for name in spec.names}

@@ -181,6 +181,8 @@ class Report:
     scale: float | None
     fingerprint: str
     at: datetime.datetime
+    drawn: str = ""
+    """How the cells that count were drawn; empty where every cell of the case counts."""
     amended_by: str = field(default="")
     """Of an unsigned report of a case that is being amended: why."""
 

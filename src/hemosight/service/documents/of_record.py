@@ -99,8 +99,21 @@ def content(
         scale=profile.get("scale"),
         fingerprint=fingerprint or "",
         at=at,
+        drawn=_drawn(differential.get("counting")),
         amended_by=amended_by,
     )
+
+
+def _drawn(counting: Mapping[str, Any] | None) -> str:
+    if counting is None:
+        return ""
+    way = "at random" if counting["method"] == "random" else "field after field (battlement)"
+    met, wanted = counting["met"], counting["wanted"]
+    short = f"all there are: {met:,} of the {wanted:,} leukocytes that were wanted"
+    until = f"until {wanted:,} leukocytes were met" if met >= wanted else short
+    left = f"; {counting['unfair']:,} left out, in fields unfit for counting" if counting["unfair"] else ""
+    drawn = f"{counting['chosen']:,} cells drawn {way} from {counting['pool']:,}"
+    return f"Counted: {drawn} {until} (seed {counting['seed']}){left}."
 
 
 def _above(row: Mapping[str, Any], apart: Collection[str]) -> str | None:

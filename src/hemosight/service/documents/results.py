@@ -198,6 +198,8 @@ def _explained(paper: Paper, report: Report) -> None:
         said.append(f"10⁹/L: share of the leukocyte count of {report.wbc:g} {PER_LITRE}.")
         if any(one.name == "erythroblast" and one.count for one in report.beside):
             said.append("That count is as given, not corrected for erythroblasts.")
+    if report.drawn:
+        said.append(report.drawn)
     nowhere = {"unsure": report.unsure, "not readable": report.unreadable, "not read yet": report.waiting}
     left = [f"{count:,} {what}" for what, count in nowhere.items() if count]
     if left:

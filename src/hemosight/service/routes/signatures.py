@@ -35,6 +35,7 @@ from hemosight.service.storage import (
     amendments,
     audit,
     cases,
+    counting,
     events,
     findings,
     labels,
@@ -110,7 +111,9 @@ def export_signature(
     name = f"hemosight-record-{signature}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if form == "csv":
-        cells = pl.DataFrame(record["cells"], schema=_COLUMNS)
+        drawn = any("outside" in cell for cell in record["cells"])
+        columns = {name: kind for name, kind in _COLUMNS.items() if drawn or name != "outside"}
+        cells = pl.DataFrame(record["cells"], schema=columns)
         return Response(csv(cells), media_type="text/csv; charset=utf-8", headers=headers)
     return Response(_file(listed, record), media_type="application/json", headers=headers)
 
@@ -121,6 +124,7 @@ _COLUMNS = {
     "sha256": pl.String,
     "status": pl.String,
     "counted": pl.String,
+    "outside": pl.Boolean,
     "label": pl.String,
     "labelled_by": pl.Int64,
     "version": pl.Int64,
@@ -195,7 +199,10 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         raise _other_counts()
     # A rule on a finer type holds at whatever level the record tells types.
     found = checks(
-        state.readings.tally(CELL_TYPE, case, Level.SUBTYPE)[1], of_cases(state).get(case), rules, len(known)
+        state.readings.tally(CELL_TYPE, case, Level.SUBTYPE)[1],
+        of_cases(state).get(case),
+        rules,
+        int(snapshot.counting(case).sum()),
     )
     refuse_foreign(state, case, "sign it")
     _require_finished(count, found, given.note)
@@ -216,6 +223,9 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             raise _changed("a differential that nobody changes while it is signed", "a label that came in")
         if signed_record.profile(profiles.of_case(session, seat.project, row_of_case)) != scanner:
             raise _changed("a scanner profile that nobody changes while a case is signed", "another profile or scale")
+        drawn = counting.of(row_of_case)
+        if (None if drawn is None else drawn.draw) != now.counting:
+            raise _changed("a case of which nobody draws the cells anew while it is signed", "another draw")
         said = findings.get(session, row_of_case)
         if given.findings is not None and given.findings != said.version:
             raise _changed("the remark and grades that you looked at", "others")

@@ -30,6 +30,7 @@ _EXAMPLE = {
     "created_at": "2026-03-02T09:00:00Z",
     "images": 200,
     "read": 200,
+    "counted": 200,
     "labelled": 29,
     "unsure": 6,
     "unusual": 2,
@@ -73,6 +74,9 @@ class CaseShown(BaseModel):
     created_at: datetime.datetime
     images: int
     read: int = Field(description="Cells the model has read, the unreadable ones included.")
+    counted: int = Field(
+        description="Cells that count: all, unless some were drawn. The numbers that follow are of these."
+    )
     labelled: int = Field(description="Cells with a person's label in the first label set.")
     unsure: int = Field(description="Cells that a person left undecided.")
     unusual: int = Field(description="Cells beyond the novelty limit that nobody labelled.")
