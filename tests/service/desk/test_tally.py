@@ -92,7 +92,7 @@ def test_what_rules_look_at_is_counted_for_every_case_as_its_tally_counts_it(
     found = rule_counts(snapshot)
     assert sorted(found) == sorted(np.unique(np.maximum(snapshot.case, 0)).tolist())
     for case, counts in found.items():
-        slow = RuleCounts.of(tally(snapshot, case), int(snapshot.of_case(case).sum()))
+        slow = RuleCounts.of(tally(snapshot, case), int(snapshot.counting(case).sum()))
         assert (counts.cells, counts.unusual, counts.unsure) == (slow.cells, slow.unusual, slow.unsure)
         assert Counter(counts.counted) == Counter(slow.counted)
         assert Counter(counts.apart) == Counter(slow.apart)
