@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import drawn
@@ -12,6 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from running import Serving
+
+from hemosight.engine.bundle import Bundle
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
 
@@ -198,3 +201,31 @@ def test_a_set_that_is_asked_of_one_type_is_switched_to_in_place(page: Page, rev
     cells = page.locator(".counts")
     expect(cells).not_to_contain_text("30 cells")
     expect(cells).to_contain_text(re.compile(r"1\d cells"))
+
+
+def test_after_an_upgrade_the_project_is_read_with_the_new_bundle(
+    page: Page, reviewed: Reviewed, served: Serving, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    """The service comes back with another bundle: the page says so, and its administrator lets that one read."""
+    labelled = len(reviewed.api.get(f"/projects/{reviewed.project}/labels", params={"limit": 200}).json()["items"])
+    assert labelled
+    served.stop()
+    served.options += ("--bundle", str(tiny_bundle.save(tmp_path / "new.hemosight")))
+    served.start()
+    page.goto("/projects")
+    expect(page.locator(".project-list li")).to_contain_text("which this service does not run")
+    page.get_by_role("link", name="Types of our own").click()
+    expect(page.get_by_role("heading", name="What changes with tiny 0.0.1")).to_be_visible()
+    expect(page.get_by_text("30 cells are read anew")).to_be_visible()
+    page.get_by_role("button", name="Read this project with tiny 0.0.1").click()
+    expect(page.locator(".counts")).to_contain_text("labelled")
+    expect(page.locator(".crop").first).to_be_visible()
+    now = reviewed.api.get(f"/projects/{reviewed.project}").json()
+    assert (now["bundle"], now["bundle_here"]) == ("tiny 0.0.1", True)
+    again = reviewed.api.get(f"/projects/{reviewed.project}/labels", params={"limit": 200}).json()["items"]
+    assert len(again) == labelled
+    page.goto("/model")
+    table = page.get_by_role("region", name="Every bundle")
+    expect(table.get_by_role("checkbox")).to_have_count(2)
+    table.get_by_role("checkbox", checked=False).check()
+    expect(table.get_by_role("columnheader")).to_have_count(3)
