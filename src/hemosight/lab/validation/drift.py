@@ -158,7 +158,7 @@ def write(out: Path, found: Sequence[Charts], rows: pl.DataFrame, facts: Sequenc
             "drift",
             scanner=name,
             cases=len(one.cases),
-            baseline=BASELINE,
+            baseline=max((chart.baseline for chart in one.charts.values()), default=BASELINE),
             charts=len(one.charts),
             flags=one.flags.to_dicts(),
             rules=RULES,

@@ -64,11 +64,11 @@ def untested(
         lines.append("Cells that are new to the bundle: cases that it has learnt from count here, and flatter it.")
     if beyond := cells.left_out.get(WITHOUT_A_TYPE, 0):
         lines.append(
-            f"{beyond:,} cells without a type (unsure, smudges, artefacts): the bundle reads each as some type."
+            f"{_cells(beyond)} without a type (unsure, smudges, artefacts): the bundle reads each as some type."
         )
     if nobody := cells.left_out.get(UNLABELLED, 0):
         lines.append(
-            f"{nobody:,} cells of cases that count, which nobody labelled: who leaves cells out does not pick them at "
+            f"{_cells(nobody)} of cases that count, which nobody labelled: who leaves cells out does not pick them at "
             "random."
         )
     lines += [
@@ -98,3 +98,7 @@ def _not_blind(cells: ValidationCells, origin: Origin) -> list[str]:
             f"{at_once:,} ({at_once / total:.1%}) so in bulk, with other cells in one step."
         )
     return [f"{line} A sample that is read blind, as a panel, says how much."]
+
+
+def _cells(number: int) -> str:
+    return f"{number:,} cell{'' if number == 1 else 's'}"
