@@ -503,6 +503,12 @@ class ProjectState:
             images = self._images.ids[found.cells].tolist()
         return {image: state.names[code] for image, code in zip(images, found.read.tolist(), strict=True)}
 
+    def profile_readers(self, label_set: str) -> dict[int, ProfileReader]:
+        """What reads the cells of each scanner profile that has taught something, by the profile's number."""
+        self.catch_up()
+        with self._lock:
+            return dict(self._state(self._spec(label_set).id).readers)
+
     def familiarity(self) -> ProjectFamiliarity:
         """What of the project's cell types the model knows; worked out once for each snapshot."""
         now = self.snapshot(CELL_TYPE)
