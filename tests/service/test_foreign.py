@@ -103,6 +103,7 @@ def test_a_case_far_from_everything_is_not_opened_by_labels_of_its_familiar_cell
     far = foreign.CaseFamiliarity(cells=250, unfamiliar=20, to_bundle=200, median=1.1, open=200, taught=5, labelled=32)
     assert far.foreign
     assert not replace(far, taught=20).foreign
+    assert (replace(far, labelled=31).wanted, far.wanted) == (WANTED, 20)
     few = foreign.CaseFamiliarity(cells=100, unfamiliar=5, to_bundle=22, median=0.9, open=60, taught=6, labelled=32)
     assert not few.foreign
     assert replace(few, taught=5).foreign

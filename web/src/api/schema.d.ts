@@ -2834,7 +2834,7 @@ export interface components {
             unfamiliar: number;
             /**
              * Wanted
-             * @description How many of those a foreign scanner takes.
+             * @description How many of those open a foreign case: fewer once 32 of its cells have a label and few lie beyond.
              */
             wanted: number;
         };
@@ -6396,6 +6396,23 @@ export interface components {
             kind: "ping";
         };
         /**
+         * ProfileCalibration
+         * @description What says how sure the readings of a scanner's cells may be.
+         */
+        ProfileCalibration: {
+            /**
+             * On
+             * @description `labels`: the scanner's own, each read by a classifier that learnt all others. `bundle`: held-out cells of the scanners that the bundle knows; unfamiliar cells are lowered.
+             * @enum {string}
+             */
+            on: "bundle" | "labels";
+            /**
+             * Temperature
+             * @description By how much more scores are divided than the bundle divides them; above 1 lowers probabilities.
+             */
+            temperature: number;
+        };
+        /**
          * ProfileChange
          * @description What may be changed of a profile; what is left away stays.
          * @example {
@@ -6508,6 +6525,10 @@ export interface components {
          * ProfileShown
          * @description A scanner and its stain: scale, what its cells look like, and how much people have said of them.
          * @example {
+         *       "calibration": {
+         *         "on": "labels",
+         *         "temperature": 1.6
+         *       },
          *       "cases": 3,
          *       "cells": 412,
          *       "created_at": "2026-03-02T09:00:00Z",
@@ -6538,6 +6559,8 @@ export interface components {
          *     }
          */
         ProfileShown: {
+            /** @description Of its cell types as they are read now; null where nothing reads them. */
+            calibration?: components["schemas"]["ProfileCalibration"] | null;
             /** Cases */
             cases: number;
             /**
@@ -8258,7 +8281,7 @@ export interface components {
             moved_by_last?: number | null;
             /**
              * Never Seen
-             * @description Types that nobody has named in this case.
+             * @description Types that nobody has named among these cells.
              */
             never_seen: string[];
             /**
@@ -8701,6 +8724,7 @@ export type PanelShown = components['schemas']['PanelShown'];
 export type Panels = components['schemas']['Panels'];
 export type PasswordChange = components['schemas']['PasswordChange'];
 export type PingEvent = components['schemas']['PingEvent'];
+export type ProfileCalibration = components['schemas']['ProfileCalibration'];
 export type ProfileChange = components['schemas']['ProfileChange'];
 export type ProfileChoice = components['schemas']['ProfileChoice'];
 export type ProfileEvent = components['schemas']['ProfileEvent'];

@@ -1,4 +1,4 @@
-import type { ClassShown as Mark } from "../api/schema";
+import type { ClassShown as Mark, TrustShown } from "../api/schema";
 import { Letter } from "../ui/marks";
 import { useCaseOfAddress, useFamiliarity, useTrust } from "./familiarity";
 import "./foreign.scss";
@@ -11,7 +11,6 @@ export function Trust({ classes }: { classes: Mark[] }) {
   const known = useFamiliarity();
   const found = useTrust(known?.case ?? inHand);
   if (!found || found.asked + found.earlier === 0) return null;
-  const mark = (name: string) => classes.find((one) => one.name === name);
   return (
     <section className="trust" aria-label="Statement of trust">
       <h2>How far to trust it here</h2>
@@ -37,21 +36,7 @@ export function Trust({ classes }: { classes: Mark[] }) {
       ) : (
         <p className="quiet">No cell drawn at random has been answered yet; every fourth one after the first ten is.</p>
       )}
-      <ul aria-label="By type">
-        {found.by_type.map(({ label, asked, right }) => (
-          <li key={label}>
-            <Letter mark={mark(label)} /> {mark(label)?.title ?? label}{" "}
-            <span className="push">
-              {right} of {asked}
-            </span>
-          </li>
-        ))}
-      </ul>
-      {found.never_seen.length > 0 && (
-        <p className="quiet small">
-          Never seen in this case: {found.never_seen.map((name) => mark(name)?.title ?? name).join(", ")}.
-        </p>
-      )}
+      <ByType found={found} classes={classes} where="in this case" />
       {found.in_bulk > 0 && (
         <p className="quiet small">{found.in_bulk} cells were labelled many at once; they measure nothing.</p>
       )}
@@ -69,5 +54,29 @@ export function Trust({ classes }: { classes: Mark[] }) {
         </p>
       )}
     </section>
+  );
+}
+
+/** Of each type that people named, how many the model had read so before; and the types that nobody named. */
+export function ByType({ found, classes, where }: { found: TrustShown; classes: Mark[]; where: string }) {
+  const mark = (name: string) => classes.find((one) => one.name === name);
+  return (
+    <>
+      <ul className="trust-types" aria-label="By type">
+        {found.by_type.map(({ label, asked, right }) => (
+          <li key={label}>
+            <Letter mark={mark(label)} /> {mark(label)?.title ?? label}{" "}
+            <span className="push">
+              {right} of {asked}
+            </span>
+          </li>
+        ))}
+      </ul>
+      {found.never_seen.length > 0 && (
+        <p className="quiet small">
+          Never seen {where}: {found.never_seen.map((name) => mark(name)?.title ?? name).join(", ")}.
+        </p>
+      )}
+    </>
   );
 }

@@ -23,6 +23,7 @@ from hemosight.service.desk.held_back import HeldBack
 from hemosight.service.desk.image_columns import READ
 from hemosight.service.desk.label_set_state import NOTHING, CurrentLabel, LabelSetSpec, LabelSetState
 from hemosight.service.desk.learner import PATIENCE
+from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.snapshot import Snapshot, asked_of, snapshot
 from hemosight.service.desk.tally import Tally, tally
 from hemosight.service.storage import class_facts
@@ -237,6 +238,12 @@ class ProjectReadings:
         with self._lock:
             reader = self._label_set(label_set).reader(self._project.row(image))
             return None if reader is None else reader.classifier
+
+    def profile_readers(self, label_set: str) -> dict[int, ProfileReader]:
+        """What reads the cells of each scanner profile that has taught something, by the profile's number."""
+        self._project.catch_up()
+        with self._lock:
+            return dict(self._label_set(label_set).readers)
 
     def _label_set(self, name: str) -> LabelSetState:
         return self._project.label_set(self._project.named(name).id)

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query
 
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.scoring.agreement import Judgement
-from hemosight.service.desk import foreign
 from hemosight.service.desk.foreign import CaseFamiliarity
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.snapshot import Snapshot
@@ -36,7 +35,7 @@ def familiarity(seat: Viewer, service: Service) -> Familiarities:
                 case=None if case < 0 else case,
                 **vars(one),
                 share=one.share,
-                wanted=foreign.WANTED,
+                wanted=one.wanted,
                 foreign=one.foreign,
             )
             for case, one in found.items()
@@ -139,6 +138,6 @@ def _refusal(one: CaseFamiliarity, doing: str) -> Refusal:
         "in_the_way",
         expected=f"a case that the model knows the scanner of, to {doing}",
         came=f"one of which {one.to_bundle} of {one.cells} cells do not look like anything the model knows",
-        mend=f"Adapt to this scanner: answer cells of the case one by one ({one.taught} of {foreign.WANTED} labels are "
+        mend=f"Adapt to this scanner: answer cells of the case one by one ({one.taught} of {one.wanted} labels are "
         "there), or label every cell of it.",
     )
