@@ -45,7 +45,8 @@ Written by `python docs/reference/make_threats.py`; the table of attacks is made
 ## Where the borders are
 
 1. **The port.** Hosts, sizes and origins are checked before a request is parsed; who sends it, before more than 64 kB
-   are read. TLS ends in a proxy; without one the service listens on loopback, or on a network you trust.
+   are read. TLS ends in a proxy or here (`tls_certificate`); without it the service listens on loopback, or on a network
+   you trust.
 2. **The decoder.** Pictures and archives come from strangers' machines. Formats, sizes and work are limited before
    decoding; whatever one picture does, it costs its own row.
 3. **The database.** The embedded PostgreSQL listens on a socket in the data directory, which only its account may
