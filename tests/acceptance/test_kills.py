@@ -119,7 +119,7 @@ class Service:
         file = self.backups / f"killed-{self._rng.getrandbits(32):08x}.backup"
         process = self._backup(file)
         if self._rng.random() < 0.7:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE
             while process.poll() is None and not file.with_name(f"{file.name}.part").exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.005)
