@@ -52,7 +52,8 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self._fixed = dict(_FIXED)
-        if settings.behind_tls:
+        # Not for this machine alone: a browser would then ask every other service on "localhost" over https.
+        if settings.over_tls and (settings.behind_tls or not settings.loopback):
             self._fixed["Strict-Transport-Security"] = "max-age=31536000"
         self._names = frozenset(name.lower() for name in settings.allowed_hosts)
         self._local = settings.loopback

@@ -116,6 +116,7 @@ def _bare_files(session: Session, images: Sequence[int]) -> None:
     for image, picture, bits in session.execute(query).all():
         try:
             data = bare(picture.data, bits)
+            width, height = measure(data)
         except UnreadableImage:
             log.warning("retention.file", image=image.id, reason="it cannot be read, and stays as it came")
             continue
@@ -124,7 +125,6 @@ def _bare_files(session: Session, images: Sequence[int]) -> None:
         if session.scalar(there) is not None:  # it was bare, or the same cell came in bare as well
             continue
         kind = "image/jpeg" if data.startswith(b"\xff\xd8") else "image/png"
-        width, height = measure(data)
         uploads.store(session, [uploads.NewPicture("", sha256, data, kind, width, height, picture.thumbnail)])
         image.sha256 = sha256
     session.flush()
