@@ -153,12 +153,12 @@ def test_one_without_the_other_is_refused(folder: Path, given: str, missing: str
 def test_beyond_this_machine_browsers_stay_with_https(pair: Pair) -> None:
     from hemosight.service.security.headers import Guard
 
-    def told(**given: object) -> bool:
+    def strict(**given: object) -> bool:
         guard = Guard(lambda *_: None, load(None, **given))  # type: ignore[arg-type] -- nothing is passed on
-        return "Strict-Transport-Security" in guard._fixed
+        return "Strict-Transport-Security" in guard.fixed
 
     files = {"tls_certificate": pair.certificate, "tls_key": pair.key}
-    assert told(**files, host="0.0.0.0")  # noqa: S104 -- nothing listens
-    assert told(behind_tls=True)
-    assert not told(**files)
-    assert not told()
+    assert strict(**files, host="0.0.0.0")  # noqa: S104 -- nothing listens
+    assert strict(behind_tls=True)
+    assert not strict(**files)
+    assert not strict()

@@ -2999,6 +2999,65 @@ export interface components {
             name: string;
         };
         /**
+         * CellDraw
+         * @description How the cells that count were drawn, and by whom.
+         */
+        CellDraw: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Chosen
+             * @description Cells that were drawn: these leukocytes, and what was met on the way.
+             */
+            chosen: number;
+            /**
+             * Met
+             * @description Leukocytes among the cells that were drawn, as they counted then.
+             */
+            met: number;
+            /**
+             * Method
+             * @description `random`: single cells; `battlement`: field after field from a drawn one.
+             * @enum {string}
+             */
+            method: "random" | "battlement";
+            /**
+             * Name
+             * @description Who drew, as they were called then.
+             */
+            name: string;
+            /**
+             * Pool
+             * @description Cells that they were drawn from.
+             */
+            pool: number;
+            /**
+             * Reason
+             * @description Why they were drawn anew; empty for a first draw.
+             */
+            reason: string;
+            /**
+             * Seed
+             * @description Fixes the order of the cells.
+             */
+            seed: number;
+            /**
+             * Unfair
+             * @description Read cells that were left out because counting is not fair in their field.
+             */
+            unfair: number;
+            /** User */
+            user: number;
+            /**
+             * Wanted
+             * @description Leukocytes that were to be met.
+             */
+            wanted: number;
+        };
+        /**
          * CellInField
          * @description Where a cell lies in the field of view that it was cut out of, in the field's pixels.
          */
@@ -3533,7 +3592,7 @@ export interface components {
             /** Bundle */
             bundle: string;
             /** @description How the cells that count were drawn; null where all do. */
-            counting?: components["schemas"]["Draw"] | null;
+            counting?: components["schemas"]["CellDraw"] | null;
             /**
              * Digest
              * @description Of the counts: equal where they are. Send it to sign what was seen.
@@ -3698,65 +3757,6 @@ export interface components {
             labelled: number;
             /** Next */
             next?: null;
-        };
-        /**
-         * Draw
-         * @description How the cells that count were drawn, and by whom.
-         */
-        Draw: {
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-            /**
-             * Chosen
-             * @description Cells that were drawn: these leukocytes, and what was met on the way.
-             */
-            chosen: number;
-            /**
-             * Met
-             * @description Leukocytes among the cells that were drawn, as they counted then.
-             */
-            met: number;
-            /**
-             * Method
-             * @description `random`: single cells; `battlement`: field after field from a drawn one.
-             * @enum {string}
-             */
-            method: "random" | "battlement";
-            /**
-             * Name
-             * @description Who drew, as they were called then.
-             */
-            name: string;
-            /**
-             * Pool
-             * @description Cells that they were drawn from.
-             */
-            pool: number;
-            /**
-             * Reason
-             * @description Why they were drawn anew; empty for a first draw.
-             */
-            reason: string;
-            /**
-             * Seed
-             * @description Fixes the order of the cells.
-             */
-            seed: number;
-            /**
-             * Unfair
-             * @description Read cells that were left out because counting is not fair in their field.
-             */
-            unfair: number;
-            /** User */
-            user: number;
-            /**
-             * Wanted
-             * @description Leukocytes that were to be met.
-             */
-            wanted: number;
         };
         /**
          * Drawn
@@ -8600,6 +8600,7 @@ export type CaseFamiliarityShown = components['schemas']['CaseFamiliarityShown']
 export type CaseShown = components['schemas']['CaseShown'];
 export type Cases = components['schemas']['Cases'];
 export type CellChange = components['schemas']['CellChange'];
+export type CellDraw = components['schemas']['CellDraw'];
 export type CellInField = components['schemas']['CellInField'];
 export type CellOfRecord = components['schemas']['CellOfRecord'];
 export type CellOfTable = components['schemas']['CellOfTable'];
@@ -8630,7 +8631,6 @@ export type DiskShown = components['schemas']['DiskShown'];
 export type Doer = components['schemas']['Doer'];
 export type DoubtShown = components['schemas']['DoubtShown'];
 export type Doubts = components['schemas']['Doubts'];
-export type Draw = components['schemas']['Draw'];
 export type Drawn = components['schemas']['Drawn'];
 export type DrawnType = components['schemas']['DrawnType'];
 export type Efficiency = components['schemas']['Efficiency'];

@@ -2,14 +2,14 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { api, body } from "../api/client";
-import type { Draw, NewCounting } from "../api/schema";
+import type { CellDraw, NewCounting } from "../api/schema";
 import { useProjectContext } from "../project/context";
 import { FaultLine } from "../ui/states";
 import { drawnWords, SIZES } from "./counting";
 
 interface Props {
   /** How the cells that count were drawn; null where all count. */
-  counting: Draw | null;
+  counting: CellDraw | null;
   ofCase: number | null;
   may: boolean;
   /** Whether any of the counted cells has a label: drawing anew takes a reason then. */
@@ -39,7 +39,7 @@ export function Counted({ counting, ofCase, may, labelled }: Props) {
 
 type Order = NonNullable<NewCounting["method"]> | "same" | "all";
 
-function Drawing(props: { ofCase: number; counting: Draw | null; labelled: boolean; close: () => void }) {
+function Drawing(props: { ofCase: number; counting: CellDraw | null; labelled: boolean; close: () => void }) {
   const { ofCase, counting, labelled, close } = props;
   const { project } = useProjectContext();
   const queries = useQueryClient();

@@ -1,9 +1,9 @@
 /** How the cells that count were drawn, in words. */
 
-import type { Draw } from "../api/schema";
+import type { CellDraw } from "../api/schema";
 import { when } from "../ui/time";
 
-const WAYS: Record<Draw["method"], string> = {
+const WAYS: Record<CellDraw["method"], string> = {
   random: "at random",
   battlement: "field after field, from a drawn one",
 };
@@ -12,7 +12,7 @@ const WAYS: Record<Draw["method"], string> = {
 export const SIZES = [100, 200, 400] as const;
 
 /** What counts, how it was drawn and by whom; the seed makes the order again. */
-export function drawnWords(draw: Draw): string {
+export function drawnWords(draw: CellDraw): string {
   const { chosen, pool, met, wanted, method, seed, name, at, reason, unfair } = draw;
   const count = (cells: number) => cells.toLocaleString("en");
   const said = [`${count(chosen)} of ${count(pool)} cells count, drawn ${WAYS[method]}`];

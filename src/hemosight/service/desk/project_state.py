@@ -30,7 +30,7 @@ from hemosight.service.desk.project_readings import ProjectReadings
 from hemosight.service.desk.references import References
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import counting, events
-from hemosight.service.storage.counting import Counting
+from hemosight.service.storage.counting import DrawnCells
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Event
 
@@ -322,7 +322,7 @@ class ProjectState:
             number, until = self.label_set(self.named(label_set).id).spec.id, self._last_label
         return self.learner.follow(number, until, patience)
 
-    def counting(self, case: int | None) -> Counting | None:
+    def counting(self, case: int | None) -> DrawnCells | None:
         """Which cells of a case were drawn to be counted; None where all count. Ask before the counts of a case: who
         signs compares both with the case's row.
         """

@@ -17,7 +17,7 @@ from hemosight.service.schemas.differential import DifferentialShown
 from hemosight.service.security.permissions import Id, ProjectSeat, Reviewer
 from hemosight.service.state import Service
 from hemosight.service.storage import amendments, audit, cases, counting, events, labels, signatures
-from hemosight.service.storage.counting import Counting
+from hemosight.service.storage.counting import DrawnCells
 from hemosight.service.storage.tables import Case
 
 router = APIRouter(prefix="/projects/{project}", tags=["differential"])
@@ -47,7 +47,7 @@ def set_counting(seat: Reviewer, service: Service, case: Id, given: NewCounting)
                 method, seed = before.method, before.seed
             images = signatures.cells(session, seat.project, case)
             found = draw(snapshot, case, counting.places(session, images), method, given.leukocytes, seed)
-            made = Counting(
+            made = DrawnCells(
                 method=method,
                 wanted=given.leukocytes,
                 seed=seed,
@@ -72,7 +72,7 @@ def set_counting(seat: Reviewer, service: Service, case: Id, given: NewCounting)
 
 
 def _require_reason(
-    session: Session, seat: ProjectSeat, row: Case, before: Counting | None, given: NewCounting
+    session: Session, seat: ProjectSeat, row: Case, before: DrawnCells | None, given: NewCounting
 ) -> None:
     if before is None or given.reason:
         return

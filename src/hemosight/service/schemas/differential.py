@@ -13,7 +13,7 @@ from hemosight.scoring.agreement import Agreement
 from hemosight.service.schemas.labels import Number
 from hemosight.service.schemas.people import Password, Shape
 from hemosight.service.schemas.projects import Text
-from hemosight.service.storage.counting import Draw
+from hemosight.service.storage.counting import CellDraw
 
 
 class ShareShown(BaseModel):
@@ -89,7 +89,9 @@ class DifferentialShown(BaseModel):
         description="The last label that the model had learnt, of whichever case; 0 for none. Null in old records."
     )
     bundle: str
-    counting: Draw | None = Field(default=None, description="How the cells that count were drawn; null where all do.")
+    counting: CellDraw | None = Field(
+        default=None, description="How the cells that count were drawn; null where all do."
+    )
     digest: str = Field(default="", description="Of the counts: equal where they are. Send it to sign what was seen.")
 
     @model_validator(mode="before")

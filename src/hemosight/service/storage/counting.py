@@ -21,7 +21,7 @@ from hemosight.service.storage.tables import CameraField, Case, CurrentLabelRow,
 Method = Literal["random", "battlement"]
 
 
-class Draw(BaseModel):
+class CellDraw(BaseModel):
     """How the cells that count were drawn, and by whom."""
 
     model_config = ConfigDict(frozen=True)
@@ -38,31 +38,31 @@ class Draw(BaseModel):
     reason: str = Field(description="Why they were drawn anew; empty for a first draw.")
 
 
-class Counting(Draw):
+class DrawnCells(CellDraw):
     """A draw with the cells that it gave."""
 
     images: list[int] = Field(description="In the order in which they were drawn.")
 
     @property
-    def draw(self) -> Draw:
+    def draw(self) -> CellDraw:
         """Without the cells."""
-        return Draw.model_validate(self.model_dump(exclude={"images"}))
+        return CellDraw.model_validate(self.model_dump(exclude={"images"}))
 
 
-def of(row: Case) -> Counting | None:
+def of(row: Case) -> DrawnCells | None:
     """Which cells of a case count; None where all do."""
-    return None if row.counting is None else Counting.model_validate(row.counting)
+    return None if row.counting is None else DrawnCells.model_validate(row.counting)
 
 
-def of_project(session: Session, project: int, case: int | None = None) -> dict[int, Counting]:
+def of_project(session: Session, project: int, case: int | None = None) -> dict[int, DrawnCells]:
     """The draws of a project's cases, or of one, by case."""
     query = select(Case.id, Case.counting).where(Case.project_id == project, Case.counting.is_not(None))
     if case is not None:
         query = query.where(Case.id == case)
-    return {number: Counting.model_validate(value) for number, value in session.execute(query)}
+    return {number: DrawnCells.model_validate(value) for number, value in session.execute(query)}
 
 
-def set_to(session: Session, row: Case, made: Counting | None) -> None:
+def set_to(session: Session, row: Case, made: DrawnCells | None) -> None:
     """Let these cells of a case count, or all. The caller holds the project's turn."""
     row.counting = None if made is None else made.model_dump(mode="json")
     session.flush()

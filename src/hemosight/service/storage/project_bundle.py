@@ -119,17 +119,17 @@ def _moved(row: LabelSet, read: Sequence[str], was: Collection[str]) -> SetMove:
         if facts["name"] in again:
             others = [one for one in classes if one is not facts]
             now = {name: value for name, value in facts.items() if name not in _GONE}
-            classes[at] = {**now, **_told_apart(others, now)}
+            classes[at] = {**now, **_distinct(others, now)}
     added = tuple(name for name in read if name not in there)
     for name in added:
         mark = palette.marks([*there, name])[name]
         facts = {"name": name, "title": title(name), "key": mark.letter, "light": mark.light, "dark": mark.dark}
-        classes.append({**facts, **_told_apart(classes, facts)})
+        classes.append({**facts, **_distinct(classes, facts)})
     unread = tuple(name for name in class_facts.in_use(classes) if name in was and name not in read)
     return SetMove(row, classes, added, again, unread)
 
 
-def _told_apart(others: Sequence[ClassRow], facts: ClassRow) -> dict[str, Any]:
+def _distinct(others: Sequence[ClassRow], facts: ClassRow) -> dict[str, Any]:
     """Title, key and colours of a class that comes in, where one in use has them: people tell classes by these."""
     living = [one for one in others if not any(one.get(end) for end in _GONE)]
     changes: dict[str, Any] = {}

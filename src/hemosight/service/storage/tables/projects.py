@@ -88,7 +88,7 @@ class Case(Table):
     ``wbc`` is the leukocyte count of the specimen in 10^9 per litre; ``profile_id`` the scanner it came from, null
     where nobody chose one. ``findings`` is what its report says besides counts
     (:class:`hemosight.service.storage.findings.Findings` as JSON). ``counting`` says which of its cells count
-    (:class:`hemosight.service.storage.counting.Counting` as JSON), null where all do.
+    (:class:`hemosight.service.storage.counting.DrawnCells` as JSON), null where all do.
     """
 
     __tablename__ = "cases"
