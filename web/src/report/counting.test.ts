@@ -25,8 +25,8 @@ test("says which cells count, and what makes the same order again", () => {
 });
 
 test("says where the film has fewer, and why it was drawn anew", () => {
-  const words = drawnWords({ ...draw, method: "battlement", met: 150, unfair: 0, reason: "A second opinion." });
+  const words = drawnWords({ ...draw, method: "battlement", met: 150, unfair: 0, reason: "A second count." });
   expect(words).toContain("field after field, from a drawn one: all there are, 150 of the 200 leukocytes");
-  expect(words).toContain("Drawn anew: A second opinion.");
+  expect(words).toContain("Drawn anew: A second count.");
   expect(words).not.toContain("unfit");
 });
