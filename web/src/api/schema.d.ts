@@ -3122,7 +3122,7 @@ export interface components {
             novelty: number | null;
             /**
              * Outside
-             * @description Other cells of the case were drawn to be counted, so it counts nowhere.
+             * @description Other cells of the case were drawn to be counted, so it counts nowhere; else left away.
              * @default false
              */
             outside: boolean;
