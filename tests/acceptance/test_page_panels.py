@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,3 +116,10 @@ def test_closed_it_shows_agreement_and_differences_side_by_side(panel: Panel) ->
     number = page.url.rpartition("/")[2].partition("?")[0]
     table = panel.api.get(f"/projects/{panel.project}/panels/{number}/readings").text
     assert len(table.splitlines()) == 1 + 3 * (CELLS + 2)
+    # What was agreed on leaves as a table; it is asked for, and so it is no link.
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Truth (CSV)").click()
+    assert download.value.suggested_filename == f"panel-{number}-truth.csv"
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert len(rows) == CELLS
+    assert [row["label"] for row in rows if row["decision"]] == ["lymphocyte"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import threading
@@ -15,7 +16,7 @@ import polars as pl
 import pytest
 
 from hemosight.cli.validation_cells import Source, upper_types
-from hemosight.cli.validation_readings import readers
+from hemosight.cli.validation_readings import readers, referred
 from hemosight.errors import BadTable, NothingToValidate, ServiceUnavailable
 from hemosight.images.catalog import Catalog
 from hemosight.lab.validation.cells import reviewed
@@ -242,3 +243,31 @@ def test_a_name_of_several_cells_is_refused(drawn_catalog: Catalog, tmp_path: Pa
     file.write_text("path,reader,label\nb/1.png,A,blast\n")
     with pytest.raises(BadTable, match="name of 2 cells"):
         readers(file, alike)
+
+
+def test_a_panels_truth_stands_in_place_of_the_cells_own_labels(drawn_catalog: Catalog, tmp_path: Path) -> None:
+    catalog = drawn_catalog.take(range(5))
+    ids, own = catalog.ids, catalog.labels()
+    other = "blast" if own[0] != "blast" else "monocyte"
+    file = tmp_path / "truth.csv"
+    rows = [(ids[0], other), (ids[1], own[1]), (ids[2], "?"), (ids[3], None), (drawn_catalog.ids[-1], "blast")]
+    pl.DataFrame(rows, schema=["sha256", "label"], orient="row").write_csv(file)
+    found, origin = referred(file, catalog, Origin("w", True))
+    assert found.labels() == [other, own[1], None, own[3], own[4]]
+    assert found.table["subtype"].to_list()[2] == "?", "unsure is an answer: the cell was labelled"
+    assert (origin.words, origin.beside_readings) == ("w", True)
+    assert origin.reference is not None
+    assert origin.reference.cells == set(ids[:3])
+    assert origin.reference.changed == 2
+    assert origin.reference.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    # Finer types count as theirs; a laboratory's own as it says.
+    file.write_text(f"sha256,label\n{ids[0]},band neutrophil\n{ids[1]},stab\n{ids[2]},smudge\n")
+    found, _ = referred(file, catalog, Origin(types=upper_types(TYPES)))
+    assert found.labels()[:3] == ["neutrophil", "neutrophil", None]
+    for wrong, why in (
+        (f"{ids[0]},blast\n{ids[0]},monocyte\n", "one label for each cell"),
+        (f"{'0' * 64},blast\n", "cells that are validated"),
+    ):
+        file.write_text("sha256,label\n" + wrong)
+        with pytest.raises(BadTable, match=why):
+            referred(file, catalog, Origin())

@@ -29,7 +29,7 @@ from hemosight.cli import app
 from hemosight.cli.validate import NOT_MET
 from hemosight.cli.watch import FLAGGED
 from hemosight.engine.bundle import Bundle
-from hemosight.images.catalog import Catalog
+from hemosight.images.catalog import Catalog, content_id
 from hemosight.images.synthetic import draw_smear
 from hemosight.space.labels import SupportSet
 
@@ -127,8 +127,19 @@ def test_validate_writes_a_dossier_without_the_token_that_was_typed(
     assert "Somebody" not in {*pairs["one"], *pairs["other"]}
     # A limit that is missed: the dossier is written all the same, and the exit code tells a script.
     protocol.write_text(PROTOCOL.replace("least_accuracy = 0.0", "least_accuracy = 1.0"))
-    second_run = command(*words)
+    agreed = tmp_path / "panel-3-truth.csv"
+    changed = [(cell, "blast" if label != "blast" else "monocyte") for cell, label in zip(ids[:9], truth, strict=False)]
+    pl.DataFrame(changed, schema=["sha256", "label"], orient="row").write_csv(agreed)
+    second_run = command(*words, "--reference", agreed)
     assert second_run.exit_code == NOT_MET == 4, second_run.output
+    cells = pl.read_csv(out / "tables" / "cells.csv")
+    assert cells.filter(pl.col("id").is_in(ids[:9])).select("id", "truth").sort("id").rows() == sorted(changed)
+    assert json.loads((out / "dossier.json").read_text())["reference"] == content_id(agreed.read_bytes())
+    assert "THE REFERENCE HAS CHANGED" in second_run.output
+    assert (
+        "of 9 of the 72 cells that count the label is that of the table panel-3-truth.csv"
+        in (out / "dossier.html").read_text()
+    )
     assert json.loads((out / "dossier.json").read_text())["verdicts"]["least_accuracy"]["judged"] == "not met"
     assert "THE PROTOCOL HAS CHANGED" in second_run.output
     assert not [name for name, text in written(out).items() if TOKEN in text]

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from gate import Visitor, app_on, browser
 from projects import Filled, fill
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk import panels as desk
-from hemosight.service.desk.panels import CellOfPanel, PanelAnswer
+from hemosight.service.desk.panel_truth import truth as agreed
+from hemosight.service.desk.panels import CellOfPanel, CellResult, PanelAnswer
 from hemosight.service.security import passwords
+from hemosight.service.storage import panels as storage
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import KnownBundle, User
+from hemosight.service.storage.tables import AuditRow, KnownBundle, User
 
 
 @dataclass
@@ -51,6 +53,11 @@ class Room:
             assert answer.status_code == 200, answer.text
             now = answer.json()
         return met
+
+    def unlabel(self) -> None:
+        """Take every label away: tests run in any order, and others leave theirs."""
+        self.project.say(dict.fromkeys(self.project.images), kind="clear")
+        assert self.admin.app.state.project_states.get(self.project.id).settle("cell_type", patience=60.0)  # type: ignore[attr-defined]
 
     def close(self, panel: int) -> Any:
         """Close, and give the results."""
@@ -126,6 +133,7 @@ def test_nothing_is_seen_before_it_is_closed_and_nothing_read_after(room: Room) 
     for who in (room.admin, room.readers[1]):
         assert who.get(f"{place}/results").json()["error"]["code"] == "in_the_way"
         assert who.get(f"{place}/readings").status_code == 409
+    assert room.admin.post(f"{place}/export").json()["error"]["code"] == "in_the_way"
     # Only its readers read: the admin of the project is none.
     assert room.admin.get(f"{place}/next").json()["error"]["code"] == "not_allowed"
     now = room.readers[1].get(f"{place}/next").json()
@@ -185,6 +193,23 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
         assert answer.status_code == 201
     shown = room.admin.get(f"{place}/results").json()["cells"][0]
     assert shown["decision"]["label"] == truth[first["image"]]
+    # What was agreed on leaves as a table: decisions first, then the consensus.
+    label = next(kind for kind in kinds if kind != truth[first["image"]])
+    room.readers[0].post(f"{place}/decisions", json={"image": first["image"], "label": label})
+    answer = room.readers[0].post(f"{place}/export")
+    assert answer.headers["content-disposition"] == f'attachment; filename="panel-{panel}-truth.csv"'
+    told = {row["sha256"]: row for row in csv.DictReader(io.StringIO(answer.text))}
+    with room.project.database.session() as session:
+        content = storage.content_ids(session, room.project.images)
+    assert {image: told[cell]["label"] for image, cell in content.items()} == {**truth, first["image"]: label}
+    assert [row["decision"] for row in told.values() if row["decision"]] == [label]
+    assert told[content[first["image"]]]["consensus"] == truth[first["image"]]
+    assert all(float(row["probability"]) > 0.5 and row["readings"] == "3" for row in told.values())
+    assert {row["differing"] for row in told.values()} == {"true", "false"}
+    with room.project.database.session() as session:
+        noted = session.scalars(select(AuditRow).where(AuditRow.action == "panel.export")).all()
+    assert [(row.user_id, row.subject["panel"]) for row in noted] == [(room.project.users[1], panel)]
+    assert room.readers[0].get(f"{place}/export").status_code in (404, 405), "what is noted is no GET"
     # And the readings leave as a table that `validate --readings` takes.
     rows = list(csv.DictReader(io.StringIO(room.admin.get(f"{place}/readings").text)))
     assert len(rows) == 120
@@ -195,6 +220,7 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
 def test_automation_bias_is_how_often_a_planted_reading_is_kept(room: Room) -> None:
     truth = room.project.truth
     asked = {"title": "x", "cells": 20, "readers": room.project.users[1:], "aided": True, "planted": 0.25}
+    room.unlabel()
     # Of a cell that nobody labelled it is not known which reading would be wrong.
     refused = room.admin.post(f"{room.path}/panels", json=asked)
     assert refused.json()["error"]["code"] == "in_the_way"
@@ -222,6 +248,7 @@ def test_automation_bias_is_how_often_a_planted_reading_is_kept(room: Room) -> N
 
 
 def test_proficiency_is_scored_against_labels_that_stood(room: Room) -> None:
+    room.unlabel()
     nothing = room.admin.post(
         f"{room.path}/panels",
         json={"title": "x", "cells": 5, "kind": "proficiency", "readers": room.project.users[1:]},
@@ -279,3 +306,22 @@ def test_simulated_readers_are_recovered_within_their_intervals() -> None:
         assert reader.accuracy.low - 0.02 <= true <= reader.accuracy.high + 0.02
     right = np.mean([cell.consensus == kinds[truth[cell.image]] for cell in found.cells])
     assert right > 0.9
+
+
+def test_the_truth_of_a_cell_is_the_decision_then_the_consensus_then_what_all_said() -> None:
+    def cell(image: int, consensus: str | None, **said: str) -> CellResult:
+        labels = dict(enumerate(said.values()))
+        return CellResult(image, labels, consensus, None, len(set(labels.values())) > 1, [])
+
+    cells = [
+        cell(1, "blast", a="blast", b="monocyte"),
+        cell(2, "blast", a="blast"),
+        cell(3, None, a="ig", b="?"),  # too few types for a consensus
+        cell(4, None, a="?", b="?"),
+        cell(5, None),
+        cell(6, "blast", a="blast"),  # deleted since
+    ]
+    content = {image: f"{image:064x}" for image in range(1, 6)}
+    rows = agreed(cells, {1: "monocyte"}, content)
+    assert rows["label"].to_list() == ["monocyte", "blast", "ig", "?", None]
+    assert rows["readings"].to_list() == [2, 1, 1, 0, 0]

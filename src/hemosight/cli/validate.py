@@ -31,6 +31,13 @@ def validate(
         Path | None,
         typer.Option("--readings", help="Further readers of the same cells: CSV with sha256 (or path), reader, label."),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            help="Labels in place of the cells' own, as a panel's truth is exported: CSV with sha256 (or path), label.",
+        ),
+    ] = None,
     address: Annotated[
         str, typer.Option("--address", envvar="HEMOSIGHT_ADDRESS", help="Where the service is, for a project.")
     ] = "http://127.0.0.1:8321",
@@ -58,13 +65,15 @@ def validate(
     with bars("fetching", "measuring", "reading", "again") as (say, (fetching, measuring, reading, again)):
         source = validation_cells.Source(cells, address, token)
         with source.open(say=say, fetching=fetching, measuring=measuring) as (catalog, origin):
+            if reference is not None:
+                catalog, origin = validation_readings.referred(reference, catalog, origin)
             made = dossier.validate(
                 catalog,
                 engine,
                 asked,
                 digest,
                 out,
-                readers=None if readings is None else validation_readings.readers(readings, catalog),
+                readers=None if readings is None else validation_readings.readers(readings, catalog, origin.types),
                 origin=origin,
                 command=" ".join(typed(["hemosight", *sys.argv[1:]])),
                 say=say,

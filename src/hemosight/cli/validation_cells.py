@@ -108,7 +108,7 @@ class Source:
             raise _refused(base, str(fault) or type(fault).__name__) from fault
         labelled = sum(row["subtype"] is not None for row in records)
         say(f"{len(fit)} signed cases of project {project}, {len(records):,} cells, {labelled:,} labelled by people")
-        origin = Origin(f"signed in project {project} ({about['name']})", True, agreed, at_once)
+        origin = Origin(f"signed in project {project} ({about['name']})", True, agreed, at_once, types)
         return Catalog.scan(records), origin
 
 

@@ -1,9 +1,10 @@
-"""What further readers say of a validation's cells, out of a table: each reader's first, blind reading of a cell."""
+"""What others say of a validation's cells, out of tables: each reader's first, blind reading, and a panel's truth."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from hemosight.errors import BadTable
     from hemosight.images.catalog import Catalog
+    from hemosight.lab.validation.origin import Origin
 
 FIRST = "1"
 """The turn of a blind first reading in the table of a panel; repeated and aided ones follow it."""
@@ -48,6 +50,48 @@ def readers(
             own = (types or {}).get(label) or named(label) or label
             found.setdefault(reader, {}).setdefault(cell, None if label == UNSURE else own)
     return found
+
+
+def referred(file: Path, catalog: Catalog, origin: Origin) -> tuple[Catalog, Origin]:
+    """A catalog whose cells have the labels of a table, as a panel's truth is exported, in place of their own.
+
+    A table with ``label``, and ``sha256`` or ``path``. Cells that it does not name, or has no label for, keep theirs;
+    one that it calls ``?`` has none. Raises :class:`~hemosight.errors.BadTable` where it names no cell of the catalog,
+    or one with several labels.
+    """
+    import polars as pl
+
+    from hemosight.blood.palette import UNSURE
+    from hemosight.blood.vocabulary import label_and_subtype, named
+    from hemosight.images.catalog import Catalog, content_id
+    from hemosight.lab.validation.origin import Reference
+
+    own, found = set(catalog.ids), dict[str, str]()
+    for cell, label in cells_of(file, catalog, ("label",)).select("cell", "label").iter_rows():
+        if cell in own and label and found.setdefault(cell, label) != label:
+            raise bad(file, "one label for each cell", f"{found[cell]} and {label} for cell {cell[:12]}")
+    if not found:
+        raise bad(file, "labels of cells that are validated", "none of them")
+
+    def meant(label: str) -> str | None:
+        if label == UNSURE:
+            return None
+        if label in origin.types:
+            return origin.types[label]
+        known = named(label)
+        return label_and_subtype(known)[0] if known else label
+
+    types = {cell: meant(label) for cell, label in found.items()}
+    was = dict(zip(catalog.ids, catalog.labels(), strict=True))
+    ids = pl.col("id")
+    new = [ids.replace_strict(its, default=None, return_dtype=pl.String) for its in (types, found)]
+    there = pl.when(ids.is_in(list(found)))
+    table = catalog.table.with_columns(
+        label=there.then(new[0]).otherwise("label"), subtype=there.then(new[1]).otherwise("subtype")
+    )
+    changed = sum(types[cell] != was[cell] for cell in found)
+    reference = Reference(file.name, content_id(file.read_bytes()), frozenset(found), changed)
+    return Catalog(table), replace(origin, reference=reference)
 
 
 def cells_of(file: Path, catalog: Catalog, columns: tuple[str, ...]) -> pl.DataFrame:

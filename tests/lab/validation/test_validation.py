@@ -19,7 +19,7 @@ from hemosight.lab.validation import cells as cells_module
 from hemosight.lab.validation import measures, record
 from hemosight.lab.validation.cells import ValidationCells, gather, leukocytes
 from hemosight.lab.validation.dossier import Dossier, validate
-from hemosight.lab.validation.origin import Origin
+from hemosight.lab.validation.origin import Origin, Reference
 from hemosight.lab.validation.protocol import CaseCriterion, Cells, Limits, Protocol, Repeats, read
 from hemosight.lab.validation.untested import untested
 from hemosight.lab.validation.verdict import Verdict
@@ -168,6 +168,12 @@ def test_what_was_not_tested_says_that_the_reference_is_not_blind() -> None:
     told = said(Origin("p", True, frozenset([*ids[:5], "f" * 64, "another case's"]), frozenset(ids[:2])))
     assert "Of 20 labels, 5 (25.0%) were given by agreeing with the reading, 2 (10.0%) so in bulk" in told
     assert "Of 20 labels, 0 (0.0%)" in said(Origin("p", True, frozenset()))
+    # A panel reads blind: of cells that have its label nothing is said here.
+    panel = Reference("truth.csv", "0" * 64, frozenset(ids[:4]), 1)
+    part = said(Origin("p", True, frozenset(ids[:5]), reference=panel))
+    assert "people labelled 16 cells with" in part
+    assert "Of 16 labels, 1 (6.2%)" in part
+    assert "blind" not in said(Origin("p", True, reference=dataclasses.replace(panel, cells=frozenset(ids))))
 
 
 def made_up(truth: list[str], read: list[str], case: list[str], sure: float = 0.8) -> ValidationCells:

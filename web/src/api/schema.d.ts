@@ -1590,6 +1590,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/panels/{panel}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Truth
+         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
+         *
+         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table as the truth.
+         */
+        post: operations["export_panel_truth"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/panels/{panel}/next": {
         parameters: {
             query?: never;
@@ -11946,6 +11968,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DecisionShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_truth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Why not. */

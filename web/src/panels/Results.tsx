@@ -1,6 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo } from "react";
+import { Button } from "react-bootstrap";
 import { address, api, body } from "../api/client";
+import { save } from "../api/download";
 import type { CellResultShown, ClassShown as Mark, PanelResults, PanelShown, ReaderResultShown } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
 import { byName } from "../report/differential";
@@ -23,6 +25,11 @@ export function Results({ panel }: { panel: PanelShown }) {
     queryKey: [...panelsKey(project.id), panel.id, "results"],
     queryFn: ({ signal }) => body(api.GET("/projects/{project}/panels/{panel}/results", { params: { path }, signal })),
   });
+  // What is taken away is noted, so it is asked for and not a link.
+  const take = useMutation({
+    mutationFn: () => api.POST("/projects/{project}/panels/{panel}/export", { params: { path }, parseAs: "blob" }),
+    onSuccess: ({ data }) => save(data as unknown as Blob, `panel-${panel.id}-truth.csv`),
+  });
   if (results.isPending) return <Loading what="Comparing the readers" />;
   if (results.isError) return <Failure fault={results.error} retry={() => results.refetch()} />;
   const { together, readers, cells } = results.data;
@@ -36,8 +43,13 @@ export function Results({ panel }: { panel: PanelShown }) {
           {panel.cells} cells, {panel.readers.length} readers, closed {when(panel.closed_at ?? panel.created_at)} ·{" "}
           <a href={address(`/projects/${project.id}/panels/${panel.id}/readings`)} download>
             Readings (CSV)
-          </a>
+          </a>{" "}
+          ·{" "}
+          <Button variant="link" size="sm" onClick={() => take.mutate()} disabled={take.isPending}>
+            Truth (CSV)
+          </Button>
         </p>
+        <FaultLine fault={take.error} />
       </header>
       {panel.kind === "proficiency" ? <Certificates panel={panel} readers={readers} /> : null}
       <Together rows={together} marks={marks} />

@@ -114,13 +114,22 @@ def validate(
     )
     moment = made.strftime("%Y-%m-%d %H:%M UTC")
     program = f"HemoSight {version('hemosight')}"
-    new = record.of(cells, engine.bundle, protocol_hash, judged, made=moment, program=program, command=command)
+    new = record.of(
+        cells,
+        engine.bundle,
+        protocol_hash,
+        judged,
+        made=moment,
+        program=program,
+        command=command,
+        reference=origin.reference.sha256 if origin.reference is not None else "",
+    )
     old, history = record.before(out)
     changed = tuple(record.changes(old, new)) if old is not None else ()
     prose = Prose("validation", **sections.values(measured, judged))
     cover = Cover(protocol.title, prose.block("intro"), COLUMNS, changed)
     parts = sections.all_of(measured, prose, tuple(_claims(judged, measured)))
-    facts = _facts(new, protocol, origin.words, old)
+    facts = _facts(new, protocol, origin, old)
     out.mkdir(parents=True, exist_ok=True)
     written = page.write(out, parts, facts, {}, cover)
     written = written.replace(out / "dossier.html")
@@ -149,9 +158,11 @@ def _claims(judged: list[Verdict], measured: sections.Measured) -> list[Claim]:
     return claims
 
 
-def _facts(new: record.Record, protocol: Protocol, origin: str, old: record.Record | None) -> list[tuple[str, str]]:
+def _facts(new: record.Record, protocol: Protocol, origin: Origin, old: record.Record | None) -> list[tuple[str, str]]:
+    whence, table = f", {origin.words}" if origin.words else "", origin.reference
     return [
-        ("Cells", f"{new.cell_count:,} of {new.case_count} cases{f', {origin}' if origin else ''}; hash {new.cells}"),
+        ("Cells", f"{new.cell_count:,} of {new.case_count} cases{whence}; hash {new.cells}"),
+        *((("Reference", f"{table.name}; sha256 {new.reference}"),) if table is not None else ()),
         ("Bundle", f"{new.bundle_name}; manifest sha256 {new.bundle}"),
         ("Protocol", f"by {protocol.written_by}, {protocol.written_on}; sha256 {new.protocol}"),
         ("Readings", f"hash {new.readings}"),

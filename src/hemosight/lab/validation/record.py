@@ -35,6 +35,8 @@ class Record:
         A hash of what the bundle read of them.
     verdicts
         Limit -> what was found, and the judgement.
+    reference
+        The sha256 of the table whose labels stand in place of the cells' own; empty where there is none.
     """
 
     made: str
@@ -48,6 +50,7 @@ class Record:
     case_count: int
     readings: str
     verdicts: dict[str, dict[str, str]] = field(default_factory=dict)
+    reference: str = ""
 
 
 def of(
@@ -59,6 +62,7 @@ def of(
     made: str,
     program: str,
     command: str,
+    reference: str = "",
 ) -> Record:
     """What a dossier of these cells is bound to."""
     manifest = bundle.manifest
@@ -75,6 +79,7 @@ def of(
         case_count=len(cells.cases),
         readings=hashlib.sha256(read.write_csv(float_precision=4).encode()).hexdigest(),
         verdicts={one.name: {"found": one.said, "asked": one.asked, "judged": one.judged} for one in verdicts},
+        reference=reference,
     )
 
 
@@ -100,6 +105,9 @@ def changes(old: Record, new: Record) -> list[str]:
             f"THE BUNDLE HAS CHANGED since {old.made}: {old.bundle_name} ({old.bundle[:12]}) was validated then, "
             f"{new.bundle_name} ({new.bundle[:12]}) is now."
         )
+    if old.reference != new.reference:
+        then, now = (side.reference[:12] or "none" for side in (old, new))
+        found.append(f"THE REFERENCE HAS CHANGED since {old.made}: labels of the table {then} then, {now} now.")
     if old.cells != new.cells:
         found.append(
             f"THE CELLS HAVE CHANGED since {old.made}: {old.cell_count:,} cells of {old.case_count} cases then, "

@@ -70,6 +70,8 @@ def values(measured: Measured, judged: list[Verdict]) -> Mapping[str, Any]:
         "readers": list(cells.readers),
         "readers_read": {name: sum(label is not None for label in said) for name, said in cells.readers.items()},
         "beside_readings": measured.origin.beside_readings,
+        "reference": measured.origin.reference,
+        "referred": _referred(measured),
         "reviewed": cells.reviewed.sum().row(0, named=True) if len(cells.reviewed) else None,
         "judged": judged,
         "counts": Counter(one.judged for one in judged) | Counter({"met": 0}),
@@ -95,6 +97,12 @@ def values(measured: Measured, judged: list[Verdict]) -> Mapping[str, Any]:
         "shown": min(len(failures(cells, GALLERY)), GALLERY),
         "untested": untested(measured.cells, measured.protocol, measured.comparison, measured.found, measured.origin),
     }
+
+
+def _referred(measured: Measured) -> int:
+    """How many of the cells have the label of a table in place of their own."""
+    reference = measured.origin.reference
+    return 0 if reference is None else len(reference.cells & set(measured.cells.table["id"].to_list()))
 
 
 def all_of(measured: Measured, prose: Prose, claims: tuple[Claim, ...]) -> list[Section]:

@@ -84,18 +84,18 @@ def untested(
 
 def _not_blind(cells: ValidationCells, origin: Origin) -> list[str]:
     """That labels were given beside the model's reading, and how many of them by one step for several cells."""
-    if not origin.beside_readings:
+    ids = set(cells.table["id"].to_list()) - (origin.reference.cells if origin.reference is not None else frozenset())
+    if not origin.beside_readings or not ids:
         return []
     line = (
-        "A blind reference: people labelled these cells with the model's reading in sight, which draws labels towards "
-        "it and flatters every agreement."
+        f"A blind reference: people labelled {_cells(len(ids))} with the model's reading in sight, which draws labels "
+        "towards it and flatters every agreement."
     )
     if origin.agreed is not None:
-        ids, total = set(cells.table["id"].to_list()), max(len(cells), 1)
         agreed, at_once = len(ids & origin.agreed), len(ids & origin.at_once)
         line += (
-            f" Of {len(cells):,} labels, {agreed:,} ({agreed / total:.1%}) were given by agreeing with the reading, "
-            f"{at_once:,} ({at_once / total:.1%}) so in bulk, with other cells in one step."
+            f" Of {len(ids):,} labels, {agreed:,} ({agreed / len(ids):.1%}) were given by agreeing with the reading, "
+            f"{at_once:,} ({at_once / len(ids):.1%}) so in bulk, with other cells in one step."
         )
     return [f"{line} A sample that is read blind, as a panel, says how much."]
 

@@ -6,11 +6,9 @@ turn that is meant for it. Readings of a panel are no labels and teach nothing.
 
 from __future__ import annotations
 
-import csv
-import io
 import secrets
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
@@ -19,8 +17,9 @@ from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.scoring.agreement import Agreement
 from hemosight.scoring.raters import Chance
 from hemosight.service.desk import panels as desk
-from hemosight.service.desk.panels import CellOfPanel, PanelAnswer
 from hemosight.service.errors import Refusal
+from hemosight.service.routes import panel_exports
+from hemosight.service.routes.panel_exports import closed, results
 from hemosight.service.schemas.panels import (
     Bounded,
     CellResultShown,
@@ -187,17 +186,10 @@ def close_panel(panel: Id, seat: ProjectAdmin, session: Transaction) -> PanelSho
 @router.get("/{panel}/results", operation_id="get_panel_results")
 def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelResults:
     """Agreement, consensus, each reader's figures, every cell side by side; of a closed session alone."""
-    row = _closed(session, seat, panel)
+    row = closed(session, seat, panel)
     people = {one.user: one.name for one in panels.readers(session, panel)}
     cells = panels.cells(session, panel)
-    found = desk.results(
-        [CellOfPanel(one.image_id, one.predicted, one.shown, one.truth) for one in cells],
-        [
-            PanelAnswer(one.image_id, one.user_id, one.turn, one.label, one.ms)
-            for one in panels.readings(session, row.id)
-        ],
-        list(people),
-    )
+    found = results(session, row, cells)
     decided, predicted = panels.decisions(session, panel), {one.image_id: one.predicted for one in cells}
     return PanelResults(
         together=[
@@ -246,7 +238,7 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
 @router.post("/{panel}/decisions", operation_id="add_panel_decision", status_code=201)
 def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: Transaction) -> DecisionShown:
     """Say what was agreed on for a cell; a later decision takes the place of an earlier one, which is kept."""
-    row = _closed(session, seat, panel)
+    row = closed(session, seat, panel)
     if given.image not in {one.image_id for one in panels.cells(session, panel)}:
         raise Refusal(
             "unfit", expected="a cell of this session", came=str(given.image), mend="Choose one of its cells."
@@ -259,26 +251,7 @@ def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: T
     return DecisionShown(label=its.label, note=its.note, user=its.user_id, at=its.at)
 
 
-@router.get("/{panel}/readings", operation_id="export_panel_readings", response_class=Response)
-def export_panel_readings(panel: Id, seat: Viewer, session: Transaction) -> Response:
-    """Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
-
-    `hemosight validate --readings` reads it; first readings alone count there.
-    """
-    _closed(session, seat, panel)
-    names = {one.user: one.name for one in panels.readers(session, panel)}
-    said = panels.readings(session, panel)
-    content = panels.content_ids(session, sorted({one.image_id for one in said}))
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(["sha256", "reader", "label", "turn", "ms", "at"])
-    for one in said:
-        if one.image_id in content:
-            name = names[one.user_id]
-            guarded = f"'{name}" if name[:1] in tuple("=+-@\t\r") else name  # a spreadsheet would compute it
-            table.writerow([content[one.image_id], guarded, one.label, one.turn, one.ms, one.at.isoformat()])
-    headers = {"Content-Disposition": f'attachment; filename="panel-{panel}.csv"'}
-    return Response(buffer.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+router.include_router(panel_exports.router)
 
 
 # --- steps ----------------------------------------------------------------------------------------------------
@@ -297,18 +270,6 @@ def _open_to(session: Session, seat: ProjectSeat, panel: int) -> Panel:
     if row.closed_at is not None:
         raise Refusal(
             "in_the_way", expected="a session that is open", came="one that is closed", mend="Look at its results."
-        )
-    return row
-
-
-def _closed(session: Session, seat: ProjectSeat, panel: int) -> Panel:
-    row = panels.get(session, seat.project, panel)
-    if row.closed_at is None:
-        raise Refusal(
-            "in_the_way",
-            expected="a session that is closed",
-            came="one that is still being read blind",
-            mend="Close it first.",
         )
     return row
 

@@ -1,0 +1,101 @@
+"""What leaves a closed panel: every reading, and what the panel says each cell is."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Response
+from sqlalchemy.orm import Session
+
+from hemosight.engine.readings import csv as safe_csv
+from hemosight.service.desk import panels as desk
+from hemosight.service.desk.panel_truth import truth
+from hemosight.service.desk.panels import CellOfPanel, PanelAnswer, PanelResult
+from hemosight.service.errors import Refusal
+from hemosight.service.security.permissions import Id, ProjectSeat, Taker, Viewer
+from hemosight.service.state import Transaction
+from hemosight.service.storage import audit, panels
+from hemosight.service.storage.tables import Panel, PanelCell
+
+router = APIRouter()
+
+
+@router.post(
+    "/{panel}/export",
+    operation_id="export_panel_truth",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The table."}},
+)
+def export_panel_truth(panel: Id, seat: Taker, session: Transaction) -> Response:
+    """What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
+
+    The label is what was decided, else the consensus. `hemosight validate --reference` takes the table as the truth.
+    """
+    row = closed(session, seat, panel)
+    found = results(session, row, panels.cells(session, panel))
+    audit.note(session, seat, "panel.export", {"panel": panel, "cells": len(found.cells)}, seat.project)
+    content = panels.content_ids(session, [one.image for one in found.cells])
+    decided = {image: one.label for image, one in panels.decisions(session, panel).items()}
+    headers = {"Content-Disposition": f'attachment; filename="panel-{panel}-truth.csv"'}
+    table = safe_csv(truth(found.cells, decided, content))
+    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/{panel}/readings", operation_id="export_panel_readings", response_class=Response)
+def export_panel_readings(panel: Id, seat: Viewer, session: Transaction) -> Response:
+    """Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
+
+    `hemosight validate --readings` reads it; first readings alone count there.
+    """
+    closed(session, seat, panel)
+    names = _names(session, panel)
+    said = panels.readings(session, panel)
+    content = panels.content_ids(session, sorted({one.image_id for one in said}))
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(["sha256", "reader", "label", "turn", "ms", "at"])
+    for one in said:
+        if one.image_id in content:
+            name = names[one.user_id]
+            guarded = f"'{name}" if name[:1] in tuple("=+-@\t\r") else name  # a spreadsheet would compute it
+            table.writerow([content[one.image_id], guarded, one.label, one.turn, one.ms, one.at.isoformat()])
+    headers = {"Content-Disposition": f'attachment; filename="panel-{panel}.csv"'}
+    return Response(buffer.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+# --- steps ----------------------------------------------------------------------------------------------------
+
+
+def closed(session: Session, seat: ProjectSeat, panel: int) -> Panel:
+    """A panel that is closed; one that is open is refused: it is still being read blind."""
+    row = panels.get(session, seat.project, panel)
+    if row.closed_at is None:
+        raise Refusal(
+            "in_the_way",
+            expected="a session that is closed",
+            came="one that is still being read blind",
+            mend="Close it first.",
+        )
+    return row
+
+
+def results(session: Session, row: Panel, cells: Sequence[PanelCell]) -> PanelResult:
+    """What was read of a panel so far, compared."""
+    return desk.results(
+        [CellOfPanel(one.image_id, one.predicted, one.shown, one.truth) for one in cells],
+        [
+            PanelAnswer(one.image_id, one.user_id, one.turn, one.label, one.ms)
+            for one in panels.readings(session, row.id)
+        ],
+        [one.user for one in panels.readers(session, row.id)],
+    )
+
+
+def _names(session: Session, panel: int) -> dict[int, str]:
+    """What each reader is called in a table: two of one name by their account's number as well."""
+    people = panels.readers(session, panel)
+    alike = Counter(one.name for one in people)
+    return {one.user: one.name if alike[one.name] == 1 else f"{one.name} ({one.user})" for one in people}
