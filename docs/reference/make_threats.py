@@ -48,7 +48,8 @@ Written by `python docs/reference/make_threats.py`; the table of attacks is made
    are read. TLS ends in a proxy or here (`tls_certificate`); without it the service listens on loopback, or on a
    network you trust.
 2. **The decoder.** Pictures and archives come from strangers' machines. Formats, sizes and work are limited before
-   decoding; whatever one picture does, it costs its own row.
+   decoding; whatever one picture does, it costs its own row, unless a native decoder crashes
+   ([what follows then](../decisions/0015-decoders.md)).
 3. **The database.** The embedded PostgreSQL listens on a socket in the data directory, which only its account may
    enter. Records are append-only by triggers.
 4. **The data directory and backups.** They hold everything, unencrypted: keep them on an encrypted disk. Secrets in

@@ -25,7 +25,7 @@ _PAUSE = 0.2
 
 @dataclass(frozen=True)
 class Cell:
-    """An image that was acknowledged, and its case."""
+    """An image that was acknowledged, and the number of its case."""
 
     image: int
     case: int
@@ -95,32 +95,31 @@ class Ended(Exception):
 
 
 class Writers:
-    """Threads that upload, label, comment and sign in one project until they are told to end.
+    """Threads that upload, label, comment and sign until they are told to end.
 
     Parameters
     ----------
     address
         Of the service; it stays when the server is started again.
-    project
-        Number of the project.
+    projects
+        Numbers of the project that many write to, and of the one whose cases are signed.
     crops
         Pictures; each upload is one of them with a number behind its end, so that all differ.
     seed
         Of what they choose.
     """
 
-    def __init__(self, address: str, project: int, crops: Sequence[bytes], seed: int) -> None:
+    def __init__(self, address: str, projects: tuple[int, int], crops: Sequence[bytes], seed: int) -> None:
         self.acknowledged = Acknowledged()
         self.faults: list[str] = []
-        self._path = f"/projects/{project}"
+        self._path, self._signed = (f"/projects/{number}" for number in projects)
         self._address = address
         self._crops = crops
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._cells: list[Cell] = []
         self._versions: dict[int, int] = {}
-        self._closed: set[int] = set()
-        self._newest = 0
+        self._newest: dict[str, int] = {}
         works = [self._upload, self._label, self._label, self._comment, self._sign]
         self._threads = [
             threading.Thread(target=self._go_on, args=(one, random.Random(seed + number)), daemon=True)
@@ -142,7 +141,7 @@ class Writers:
     def _go_on(self, work: Callable[[Client, random.Random], None], rng: random.Random) -> None:
         client = Client(self._address, self._ended)
         try:
-            while not self._ended.wait(rng.uniform(0.0, 0.1)):
+            while not self._ended.wait(rng.uniform(0.0, 0.2)):
                 work(client, rng)
         except Ended:
             pass
@@ -154,38 +153,43 @@ class Writers:
     # --- what they do ---------------------------------------------------------------------------------------
 
     def _upload(self, client: Client, rng: random.Random) -> None:
+        made = self._case(client, rng, self._path)
+        with self._lock:
+            self._cells += made
+
+    def _case(self, client: Client, rng: random.Random, path: str) -> list[Cell]:
+        """A new case and its cells, in one upload."""
         key = f"case-{uuid.UUID(int=rng.getrandbits(128))}"
-        begun, _ = client.ask("POST", f"{self._path}/uploads", json={"case": key})
+        begun, _ = client.ask("POST", f"{path}/uploads", json={"case": key})
         assert begun.status_code == 201, begun.text
         files: Mapping[str, bytes] = {
             f"{key}/{number}.jpg": rng.choice(self._crops) + f"{key}/{number}".encode() for number in range(OF_A_CASE)
         }
         parts = [("files", (name, data, "image/jpeg")) for name, data in files.items()]
-        answer, _ = client.ask("POST", f"{self._path}/uploads/{begun.json()['id']}/files", files=parts)
+        answer, _ = client.ask("POST", f"{path}/uploads/{begun.json()['id']}/files", files=parts)
         assert answer.status_code == 200, answer.text
         items = answer.json()["items"]
         assert {item["state"] for item in items} <= {"added", "known"}, answer.text
         sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         self.acknowledged.uploads += [(sums[item["name"]], item["image"]) for item in items]
-        shown, _ = client.ask("GET", f"{self._path}/cases", params={"after": self._newest})
-        self._newest = next(one["id"] for one in shown.json()["items"] if one["key"] == key)
-        with self._lock:
-            self._cells += [Cell(item["image"], self._newest) for item in items]
+        shown, _ = client.ask("GET", f"{path}/cases", params={"after": self._newest.get(path, 0)})
+        case = next(one["id"] for one in shown.json()["items"] if one["key"] == key)
+        self._newest[path] = case
+        return [Cell(item["image"], case) for item in items]
 
     def _label(self, client: Client, rng: random.Random) -> None:
         with self._lock:
-            free = [cell for cell in self._cells if cell.case not in self._closed]
-            case = rng.choice(free).case if free and rng.random() < 0.5 else None
-            some = [cell for cell in free if cell.case == case] or rng.sample(free, min(len(free), rng.randint(1, 3)))
+            some = rng.sample(self._cells, min(len(self._cells), rng.randint(1, 3)))
             versions = {cell.image: self._versions.get(cell.image, 0) for cell in some}
-        if not some:
-            return
+        if some:
+            self._give(client, rng, self._path, versions)
+
+    def _give(self, client: Client, rng: random.Random, path: str, versions: Mapping[int, int]) -> None:
+        """Label images, by the versions of the labels that were seen of them."""
         request = str(uuid.UUID(int=rng.getrandbits(128), version=4))
         items = [{"image": image, "label": rng.choice(TYPES), "version": seen} for image, seen in versions.items()]
         body = {"request": request, "label_set": CELL_TYPE, "items": items}
-        answer, _ = client.ask("POST", f"{self._path}/labels", json=body)
-        if answer.status_code == 409 and answer.json()["error"]["code"] == "locked":
-            return
+        answer, _ = client.ask("POST", f"{path}/labels", json=body)
         assert answer.status_code == 200, answer.text
         given = answer.json()
         with self._lock:
@@ -218,27 +222,22 @@ class Writers:
         self.acknowledged.comments.append((found["id"], cell.image, said))
 
     def _sign(self, client: Client, rng: random.Random) -> None:
-        with self._lock:
-            whole: dict[int, int] = {}
-            for cell in self._cells:
-                whole[cell.case] = whole.get(cell.case, 0) + (cell.image in self._versions)
-            ready = [case for case, count in whole.items() if count == OF_A_CASE and case not in self._closed]
-        # Half of the cases stay open, for labels.
-        case = next((one for one in ready if one % 2), None)
-        if case is None:
-            self._ended.wait(0.5)
-            return
-        body = {"case": case, "note": "looked at every cell"}
-        answer, lost = client.ask("POST", f"{self._path}/signatures", json=body)
-        if answer.status_code == 201:
-            found = answer.json()["id"]
-        elif lost and answer.json()["error"]["code"] == "locked":
-            signed, _ = client.ask("GET", f"{self._path}/signatures")
-            found = next(one["id"] for one in signed.json()["items"] if one["case"] == case)
-        else:
+        """A case of the signer's own project, where nobody else keeps the model learning: sent, labelled, signed."""
+        cells = self._case(client, rng, self._signed)
+        self._give(client, rng, self._signed, {cell.image: 0 for cell in cells})
+        body = {"case": cells[0].case, "note": "looked at every cell"}
+        lost = False
+        while True:
+            answer, again = client.ask("POST", f"{self._signed}/signatures", json=body)
+            if answer.status_code == 201:
+                found = answer.json()["id"]
+                break
             assert answer.status_code == 409, answer.text
-            self._ended.wait(0.3)
-            return
-        with self._lock:
-            self._closed.add(case)
-            self.acknowledged.signatures.append((found, case))
+            lost = lost or again
+            if lost and answer.json()["error"]["code"] == "locked":
+                shown, _ = client.ask("GET", f"{self._signed}/signatures")
+                found = next(one["id"] for one in shown.json()["items"] if one["case"] == body["case"])
+                break
+            if self._ended.wait(0.3):  # it is still learning, or the cells are not read yet
+                raise Ended
+        self.acknowledged.signatures.append((found, cells[0].case))
