@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both work as root and as an ordinary user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long unit check page api benchmark docs offline sbom setup dev browser proxy lock clean
+.PHONY: help demo test test-long unit check audit page api benchmark docs offline sbom setup dev browser proxy lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 MODULES := web/node_modules/.package-lock.json
@@ -40,6 +40,9 @@ check: .venv/.dev $(MODULES) ## style and types
 	$(BIN)/pyright --warnings
 	cd web && npm run -s check
 	$(BIN)/hemosight service openapi > web/openapi.json && cd web && npm run -s api -- --check
+
+audit: .venv/.dev ## known faults of what is pinned, where an advisory source can be reached
+	$(BIN)/python scripts/audit.py
 
 offline: .venv/.runtime page ## build/offline: a folder that installs HemoSight where there is no network
 	scripts/offline build/offline

@@ -146,6 +146,7 @@ def snapshot(
         probabilities=probabilities,
         probability=two[:, 1],
         margin=two[:, 1] - two[:, 0],
+        outside=np.zeros(count, np.bool_),
         held_back=np.zeros(count, np.bool_),
         asked=np.ones(count, np.bool_),
         vectors=vectors,

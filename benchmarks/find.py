@@ -3,17 +3,26 @@
     python benchmarks/find.py --data DIR
     python benchmarks/find.py --data DIR --changed
     python benchmarks/find.py --data DIR --read
+    python benchmarks/find.py --data DIR --timed
     python benchmarks/find.py --data DIR --fit
 
 Without an option: recall, precision, F1 (IoU 0.3), centres and counts of Chulalongkorn's and BCDD's fields and of
 drawn ones, and seconds of processor for a hundred fields of 640 x 480. ``--changed``: the same fields blurred, tinted,
 resized and searched at a wrong scale. ``--read``: crops of found cells read by the default bundle, beside crops that
-were cut around the known boxes. ``--fit``: the weights of ``hemosight.images.finding.cells`` fitted anew on nuclei,
-parts of nuclei, platelets and red cells of fields and crops, with each laboratory left out in turn, and on all of them.
+were cut around the known boxes, of Chulalongkorn's fields and of drawn ones. ``--timed``: the whole command
+``hemosight find`` on a hundred fields of 640 x 480, scale, crops and tables with it. ``--fit``: the weights of
+``hemosight.images.finding.cells`` fitted anew on nuclei, parts of nuclei, platelets and red cells of fields and crops,
+with each laboratory left out in turn, and on all of them.
 """
 
 from __future__ import annotations
 
+import csv
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,10 +34,11 @@ import typer
 from PIL import Image, ImageFilter
 from sklearn.linear_model import LogisticRegression
 
+import hemosight
 from hemosight.images.decode import Pixels, decode, read_bytes
 from hemosight.images.finding import cells as finder
 from hemosight.images.finding.evidence import FEATURES, features
-from hemosight.images.finding.fields import Scale, search
+from hemosight.images.finding.fields import CROP, USUAL_PX, Scale, of_pixels, search
 from hemosight.images.finding.nuclei import nuclei
 from hemosight.images.finding.stain import prepare
 from hemosight.images.preprocess import crop_around
@@ -83,9 +93,13 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder of data sets.")],
     changed: Annotated[bool, typer.Option("--changed", help="Fields that were changed.")] = False,
     reading: Annotated[bool, typer.Option("--read", help="Readings of the crops.")] = False,
+    timed: Annotated[bool, typer.Option("--timed", help="The whole command on a hundred fields.")] = False,
     fit: Annotated[bool, typer.Option("--fit", help="Fit the weights anew.")] = False,
 ) -> None:
     """Print the tables."""
+    if timed:
+        whole_command()
+        return
     fields = {name: laboratory(data, name) for name in WIDTHS}
     if fit:
         fitted(data, fields)
@@ -100,6 +114,24 @@ def main(
         for field in own:
             finder.find(field.pixels, field.red_cell_px)
         print(f"\n100 drawn fields of 640 x 480: {time.process_time() - begin:.1f} s of one processor")
+
+
+def whole_command(count: int = 100) -> None:
+    """Seconds of ``hemosight find`` on fields of one laboratory, from files to tables, as its user waits for it."""
+    rng = np.random.default_rng(12)
+    stain, scanner = Stain.random(rng), Scanner.reference()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number in range(count):
+            field = draw_field(640, 480, draw_labels(int(rng.integers(0, 4)), rng), rng, stain=stain, scanner=scanner)
+            Image.fromarray(field.pixels).save(folder / f"field-{number:03d}.jpg", quality=95)
+        command = [sys.executable, "-m", "hemosight", "find", str(folder), "--out", str(folder / "out")]
+        begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True)
+        waited, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+    print(f"{count} drawn fields of 640 x 480: {waited:.1f} s, {busy:.1f} s of processor, {os.cpu_count()} cores,")
+    print(f"{busy / waited:.2f} of them used on average; load of the machine {os.getloadavg()[0]:.1f}")
 
 
 def table(rows: list[tuple[str, list[Known]]]) -> None:
@@ -167,11 +199,15 @@ CHANGES = [
 
 
 def readings(data: Path) -> None:
-    """Crops of found cells beside crops around the known boxes, of Chulalongkorn's fields."""
-    import csv
+    """Crops of found cells beside crops around the known boxes, of Chulalongkorn's fields and of drawn ones."""
+    print("| fields | cells | found crops right | box crops right | read alike | change of probability, median |")
+    print("|---|---|---|---|---|---|")
+    _alike("Chulalongkorn", *_of_chulalongkorn(data))
+    _alike("drawn", *_of_drawn())
 
-    import hemosight
 
+def _of_chulalongkorn(data: Path) -> tuple[list[Pixels], list[Pixels], list[str]]:
+    """Crops of found cells, crops around their known boxes, and what the cells are."""
     folder = data / "fields" / "CHULA"
     with (folder / "boxes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -185,16 +221,34 @@ def readings(data: Path) -> None:
             own.append(searched.crop(near[0]))
             cut.append(crop_around(decode(read_bytes(searched.path)), 360, (y, x)))
             types.append(row["type"])
+    return own, cut, types
+
+
+def _of_drawn(count: int = 60, each: int = 2) -> tuple[list[Pixels], list[Pixels], list[str]]:
+    """The same of drawn fields, by the reference scanner and lamp: the box is where the cell was drawn."""
+    own, cut, types = [], [], []
+    for number in range(count):
+        rng = np.random.default_rng([11, number])
+        field = draw_field(640, 480, draw_labels(each, rng), rng)
+        scale = Scale(USUAL_PX, "given")
+        searched = of_pixels(field.pixels, scale, finder.find(field.pixels, scale.red_cell_px))
+        for cell in field.cells:
+            x, y = cell.x + cell.width / 2, cell.y + cell.height / 2
+            near = [one for one in searched.cells if np.hypot(one.middle[0] - x, one.middle[1] - y) < 40]
+            if near:
+                own.append(searched.crop(near[0]))
+                cut.append(crop_around(field.pixels, CROP, (y, x)))
+                types.append(cell.label)
+    return own, cut, types
+
+
+def _alike(name: str, own: list[Pixels], cut: list[Pixels], types: list[str]) -> None:
     engine = hemosight.load()
     found, known = (engine.classify(crops, scale=1.0) for crops in (own, cut))
-    print(
-        "| cells | found crops right | box crops right | read alike | change of probability, median |"
-        "\n|---|---|---|---|---|"
-    )
     right = [sum(row.label == label for row, label in zip(rows, types, strict=True)) for rows in (found, known)]
     same = sum(one.label == other.label for one, other in zip(found, known, strict=True))
     moved = np.median([abs((a.probability or 0) - (b.probability or 0)) for a, b in zip(found, known, strict=True)])
-    print(f"| {len(own)} | {right[0]} | {right[1]} | {same} | {moved:.3f} |")
+    print(f"| {name} | {len(own)} | {right[0]} | {right[1]} | {same} | {moved:.3f} |")
 
 
 # --- the weights --------------------------------------------------------------------------------------------

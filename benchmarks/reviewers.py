@@ -21,7 +21,8 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,40 +53,58 @@ def main(
     try:
         with filled.served(folder, bundle) as address:
             project = filled.project(address, folder, "reviewers", images, bundle=bundle)
-            server = _server(address)
             print(f"{machine()}\nload average before: {os.getloadavg()[0]:.1f}")
-            memory = [(0.0, server.memory_info().rss, os.getloadavg()[0])]
-            begun = time.monotonic()
-            queue: Any = multiprocessing.Queue()
-            shares = [len(range(number, reviewers, CLIENTS)) for number in range(min(CLIENTS, reviewers))]
-            hands = [
-                multiprocessing.Process(
-                    target=_work, args=(address, project, share, 60 * minutes, pause, number, queue)
-                )
-                for number, share in enumerate(shares)
-            ]
-            for hand in hands:
-                hand.start()
-            every = 10.0 if minutes <= 5 else 60.0
-            while time.monotonic() - begun < 60 * minutes:
-                time.sleep(min(every, max(0.1, 60 * minutes - (time.monotonic() - begun))))
-                memory.append((time.monotonic() - begun, server.memory_info().rss, os.getloadavg()[0]))
-            found: dict[str, list[float]] = defaultdict(list)
-            failed: dict[str, int] = defaultdict(int)
-            for _ in hands:
-                times, faults = queue.get()
-                for kind, values in times.items():
-                    found[kind] += values
-                for status, count in faults.items():
-                    failed[status] += count
-            for hand in hands:
-                hand.join()
-            _print(found, failed, memory, reviewers, images)
+            done = load(address, project, reviewers, 60 * minutes, pause)
+            show(done, reviewers, images)
             print(f"load average after: {os.getloadavg()[0]:.1f}")
-            if memory[0][2] > (os.cpu_count() or 1):
+            if done.memory[0][2] > (os.cpu_count() or 1):
                 print("Others were at work on this machine: these are no figures of an idle one.")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Load:
+    """What reviewers did: seconds of each request by kind, how many failed by status or fault.
+
+    ``memory`` is of the server: seconds since the beginning, bytes, load average.
+    """
+
+    found: dict[str, list[float]]
+    failed: dict[str, int]
+    memory: list[tuple[float, int, float]]
+
+
+def load(address: str, project: int, reviewers: int, seconds: float, pause: float = 0.5) -> Load:
+    """Let reviewers work at a project of a running service, which is a child of this process, for so many seconds."""
+    server = _server(address)
+    memory = [(0.0, server.memory_info().rss, os.getloadavg()[0])]
+    begun = time.monotonic()
+    # Spawned: whoever calls may have threads, which a fork would leave behind.
+    context = multiprocessing.get_context("spawn")
+    queue: Any = context.Queue()
+    shares = [len(range(number, reviewers, CLIENTS)) for number in range(min(CLIENTS, reviewers))]
+    hands = [
+        context.Process(target=_work, args=(address, project, share, seconds, pause, number, queue))
+        for number, share in enumerate(shares)
+    ]
+    for hand in hands:
+        hand.start()
+    every = 10.0 if seconds <= 300 else 60.0
+    while (left := seconds - (time.monotonic() - begun)) > 0:
+        time.sleep(min(every, max(0.1, left)))
+        memory.append((time.monotonic() - begun, server.memory_info().rss, os.getloadavg()[0]))
+    found: dict[str, list[float]] = defaultdict(list)
+    failed: dict[str, int] = defaultdict(int)
+    for _ in hands:
+        times, faults = queue.get(timeout=300)
+        for kind, values in times.items():
+            found[kind] += values
+        for status, count in faults.items():
+            failed[status] += count
+    for hand in hands:
+        hand.join()
+    return Load(dict(found), dict(failed), memory)
 
 
 def _server(address: str) -> psutil.Process:
@@ -155,13 +174,9 @@ def _review(
             time.sleep(rng.uniform(0, pause))
 
 
-def _print(
-    found: Mapping[str, Sequence[float]],
-    failed: Mapping[str, int],
-    memory: Sequence[tuple[float, int, float]],
-    reviewers: int,
-    images: int,
-) -> None:
+def show(done: Load, reviewers: int, images: int) -> None:
+    """Print a table of requests and one of memory."""
+    found, failed, memory = done.found, done.failed, done.memory
     total = sum(len(values) for values in found.values())
     print(f"\n{reviewers} reviewers, {images:,} images: {total:,} requests, {total / memory[-1][0]:.1f} a second")
     print("request        count   p50 ms   p95 ms   p99 ms")

@@ -188,6 +188,26 @@ def tiny_bundle(tiny_onnx: bytes, tiny_preprocessing: Preprocessing, drawn_catal
 
 
 @pytest.fixture(scope="session")
+def other_bundle(tiny_preprocessing: Preprocessing, drawn_catalog: Catalog) -> Bundle:
+    """What a newer version may bring: other filters and dimensions, no basophils, granularity for nucleus shapes."""
+    encoder = tiny_encoder(dim=64, seed=2)
+    network = Network(encoder, tiny_preprocessing, threads=1)
+    types = tuple(None if label == "basophil" else label for label in drawn_catalog.labels(CELL_TYPE))
+    labels = {CELL_TYPE: types, "granularity": tuple(drawn_catalog.labels("granularity"))}
+    support = SupportSet(network.embed_crops(drawn_catalog.paths), labels, tuple(drawn_catalog.table["source"]))
+    return Bundle.pack(
+        name="tiny",
+        version="0.0.2",
+        encoder=encoder,
+        backbone="one convolution",
+        encoder_provenance={"weights": "fixed random filters, seed 2", "training": [{"step": 1, "loss": 0.5}]},
+        preprocessing=tiny_preprocessing,
+        support=support,
+        sources=[{"name": "drawn", "title": "Drawn cells", "licence": "Apache-2.0", "cells": len(support)}],
+    ).with_figures({"held_out": {"cells": 9, "macro_f1": {"value": 0.9, "low": 0.8, "high": 0.95}}})
+
+
+@pytest.fixture(scope="session")
 def tiny_engine(tiny_bundle: Bundle) -> Engine:
     """An engine on the tiny bundle."""
     return Engine(tiny_bundle, threads=1)

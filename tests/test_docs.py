@@ -176,8 +176,16 @@ def test_decisions_are_numbered_without_gaps() -> None:
 
 
 def results(text: str) -> list[str]:
-    """Lines that give what a run came to: scores with three decimals, or a spread."""
-    return [line for line in text.splitlines() if re.search(r"(?<![\d.])0\.\d{3,}(?!\d)|±", line)]
+    """Lines that give what a run came to: scores with three decimals or without their zero, a spread, and in prose how
+    many of how many. In a hundred is how limits are given; what a program prints is shown in blocks.
+    """
+    score, share = r"(?<![\d.])0\.\d{3,}(?!\d)|(?<![\w.])\.\d{2,}(?!\w)|±", r"\b\d[\d,]* of (?!100\b)\d"
+    prose = iter(re.sub(r"^```.*?^```", lambda block: re.sub(r".", "", block[0]), text, flags=re.S | re.M).split("\n"))
+    return [
+        line
+        for line, said in zip(text.splitlines(), prose, strict=False)
+        if re.search(score, line) or (not said.startswith("    ") and re.search(share, said))
+    ]
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.name)
@@ -188,6 +196,11 @@ def test_how_to_pages_hold_no_results(page: Path) -> None:
 def test_results_are_found() -> None:
     text = "| all | 0.979 |\nold 0.3.0\n10 ± 2\nrate 0.05\nF1 0.9791 [0.9687, 0.9882]\n"
     assert results(text) == ["| all | 0.979 |", "10 ± 2", "F1 0.9791 [0.9687, 0.9882]"]
+    text = "| none | .441 [.387, .485] |\n(.59 against .43)\n.venv/bin, x.123 and 0.3.0\nlabels/.hidden\n"
+    assert results(text) == ["| none | .441 [.387, .485] |", "(.59 against .43)"]
+    text = "19 of 66 are suspects\n17 of\nbeyond 99 of 100\none of 25\n"
+    text += "    2 of 12\n```\n3 of 4\n```\n1,204 of 7,193 wrong\n"
+    assert results(text) == ["19 of 66 are suspects", "1,204 of 7,193 wrong"]
 
 
 FIGURES = re.split(r"^(?=## )", (DOCS / "reference" / "figures.md").read_text(encoding="utf-8"), flags=re.M)[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
@@ -123,6 +124,44 @@ def test_the_api_has_no_retired_word() -> None:
         elif isinstance(value, str) and place.endswith(("/name", "/operationId")):
             found += [f"{place}: {fault}" for fault in faults_of(iter([(0, value)]), "")]
     assert found == []
+
+
+# --- one name, one meaning ---
+
+TWICE = {
+    "Forecast": "what the desk forecasts, and the answer that shows it",
+    "InBulk": "how many cells were labelled at once, and the answer that shows it",
+    "StoredLabel": "a label as it was stored, and the answer that shows it",
+    "SignedCase": "how a case is signed in the tables, and as the command line hears it of a service",
+    "Source": "a public data set, a bundle's data set in an answer; and where a command's cells come from",
+}
+"""Public classes of one name in several modules: the same thing as a record and as its schema, and why."""
+
+
+def classes_of(package: Path) -> dict[str, list[str]]:
+    """Public classes that stand in a module themselves -> the modules."""
+    found: dict[str, list[str]] = {}
+    for file in _files(package, ".py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(file.relative_to(package)))
+    return found
+
+
+def test_no_two_classes_have_one_name() -> None:
+    twice = {name: modules for name, modules in classes_of(SOURCE).items() if len(modules) > 1}
+    assert {name: modules for name, modules in twice.items() if name not in TWICE} == {}, "one of them means another"
+    assert set(TWICE) <= set(twice), "the list holds what is there"
+
+
+def test_a_class_of_two_meanings_is_found(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.py").write_text("class Report:\n    class Inner: ...\nclass _Own: ...\n")
+    (tmp_path / "inner" / "b.py").write_text("class Report: ...\nclass Inner: ...\nclass _Own: ...\n")
+    assert classes_of(tmp_path) == {"Report": ["a.py", "inner/b.py"], "Inner": ["inner/b.py"]}
+
+
+# --- the table itself ---
 
 
 def test_every_retired_word_names_another() -> None:

@@ -52,13 +52,22 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
         "engine/engine.py",
         "`Engine`; its classifiers: `space/linear_classifier.py`",
     ),
-    ("a label changes the readings", "space/incremental_lda.py", "the sums that a label is added to, and the refit"),
+    (
+        "a label changes the readings",
+        "space/incremental_lda.py",
+        "the sums that a label is added to, and the refit; in the service: when, and of which cells, by "
+        "`service/desk/learner.py`",
+    ),
     ("a label is stored", "service/storage/labels.py", "append-only; nobody is overwritten unseen"),
     ("a type gets its letter and colour", "blood/palette.py", "one palette for page, report and contact sheet"),
     ("a type is counted", "blood/differential.py", "with its Wilson interval, `blood/intervals.py`"),
     ("a reading is judged", "scoring/metrics.py", "F1, calibration, bootstrap: one scorer for service and laboratory"),
     ("a job is queued", "service/work/jobs.py", "in the transaction that stores the image"),
-    ("a job is tried again", "service/work/worker.py", "[how](../decisions/0007-jobs.md#when-a-worker-dies)"),
+    (
+        "a job is tried again",
+        "service/work/jobs.py",
+        "`retry_stalled`; [how](../decisions/0007-jobs.md#when-a-worker-dies)",
+    ),
     ("a browser hears of a change", "service/events.py", "server-sent events, from `service/storage/events.py`"),
     (
         "an encoder is trained",

@@ -45,9 +45,11 @@ Written by `python docs/reference/make_threats.py`; the table of attacks is made
 ## Where the borders are
 
 1. **The port.** Hosts, sizes and origins are checked before a request is parsed; who sends it, before more than 64 kB
-   are read. TLS ends in a proxy; without one the service listens on loopback, or on a network you trust.
+   are read. TLS ends in a proxy or here (`tls_certificate`); without it the service listens on loopback, or on a
+   network you trust.
 2. **The decoder.** Pictures and archives come from strangers' machines. Formats, sizes and work are limited before
-   decoding; whatever one picture does, it costs its own row.
+   decoding; whatever one picture does, it costs its own row, unless a native decoder crashes
+   ([what follows then](../decisions/0015-decoders.md)).
 3. **The database.** The embedded PostgreSQL listens on a socket in the data directory, which only its account may
    enter. Records are append-only by triggers.
 4. **The data directory and backups.** They hold everything, unencrypted: keep them on an encrypted disk. Secrets in
@@ -67,8 +69,9 @@ Written by `python docs/reference/make_threats.py`; the table of attacks is made
 - Numbered projects (`names`) do not look for what is burnt into pixels or written into comments.
 - A flood of connections from many addresses: put a proxy in front that limits them.
 - A side channel by which the model's support set could be drawn out of its readings has not been looked for.
-- Dependencies are pinned with hashes. Whether they have known faults has to be asked where an advisory source can be
-  reached (`pip-audit -r requirements/runtime.txt`, `npm audit`).
+- Dependencies are pinned with hashes. `make audit` asks pip-audit and npm for their known faults, at every push and
+  before every release, and a known one ends either. Where no advisory source can be reached it says so, which is no
+  all-clear.
 
 ## Attacks that are tried in the tests
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import signal
@@ -14,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
+
+from hemosight.service.storage.cluster import Cluster
+from hemosight.service.storage.holding import TURN
 
 _READY = "HemoSight is at "
 
@@ -81,6 +86,24 @@ class Server(Process):
         with httpx.Client(base_url=f"{self.address}/api/v1", timeout=60) as client:
             client.headers["X-CSRF-Token"] = client.get("/session").json()["csrf"]
             yield client
+
+
+def kill_database(data: Path) -> None:
+    """The PostgreSQL of a data directory, every process of it, as a power cut would."""
+    found = Cluster(data / "postgres").postmaster()
+    assert found is not None
+    everything = [found.process, *found.process.children()]
+    for process in everything:
+        process.kill()
+    psutil.wait_procs(everything, timeout=10)
+
+
+@contextmanager
+def kept_down(data: Path) -> Generator[None]:
+    """Nobody gets to start the database of a data directory: the turn is taken."""
+    with (data / TURN).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def send(client: httpx.Client, upload: str, files: Mapping[str, bytes]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -124,6 +125,34 @@ def test_cells_are_moved_and_deleted_and_another_browser_follows(page: Page, wor
     found = worked.cases()
     assert (found["26-0412"]["images"], found["26-0413"]["images"]) == (18, 2)
     other.close()
+
+
+def test_the_worklist_flags_rules_turns_round_and_filters_by_person(page: Page, worked: Worked) -> None:
+    path = f"/projects/{worked.project}"
+    page.goto(f"{path}/cases")
+    row = page.get_by_role("row", name="26-0413")
+    expect(row.locator("[data-column=flags]")).not_to_contain_text("rule fired")
+    cell = worked.api.get(f"{path}/images", params={"case": worked.second}).json()["items"][0]["id"]
+    said = {"request": str(uuid.uuid4()), "items": [{"image": cell, "label": "?", "version": 0}]}
+    assert worked.api.post(f"{path}/labels", json=said).status_code == 200
+    rule = {"measure": "unsure", "at_least": 0.2, "level": "second"}
+    assert worked.api.put(f"{path}/signing-rules", json={"rules": [rule]}).status_code == 200
+    # A change of the rules reaches the list that is open.
+    expect(row).to_contain_text("rule fired: Unsure 1 cell, 50.0%, wants a second signer")
+    keys = page.locator("tbody [data-column=key] a")
+    cells = page.get_by_role("columnheader", name="Cells")
+    cells.get_by_role("button").click()
+    expect(keys).to_have_text(["26-0412", "26-0413"])
+    expect(cells).to_have_attribute("aria-sort", "descending")
+    cells.get_by_role("button").click()
+    expect(keys).to_have_text(["26-0413", "26-0412"])
+    expect(cells).to_have_attribute("aria-sort", "ascending")
+    me = worked.api.get("/session").json()["user"]["id"]
+    assert worked.api.patch(f"{path}/cases/{worked.first}", json={"assigned_to": me}).status_code == 200
+    page.get_by_label("Assigned to").select_option("Assigned to me")
+    expect(keys).to_have_text(["26-0412"])
+    page.get_by_label("Assigned to").select_option("Nobody's")
+    expect(keys).to_have_text(["26-0413"])
 
 
 def test_a_specimen_is_described_and_the_case_deleted(page: Page, worked: Worked) -> None:

@@ -15,6 +15,7 @@ import drawn
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from processes import kept_down, kill_database
 from running import Serving
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
@@ -106,6 +107,36 @@ def test_a_label_that_waited_offline_does_not_replace_one_given_meanwhile(
     expect(asked).to_have_count(0)
     expect(bela.locator(".crop.pending")).to_have_count(0)
     assert [fact["label"] for fact in _labels(api, project, image)] == ["basophil", "lymphocyte"], "knowing the other"
+
+
+@pytest.mark.attack(
+    who="a power cut, the system's memory killer",
+    what="ends the database while a reviewer presses a label",
+    held="the page says that it waits, sends it again until it is stored, and stores it once",
+)
+def test_a_label_pressed_while_the_database_is_away_waits_and_arrives(
+    pair: tuple[Page, Page], api: httpx.Client, project: int, serving: Serving
+) -> None:
+    amina, bela = pair
+    image = _image(amina, 7)
+    data = serving.folder / "data"
+    _choose(amina, image)
+    with kept_down(data):
+        kill_database(data)
+        with amina.expect_response("**/labels") as refused:
+            amina.keyboard.press("m")
+        assert refused.value.status == 503
+        assert int(refused.value.headers["retry-after"]) >= 1
+        expect(amina.get_by_text("1 of your labels wait here")).to_be_visible()
+    expect(amina.locator(".crop.pending")).to_have_count(0, timeout=120_000)
+    expect(amina.get_by_text("1 of your labels wait here")).to_have_count(0)
+    assert [fact["label"] for fact in _labels(api, project, image)] == ["monocyte"], "once"
+    # Who looked on sees it as well: events go on with the database.
+    expect(bela.locator(f"#cell-{image}.labelled")).to_have_count(1, timeout=60_000)
+    _clear(api, project, image)
+    for page in pair:
+        page.keyboard.press("Escape")
+        expect(page.locator(f"#cell-{image}.labelled")).to_have_count(0)
 
 
 def test_in_a_race_the_second_is_asked(pair: tuple[Page, Page], api: httpx.Client, project: int) -> None:

@@ -113,7 +113,8 @@ def test_the_false_cell_is_removed_by_a_key_and_can_come_back(desk: Desk) -> Non
 def test_what_the_search_did_is_counted_and_the_differential_holds_the_rest(desk: Desk) -> None:
     page = desk.page
     expect(page.get_by_text("what the search misses here is unknown")).to_be_visible()
-    page.get_by_label("I looked at the whole field").check()
+    page.get_by_label("I looked at the whole field").click()  # it is ticked when the service has stored it
+    expect(page.get_by_label("I looked at the whole field")).to_be_checked()
     expect(page.get_by_text("The search missed 1 of 2, false 1, in 1 field that was looked at")).to_be_visible()
     page.get_by_role("link", name="All fields").click()
     expect(page.get_by_text("2 white cells, 1 added, 1 removed · looked at as a whole")).to_be_visible()
@@ -138,3 +139,43 @@ def test_a_cell_is_added_without_a_mouse(desk: Desk) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("The search missed it;")).to_be_visible()
     expect(page.locator(".field-cell")).to_have_count(4)
+
+
+def test_the_differential_of_the_fields_is_signed(desk: Desk) -> None:
+    """Fields in, differential signed: what lies under the cross is none, the others are named, and a person signs.
+
+    The record holds the cells that stand in the field, under the names that they were cut out with, and no other.
+    """
+    page = desk.page
+    page.get_by_role("button", name="No white cell: remove").click()
+    expect(page.locator(".field-cell.removed")).to_have_count(2)
+    field = desk.get(f"/fields/{desk.get('/fields')['items'][0]['id']}")
+    cut = {box["image"]: box for box in field["boxes"] if box["image"] is not None}
+    drawn_as = {image: _drawn_there(desk.field, box) for image, box in cut.items()}
+    page.get_by_role("link", name="Review", exact=True).click()
+    for image, label in drawn_as.items():
+        page.locator(f"#cell-{image}").click()
+        page.keyboard.press(label[0])  # the types' keys: l, m, n
+        expect(page.locator(f"#cell-{image}")).to_have_class(re.compile(r"\blabelled\b"))
+    page.get_by_role("link", name="Report", exact=True).click()
+    expect(page.get_by_text("People reviewed 2 of 2 cells.")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Sign as")).click()
+    page.get_by_role("dialog").get_by_role("button", name="Sign these counts").click()
+    expect(page.locator('.sign-given[data-version="1"]')).to_be_visible()
+    (signature,) = desk.get("/signatures")["items"]
+    record = desk.get(f"/signatures/{signature['id']}")
+    assert {cell["image"]: cell["label"] for cell in record["cells"]} == drawn_as
+    assert all(cell["name"].startswith("film.png/") for cell in record["cells"]), record["cells"]
+    signed = {row["label"]: row["after"]["count"] for row in record["differential"]["rows"] if row["after"]["count"]}
+    assert signed == {label: list(drawn_as.values()).count(label) for label in drawn_as.values()}
+
+
+def _drawn_there(field: DrawnField, box: dict[str, Any]) -> str:
+    """What was drawn where a box lies."""
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    (there,) = [
+        label
+        for label, cell in zip(LABELS, field.cells, strict=True)
+        if cell.x <= x <= cell.x + cell.width and cell.y <= y <= cell.y + cell.height
+    ]
+    return there

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import drawn
 import httpx
 import pytest
+from axe import grave
 from playwright.sync_api import Browser, Page, expect
 from running import Serving
 
@@ -123,3 +126,57 @@ def test_closed_it_shows_agreement_and_differences_side_by_side(panel: Panel) ->
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
     assert len(rows) == CELLS
     assert [row["label"] for row in rows if row["decision"]] == ["lymphocyte"]
+
+
+def test_a_marked_set_of_one_case_is_read_once_more_with_the_models_reading_shown(panel: Panel) -> None:
+    path, page = f"/projects/{panel.project}", panel.pages["amina"]
+    images = [one["id"] for one in panel.api.get(f"{path}/images").json()["items"]]
+    case = panel.api.post(f"{path}/cases", json={"key": "26-0301"}).raise_for_status().json()["id"]
+    panel.api.post(f"{path}/images/move", json={"images": images[:6], "case": case}).raise_for_status()
+    # The marks: two of the case's cells are lymphocytes, two blasts; a label of another case is no mark of this one.
+    marks = dict(zip(images[:4], ["lymphocyte", "lymphocyte", "blast", "blast"], strict=True)) | {images[7]: "monocyte"}
+    said = [{"image": image, "label": label, "version": 0} for image, label in marks.items()]
+    panel.api.post(f"{path}/labels", json={"request": str(uuid.uuid4()), "items": said}).raise_for_status()
+    page.goto(f"{path}/panels?case={case}")
+    form = page.get_by_role("form", name="Begin a panel")
+    expect(form.get_by_label("Of", exact=True).locator("option:checked")).to_have_text("case 26-0301 (6 cells)")
+    form.get_by_label("Title").fill("Second read of 26-0301")
+    form.get_by_label("Met twice by each reader").fill("0")
+    form.get_by_label("A marked set").check()
+    form.get_by_label("Once more afterwards").check()
+    form.get_by_label("Of those shown, wrong on purpose").fill("50")
+    form.get_by_label(PEOPLE["amina"]).check()
+    form.get_by_role("button", name="Begin").click()
+    count, cell = page.locator(".panel-count"), page.get_by_label("Cell to read")
+    for number in range(8):
+        expect(count).to_have_text(f"{number + 1} of 8")
+        shown = cell.get_by_text("some of these are wrong on purpose")
+        expect(shown).to_have_count(0 if number < 4 else 1)
+        page.keyboard.press("l")
+    expect(page.get_by_text("You have read every cell")).to_be_visible()
+    page.get_by_role("button", name="Close the panel").click()
+    certificate = page.locator(".panel-certificate")
+    expect(certificate).to_contain_text("named 4 cells of the marked set “Second read of 26-0301” and has 50% right")
+    expect(certificate).to_contain_text("With the model's reading shown: 50%")
+    expect(page.get_by_role("region", name="Confusions")).to_contain_text("Blast read as Lymphocyte 2")
+    row = page.locator(".panel-readers").get_by_role("row", name=PEOPLE["amina"])
+    expect(row).to_contain_text(re.compile(r"0\.50 \[0\.\d\d, 0\.\d\d\]"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_door_and_the_administration_stand_in_nobodys_way(panel: Panel, browser: Browser, scheme: Any) -> None:
+    """Those screens of which a service without accounts has none."""
+    inside = panel.pages["amina"].context
+    outside = browser.new_context(base_url=panel.pages["bela"].url.split("/projects")[0], reduced_motion="reduce")
+    for context, path in ((outside, "/sign-in"), (inside, "/account"), (inside, "/admin/users")):
+        opened = context.new_page()
+        opened.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        opened.goto(path)
+        opened.locator("h1").first.wait_for()
+        opened.wait_for_load_state("networkidle")
+        assert grave(opened) == [], path
+        for width in (1280, 820):
+            opened.set_viewport_size({"width": width, "height": 900})
+            assert opened.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+        opened.close()
+    outside.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import drawn
@@ -12,6 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from running import Serving
+
+from hemosight.engine.bundle import Bundle
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
 
@@ -154,6 +157,32 @@ def test_a_type_is_retired_and_its_history_is_there(page: Page, reviewed: Review
     assert reviewed.differential()["apart"]["smudge"]["after"] == 1
 
 
+def test_a_built_in_type_gets_another_key_and_the_page_follows(page: Page, reviewed: Reviewed) -> None:
+    page.get_by_role("link", name="Label sets", exact=True).click()
+    page.get_by_role("button", name="change types").first.click()
+    key = page.get_by_label("Key of Monocyte")
+    key.fill("n")
+    expect(page.get_by_role("alert")).to_contain_text("N is the key of Neutrophil")
+    key.press("Enter")
+    expect(key).to_have_value("M")  # what is another's is not taken
+    key.fill("w")
+    key.press("Enter")
+    page.get_by_text("History", exact=True).click()
+    expect(page.locator(".type-history")).to_contain_text("key of Monocyte: W")
+    classes = reviewed.api.get(f"/projects/{reviewed.project}/label-sets").json()["items"][0]["classes"]
+    assert {one["name"]: one["key"] for one in classes}["monocyte"] == "W"
+    page.get_by_role("link", name="Help", exact=True).click()
+    expect(page.get_by_label("Whose keys").locator("option:checked")).to_have_text("Types of our own")
+    expect(page.locator("#keys dl > div", has_text="Monocyte").locator("dt")).to_have_text("W")
+    page.goto(f"/projects/{reviewed.project}?case={reviewed.case}")
+    expect(page.locator(".type-row", has_text="Monocyte")).to_contain_text("W")
+    page.locator(".crop").first.click()
+    page.keyboard.press("w")
+    expect(page.locator(".crop.pending")).to_have_count(0)
+    listed = reviewed.api.get(f"/projects/{reviewed.project}/labels", params={"limit": 100}).json()["items"]
+    assert listed[-1]["label"] == "monocyte"
+
+
 def test_a_set_that_is_asked_of_one_type_is_switched_to_in_place(page: Page, reviewed: Reviewed) -> None:
     own = [image for image, name in reviewed.names.items() if "neutrophil" in name]
     body = {
@@ -172,3 +201,31 @@ def test_a_set_that_is_asked_of_one_type_is_switched_to_in_place(page: Page, rev
     cells = page.locator(".counts")
     expect(cells).not_to_contain_text("30 cells")
     expect(cells).to_contain_text(re.compile(r"1\d cells"))
+
+
+def test_after_an_upgrade_the_project_is_read_with_the_new_bundle(
+    page: Page, reviewed: Reviewed, served: Serving, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    """The service comes back with another bundle: the page says so, and its administrator lets that one read."""
+    labelled = len(reviewed.api.get(f"/projects/{reviewed.project}/labels", params={"limit": 200}).json()["items"])
+    assert labelled
+    served.stop()
+    served.options += ("--bundle", str(tiny_bundle.save(tmp_path / "new.hemosight")))
+    served.start()
+    page.goto("/projects")
+    expect(page.locator(".project-list li")).to_contain_text("which this service does not run")
+    page.get_by_role("link", name="Types of our own").click()
+    expect(page.get_by_role("heading", name="What changes with tiny 0.0.1")).to_be_visible()
+    expect(page.get_by_text("30 cells are read anew")).to_be_visible()
+    page.get_by_role("button", name="Read this project with tiny 0.0.1").click()
+    expect(page.locator(".counts")).to_contain_text("labelled")
+    expect(page.locator(".crop").first).to_be_visible()
+    now = reviewed.api.get(f"/projects/{reviewed.project}").json()
+    assert (now["bundle"], now["bundle_here"]) == ("tiny 0.0.1", True)
+    again = reviewed.api.get(f"/projects/{reviewed.project}/labels", params={"limit": 200}).json()["items"]
+    assert len(again) == labelled
+    page.goto("/model")
+    table = page.get_by_role("region", name="Every bundle")
+    expect(table.get_by_role("checkbox")).to_have_count(2)
+    table.get_by_role("checkbox", checked=False).check()
+    expect(table.get_by_role("columnheader")).to_have_count(3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import signal
 import subprocess
@@ -18,10 +17,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from processes import Server, until
+from processes import Server, kept_down, kill_database, until
 
 from hemosight.service.storage.cluster import Cluster
-from hemosight.service.storage.holding import TURN
 
 pytestmark = pytest.mark.acceptance
 PATIENCE = 120
@@ -40,32 +38,11 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-def _postmaster(data: Path) -> psutil.Process:
-    found = Cluster(data / "postgres").postmaster()
-    assert found is not None
-    return found.process
-
-
 def _allowed() -> float:
     """Seconds that a stop may take: on a loaded machine, where a program takes long to begin, some more."""
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     return STOPS + 10 * (time.monotonic() - began)
-
-
-@contextmanager
-def kept_down(data: Path) -> Generator[None]:
-    """Nobody gets to start the server: the turn is taken."""
-    with (data / TURN).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _kill_all(postmaster: psutil.Process) -> None:
-    everything = [postmaster, *postmaster.children()]
-    for process in everything:
-        process.kill()
-    psutil.wait_procs(everything, timeout=10)
 
 
 @pytest.mark.attack(
@@ -82,7 +59,7 @@ def test_a_killed_database_comes_back_and_labels_pressed_meanwhile_arrive(folder
             assert made.status_code == 201, made.text
             image = client.get(f"/projects/{project}/images").json()["items"][0]["id"]
             with kept_down(folder / "data"):
-                _kill_all(_postmaster(folder / "data"))
+                kill_database(folder / "data")
                 refused = client.get(f"/projects/{project}/images")
                 assert refused.status_code == 503, refused.text
                 assert int(refused.headers["Retry-After"]) >= 1
@@ -130,11 +107,12 @@ def _press(server: Server, project: int, image: int) -> httpx.Response:
 @pytest.mark.parametrize("broken", ["killed and kept down", "stopped dead", "a request that does not end"])
 def test_a_stop_is_over_in_time_whatever_is_broken(folder: Path, broken: str) -> None:
     server = Server(folder / "data", folder / "log")
-    postmaster = _postmaster(folder / "data")
-    held: list[psutil.Process] = [postmaster, *postmaster.children(recursive=True)]
+    found = Cluster(folder / "data" / "postgres").postmaster()
+    assert found is not None
+    held: list[psutil.Process] = [found.process, *found.process.children(recursive=True)]
     with kept_down(folder / "data") if broken == "killed and kept down" else _nothing():
         if broken == "killed and kept down":
-            _kill_all(postmaster)
+            kill_database(folder / "data")
         elif broken == "stopped dead":
             for process in held:
                 process.send_signal(signal.SIGSTOP)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from typer.testing import CliRunner, Result
 
 from hemosight.cli import app
@@ -63,8 +63,21 @@ def test_cells_fields_crops_readings_and_figures(fields: Path, tmp_path: Path, t
     rows = table(out / "fields.csv")
     assert [row["status"] for row in rows] == ["ok"] * 3
     assert {row["scale_from"] for row in rows} == {"given"}
+    assert [row["fair"] for row in rows] == ["yes"] * 3
+    assert all(0.2 < float(row["covered"]) < 0.8 for row in rows)
     assert "F1           1.000" in result.stdout
     assert f"{len(cells)} white cells" in result.stdout
+
+
+def test_a_field_that_is_unfit_for_counting_says_why(tmp_path: Path) -> None:
+    pixels = draw_field(640, 480, ["neutrophil"], np.random.default_rng(1)).pixels
+    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(9)).save(tmp_path / "blurred.png")
+    bare = np.full_like(pixels, 240)
+    bare[:90, :90] = pixels[:90, :90]
+    Image.fromarray(bare).save(tmp_path / "edge.png")
+    run("find", tmp_path, "--out", tmp_path / "out", "--mpp", 0.0974, "--no-crops")
+    fair = {row["image"]: row["fair"] for row in table(tmp_path / "out" / "fields.csv")}
+    assert fair == {"blurred.png": "blurred", "edge.png": "thin"}
 
 
 def test_a_bad_file_costs_its_own_row_and_the_exit_code_says_so(fields: Path, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_an_unknown_name_and_a_library_that_is_not_there_are_clear_errors(
     with pytest.raises(UnknownName, match="HEMOSIGHT_BACKEND"):
         backends.asked_for({"HEMOSIGHT_BACKEND": "quickest"})
     assert backends.asked_for({"HEMOSIGHT_BACKEND": ""}) == "auto"
-    monkeypatch.setattr(backends, "_has_openvino", lambda: False)
+    monkeypatch.setattr(backends, "has_openvino", lambda: False)
     assert backends.available() == (REFERENCE,)
     with pytest.raises(ExtraMissing, match=r"hemosight\[fast\]"):
         Network(tiny_onnx, tiny_preprocessing, backend="openvino")
@@ -175,7 +175,7 @@ def test_a_choice_whose_library_is_gone_falls_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     backend_choice.remember(backend_choice.measure(b"", tiny_bundle.preprocessing, 1), tiny_bundle.encoder, 1)
-    monkeypatch.setattr(backends, "_has_openvino", lambda: False)
+    monkeypatch.setattr(backends, "has_openvino", lambda: False)
     networks = [Engine(tiny_bundle, threads=1, backend="auto").network for _ in range(2)]
     assert [network.backend.name for network in networks] == [REFERENCE] * 2
     (said,) = [record.getMessage() for record in caplog.records if record.name == backend_choice.__name__]

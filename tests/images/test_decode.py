@@ -269,8 +269,15 @@ def test_a_jpeg_in_a_thousand_passes_is_refused() -> None:
     side = 2000
     data = encoded(np.zeros((side, side, 3), np.uint8), "JPEG", progressive=True)
     at = data.rindex(b"\xff\xda")
+    many = data[:at] + data[at:-2] * 200 + b"\xff\xd9"
     with pytest.raises(UnreadableImage, match="passes"):
-        decode(data[:at] + data[at:-2] * 200 + b"\xff\xd9")
+        decode(many)
+    # Where it is taken in, nothing is decoded that was not measured; nor does another decoder let it through.
+    with pytest.raises(UnreadableImage, match="passes"):
+        measure(many)
+    exif = b"\xff\xe1\x00\x10Exif\0\0MM\0*\0\0\0\x08"
+    with pytest.raises(UnreadableImage, match="passes"):
+        decode(many[:2] + exif + many[2:])
 
 
 # --- colours by profile ---

@@ -14,7 +14,7 @@ from hemosight.engine.bundle import Bundle, load
 from hemosight.errors import NoImages, PathMissing
 from hemosight.images.decode import decode
 from hemosight.images.synthetic import CELL_TYPES
-from hemosight.lab.benchmark import Report, Stage, draw, gather, machine, measure, run, stages
+from hemosight.lab.benchmark import BenchmarkReport, Stage, draw, gather, machine, measure, run, stages
 from hemosight.space.classifiers import DEFAULT, FITTERS
 
 STAGES = [
@@ -40,7 +40,7 @@ def packed(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def report(packed: Path, drawn_smear: Path) -> Report:
+def report(packed: Path, drawn_smear: Path) -> BenchmarkReport:
     """Two rounds of everything, on 20 of the 72 drawn crops."""
     return run(packed, gather(drawn_smear, 20), "drawn", repeats=2, seconds=1e9, slow=True)
 
@@ -113,13 +113,13 @@ def test_a_95th_percentile_needs_many_rounds() -> None:
 # --- what is measured ---
 
 
-def test_every_stage_is_there(report: Report) -> None:
+def test_every_stage_is_there(report: BenchmarkReport) -> None:
     assert list(dict.fromkeys(timing.stage for timing in report.timings)) == STAGES
     assert report.crops == 20
     assert report.bundle == "tiny 0.0.1 (one convolution)"
 
 
-def test_what_is_counted_was_handled(report: Report) -> None:
+def test_what_is_counted_was_handled(report: BenchmarkReport) -> None:
     items = {(timing.stage, timing.variant): timing.items for timing in report.timings}
     assert items["load", "bundle"] == items["load", "with network"] == 1
     for stage in ("decode and prepare", "network", "network, by backend", "reading", "classify"):
@@ -134,7 +134,7 @@ def test_what_is_counted_was_handled(report: Report) -> None:
     assert [variant for name, variant in items if name == "network"] == [f"batches of {n}" for n in (1, 4, 16, 64)]
 
 
-def test_rounds_and_ratios_agree_with_the_durations(report: Report) -> None:
+def test_rounds_and_ratios_agree_with_the_durations(report: BenchmarkReport) -> None:
     for timing in report.timings:
         assert len(timing.seconds) == (40 if timing.stage == "classify one crop" else 2)
         assert min(timing.seconds) > 0

@@ -14,9 +14,9 @@ from hemosight.scoring.rare import (
     MOST,
     STREAK,
     Looks,
-    _evidence,
     bound,
     decided,
+    evidence,
     further,
     fused,
     ranking_ends,
@@ -73,7 +73,7 @@ def test_prior_over_posterior_is_a_martingale_at_the_truth() -> None:
     """Its mean over all samples is one: what makes the bound hold at any time (Ville's inequality)."""
     size, rare, drawn = 8, 3, 4
     samples = [[*draw] for draw in product([0, 1], repeat=size) if sum(draw) == rare]
-    mean = np.mean([np.exp(_evidence(rare, size, drawn, sum(draw[:drawn]))) for draw in samples])
+    mean = np.mean([np.exp(evidence(rare, size, drawn, sum(draw[:drawn]))) for draw in samples])
     assert mean == pytest.approx(1)
 
 
@@ -86,7 +86,7 @@ def test_a_film_looked_at_to_the_last_cell_leaves_no_doubt() -> None:
 def test_the_edges_are_those_of_the_slow_obvious_search() -> None:
     for size, drawn, hits in ((400, 90, 0), (400, 90, 2), (60, 59, 1), (1000, 3, 3), (50, 50, 4)):
         every = range(hits, size - (drawn - hits) + 1)
-        kept = [number for number in every if _evidence(number, size, drawn, hits) < -np.log(0.05)]
+        kept = [number for number in every if evidence(number, size, drawn, hits) < -np.log(0.05)]
         found = bound(Looks(size, 0, 0, drawn, hits))
         assert (found.low, found.high) == (kept[0], kept[-1])
 

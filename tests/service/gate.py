@@ -44,12 +44,13 @@ class Visitor(TestClient):
         *,
         at: str = "http://127.0.0.1",
         address: str = "testclient",
+        raises: bool = True,
     ) -> None:
         super().__init__(
             app,
             base_url=f"{at}{API}",
             headers=dict(headers or {}),
-            raise_server_exceptions=True,
+            raise_server_exceptions=raises,
             client=(address, 50000),
         )
 

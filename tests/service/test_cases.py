@@ -337,15 +337,17 @@ def test_what_was_said_of_a_deleted_cell_counts_nowhere_and_cannot_come_back(des
 
 def test_the_model_forgets_what_a_deleted_cell_taught(desk: Desk) -> None:
     state = desk.app.state.project_states.get(desk.project.id)
-    before = state.snapshot("cell_type")
+    before = state.readings.snapshot("cell_type")
     taught = desk.cells["A"]
     desk.label(dict.fromkeys(taught, "blast"))
     assert state.settle("cell_type")
     others = ~np.isin(before.ids, taught)
-    assert not np.allclose(state.snapshot("cell_type").probabilities[others], before.probabilities[others])
+    assert not np.allclose(state.readings.snapshot("cell_type").probabilities[others], before.probabilities[others])
     desk.people["admin"].post(f"{desk.path}/images/delete", json={"images": taught})
     assert state.settle("cell_type")
-    np.testing.assert_allclose(state.snapshot("cell_type").probabilities, before.probabilities[others], atol=1e-5)
+    np.testing.assert_allclose(
+        state.readings.snapshot("cell_type").probabilities, before.probabilities[others], atol=1e-5
+    )
 
 
 def test_a_case_is_deleted_with_its_cells(desk: Desk) -> None:

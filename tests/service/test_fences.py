@@ -151,8 +151,7 @@ def test_a_bug_says_nothing_of_itself(app: FastAPI, monkeypatch: pytest.MonkeyPa
         raise RuntimeError("patient 24-1187")
 
     monkeypatch.setattr("hemosight.service.routes.session.who", breaks)
-    visitor = Visitor(app)
-    visitor._transport.raise_server_exceptions = False  # type: ignore[attr-defined]
+    visitor = Visitor(app, raises=False)
     answer = visitor.get("/session")
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "internal"

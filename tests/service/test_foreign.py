@@ -28,6 +28,16 @@ def test_the_share_is_said_with_its_numbers(desk: Desk) -> None:
     assert (home["unfamiliar"], home["foreign"]) == (0, False)
 
 
+def test_the_worklist_says_that_a_foreign_case_is_held_back(desk: Desk) -> None:
+    def held_back() -> dict[str, bool]:
+        return {row["key"]: row["held_back"] for row in desk.get("/cases")["items"]}
+
+    assert held_back() == {"home": False, "away": True}
+    for image in desk.away[:WANTED]:
+        desk.label({image: desk.project.truth[image]})
+    assert held_back() == {"home": False, "away": False}
+
+
 def test_labels_of_one_unknown_scanner_do_not_open_another(desk: Desk, tiny_bundle: Bundle) -> None:
     second = desk.project.add(tiny_bundle, 20, seed=3, case="second", read=False)
     rng = np.random.default_rng(1)
@@ -93,6 +103,7 @@ def test_a_case_far_from_everything_is_not_opened_by_labels_of_its_familiar_cell
     far = foreign.CaseFamiliarity(cells=250, unfamiliar=20, to_bundle=200, median=1.1, open=200, taught=5, labelled=32)
     assert far.foreign
     assert not replace(far, taught=20).foreign
+    assert (replace(far, labelled=31).wanted, far.wanted) == (WANTED, 20)
     few = foreign.CaseFamiliarity(cells=100, unfamiliar=5, to_bundle=22, median=0.9, open=60, taught=6, labelled=32)
     assert not few.foreign
     assert replace(few, taught=5).foreign

@@ -158,7 +158,7 @@ def test_a_new_key_of_the_provider_is_looked_up(
     app = make_app()
     hospital.signs_in(Visitor(app))
     hospital.told(new_key=True)
-    monkeypatch.setattr("hemosight.service.oidc._AGAIN", 0)
+    monkeypatch.setattr("hemosight.service.oidc.AGAIN", 0)
     visitor = Visitor(app)
     assert hospital.signs_in(visitor) == "/projects"
     assert _who(visitor) == "amina"
@@ -170,7 +170,7 @@ def test_a_provider_that_is_away_is_said(make_app: MakeApp, monkeypatch: pytest.
     assert answer.status_code == 503
     assert "does not answer" in answer.json()["error"]["came"]
     # Whoever presses the button meanwhile waits for nothing.
-    monkeypatch.setattr("hemosight.service.oidc._fetched", lambda _: pytest.fail("asked again at once"))
+    monkeypatch.setattr("hemosight.service.oidc.httpx2.get", lambda *_, **__: pytest.fail("asked again at once"))
     assert Visitor(app).post(BACK, json={}).status_code == 503
     add_user(app.state.database, "bela")
     assert Visitor(app).sign_in("bela").delete("/session").json() == {"location": None}

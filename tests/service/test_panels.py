@@ -116,7 +116,7 @@ def test_a_repeated_cell_comes_again_a_third_of_the_session_later(cells: int, ag
 
 
 def test_a_planted_reading_is_neither_the_models_nor_the_label(room: Room) -> None:
-    snapshot = room.admin.app.state.project_states.get(room.project.id).snapshot("cell_type")  # type: ignore[attr-defined]
+    snapshot = room.admin.app.state.project_states.get(room.project.id).readings.snapshot("cell_type")  # type: ignore[attr-defined]
     names = snapshot.spec.names
     row = int(np.flatnonzero(snapshot.predicted >= 0)[0])
     second, third = (int(kind) for kind in np.argsort(-snapshot.probabilities[row], kind="stable")[1:3])
@@ -235,7 +235,7 @@ def test_automation_bias_is_how_often_a_planted_reading_is_kept(room: Room) -> N
     found = room.close(panel)
     believer, doubter, absent = sorted(found["readers"], key=lambda one: one["user"])
     assert believer["followed"]["value"] == 1
-    snapshot = room.admin.app.state.project_states.get(room.project.id).snapshot("cell_type")  # type: ignore[attr-defined]
+    snapshot = room.admin.app.state.project_states.get(room.project.id).readings.snapshot("cell_type")  # type: ignore[attr-defined]
     read = {int(image): snapshot.spec.names[row] for image, row in zip(snapshot.ids, snapshot.predicted, strict=True)}
     planted = {image: shown for image, turn, shown in met if turn == desk.AIDED and shown != read[image]}
     assert len(planted) == 5
@@ -278,7 +278,7 @@ def test_a_reader_has_to_be_a_reviewer_of_the_project(room: Room) -> None:
 
 def test_cells_are_chosen_evenly_or_where_label_and_reading_differ(room: Room) -> None:
     state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
-    snapshot = state.snapshot("cell_type")
+    snapshot = state.readings.snapshot("cell_type")
     even = snapshot.predicted[desk.choose(snapshot, 18, "stratified", 5)]
     counts = np.bincount(even, minlength=len(snapshot.spec.names))
     most = np.bincount(snapshot.predicted[snapshot.predicted >= 0], minlength=len(counts))

@@ -16,12 +16,14 @@ from hemosight.engine.bundle import Bundle
 from hemosight.service.desk import foreign
 from hemosight.service.desk.columns import unpack
 from hemosight.service.desk.foreign import CaseFamiliarity
+from hemosight.service.desk.profile_reader import CALIBRATING
 from hemosight.service.desk.trust import MOST
 from hemosight.service.storage import embeddings
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embeddings import StoredEmbedding
 from hemosight.service.storage.tables import AuditRow, CellEmbedding, Image, Member
 from hemosight.service.work import jobs
+from hemosight.space.familiarity import Familiarity
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def desk(module_database: Database, tiny_bundle: Bundle) -> Desk:
 
 def readings(desk: Desk, images: list[int]) -> np.ndarray:
     """What the model reads of some images, images x classes."""
-    snapshot = desk.visitor.app.state.project_states.get(desk.project.id).snapshot(CELL_TYPE)  # type: ignore[attr-defined]
+    snapshot = desk.visitor.app.state.project_states.get(desk.project.id).readings.snapshot(CELL_TYPE)  # type: ignore[attr-defined]
     return snapshot.probabilities[np.searchsorted(snapshot.ids, images)]
 
 
@@ -282,6 +284,48 @@ def test_the_queue_ends_at_its_limit_though_the_case_stays_held_back(desk: Desk,
         desk.label({image: truth[image]})
     assert desk.familiarity("odd")["foreign"]
     assert desk.get("/trust", case=case)["enough"]
+
+
+def test_a_profile_says_what_its_probabilities_are_calibrated_on(
+    module_database: Database, tiny_bundle: Bundle
+) -> None:
+    desk = two_scanners(module_database, tiny_bundle.with_familiarity(Familiarity(limit=1.0, growth=1.0, start=0.5)))
+    camera = begin(desk, "away", "Camera")
+
+    def calibrations() -> dict[int, Any]:
+        return {one["id"]: one["calibration"] for one in desk.get("/profiles")["items"]}
+
+    plain = {"on": "bundle", "temperature": 1.0}
+    assert set(map(str, calibrations().values())) == {str(plain)}
+    for image in of_every_type(desk)[: CALIBRATING + 2]:
+        desk.label({image: desk.project.truth[image]})
+    found = calibrations()
+    own = found.pop(camera)
+    assert list(found.values()) == [plain], "labels of one scanner calibrate no other"
+    assert own["on"] == "labels"
+    assert own["temperature"] > 0
+
+
+def test_how_many_labels_are_wanted_is_said_as_the_rule_has_it(desk: Desk) -> None:
+    """Of 60 cells 20 lie beyond: from the 32nd label on 8 of them are enough, and a browser is told so."""
+    truth = desk.project.truth
+    with desk.project.database.session() as session:
+        near = update(CellEmbedding).where(CellEmbedding.image_id.in_(desk.away[20:]))
+        session.execute(near.values(novelty=0.5))
+    desk.visitor.app.state.project_states.drop(desk.project.id)  # type: ignore[attr-defined]
+    known = [*desk.away[:7], *desk.away[20 : 20 + MOST - 7]]
+    for start in range(0, MOST - 1, 8):
+        for image in known[start : min(start + 8, MOST - 1)]:
+            assert desk.label({image: truth[image]}).status_code == 200
+    before = desk.familiarity("away")
+    assert (before["to_bundle"], before["taught"], before["wanted"]) == (20, 7, foreign.WANTED)
+    assert desk.label({known[-1]: truth[known[-1]]}).status_code == 200
+    after = desk.familiarity("away")
+    assert (after["taught"], after["wanted"], after["foreign"]) == (7, 8, True)
+    assert "7 of 8 labels are there" in desk.sign("away").text
+    assert desk.label({desk.away[7]: truth[desk.away[7]]}).status_code == 200
+    opened = desk.familiarity("away")
+    assert (opened["taught"], opened["wanted"], opened["foreign"]) == (8, 8, False)
 
 
 def test_a_case_with_few_cells_beyond_is_opened_by_labels_of_any_of_its_cells() -> None:

@@ -13,7 +13,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.service.operations.backups import Schedule
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.retention import expire
-from hemosight.service.storage.tables import AuditRow, Case, Image, LabelRecord, Refusal, Signature, Upload, User
+from hemosight.service.storage.tables import AuditRow, Case, Image, LabelRecord, RefusedFile, Signature, Upload, User
 
 DAY = datetime.timedelta(days=1)
 
@@ -48,7 +48,7 @@ def _age(database: Database, filled: Filled, days: int) -> dict[str, int]:
         upload = Upload(project_id=filled.id, case_id=cases["old"])
         session.add(upload)
         session.flush()
-        session.add(Refusal(upload_id=upload.id, name="Mustermann.txt", reason="no picture"))
+        session.add(RefusedFile(upload_id=upload.id, name="Mustermann.txt", reason="no picture"))
     return cases
 
 
@@ -63,7 +63,7 @@ def test_what_is_old_and_unsigned_goes_and_leaves_a_trace(database: Database, fi
         assert set(session.scalars(select(Case.key))) == {"labelled", "signed", "new"}
         names = session.scalars(select(Image.name).where(Image.project_id.is_(None))).all()
         assert names == [""] * 5, "a row that labels may name, without what it was called"
-        assert session.scalars(select(Refusal)).all() == []
+        assert session.scalars(select(RefusedFile)).all() == []
         noted = session.scalars(select(AuditRow).where(AuditRow.action.startswith("retention."))).all()
     assert [(row.action, len(row.subject["cells"])) for row in noted] == [("retention.case", 3), ("retention.image", 2)]
     assert expire(database, 90) == 0, "what is signed is asked for again, and stays"

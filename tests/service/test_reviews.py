@@ -17,7 +17,7 @@ from sqlalchemy import insert, select
 from hemosight.blood.intervals import wilson
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
-from hemosight.service.desk.reviews import Wanted, count, turns
+from hemosight.service.desk.reviews import TurnFilter, count, turns
 from hemosight.service.storage import labels
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.reviews import Decision
@@ -104,13 +104,13 @@ def test_numbers_are_those_of_a_slow_count() -> None:
 
 
 def test_filters_take_person_case_and_time() -> None:
-    wanted = Wanted(user=1, case=0, since=NOON, until=NOON + datetime.timedelta(hours=1))
+    wanted = TurnFilter(user=1, case=0, since=NOON, until=NOON + datetime.timedelta(hours=1))
     assert wanted.fits(1, None, NOON)
     assert not wanted.fits(2, None, NOON)
     assert not wanted.fits(1, 5, NOON)
     assert not wanted.fits(1, None, NOON - datetime.timedelta(seconds=1))
     assert not wanted.fits(1, None, NOON + datetime.timedelta(hours=1)), "until is not in it"
-    assert Wanted().fits(2, 5, NOON)
+    assert TurnFilter().fits(2, 5, NOON)
 
 
 # --- at the service ---------------------------------------------------------------------------------------

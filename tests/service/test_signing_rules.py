@@ -163,6 +163,31 @@ def test_a_rule_takes_a_second_signature(laboratory: Laboratory) -> None:
     assert not laboratory.case_shown()["second_wanted"]
 
 
+def test_the_worklist_says_which_rules_a_case_meets_until_it_is_signed(laboratory: Laboratory) -> None:
+    assert laboratory.case_shown()["rules_fired"] == []
+    met = {"measure": "type", "label": "blast", "at_least": 0.05, "level": "second"}
+    laboratory.set(
+        rules=[
+            met,
+            {**met, "at_least": 0.5, "level": "block"},
+            {**met, "level": "off"},
+            {"measure": "unsure", "at_least": 0.05, "level": "warn"},
+        ]
+    )
+    says = "Blast 1 cell, 8.3%, rule: 5% or more"
+    assert laboratory.case_shown()["rules_fired"] == [{"level": "second", "count": 1, "says": says}]
+    empty = laboratory.people["one"].post(f"{laboratory.path}/cases", json={"key": "24-1188"})
+    assert (empty.status_code, empty.json()["rules_fired"], empty.json()["held_back"]) == (201, [], False)
+    changed = laboratory.people["one"].patch(f"{laboratory.path}/cases/{laboratory.case}", json={"wbc": 4.0}).json()
+    assert changed["rules_fired"][0]["says"] == says
+    first = laboratory.sign("one")
+    assert [one["says"] for one in first.json()["checks"] if one["name"] == "rule" and one["open"]] == [says]
+    shown = {one["key"]: one for one in laboratory.people["one"].get(f"{laboratory.path}/cases").json()["items"]}
+    assert shown["24-1187"]["rules_fired"] == [], (
+        "what a signed case wants is a second signature, and its state says so"
+    )
+
+
 def test_without_a_rule_no_second_signature_is_waited_for(laboratory: Laboratory) -> None:
     laboratory.set(rules=[{"measure": "type", "label": "blast", "at_least": 0.1, "level": "second"}])
     assert not laboratory.sign("one").json()["second_wanted"]

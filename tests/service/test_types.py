@@ -91,6 +91,22 @@ def room(module_database: Database, tiny_bundle: Bundle) -> Room:
     return Room(project, path, next(s["id"] for s in sets if s["name"] == "cell_type"), case, admin, reviewer, viewer)
 
 
+def test_a_built_in_type_is_given_another_key_and_another_takes_the_one_it_had(room: Room) -> None:
+    before = room.get("/label-sets")["items"]
+    keys = {one["name"]: one["key"] for one in next(s for s in before if s["id"] == room.set)["classes"]}
+    taken = room.refused("lymphocyte", key=keys["neutrophil"])
+    assert "key" in taken["expected"]
+    assert taken["came"] == f"{keys['neutrophil']}, the key of Neutrophil"
+    assert "free are" in taken["mend"]
+    assert "heat map" in room.refused("lymphocyte", key="h")["came"]
+    assert room.change("neutrophil", key="1")["key"] == "1"
+    assert room.change("lymphocyte", key=keys["neutrophil"])["key"] == keys["neutrophil"]
+    classes = {one["name"]: one["key"] for one in room.columns()[0]["classes"]}
+    assert (classes["neutrophil"], classes["lymphocyte"]) == ("1", keys["neutrophil"])
+    (edit, *_) = room.get(f"/label-sets/{room.set}/history")["items"]
+    assert (edit["subject"]["type"], edit["subject"]["before"]) == ("lymphocyte", {"key": keys["lymphocyte"]})
+
+
 # --- adding ---------------------------------------------------------------------------------------------------
 
 
@@ -158,7 +174,7 @@ def test_a_finer_type_is_read_within_its_type_and_teaches_it(room: Room) -> None
     half = len(order) // 2
     room.label(dict.fromkeys(order[: half - 1], "band_neutrophil") | dict.fromkeys(order[half + 1 :], "neutrophil"))
     state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
-    snapshot = state.snapshot("cell_type")
+    snapshot = state.readings.snapshot("cell_type")
     names = np.array(snapshot.spec.names)
     read = dict(zip(snapshot.ids.tolist(), names[snapshot.predicted].tolist(), strict=True))
     right = [read[image] == ("band_neutrophil" if at < half else "neutrophil") for at, image in enumerate(order)]

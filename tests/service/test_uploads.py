@@ -137,18 +137,23 @@ def test_what_is_no_crop_is_refused_alone(ada: Visitor, upload: str, drawn_smear
     (good,) = crops(drawn_smear, 1).values()
     buffer = io.BytesIO()
     Pillow.new("RGB", (8, 8)).save(buffer, "PNG")
+    passes = io.BytesIO()
+    Pillow.new("RGB", (1000, 1000)).save(passes, "JPEG", progressive=True)
+    many = passes.getvalue()
+    many = many[:-2] + many[many.rindex(b"\xff\xda") : -2] * 600 + many[-2:]
     items = send(
         ada,
         upload,
-        {"note.txt": b"hello", "": b"", "empty.jpg": b"", "slide.png": slide, "tiny.png": buffer.getvalue(),
-         "good.png": good, ".DS_Store": b"x", "Thumbs.db": b"x"},
+        {"note.txt": b"hello", "": b"", "empty.jpg": b"", "slide.png": slide, "many.jpg": many,
+         "tiny.png": buffer.getvalue(), "good.png": good, ".DS_Store": b"x", "Thumbs.db": b"x"},
     )  # fmt: skip
     states = {item["name"]: (item["state"], item["reason"]) for item in items}
     assert states.pop("good.png") == ("added", None)
-    assert set(states) == {"note.txt", "empty.jpg", "slide.png", "tiny.png"}  # leftovers are passed over
+    assert set(states) == {"note.txt", "empty.jpg", "slide.png", "many.jpg", "tiny.png"}  # leftovers are passed over
     assert all(state == "refused" and reason for state, reason in states.values())
     assert "megapixels" in (states["slide.png"][1] or "")
-    assert ada.get(upload).json()["refused"] == 4
+    assert "passes" in (states["many.jpg"][1] or "")
+    assert ada.get(upload).json()["refused"] == 5
 
 
 def test_a_damaged_crop_is_added_without_a_thumbnail(

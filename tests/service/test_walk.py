@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from gate import Visitor, add_user, app_on, browser, program
-from sqlalchemy import func, select, text, update
+from sqlalchemy import select, text, update
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.app import API
@@ -256,9 +256,10 @@ def _lasts(operation: Operation) -> bool:
     return operation.path.endswith("/events")
 
 
-def _trail(world: World) -> int:
+def _trail(world: World) -> list[tuple[int, str, int | None]]:
     with world.app.state.database.session() as session:
-        return session.scalar(select(func.count()).select_from(AuditRow)) or 0
+        rows = select(AuditRow.id, AuditRow.action, AuditRow.user_id).order_by(AuditRow.id)
+        return [(number, action, user) for number, action, user in session.execute(rows)]
 
 
 def test_an_export_is_fetched_by_whoever_asked_for_it_and_for_an_hour(world: World) -> None:

@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from tiny_runs import small, tiny, tiny_without_norm
 
 from hemosight.training.distributed import Processes
-from hemosight.training.learner import Learner, backward, batch_ids, make_loss, make_optimizer
+from hemosight.training.learner import ContrastiveNetwork, backward, batch_ids, make_loss, make_optimizer
 
 pytestmark = pytest.mark.train
 ALONE = Processes()
 
 
-def gradients(learner: Learner, pictures: torch.Tensor, micro_batches: int) -> tuple[float, dict[str, torch.Tensor]]:
+def gradients(
+    learner: ContrastiveNetwork, pictures: torch.Tensor, micro_batches: int
+) -> tuple[float, dict[str, torch.Tensor]]:
     config = small()
     learner.zero_grad()
     ids = batch_ids(len(pictures) // 2, 2, ALONE)
@@ -27,7 +29,7 @@ def gradients(learner: Learner, pictures: torch.Tensor, micro_batches: int) -> t
 @given(micro_batches=st.sampled_from([2, 3, 6]), seed=st.integers(0, 100))
 def test_micro_batches_give_the_gradient_of_the_whole_batch(micro_batches: int, seed: int) -> None:
     torch.manual_seed(seed)
-    learner = Learner(tiny_without_norm(small()), small(head=None))
+    learner = ContrastiveNetwork(tiny_without_norm(small()), small(head=None))
     pictures = torch.rand(12, 3, 32, 32) * 255
     loss, whole = gradients(learner, pictures, 1)
     same, cut = gradients(learner, pictures, micro_batches)
@@ -39,7 +41,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(micro_batches: int, 
 def test_both_passes_of_a_micro_batch_drop_the_same_units() -> None:
     torch.manual_seed(0)
     config = small(head=None, dropout=0.5)
-    learner = Learner(tiny_without_norm(config), config).train()
+    learner = ContrastiveNetwork(tiny_without_norm(config), config).train()
     rows: list[torch.Tensor] = []
     learner.register_forward_hook(lambda _module, _inputs, output: rows.append(output.detach()))
     gradients(learner, torch.rand(12, 3, 32, 32) * 255, 2)
@@ -50,7 +52,7 @@ def test_both_passes_of_a_micro_batch_drop_the_same_units() -> None:
 
 
 def test_running_statistics_see_each_picture_once() -> None:
-    learner = Learner(tiny(small()), small()).train()
+    learner = ContrastiveNetwork(tiny(small()), small()).train()
     gradients(learner, torch.rand(12, 3, 32, 32) * 255, 3)
     counts = [int(t) for name, t in learner.named_buffers() if name.endswith("num_batches_tracked")]
     assert counts == [3, 3, 3]  # of the second pass; the head has one too
@@ -61,15 +63,15 @@ def test_without_a_head_rows_are_the_embedding_and_with_one_the_encoder_is_the_s
     torch.manual_seed(0)
     encoder = tiny(small())
     pictures = torch.rand(4, 3, 32, 32) * 255
-    bare = Learner(encoder, small(head=None)).eval()
+    bare = ContrastiveNetwork(encoder, small(head=None)).eval()
     torch.testing.assert_close(bare(pictures), encoder(pictures))
-    topped = Learner(encoder, small(head=[16, 8])).eval()
+    topped = ContrastiveNetwork(encoder, small(head=[16, 8])).eval()
     assert topped(pictures).shape == (4, 8)
     assert {name for name, _ in topped.encoder.named_parameters()} == {name for name, _ in encoder.named_parameters()}
 
 
 def test_biases_and_norms_do_not_decay() -> None:
-    learner = Learner(tiny(small()), small())
+    learner = ContrastiveNetwork(tiny(small()), small())
     optimizer = make_optimizer(learner, small(weight_decay=0.05))
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in learner.named_parameters():

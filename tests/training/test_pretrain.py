@@ -21,7 +21,7 @@ from hemosight.images import sources, splits
 from hemosight.images.catalog import Catalog
 from hemosight.training import augment, backbones, pixel_cache
 from hemosight.training import pretraining_task as running
-from hemosight.training.learner import Learner
+from hemosight.training.learner import ContrastiveNetwork
 from hemosight.training.pretrain import TrainingResult, pretrain
 from hemosight.training.recipes import PretrainConfig, resolve
 
@@ -197,7 +197,7 @@ def test_bfloat16_learns_and_keeps_single_precision_embeddings(
     train(drawn_catalog, config, tmp_path / "run", cache)
     losses = [float(row["loss"]) for row in log(tmp_path / "run") if row["loss"]]
     assert losses[-1] < losses[0]
-    assert Learner(tiny(config), config)(torch.zeros(2, 3, 32, 32)).dtype == torch.float32
+    assert ContrastiveNetwork(tiny(config), config)(torch.zeros(2, 3, 32, 32)).dtype == torch.float32
     assert {tensor.dtype for name, tensor in load_file(tmp_path / "run" / "encoder.safetensors").items()} <= {
         torch.float32,
         torch.int64,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hemosight.training.recipes import RECIPES, PretrainConfig, resolve
-from hemosight.training.schedules import Progress, cosine, learning_rate
+from hemosight.training.schedules import LossHistory, cosine, learning_rate
 
 pytestmark = pytest.mark.train
 PAPER = RECIPES["paper"]
@@ -29,8 +29,8 @@ def test_cosine_is_half_in_the_middle_and_zero_after_the_end() -> None:
     assert cosine(100, 100, lr=1.0, warmup=0) == pytest.approx(0)
 
 
-def run(losses: list[float], config: PretrainConfig) -> list[Progress]:
-    states, state = [], Progress(lr=config.lr)
+def run(losses: list[float], config: PretrainConfig) -> list[LossHistory]:
+    states, state = [], LossHistory(lr=config.lr)
     for epoch, loss in enumerate(losses, 1):
         state = state.after(epoch, loss, config)
         states.append(state)
@@ -54,7 +54,7 @@ def test_the_rate_has_a_floor() -> None:
 
 
 def test_cosine_ignores_the_plateau_and_plateau_ignores_the_step() -> None:
-    state = Progress(lr=1e-6)
+    state = LossHistory(lr=1e-6)
     assert learning_rate(RECIPES["default"], 10, 100, state) == pytest.approx(
         cosine(10, 100, lr=RECIPES["default"].lr, warmup=RECIPES["default"].warmup)
     )

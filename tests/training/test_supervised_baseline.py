@@ -14,7 +14,7 @@ from hemosight.errors import RunConflict, TooFewLabels
 from hemosight.images.catalog import Catalog
 from hemosight.training import baseline
 from hemosight.training.baseline import Baseline, train_baseline
-from hemosight.training.baseline_task import BaselineConfig, BaselineTask, Classifier, Stage, class_weights
+from hemosight.training.baseline_task import BaselineConfig, BaselineTask, Classifier, TrainingStage, class_weights
 from hemosight.training.display import Display
 from hemosight.training.learner import batch_norms
 from hemosight.training.trainer import seed_for
@@ -55,8 +55,8 @@ class Stopper(Display):
 
 def test_few_images_train_the_top_alone() -> None:
     paper = BaselineConfig()
-    assert paper.stages(450) == (Stage(30, 1e-3, top_only=True),)
-    assert paper.stages(451) == (Stage(10, 1e-3, top_only=True), Stage(20, 1e-5, top_only=False))
+    assert paper.stages(450) == (TrainingStage(30, 1e-3, top_only=True),)
+    assert paper.stages(451) == (TrainingStage(10, 1e-3, top_only=True), TrainingStage(20, 1e-5, top_only=False))
 
 
 def test_what_a_stage_changes(drawn_catalog: Catalog, cache: Path) -> None:

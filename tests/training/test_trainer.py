@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hemosight.errors import TrainingFailed
 from hemosight.training.display import Display
-from hemosight.training.trainer import Step, Task, Trainer, read_ahead, read_state, seed_for, write_state
+from hemosight.training.trainer import StepResult, Task, Trainer, read_ahead, read_state, seed_for, write_state
 
 pytestmark = pytest.mark.train
 
@@ -47,13 +47,13 @@ class Regression(Task[torch.Tensor]):
 
         return read_ahead(read, range(start, self.steps_per_epoch))
 
-    def step(self, batch: torch.Tensor, epoch: int, number: int) -> Step:
+    def step(self, batch: torch.Tensor, epoch: int, number: int) -> StepResult:
         loss = (self.network(batch) - batch).square().mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         self.average.update_parameters(self.network)
-        return Step(loss.item(), len(batch), self.lr)
+        return StepResult(loss.item(), len(batch), self.lr)
 
     def end_epoch(self, epoch: int, loss: float) -> Mapping[str, Any]:
         return {"mean": loss}

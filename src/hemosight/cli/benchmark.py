@@ -13,7 +13,7 @@ from hemosight.cli.progress import bars
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hemosight.lab.benchmark import Report
+    from hemosight.lab.benchmark import BenchmarkReport
 
 
 def benchmark(
@@ -64,7 +64,7 @@ def benchmark(
     _show(report, Console(soft_wrap=True, highlight=False))
 
 
-def _show(report: Report, console: Console) -> None:
+def _show(report: BenchmarkReport, console: Console) -> None:
     from rich.table import Table
 
     console.print(f"{report.machine}\nbundle {report.bundle}; {report.crops:,} crops: {report.origin}\n", markup=False)

@@ -52,7 +52,7 @@ def reproduce(
     from hemosight.cli.baseline_network import baseline_network
     from hemosight.engine.bundle import load
     from hemosight.errors import UnknownName
-    from hemosight.lab.report.figure import Work
+    from hemosight.lab.report.figure import ReportInputs
     from hemosight.lab.report.reproduce import chosen
     from hemosight.lab.report.reproduce import reproduce as run
     from hemosight.lab.studies.steps import Steps
@@ -78,7 +78,7 @@ def reproduce(
         )
         packed.space.require(material.embeddings.space)
         steps = Steps(out / "steps", workers, fitting)
-        work = Work(
+        work = ReportInputs(
             material,
             packed,
             classifier,

@@ -180,7 +180,7 @@ class OpenVino:
 
 def available() -> tuple[str, ...]:
     """Names of the backends that this machine and this installation have, the reference first."""
-    if not _has_openvino():
+    if not has_openvino():
         return (REFERENCE,)
     able = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return NAMES if "BF16" in able else NAMES[:2]
@@ -196,7 +196,7 @@ def make(name: str, data: bytes, threads: int) -> Backend:
         return OnnxRuntime(data, threads)
     if name not in NAMES:
         raise UnknownName(kind="backend", choices=", ".join((AUTO, *NAMES)), name=name)
-    if not _has_openvino():
+    if not has_openvino():
         raise ExtraMissing("fast", "openvino")
     folder = cache_home() / "networks"
     try:
@@ -222,7 +222,8 @@ def cache_home(environment: Mapping[str, str] | None = None) -> Path:
     return Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hemosight" / "backends"
 
 
-def _has_openvino() -> bool:
+def has_openvino() -> bool:
+    """Whether the library of the quicker backends is installed."""
     return util.find_spec("openvino") is not None
 
 

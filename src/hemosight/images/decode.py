@@ -157,7 +157,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture that could be a crop, by its header alone.
+    """Width and height of a picture that could be a crop, by its header alone; decoding it is bounded work.
 
     Raises an :class:`~hemosight.errors.UnreadableImage` that says why it cannot be one.
     """
@@ -166,6 +166,8 @@ def measure(data: bytes) -> tuple[int, int]:
     if size is None:
         raise UnreadableImage(reason=_why_no_size(data, kind))
     require_size(*size)
+    if kind == "JPEG":
+        _require_few_passes(data, size[0] * size[1])
     return size
 
 
@@ -234,14 +236,11 @@ def _is_common(data: bytes) -> bool:
     """Whether the quick decoder shows a JPEG as the careful one does: upright, without a profile, in common colours."""
     if b"Exif\0\0" in data[:65536] or b"ICC_PROFILE\0" in data[:65536]:
         return False
-    width, height, colours, _ = simplejpeg.decode_jpeg_header(data)
-    if colours not in ("YCbCr", "Gray", "RGB"):
-        return False
-    _require_few_passes(data, int(width) * int(height))
-    return True
+    return simplejpeg.decode_jpeg_header(data)[2] in ("YCbCr", "Gray", "RGB")
 
 
 def _require_few_passes(data: bytes, pixels: int) -> None:
+    """31 bytes make a pass over the whole picture: a file of a megabyte could keep a core busy for hours."""
     passes = data.count(b"\xff\xda")
     if passes > 1 and passes * pixels > SCAN_PIXELS:
         raise UnreadableImage(reason=f"a JPEG in {passes} passes, made to keep a program busy")
@@ -287,8 +286,6 @@ def _deep_png(data: bytes, bits: int | None) -> Pixels:
 def _with_pillow(data: bytes, kind: formats.Read) -> Pixels:
     with _opened(data, kind) as image:
         _require_still(image, kind)
-        if kind == "JPEG":
-            _require_few_passes(data, image.width * image.height)
         image.load()
         profile = image.info.get("icc_profile")
         upright = ImageOps.exif_transpose(image)

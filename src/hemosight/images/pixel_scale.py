@@ -114,7 +114,7 @@ def spread(items: Sequence[_Item], most: int = SAMPLE) -> list[_Item]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredScales:
     """The scale of each of some pictures.
 
     Parameters
@@ -141,7 +141,9 @@ def measure(pictures: Sequence[Picture], progress: Progress | None = None, bits:
     return _measured(spread(pictures), progress, bits)[0]
 
 
-def measure_each(pictures: Sequence[Picture], progress: Progress | None = None, bits: int | None = None) -> Measured:
+def measure_each(
+    pictures: Sequence[Picture], progress: Progress | None = None, bits: int | None = None
+) -> MeasuredScales:
     """The scale of each of some pictures: one for all, unless folders differ for certain.
 
     Folders are those below the deepest folder that holds all pictures. They differ where their widths do by more than
@@ -151,7 +153,7 @@ def measure_each(pictures: Sequence[Picture], progress: Progress | None = None, 
     folders = _folders(pictures)
     if len(folders) < 2:
         scale = measure(pictures, progress, bits)
-        return Measured([scale.used] * len(pictures), [(None, scale)])
+        return MeasuredScales([scale.used] * len(pictures), [(None, scale)])
     each = max(_LEAST_A_FOLDER, SAMPLE // len(folders))
     chosen = {name: spread(rows, each) for name, rows in folders.items()}
     everything, looked = _measured([pictures[row] for rows in chosen.values() for row in rows], progress, bits)
@@ -163,12 +165,12 @@ def measure_each(pictures: Sequence[Picture], progress: Progress | None = None, 
         begin += len(rows)
     certain = [name for name in scales if scales[name].red_cell_px is not None]
     if not any(_differ(scales[one], scales[other]) for one in certain for other in certain):
-        return Measured([everything.used] * len(pictures), [(None, everything)])
+        return MeasuredScales([everything.used] * len(pictures), [(None, everything)])
     factors = [1.0] * len(pictures)
     for name, rows in folders.items():
         for row in rows:
             factors[row] = scales[name].used
-    return Measured(factors, list(scales.items()))
+    return MeasuredScales(factors, list(scales.items()))
 
 
 def _differ(one: PixelScale, other: PixelScale) -> bool:

@@ -18,7 +18,8 @@ _Z = 1.959963984540054
 class Judgement:
     """One fact, as far as agreement goes: what a person said, and what the model had said.
 
-    ``single`` is whether the cell was labelled by itself: who labels many at once has not judged each.
+    ``single`` is whether the cell was labelled by itself: who labels many at once has not judged each. ``earlier`` is
+    whether another model than today's was read then: what that one said is not in ``predicted``.
     """
 
     image: int
@@ -26,6 +27,7 @@ class Judgement:
     label: str
     predicted: str | None
     single: bool = True
+    earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,13 @@ class InBulk:
 
 
 def in_bulk(judgements: Sequence[Judgement]) -> InBulk:
-    """What :func:`with_model` leaves out: whoever agrees with a whole bin has not judged each of its cells."""
+    """What :func:`with_model` leaves out: whoever agrees with a whole bin has not judged each of its cells.
+
+    Of today's model alone: the others are left out whoever labelled them.
+    """
     seen: set[int] = set()
     firsts = [one for one in judgements if not (one.image in seen or seen.add(one.image))]
-    bulk = [one for one in firsts if not one.single]
+    bulk = [one for one in firsts if not one.single and not one.earlier]
     return InBulk(len(bulk), sum(one.label == one.predicted for one in bulk))
 
 

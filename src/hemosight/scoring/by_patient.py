@@ -108,7 +108,7 @@ def scores(truth: Texts, read: Texts, patients: Texts, *, bootstraps: int = BOOT
     k, who = len(names), clusters(patients)
     by_patient = np.zeros((int(who.max(initial=-1)) + 1, k * k), np.int64)
     np.add.at(by_patient, (who, np.searchsorted(names, truth) * k + np.searchsorted(names, read)), 1)
-    drawn = (_draws(len(by_patient), bootstraps, seed) @ by_patient).reshape(-1, k, k)
+    drawn = (draws(len(by_patient), bootstraps, seed) @ by_patient).reshape(-1, k, k)
     whole = by_patient.sum(axis=0).reshape(1, k, k)
     return PatientScores(
         cells=len(truth),
@@ -165,7 +165,7 @@ def blasts(
     counts = np.zeros((int(who.max(initial=-1)) + 1, 4), np.int64)
     for column, flag in enumerate((is_wanted & calls, is_wanted, ~is_wanted & calls, ~is_wanted)):
         counts[:, column] = np.bincount(who, flag, minlength=len(counts))
-    drawn, whole = _draws(len(counts), bootstraps, seed) @ counts, counts.sum(axis=0)
+    drawn, whole = draws(len(counts), bootstraps, seed) @ counts, counts.sum(axis=0)
     named = np.zeros(len(counts), bool)
     named[who[np.asarray(patients, np.str_) != ""]] = True
     having = named & (counts[:, 1] > 0)
@@ -209,8 +209,8 @@ def _known(patients: Texts) -> int:
     return len(set(np.asarray(patients, np.str_).tolist()) - {""})
 
 
-def _draws(units: int, bootstraps: int, seed: int) -> NDArray[np.int64]:
-    """How often each unit is drawn, bootstraps x units."""
+def draws(units: int, bootstraps: int, seed: int) -> NDArray[np.int64]:
+    """The bootstrap over whole units (patients, cases): how often each is drawn, bootstraps x units."""
     if not units:
         return np.zeros((bootstraps, 0), np.int64)
     return np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=bootstraps)

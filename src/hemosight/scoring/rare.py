@@ -112,7 +112,7 @@ def _second(looks: Looks, confidence: float) -> tuple[int, int]:
     limit = -log1p(-confidence)
 
     def kept(number: int) -> bool:
-        return _evidence(number, size, drawn, hits) < limit
+        return evidence(number, size, drawn, hits) < limit
 
     # The likelihood has one peak, so what is kept is an interval around it.
     least, most = hits, size - (drawn - hits)
@@ -131,7 +131,7 @@ def _edge(kept: Callable[[int], bool], inside: int, end: int) -> int:
     return inside
 
 
-def _evidence(number: int, size: int, drawn: int, hits: int) -> float:
+def evidence(number: int, size: int, drawn: int, hits: int) -> float:
     """Logarithm of prior over posterior of a number: a martingale at the true one (Bayes marginal over likelihood)."""
     a, b = _PRIOR
     marginal = _log_choose(drawn, hits) + _log_beta(a + hits, b + drawn - hits) - _log_beta(a, b)

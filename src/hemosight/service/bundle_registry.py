@@ -1,7 +1,8 @@
 """The bundles this installation can read with, and how the database knows them.
 
 The database holds a bundle's manifest and its identity, never its files: every process loads the bundle its settings
-name. A project belongs to one bundle for good, so that its readings stay comparable.
+name. A project is read with one bundle at a time, so that its readings stay comparable; its administrator may move it
+to the one that the service runs (:mod:`hemosight.service.storage.project_bundle`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.engine.bundle import load as load_bundle
 from hemosight.engine.engine import Engine
 from hemosight.service.errors import Refusal
+from hemosight.service.storage import project_bundle
 from hemosight.service.storage.tables import KnownBundle
 
 
@@ -78,6 +80,11 @@ class BundleRegistry:
             session.execute(insert(KnownBundle).values(**facts).on_conflict_do_nothing(index_elements=["sha256"]))
         return session.scalars(known).one()
 
+    def number(self, session: Session) -> int | None:
+        """The bundle's number in the database; None where it has read nothing there."""
+        found = project_bundle.by_identity(session, self.identity)
+        return None if found is None else found.id
+
     def engine_of(self, session: Session, bundle_id: int) -> Engine:
         """The engine of a bundle the database knows.
 
@@ -91,8 +98,9 @@ class BundleRegistry:
             name = "unknown" if row is None else f"{row.name} {row.version}"
             raise Refusal(
                 "bundle_not_here",
-                expected=f"the bundle that the project was begun with ({name})",
+                expected=f"the bundle that the project is read with ({name})",
                 came=f"{self.bundle.manifest.name} {self.bundle.manifest.version}",
-                mend="Start the service with that bundle (--bundle), or begin a new project.",
+                mend="Open the project on the page: its administrator can let this one read it. Or start the service "
+                "with that bundle (--bundle).",
             )
         return self.engine

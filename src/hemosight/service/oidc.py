@@ -35,7 +35,7 @@ _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "E
 """Signatures that only the provider can make. Neither ``none``, nor those of a secret that both know."""
 _FRESH = 3600.0
 """Seconds that what the provider says of itself is believed."""
-_AGAIN = 10.0
+AGAIN = 10.0
 """Seconds before its keys are looked up again for a key that was not among them."""
 _PAUSE = 5.0
 """Seconds before a provider that did not answer is asked again."""
@@ -158,7 +158,7 @@ class OidcClient:
         with self._lock:
             age = time.monotonic() - self._keys_at
             there = any(kid in (None, key.kid) for key in self._keys.keys)
-            if age > _FRESH or (not there and age > _AGAIN):
+            if age > _FRESH or (not there and age > AGAIN):
                 try:
                     self._keys = KeySet.import_key_set(_fetched(place))  # type: ignore[arg-type] -- it is checked there
                 except (JoseError, ValueError, KeyError, TypeError) as error:

@@ -24,6 +24,7 @@ from hemosight.service.stopping import Stopping
 from hemosight.service.storage import sign_ins, users
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import embedded
+from hemosight.service.tls import CIPHERS, require_certificate
 from hemosight.service.work.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
     :class:`~hemosight.service.errors.ServiceFault`.
     """
     logs.configure_from(settings)
+    require_certificate(settings)
     stopping = Stopping(settings.stop_seconds)
     with (
         stopping.on_signals(),
@@ -113,7 +115,8 @@ def url(settings: Settings, listener: socket.socket | None = None) -> str:
     """The address a person on this machine can open, the sub-path included."""
     port = settings.port if listener is None else listener.getsockname()[1]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 -- compared, not bound
-    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}{settings.root_path}"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}{settings.root_path}"
 
 
 def _require_accounts(settings: Settings, database: Database) -> None:
@@ -156,6 +159,9 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        ssl_ciphers=CIPHERS,
         timeout_graceful_shutdown=max(1, int(0.4 * settings.stop_seconds)),
         lifespan="on",
     )

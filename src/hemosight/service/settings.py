@@ -63,6 +63,12 @@ class Settings(SignInSettings):
     behind_tls: bool = Field(
         False, description="Whether browsers come over https (a proxy ends it): cookies are then never sent without."
     )
+    tls_certificate: Path | None = Field(
+        None,
+        description="File with a certificate and its chain (PEM), to answer https without a proxy; cookies are then "
+        "never sent without. It is read when the service starts.",
+    )
+    tls_key: Path | None = Field(None, description="File with the key of `tls_certificate` (PEM, without a password).")
     trusted_proxies: list[str] = Field(
         [],
         description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's, until "
@@ -179,6 +185,18 @@ class Settings(SignInSettings):
         if not self.login and not self.loopback:
             raise ValueError("without login only a loopback host (127.0.0.1, ::1, localhost) may be served")
         return self
+
+    @model_validator(mode="after")
+    def _a_certificate_has_its_key(self) -> Settings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            given, missing = ("tls_certificate", "tls_key")[:: 1 if self.tls_key is None else -1]
+            raise ValueError(f"{given} needs {missing}")
+        return self
+
+    @property
+    def over_tls(self) -> bool:
+        """Whether browsers come over https, ended here or by a proxy."""
+        return self.behind_tls or self.tls_certificate is not None
 
     @property
     def loopback(self) -> bool:

@@ -29,7 +29,7 @@ StandIns = Callable[[int, int], Codes]
 
 
 @dataclass(frozen=True)
-class Split:
+class FinerSplit:
     """How the probability of one type is shared.
 
     Parameters
@@ -91,7 +91,7 @@ class FinerTypes:
             else:
                 self._code_of.pop(int(cell), None)
 
-    def splits(self, stand_ins: StandIns) -> tuple[Split, ...]:
+    def splits(self, stand_ins: StandIns) -> tuple[FinerSplit, ...]:
         """One for each type of which a finer one is labelled, in the order of the columns.
 
         Who labels ten band neutrophils has said nothing of the others: some of the laboratory's own cells that are read
@@ -101,7 +101,7 @@ class FinerTypes:
         found = (self._split(parent, stand_ins) for parent in sorted(labelled))
         return tuple(split for split in found if split is not None)
 
-    def _split(self, parent: int, stand_ins: StandIns) -> Split | None:
+    def _split(self, parent: int, stand_ins: StandIns) -> FinerSplit | None:
         columns = [parent, *(code for code, upper in sorted(self._parents.items()) if upper == parent)]
         cells = {cell: columns.index(code) for cell, code in sorted(self._code_of.items()) if code in columns}
         counts = np.bincount(list(cells.values()), minlength=len(columns))
@@ -116,4 +116,4 @@ class FinerTypes:
         learner.update(numbers, np.fromiter(cells.values(), np.int64, len(cells)))
         classifier = learner.classifier()
         # Where every cell there is is of one finer type nothing is told apart yet.
-        return None if classifier is None else Split(parent, np.array(columns, np.int64), classifier)
+        return None if classifier is None else FinerSplit(parent, np.array(columns, np.int64), classifier)

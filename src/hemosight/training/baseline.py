@@ -13,10 +13,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +32,7 @@ from hemosight.training.learner import Create
 from hemosight.training.pixel_cache import PixelCache
 from hemosight.training.pretraining_data import cache_home
 from hemosight.training.run_folder import run_differs
-from hemosight.training.trainer import Trainer, read_state, seed_for, write_state
+from hemosight.training.trainer import CheckpointFile, Trainer, seed_for
 
 Answers = tuple[tuple[str, ...], NDArray[np.float64]]
 """Classes, and probabilities: cells x classes."""
@@ -134,10 +133,12 @@ def train_baseline(
         if config.encoder.channels_last:
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- untyped in torch
         ids = [catalog.ids[cell] for cell in cells]
-        kept = _Checkpoint.of(folder, config, ids, names[codes].tolist())
+        facts = _facts(config, ids, names[codes].tolist())
+        kept = _checkpoint(folder, facts)
         task = BaselineTask(network, config, pixels, cells, torch.from_numpy(codes).to(where), where)
         loop = Trainer(task, kept, display or Display(quiet=True), device=where, shows="epochs")
         if (saved := kept.load()) is not None:
+            _require_same(facts, saved["facts"], kept.file)
             loop.restore(saved)
         loop.train()
         losses = task.losses
@@ -203,34 +204,17 @@ def _facts(config: BaselineConfig, ids: Sequence[str], labels: Sequence[str]) ->
     return json.dumps({"config": config.model_dump(mode="json"), "data": data}, sort_keys=True)
 
 
-@dataclass(frozen=True)
-class _Checkpoint:
+def _checkpoint(folder: str | Path | None, facts: str) -> CheckpointFile:
     """The checkpoint of a run on these cells with these settings; nowhere, where there is no folder."""
+    if folder is None:
+        return CheckpointFile(None)
+    file = Path(folder) / "baseline.pt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return CheckpointFile(file, {"facts": facts})
 
-    file: Path | None
-    facts: str
 
-    @classmethod
-    def of(
-        cls, folder: str | Path | None, config: BaselineConfig, ids: Sequence[str], labels: Sequence[str]
-    ) -> _Checkpoint:
-        facts = _facts(config, ids, labels)
-        if folder is None:
-            return cls(None, facts)
-        file = Path(folder) / "baseline.pt"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return cls(file, facts)
-
-    def save(self, state: Mapping[str, Any]) -> None:
-        if self.file is not None:
-            write_state(self.file, {"facts": self.facts, **state})
-
-    def load(self) -> dict[str, Any] | None:
-        if self.file is None or not self.file.is_file():
-            return None
-        saved = read_state(self.file)
-        if saved["facts"] != self.facts:
-            ours, theirs = json.loads(self.facts), json.loads(saved["facts"])
-            what = "data" if ours["data"] != theirs["data"] else "settings"
-            raise run_differs(what, f"those of {self.file}", "others")
-        return saved
+def _require_same(facts: str, saved: str, file: Path | None) -> None:
+    """Raises :class:`~hemosight.errors.RunConflict` where a checkpoint is of other cells or settings."""
+    if saved != facts:
+        what = "data" if json.loads(facts)["data"] != json.loads(saved)["data"] else "settings"
+        raise run_differs(what, f"those of {file}", "others")

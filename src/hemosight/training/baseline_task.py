@@ -17,7 +17,7 @@ from hemosight.training import backbones
 from hemosight.training.learner import batch_norms, views_of
 from hemosight.training.pixel_cache import PixelCache
 from hemosight.training.recipes import RECIPES, Count, Positive, PretrainConfig, Share
-from hemosight.training.trainer import Step, Task, read_ahead, seed_for
+from hemosight.training.trainer import StepResult, Task, read_ahead, seed_for
 
 
 class BaselineConfig(BaseModel):
@@ -55,18 +55,18 @@ class BaselineConfig(BaseModel):
     few_epochs: Count = 30
     seed: int = 0
 
-    def stages(self, images: int) -> tuple[Stage, ...]:
+    def stages(self, images: int) -> tuple[TrainingStage, ...]:
         """What is trained, in turn, with so many images."""
         if images <= self.few:
-            return (Stage(self.few_epochs, self.top_lr, top_only=True),)
+            return (TrainingStage(self.few_epochs, self.top_lr, top_only=True),)
         return (
-            Stage(self.top_epochs, self.top_lr, top_only=True),
-            Stage(self.all_epochs, self.all_lr, top_only=False),
+            TrainingStage(self.top_epochs, self.top_lr, top_only=True),
+            TrainingStage(self.all_epochs, self.all_lr, top_only=False),
         )
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """So many epochs at one rate, of the dense layer or of everything but batch norms."""
 
     epochs: int
@@ -85,7 +85,7 @@ class Classifier(nn.Module):
         nn.init.xavier_uniform_(self.top.weight)  # as Keras' Dense begins
         nn.init.zeros_(self.top.bias)
 
-    def teach(self, stage: Stage) -> list[nn.Parameter]:
+    def teach(self, stage: TrainingStage) -> list[nn.Parameter]:
         """Say what this stage may change, and list it."""
         self.encoder.requires_grad_(not stage.top_only)
         for norm in batch_norms(self.encoder):
@@ -141,9 +141,9 @@ class BaselineTask(Task[Labelled]):
         self.weight = torch.from_numpy(weights).float().to(device)
         self.losses: list[float] = []
         """Mean training loss of each epoch that is done."""
-        self._stage: Stage | None = None
+        self._stage: TrainingStage | None = None
         self._optimizer: torch.optim.Optimizer | None = None
-        self._saved: tuple[Stage, dict[str, Any]] | None = None
+        self._saved: tuple[TrainingStage, dict[str, Any]] | None = None
 
     @property
     def epochs(self) -> int:
@@ -176,7 +176,7 @@ class BaselineTask(Task[Labelled]):
 
         return read_ahead(read, range(start, self.steps_per_epoch))
 
-    def step(self, batch: Labelled, epoch: int, number: int) -> Step:
+    def step(self, batch: Labelled, epoch: int, number: int) -> StepResult:
         """One step on the weighted cross-entropy of one view of each image."""
         assert self._optimizer is not None  # noqa: S101 -- narrows the type: start_epoch makes it
         rows, pixels = batch
@@ -190,7 +190,7 @@ class BaselineTask(Task[Labelled]):
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
-        return Step(loss.item(), len(rows), self.stages[epoch].lr)
+        return StepResult(loss.item(), len(rows), self.stages[epoch].lr)
 
     def end_epoch(self, epoch: int, loss: float) -> Mapping[str, Any]:
         """Remember the epoch's loss; nothing is measured on other cells."""

@@ -25,7 +25,7 @@ Create = Callable[[PretrainConfig], Encoder]
 """Makes the encoder of a recipe."""
 
 
-class Learner(nn.Module):
+class ContrastiveNetwork(nn.Module):
     """An encoder with a projection head, or without: pixels -> the rows that the loss compares.
 
     Parameters
@@ -46,7 +46,7 @@ class Learner(nn.Module):
             for norm in batch_norms(self.encoder):
                 norm.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Learner:
+    def train(self, mode: bool = True) -> ContrastiveNetwork:
         """Set the mode; frozen batch norms stay in evaluation, so that their statistics stand still."""
         super().train(mode)
         if self.frozen:
@@ -84,7 +84,7 @@ def make_loss(config: PretrainConfig) -> Loss:
     return lambda rows, ids: ntxent(rows, ids, temperature=config.temperature)
 
 
-def make_optimizer(learner: Learner, config: PretrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(learner: ContrastiveNetwork, config: PretrainConfig) -> torch.optim.Optimizer:
     """Adam or AdamW; biases and norms, the parameters of one dimension, do not decay."""
     trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
     groups = [
@@ -145,7 +145,7 @@ def backward(
     Parameters
     ----------
     module
-        A :class:`Learner`, or one wrapped for several processes.
+        A :class:`ContrastiveNetwork`, or one wrapped for several processes.
     pictures
         The views of this process, ``[n, 3, H, W]``.
     ids

@@ -21,13 +21,21 @@ from torch.nn.parallel import DistributedDataParallel
 from hemosight.training import augment, run_folder
 from hemosight.training.display import Display, clock
 from hemosight.training.distributed import Processes
-from hemosight.training.learner import Create, Learner, backward, batch_ids, make_loss, make_optimizer, views_of
+from hemosight.training.learner import (
+    ContrastiveNetwork,
+    Create,
+    backward,
+    batch_ids,
+    make_loss,
+    make_optimizer,
+    views_of,
+)
 from hemosight.training.pretraining_data import Cells, PretrainingData
 from hemosight.training.probe import embed, knn_accuracy, probe_cells
 from hemosight.training.recipes import PretrainConfig
 from hemosight.training.run_folder import RunFolder
-from hemosight.training.schedules import Progress, learning_rate
-from hemosight.training.trainer import Step, Task, Trainer, seed_for
+from hemosight.training.schedules import LossHistory, learning_rate
+from hemosight.training.trainer import StepResult, Task, Trainer, seed_for
 
 _TRIAL_STEPS = 6
 
@@ -63,14 +71,14 @@ class PretrainingTask(Task[NDArray[np.uint8]]):
     config: PretrainConfig
     data: PretrainingData
     folder: RunFolder
-    learner: Learner
+    learner: ContrastiveNetwork
     module: nn.Module
     optimizer: torch.optim.Optimizer
     device: torch.device
     processes: Processes
     display: Display
     probe: Cells
-    progress: Progress
+    progress: LossHistory
     measured: dict[str, float | None]
 
     @classmethod
@@ -91,7 +99,7 @@ class PretrainingTask(Task[NDArray[np.uint8]]):
         saved: dict[str, Any] | None = None
         if resume:
             config, saved = folder.resume(config, data.hash)
-        learner = Learner(create(config), config).to(device)
+        learner = ContrastiveNetwork(create(config), config).to(device)
         if config.channels_last:
             learner = learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- untyped in torch
         if group.count > 1 and device.type == "cuda" and not config.freeze_batch_norm:
@@ -108,7 +116,7 @@ class PretrainingTask(Task[NDArray[np.uint8]]):
             processes=group,
             display=display,
             probe=probe_cells(data.catalog.labels(), data.validation, rng),
-            progress=Progress(lr=config.lr),
+            progress=LossHistory(lr=config.lr),
             measured={"val_loss": None, "knn": None},
         )
         trainer = Trainer(task, folder, display, group, device, save_every=config.checkpoint_minutes)
@@ -156,12 +164,12 @@ class PretrainingTask(Task[NDArray[np.uint8]]):
         """Pixels of this process' share of each batch."""
         return self.data.batches(self.config, epoch, self.processes, start)
 
-    def step(self, batch: NDArray[np.uint8], epoch: int, number: int) -> Step:
+    def step(self, batch: NDArray[np.uint8], epoch: int, number: int) -> StepResult:
         """One step on the contrastive loss of two views of each image."""
         config = self.config
         at = epoch * self.steps_per_epoch + number
         lr = learning_rate(config, at, self.epochs * self.steps_per_epoch, self.progress)
-        return Step(self.learn(batch, epoch, number, lr), config.batch, lr)
+        return StepResult(self.learn(batch, epoch, number, lr), config.batch, lr)
 
     def learn(self, pixels: NDArray[np.uint8], epoch: int, number: int, lr: float) -> float:
         """Change the weights by one batch at a learning rate; its loss."""
@@ -278,7 +286,7 @@ class PretrainingTask(Task[NDArray[np.uint8]]):
         """Take up a checkpoint; rows logged after it are dropped, as they will be written again."""
         self.learner.load_state_dict(state["learner"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(**state["progress"])
+        self.progress = LossHistory(**state["progress"])
         self.measured = state["measured"]
         if self.processes.first:
             self.folder.forget_after(step)

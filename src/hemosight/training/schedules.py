@@ -20,7 +20,7 @@ def cosine(step: int, steps: int, *, lr: float, warmup: float) -> float:
 
 
 @dataclass(frozen=True)
-class Progress:
+class LossHistory:
     """What a run remembers of its validation losses, by the rules of Keras.
 
     ``ReduceLROnPlateau`` steps down after ``patience`` epochs without a loss better by 1e-4 and then counts anew;
@@ -45,7 +45,7 @@ class Progress:
     plateau_best: float = math.inf
     plateau_wait: int = 0
 
-    def after(self, epoch: int, loss: float, config: PretrainConfig) -> Progress:
+    def after(self, epoch: int, loss: float, config: PretrainConfig) -> LossHistory:
         """The state after an epoch (from 1) with this validation loss."""
         if loss < self.best:
             state = replace(self, best=loss, best_epoch=epoch, since_best=0)
@@ -68,7 +68,7 @@ class Progress:
         return config.early_stopping is not None and self.since_best >= config.early_stopping
 
 
-def learning_rate(config: PretrainConfig, step: int, steps: int, progress: Progress) -> float:
+def learning_rate(config: PretrainConfig, step: int, steps: int, progress: LossHistory) -> float:
     """Learning rate of a step (from 0) of a run of ``steps``."""
     if config.schedule == "cosine":
         return cosine(step, steps, lr=config.lr, warmup=config.warmup)

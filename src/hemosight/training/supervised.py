@@ -34,7 +34,7 @@ from hemosight.training.pretraining_data import cache_home
 from hemosight.training.stopping import stop_signals
 from hemosight.training.supervised_config import SupervisedConfig
 from hemosight.training.supervised_task import SupervisedTask
-from hemosight.training.trainer import Trainer, read_state, seed_for, write_state
+from hemosight.training.trainer import CheckpointFile, Trainer, read_state, seed_for
 
 COLUMNS = ("step", "loss", "lr", "images_per_second")
 """Of ``log.csv``."""
@@ -97,12 +97,14 @@ def train_supervised(
         network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- untyped in torch
         log = _Log(folder)
         task = SupervisedTask(network, config, data, group, log.add)
-        kept = _Checkpoint(folder, task)
+        kept = CheckpointFile(
+            folder / "checkpoint.pt", beside=lambda state: _save_averaged(folder, task, state["step"])
+        )
         loop = Trainer(task, kept, shown, processes=group, save_every=config.checkpoint_minutes)
         facts = _facts(config, data, command, group)
         if resume:
             _require_same(json.loads((folder / "run.json").read_text()), facts)
-            saved = kept.load()
+            saved = read_state(folder / "checkpoint.pt")
             loop.restore(saved)
             if group.first:
                 log.cut(saved["step"])
@@ -118,25 +120,13 @@ def train_supervised(
         return finished
 
 
-class _Checkpoint:
-    """The checkpoint of a run, and beside it the averaged weights as an encoder and a classifying layer."""
-
-    def __init__(self, folder: Path, task: SupervisedTask) -> None:
-        self.folder, self.task = folder, task
-
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint, and the encoder and the classifying layer of the averaged weights."""
-        write_state(self.folder / "checkpoint.pt", state)
-        facts = json.loads((self.folder / "run.json").read_text())
-        provenance = {**facts, "step": state["step"]}
-        averaged = self.task.averaged
-        backbones.save(averaged.encoder, self.folder, self.task.config.preprocessing, provenance)
-        head = {"weight": averaged.top.weight.detach().contiguous(), "bias": averaged.top.bias.detach()}
-        save_file(head, self.folder / "classifier.safetensors")
-
-    def load(self) -> dict[str, Any]:
-        """The last checkpoint."""
-        return read_state(self.folder / "checkpoint.pt")
+def _save_averaged(folder: Path, task: SupervisedTask, step: int) -> None:
+    """Write the averaged weights beside the checkpoint, as an encoder and a classifying layer."""
+    facts = json.loads((folder / "run.json").read_text())
+    averaged = task.averaged
+    backbones.save(averaged.encoder, folder, task.config.preprocessing, {**facts, "step": step})
+    head = {"weight": averaged.top.weight.detach().contiguous(), "bias": averaged.top.bias.detach()}
+    save_file(head, folder / "classifier.safetensors")
 
 
 class _Log:

@@ -17,7 +17,7 @@ from hemosight.training.partial_labels import partial_cross_entropy
 from hemosight.training.scanner_views import scanner_views
 from hemosight.training.schedules import cosine
 from hemosight.training.supervised_config import SupervisedConfig
-from hemosight.training.trainer import Step, Task, seed_for
+from hemosight.training.trainer import StepResult, Task, seed_for
 
 
 def early_layers(network: nn.Module, stages: int) -> list[nn.Module]:
@@ -78,7 +78,7 @@ class SupervisedTask(Task[None]):
         """The numbers of the steps; what is drawn follows from them."""
         return ((number, None) for number in range(start, self.config.steps))
 
-    def step(self, batch: None, epoch: int, number: int) -> Step:
+    def step(self, batch: None, epoch: int, number: int) -> StepResult:
         """One step on the cross entropy of one view of each cell drawn."""
         config, network, data = self.config, self.network, self.data
         resting = early_layers(network.encoder.network, config.resting_stages)
@@ -110,7 +110,7 @@ class SupervisedTask(Task[None]):
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._average_weights(number)
-        return Step(float(loss.detach()), config.batch * self.group.count, self.optimizer.param_groups[0]["lr"])
+        return StepResult(float(loss.detach()), config.batch * self.group.count, self.optimizer.param_groups[0]["lr"])
 
     def _average_gradients(self) -> None:
         trained = [parameter for parameter in self.network.parameters() if parameter.grad is not None]

@@ -20,7 +20,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -56,7 +56,7 @@ def read_ahead(read: Callable[[int], Read], steps: range) -> Iterator[tuple[int,
 
 
 @dataclass(frozen=True)
-class Step:
+class StepResult:
     """What one step did: the mean ``loss`` over its ``images``, and the learning rate it was taken with."""
 
     loss: float
@@ -82,7 +82,7 @@ class Task(ABC, Generic[Batch]):
         """An epoch's batches from number ``start`` on, each with its number (:func:`read_ahead`)."""
 
     @abstractmethod
-    def step(self, batch: Batch, epoch: int, number: int) -> Step:
+    def step(self, batch: Batch, epoch: int, number: int) -> StepResult:
         """Change the weights, and whatever follows them (an average of weights, for instance), by one batch."""
 
     @abstractmethod
@@ -119,6 +119,37 @@ class Checkpoints(Protocol):
 
     def load(self) -> dict[str, Any] | None:
         """The last one; None where there is none."""
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """The checkpoint of a run as one file.
+
+    Parameters
+    ----------
+    file
+        Where it is, in a folder that is there when it is saved; nowhere where None.
+    run
+        What tells the run from others; it is in every checkpoint.
+    beside
+        Called with the state that was saved, to write what lies beside the checkpoint.
+    """
+
+    file: Path | None
+    run: Mapping[str, Any] = field(default_factory=dict)
+    beside: Callable[[Mapping[str, Any]], None] | None = None
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint, and what lies beside it."""
+        if self.file is None:
+            return
+        write_state(self.file, {**self.run, **state})
+        if self.beside is not None:
+            self.beside(state)
+
+    def load(self) -> dict[str, Any] | None:
+        """The last one; None where there is none."""
+        return None if self.file is None or not self.file.is_file() else read_state(self.file)
 
 
 @dataclass

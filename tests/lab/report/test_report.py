@@ -25,7 +25,7 @@ from hemosight.engine.network import Network
 from hemosight.errors import UnknownName
 from hemosight.images.catalog import Catalog
 from hemosight.lab.report import active, baseline, explanation, landscape, page, plan, published, self_taught, transfer
-from hemosight.lab.report.figure import Claim, Figure, Section, Work
+from hemosight.lab.report.figure import Claim, Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.report.reproduce import STUDIES, Reproduced, chosen, reproduce
 from hemosight.lab.studies import study_data
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def work(tiny_bundle: Bundle, drawn_catalog: Catalog, folder: Path) -> Work:
+def work(tiny_bundle: Bundle, drawn_catalog: Catalog, folder: Path) -> ReportInputs:
     network = Network(tiny_bundle.encoder, tiny_bundle.preprocessing, threads=1)
     cells = study_data.embed(drawn_catalog, network, fraction=0.25)
     # The filters that see colour: a network that knows less.
@@ -53,11 +53,11 @@ def work(tiny_bundle: Bundle, drawn_catalog: Catalog, folder: Path) -> Work:
     Embeddings(cells.embeddings.ids, colours, EmbeddingSpace("colours", cells.embeddings.space.preprocessing)).save(
         features
     )
-    return Work(cells, tiny_bundle, "discriminant", Steps(folder / "steps", workers=1), features=features)
+    return ReportInputs(cells, tiny_bundle, "discriminant", Steps(folder / "steps", workers=1), features=features)
 
 
 @pytest.fixture(scope="module")
-def made(work: Work, folder: Path) -> Iterator[Reproduced]:
+def made(work: ReportInputs, folder: Path) -> Iterator[Reproduced]:
     with pytest.MonkeyPatch.context() as patch:
         # A map of few cells is as good after fifty iterations, as far as these tests go.
         patch.setattr(landscape.space, "fit", partial(landscape.space.fit, iterations=50, threads=1))
@@ -104,23 +104,23 @@ _HOW = r"\d+ folds|\d+ draws|one draw|one fit to [\d,]+ labels|One layout|the bu
 """How many fits, draws or layouts a figure rests on, in each caption's own words."""
 
 
-def _said(figure: Figure, work: Work) -> None:
+def _said(figure: Figure, work: ReportInputs) -> None:
     caption = figure.caption
     assert f"{len(work.material):,} cells of {work.sources}" in caption, figure.name
     assert "seed 0" in caption, figure.name
     assert re.search(_HOW, caption), (figure.name, caption)
 
 
-def test_captions_say_cells_seed_and_data(made: Reproduced, work: Work) -> None:
+def test_captions_say_cells_seed_and_data(made: Reproduced, work: ReportInputs) -> None:
     for figure in _figures(made):
         _said(figure, work)
 
 
-def test_what_is_said_of_patients_is_what_the_catalog_knows(work: Work) -> None:
+def test_what_is_said_of_patients_is_what_the_catalog_knows(work: ReportInputs) -> None:
     table = work.material.catalog.table
     known = pl.int_range(pl.len()).cast(pl.String)
 
-    def with_patients(named: pl.Expr) -> Work:
+    def with_patients(named: pl.Expr) -> ReportInputs:
         source = pl.when(pl.int_range(pl.len()) < 3).then(pl.lit("B")).otherwise(pl.lit("A"))
         catalog = Catalog(table.with_columns(patient=named, source=source))
         return replace(work, material=study_data.StudyData(catalog, work.material.embeddings, work.material.split))
@@ -155,7 +155,7 @@ def test_ids_are_unique_so_that_no_chart_borrows_anothers_clip(made: Reproduced)
     assert len(ids) == len(set(ids))
 
 
-def test_what_is_done_is_not_done_again(made: Reproduced, work: Work, folder: Path, tmp_path: Path) -> None:
+def test_what_is_done_is_not_done_again(made: Reproduced, work: ReportInputs, folder: Path, tmp_path: Path) -> None:
     kept = {file: file.stat().st_mtime_ns for file in (folder / "steps").rglob("*.parquet")}
     assert kept
     again = reproduce(work, tmp_path, studies=QUICK[:5])
@@ -165,19 +165,19 @@ def test_what_is_done_is_not_done_again(made: Reproduced, work: Work, folder: Pa
         assert figure.table.equals(tables[figure.name], null_equal=True), figure.name
 
 
-def test_a_study_that_the_cells_do_not_allow_is_left_out_and_said(work: Work, tmp_path: Path) -> None:
+def test_a_study_that_the_cells_do_not_allow_is_left_out_and_said(work: ReportInputs, tmp_path: Path) -> None:
     catalog = work.material.catalog
     bare = Catalog(catalog.table.drop([f"attribute.{name}" for name in catalog.attributes]))
     cells = study_data.StudyData(bare, work.material.embeddings, work.material.split)
     done = reproduce(
-        Work(cells, work.bundle, work.classifier, Steps(None, 1)), tmp_path, studies=["attributes", "held-out"]
+        ReportInputs(cells, work.bundle, work.classifier, Steps(None, 1)), tmp_path, studies=["attributes", "held-out"]
     )
     assert list(done.left_out) == ["attributes"]
     assert [section.name for section in done.sections] == ["held-out"]
     assert "Left out: attributes" in done.report.read_text()
 
 
-def test_the_baseline_is_measured_on_the_same_labels(made: Reproduced, work: Work) -> None:
+def test_the_baseline_is_measured_on_the_same_labels(made: Reproduced, work: ReportInputs) -> None:
     section = next(section for section in made.sections if section.name == "baseline")
     curves, crossed = (figure.table for figure in section.figures)
     mine, theirs = (curves.filter(series=series).drop("series", "mean", "sd") for series in ("embeddings", "top only"))
@@ -199,7 +199,7 @@ def _scores(classifier: str, values: dict[int, float]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides={"class": pl.String})
 
 
-def test_where_the_curves_cross_is_said_as_computed(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_curves_cross_is_said_as_computed(work: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
     def compared(_cells: study_data.StudyData, **settings: Any) -> pl.DataFrame:
@@ -230,7 +230,7 @@ def test_where_the_curves_cross_is_said_as_computed(work: Work, monkeypatch: pyt
 
 
 def test_without_torch_the_baseline_is_left_out_and_said(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: ReportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("hemosight.training")]:
         monkeypatch.delitem(sys.modules, name)
@@ -250,7 +250,7 @@ def test_what_is_run() -> None:
         chosen(only=["magic"])
 
 
-def test_runs_too_short_for_a_law_have_none(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_too_short_for_a_law_have_none(work: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
     short = active.study.active
 
     def quick(cells: study_data.StudyData, **settings: Any) -> pl.DataFrame:
@@ -262,7 +262,9 @@ def test_runs_too_short_for_a_law_have_none(work: Work, monkeypatch: pytest.Monk
     assert "too short here for a law" in section.text[-1]
 
 
-def test_a_reader_that_teaches_itself_is_held_beside_the_plain_one(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_teaches_itself_is_held_beside_the_plain_one(
+    work: ReportInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(self_taught.study, "BATCH", 5)
     monkeypatch.setattr(self_taught, "ROUNDS", 4)
     small = self_taught.study.active
@@ -284,7 +286,7 @@ def test_a_reader_that_teaches_itself_is_held_beside_the_plain_one(work: Work, m
         _said(figure, work)
 
 
-def test_active_learning_is_told_in_computed_words(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_active_learning_is_told_in_computed_words(work: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(active.study, "BATCH", 3)
     monkeypatch.setattr(active, "RESAMPLED", 3)
     small = active.study.active
@@ -329,7 +331,7 @@ def test_a_strategy_is_chosen_by_the_folds_and_not_by_what_it_is_quoted_on() -> 
     assert chosen_on_folds(reached, learned) == ["steady", "plain", "lucky", "never"]
 
 
-def test_both_tests_against_random_are_told_with_enough_digits(work: Work) -> None:
+def test_both_tests_against_random_are_told_with_enough_digits(work: ReportInputs) -> None:
     tests = pl.DataFrame(
         {
             "strategy": ["margin", "badge"] * 2,
@@ -351,7 +353,7 @@ def test_both_tests_against_random_are_told_with_enough_digits(work: Work) -> No
     assert "(area under the score): 1 of 2 strategies read better than random: margin" in said
 
 
-def test_plans_are_told_beside_what_came_true(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plans_are_told_beside_what_came_true(work: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shown two thirds of 54 cells: whatever is forecast, the sentence says what the table says."""
     monkeypatch.setattr(plan, "HAVE", 42)
     monkeypatch.setattr(plan, "WISHED", 43)
@@ -379,7 +381,7 @@ def test_plans_are_told_beside_what_came_true(work: Work, monkeypatch: pytest.Mo
     assert "target: " in json.dumps(figures["plan"].spec)
 
 
-def test_cells_as_they_are_are_not_called_a_shift(work: Work) -> None:
+def test_cells_as_they_are_are_not_called_a_shift(work: ReportInputs) -> None:
     rows = [("as it is", 2), ("blurred", 1), ("bigger", 0)]
     facts = [{"shift": shift, "labels": 9, "confidence": 0.9, "truth": "a" if cell < 5 else "b",
               "read": "a" if (cell < 5) != (cell < wrong) else "b"}
@@ -388,7 +390,7 @@ def test_cells_as_they_are_are_not_called_a_shift(work: Work) -> None:
     assert said.startswith("Of the shifts, held-out cells blurred are read worst")
 
 
-def test_the_control_is_cut_into_as_many_folds_as_is_said(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_control_is_cut_into_as_many_folds_as_is_said(work: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     cut = study_data.StudyData.folds
 
@@ -419,7 +421,7 @@ def test_the_surrogate_is_measured_as_the_cosine_with_what_is_read() -> None:
         assert cosines[row] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_planner_is_not_asked_with_too_few_labels(work: Work, tmp_path: Path) -> None:
+def test_the_planner_is_not_asked_with_too_few_labels(work: ReportInputs, tmp_path: Path) -> None:
     done = reproduce(work, tmp_path, studies=["plan"])
     assert "plan" in done.left_out
 

@@ -14,7 +14,7 @@ from hemosight.errors import TooFewLabels
 from hemosight.images.catalog import Catalog
 from hemosight.images.splits import Split
 from hemosight.lab.report import model_card
-from hemosight.lab.report.figure import Section, Work
+from hemosight.lab.report.figure import ReportInputs, Section
 from hemosight.lab.report.patients import patients as section_of
 from hemosight.lab.studies.patients import OTHER_LABORATORY, OTHER_PATIENTS, patients
 from hemosight.lab.studies.steps import Steps
@@ -78,7 +78,7 @@ def test_one_laboratory_with_nothing_held_out_is_no_study(tiny_bundle: Bundle) -
 
 
 def test_the_card_says_what_was_measured_and_what_it_is_not_for(tiny_bundle: Bundle, tmp_path: Path) -> None:
-    work = Work(two_laboratories(tiny_bundle, apart=0.9), tiny_bundle, "discriminant", Steps())
+    work = ReportInputs(two_laboratories(tiny_bundle, apart=0.9), tiny_bundle, "discriminant", Steps())
     section = section_of(work)
     assert section.figures[0].name == "by-patients"
     file = model_card.write(tmp_path, work, [section], "hemosight reproduce")

@@ -113,9 +113,9 @@ def test_the_rooms_are_those_that_studies_import() -> None:
     decide_nothing = {"errors", "blood", "training"}  # names; and training by its vectors, and by `rests_on`
     package = Path(module.__file__).parents[2]
     named = set()
-    for room in module._ROOMS:
+    for room in module.ROOMS:
         for file in (package / room).rglob("*.py"):
             for line in file.read_text(encoding="utf-8").splitlines():
                 if line.strip().startswith("from hemosight."):
                     named.add(line.split()[1].split(".")[1])
-    assert named <= {*(room.split("/")[0] for room in module._ROOMS), *decide_nothing}
+    assert named <= {*(room.split("/")[0] for room in module.ROOMS), *decide_nothing}

@@ -20,7 +20,7 @@ from hemosight.lab.validation import measures, record
 from hemosight.lab.validation.cells import ValidationCells, gather, leukocytes
 from hemosight.lab.validation.dossier import Dossier, validate
 from hemosight.lab.validation.origin import Origin, ReferenceTable
-from hemosight.lab.validation.protocol import Cells, Finding, Limits, Protocol, Repeats, read
+from hemosight.lab.validation.protocol import CaseCriterion, Cells, Limits, Protocol, Repeats, read
 from hemosight.lab.validation.untested import untested
 from hemosight.lab.validation.verdict import Verdict
 from hemosight.scoring.metrics import Interval
@@ -230,10 +230,10 @@ def test_blasts_are_counted_by_case_and_by_cell() -> None:
     truth = (["blast"] * 3 + ["monocyte"] * 7) + (["monocyte"] * 10) + (["blast"] + ["monocyte"] * 9)
     read = (["blast"] * 2 + ["monocyte"] * 8) + (["blast"] + ["monocyte"] * 9) + (["monocyte"] * 10)
     cells = made_up(truth, read, ["a"] * 10 + ["b"] * 10 + ["c"] * 10)
-    found = measures.finding(cells, Finding(cells=1, percent=0))
+    found = measures.finding(cells, CaseCriterion(cells=1, percent=0))
     assert (found.by_case.both, found.by_case.missed, found.by_case.false, found.by_case.neither) == (1, 1, 1, 0)
     assert found.by_cell.found.value == pytest.approx(2 / 4)
-    twenty = measures.finding(cells, Finding(cells=1, percent=20))
+    twenty = measures.finding(cells, CaseCriterion(cells=1, percent=20))
     assert (twenty.by_case.both, twenty.by_case.missed, twenty.by_case.false, twenty.by_case.neither) == (1, 0, 0, 2)
 
 

@@ -11,7 +11,7 @@ from projects import Filled, fill
 
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.engine.bundle import Bundle
-from hemosight.service.desk import project_state
+from hemosight.service.desk import project_readings, project_state
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.references import References
 from hemosight.service.storage import events
@@ -48,7 +48,7 @@ def test_a_count_does_not_wait_for_a_pause_in_the_labelling(
     try:
         project.say({project.images[0]: "basophil"})
         assert not state.settle(CELL_TYPE, patience=2), "there is no pause"
-        until = state._last_label
+        until = state.moment().label
         assert state.follow(CELL_TYPE)
         assert state.learner.known(state.spec(CELL_TYPE).id) >= until, "what was there is learnt"
     finally:
@@ -78,7 +78,7 @@ def test_of_many_who_ask_at_once_few_look(state: ProjectState, monkeypatch: pyte
 def test_whoever_asks_after_a_change_sees_it(state: ProjectState, project: Filled) -> None:
     for number, image in enumerate(project.images[:20]):
         project.say({image: "blast"})
-        now = state.snapshot(CELL_TYPE)
+        now = state.readings.snapshot(CELL_TYPE)
         assert int((now.label >= 0).sum()) == number + 1
 
 
@@ -86,18 +86,18 @@ def test_a_case_is_counted_once_for_each_snapshot(
     state: ProjectState, project: Filled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = 0
-    tally = project_state.tally
+    tally = project_readings.tally
 
     def counting(*given: Any) -> Any:
         nonlocal counted
         counted += 1
         return tally(*given)
 
-    monkeypatch.setattr(project_state, "tally", counting)
-    first = state.tally(CELL_TYPE, None)
-    assert state.tally(CELL_TYPE, None) is first
+    monkeypatch.setattr(project_readings, "tally", counting)
+    first = state.readings.tally(CELL_TYPE, None)
+    assert state.readings.tally(CELL_TYPE, None) is first
     assert counted == 1
     project.say({project.images[0]: "blast"})
     assert state.follow(CELL_TYPE)
-    after = state.tally(CELL_TYPE, None)[1]
+    after = state.readings.tally(CELL_TYPE, None)[1]
     assert (counted, after.reviewed) == (2, {"blast": 1})

@@ -47,6 +47,7 @@ def snapshot(bundle: Bundle, event: int, novelty: float = 1.3, labelled: int = 0
         margin=np.full(CELLS, 0.4, np.float32),
         held_back=np.zeros(CELLS, np.bool_),
         asked=np.ones(CELLS, np.bool_),
+        outside=np.zeros(CELLS, np.bool_),
         vectors=vectors,
         rows=np.arange(CELLS),
         stamp=np.full(CELLS, 3),

@@ -40,7 +40,7 @@ def state(project: Filled, tiny_bundle: Bundle) -> ProjectState:
 @pytest.fixture
 def taught(state: ProjectState, project: Filled) -> dict[int, str]:
     """Six cells labelled against what the model says, and learnt."""
-    said = dict.fromkeys(_read_as(state.snapshot(CELL_TYPE), "neutrophil")[:6], "basophil")
+    said = dict.fromkeys(_read_as(state.readings.snapshot(CELL_TYPE), "neutrophil")[:6], "basophil")
     assert len(said) == 6
     project.say(dict(said))
     assert state.settle(CELL_TYPE)
@@ -65,12 +65,12 @@ def test_untaught_it_reads_like_the_engine(state: ProjectState, project: Filled,
     embeddings = Embeddings(
         tuple(map(str, images)), np.stack([project.vectors[image] for image in images]), tiny_engine.network.space
     )
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     assert snapshot.taught_until == 0
     for reading, image, row in zip(tiny_engine.read(embeddings), snapshot.ids, range(CELLS), strict=True):
         assert reading.id == str(image)
         assert snapshot.spec.names[snapshot.predicted[row]] == reading.label
-        answer = state.readings(int(image))[CELL_TYPE]
+        answer = state.readings.of_image(int(image))[CELL_TYPE]
         assert answer.probabilities == pytest.approx(dict(reading.probabilities), abs=1e-12)
         assert (answer.predicted, answer.version, answer.taught_until) == (reading.label, 0, 0)
 
@@ -78,7 +78,7 @@ def test_untaught_it_reads_like_the_engine(state: ProjectState, project: Filled,
 def test_a_label_teaches_what_a_fit_from_its_records_teaches(
     state: ProjectState, project: Filled, tiny_bundle: Bundle, taught: dict[int, str]
 ) -> None:
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     vectors = np.stack([project.vectors[image] for image in project.images])
     reader = tiny_bundle.classifiers[CELL_TYPE]
     learner = IncrementalLDA(
@@ -101,7 +101,7 @@ def test_a_label_teaches_what_a_fit_from_its_records_teaches(
 def test_what_a_person_said_stands_whatever_the_model_says(
     state: ProjectState, project: Filled, taught: dict[int, str]
 ) -> None:
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     for image, label in taught.items():
         row = int(np.searchsorted(snapshot.ids, image))
         assert snapshot.spec.names[snapshot.label[row]] == label
@@ -124,7 +124,7 @@ def test_another_process_says_the_same(
     snapshots = []
     for one in (state, follower, newcomer):
         assert one.settle(CELL_TYPE)
-        snapshots.append(one.snapshot(CELL_TYPE))
+        snapshots.append(one.readings.snapshot(CELL_TYPE))
     for other in snapshots[1:]:
         assert np.allclose(snapshots[0].probabilities, other.probabilities, atol=1e-6)
         for name in ("ids", "label", "version", "by", "predicted", "alone"):
@@ -137,16 +137,16 @@ def test_taking_every_label_back_is_the_bundle_again(
 ) -> None:
     project.say(dict.fromkeys(taught, None))
     assert state.settle(CELL_TYPE)
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     assert (snapshot.predicted == snapshot.alone).all()
     assert snapshot.taught_until == 0
 
 
 def test_unsure_teaches_nothing(state: ProjectState, project: Filled) -> None:
-    before = state.snapshot(CELL_TYPE)
+    before = state.readings.snapshot(CELL_TYPE)
     project.say(dict.fromkeys(project.images[:5], "?"))
     assert state.settle(CELL_TYPE)
-    after = state.snapshot(CELL_TYPE)
+    after = state.readings.snapshot(CELL_TYPE)
     assert (after.probabilities == before.probabilities).all()
     assert (after.label[:5] == -2).all()
 
@@ -154,26 +154,26 @@ def test_unsure_teaches_nothing(state: ProjectState, project: Filled) -> None:
 def test_teaching_can_be_turned_off_to_see_the_model_alone(
     state: ProjectState, project: Filled, taught: dict[int, str]
 ) -> None:
-    learnt = state.snapshot(CELL_TYPE)
+    learnt = state.readings.snapshot(CELL_TYPE)
     assert (learnt.predicted != learnt.alone).any()
     project.change(teaching=False)
-    alone = state.snapshot(CELL_TYPE)
+    alone = state.readings.snapshot(CELL_TYPE)
     assert (alone.predicted == alone.alone).all()
     assert (alone.label == learnt.label).all(), "labels stand all the same"
     project.change(teaching=True)
-    again = state.snapshot(CELL_TYPE)
+    again = state.readings.snapshot(CELL_TYPE)
     assert np.allclose(again.probabilities, learnt.probabilities, atol=1e-6)
     project.change(teaching_weight=1.0)
-    lighter = state.snapshot(CELL_TYPE)
+    lighter = state.readings.snapshot(CELL_TYPE)
     steps = [np.abs(snapshot.probabilities - alone.probabilities).mean() for snapshot in (lighter, learnt)]
     assert 0 < steps[0] < steps[1]
 
 
 def test_images_and_readings_join_as_they_come(state: ProjectState, project: Filled, tiny_bundle: Bundle) -> None:
     waiting = project.add(tiny_bundle, 30, seed=1, read=False)
-    state.snapshot(CELL_TYPE)
+    state.readings.snapshot(CELL_TYPE)
     project.say({waiting[0]: "blast"})
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     assert len(snapshot.ids) == CELLS + 30
     assert (snapshot.status[-30:] == 0).all()
     assert (snapshot.predicted[-30:] == -1).all()
@@ -181,40 +181,40 @@ def test_images_and_readings_join_as_they_come(state: ProjectState, project: Fil
     project.read(waiting[:20])
     project.read(waiting[20:21], unreadable=True)
     assert state.settle(CELL_TYPE)
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     assert snapshot.status[-30:].tolist() == [1] * 20 + [2] + [0] * 9
     assert (snapshot.predicted[-30:-10] >= 0).all()
     assert (snapshot.predicted[-10:] == -1).all()
     assert snapshot.taught_until > 0, "what was labelled before it was read teaches once it is read"
     fresh = _load(project, tiny_bundle)
     fresh.settle(CELL_TYPE)
-    assert np.allclose(fresh.snapshot(CELL_TYPE).probabilities, snapshot.probabilities, atol=1e-6)
+    assert np.allclose(fresh.readings.snapshot(CELL_TYPE).probabilities, snapshot.probabilities, atol=1e-6)
 
 
 def test_uploads_side_by_side_commit_out_of_order(project: Filled, tiny_bundle: Bundle) -> None:
     state = _load(project, tiny_bundle)
-    assert len(state.snapshot(CELL_TYPE).ids) == CELLS
+    assert len(state.readings.snapshot(CELL_TYPE).ids) == CELLS
     seen: list[int] = []
 
     def faster_upload() -> None:
         project.add(tiny_bundle, 3, seed=3)
-        seen.extend(state.snapshot(CELL_TYPE).ids.tolist())
+        seen.extend(state.readings.snapshot(CELL_TYPE).ids.tolist())
 
     early = project.add(tiny_bundle, 3, seed=2, before_commit=faster_upload)
     assert len(seen) == CELLS + 3
     assert max(early) < max(seen), "numbered first, and committed last"
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     assert snapshot.ids.tolist() == sorted(project.truth)
     assert snapshot.read.all()
 
 
 def test_images_that_were_taken_back_are_gone(state: ProjectState, project: Filled, tiny_bundle: Bundle) -> None:
     waiting = project.add(tiny_bundle, 4, seed=4, read=False)
-    assert len(state.snapshot(CELL_TYPE).ids) == CELLS + 4
+    assert len(state.readings.snapshot(CELL_TYPE).ids) == CELLS + 4
     with project.database.session() as session:
         session.execute(delete(Image).where(Image.id.in_(waiting)))
         events.tell(session, project.id, ImagesEvent(added=-4))
-    assert len(state.snapshot(CELL_TYPE).ids) == CELLS
+    assert len(state.readings.snapshot(CELL_TYPE).ids) == CELLS
 
 
 def _events(session: Session, project: Filled, kind: str) -> list[Event]:
@@ -224,8 +224,8 @@ def _events(session: Session, project: Filled, kind: str) -> list[Event]:
 
 def test_taught_is_told_once_with_what_moved(state: ProjectState, project: Filled, tiny_bundle: Bundle) -> None:
     other = _load(project, tiny_bundle)
-    before = state.snapshot(CELL_TYPE)
-    other.snapshot(CELL_TYPE)
+    before = state.readings.snapshot(CELL_TYPE)
+    other.readings.snapshot(CELL_TYPE)
     said: dict[int, str | None] = dict.fromkeys(_read_as(before, "neutrophil")[:6], "basophil")
     outcome = project.say(said)
     for process in (state, other):
@@ -233,7 +233,7 @@ def test_taught_is_told_once_with_what_moved(state: ProjectState, project: Fille
     for process in (state, other):
         assert process.settle(CELL_TYPE)
         assert process.learner.join(30)
-    after = state.snapshot(CELL_TYPE)
+    after = state.readings.snapshot(CELL_TYPE)
     with project.database.session() as session:
         (told,) = _events(session, project, "taught")
     names = after.spec.names
@@ -254,7 +254,7 @@ def test_an_own_label_set_learns_from_its_labels_alone(state: ProjectState, proj
         ]
         session.add(LabelSet(project_id=project.id, name="mine", title="Mine", kind="own", classes=classes))
         events.tell(session, project.id, LabelSetEvent(name="mine"))
-    assert (state.snapshot("mine").predicted == -1).all()
+    assert (state.readings.snapshot("mine").predicted == -1).all()
     # Two heaps that lie apart, whatever types they are.
     cells = np.stack([project.vectors[image] for image in project.images])
     axis = np.linalg.svd(cells - cells.mean(axis=0), full_matrices=False)[2][0]
@@ -264,38 +264,40 @@ def test_an_own_label_set_learns_from_its_labels_alone(state: ProjectState, proj
     first = [image for image, label in shown.items() if label == "ab"][:3]
     project.say(dict.fromkeys(first, "ab"), label_set="mine")
     state.settle("mine")
-    assert (state.snapshot("mine").predicted == -1).all(), "one class is no question"
+    assert (state.readings.snapshot("mine").predicted == -1).all(), "one class is no question"
     second = [image for image, label in shown.items() if label == "cd"][:3]
     project.say(dict.fromkeys(second, "cd"), label_set="mine")
     assert state.settle("mine")
-    snapshot = state.snapshot("mine")
+    snapshot = state.readings.snapshot("mine")
     rest = [image for image in shown if image not in first + second]
     rows = np.searchsorted(snapshot.ids, rest)
     right = [
         snapshot.spec.names[snapshot.predicted[row]] == shown[image] for row, image in zip(rows, rest, strict=True)
     ]
     assert np.mean(right) > 0.8
-    assert state.snapshot(CELL_TYPE).taught_until == 0
+    assert state.readings.snapshot(CELL_TYPE).taught_until == 0
 
 
 def test_the_delta_brings_every_copy_up_to_date(state: ProjectState, project: Filled, tiny_bundle: Bundle) -> None:
     def whole() -> tuple[dict, dict[int, dict[str, float]]]:
-        return _rows(columns(state.snapshot(CELL_TYPE), []))
+        return _rows(columns(state.readings.snapshot(CELL_TYPE), []))
 
     head, copy = whole()
     assert head["full"]
     steps = (
-        lambda: project.say(dict.fromkeys(_read_as(state.snapshot(CELL_TYPE), "neutrophil")[:4], "basophil")),
+        lambda: project.say(dict.fromkeys(_read_as(state.readings.snapshot(CELL_TYPE), "neutrophil")[:4], "basophil")),
         lambda: project.add(tiny_bundle, 10, seed=5, read=False),
         lambda: project.read(project.images[-10:]),
         lambda: project.say({project.images[0]: "?"}),
     )
     for step in steps:
         step()
-        hasty_head, hasty = _rows(columns(state.snapshot(CELL_TYPE), [], head["event"]))  # maybe not learnt yet
+        hasty_head, hasty = _rows(
+            columns(state.readings.snapshot(CELL_TYPE), [], head["event"])
+        )  # maybe not learnt yet
         state.settle(CELL_TYPE)
         copy |= hasty
-        head, fresh = _rows(columns(state.snapshot(CELL_TYPE), [], hasty_head["event"]))
+        head, fresh = _rows(columns(state.readings.snapshot(CELL_TYPE), [], hasty_head["event"]))
         assert not head["full"]
         copy |= fresh
         _, now = whole()
@@ -308,9 +310,9 @@ def test_the_delta_brings_every_copy_up_to_date(state: ProjectState, project: Fi
 
 
 def test_a_delta_from_before_the_desk_was_loaded_is_everything(project: Filled, tiny_bundle: Bundle) -> None:
-    early = _load(project, tiny_bundle).snapshot(CELL_TYPE).event
+    early = _load(project, tiny_bundle).readings.snapshot(CELL_TYPE).event
     project.say({project.images[0]: "blast"})
-    head, rows = _rows(columns(_load(project, tiny_bundle).snapshot(CELL_TYPE), [], early))
+    head, rows = _rows(columns(_load(project, tiny_bundle).readings.snapshot(CELL_TYPE), [], early))
     assert head["full"]
     assert len(rows) == CELLS
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from projects import Filled, fill
@@ -14,7 +17,9 @@ from hemosight.scoring.agreement import Judgement, agreement, among_people, so_f
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.queue import REASONS, choose
 from hemosight.service.desk.references import References
+from hemosight.service.desk.signing_checks import RuleCounts
 from hemosight.service.desk.tally import tally
+from hemosight.service.desk.worklist import rule_counts
 from hemosight.service.storage.database import Database
 
 
@@ -27,7 +32,7 @@ def reviewed(module_database: Database, tiny_bundle: Bundle) -> tuple[Filled, Pr
     waiting = project.add(tiny_bundle, 3, seed=2, read=False)
     project.read(waiting[:1], unreadable=True)
     state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     names = snapshot.spec.names
 
     def read_as(label: str) -> list[int]:
@@ -41,7 +46,7 @@ def reviewed(module_database: Database, tiny_bundle: Bundle) -> tuple[Filled, Pr
 
 def test_before_is_the_model_alone_and_after_is_what_people_said(reviewed: tuple[Filled, ProjectState]) -> None:
     _, state = reviewed
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     names = np.array(snapshot.spec.names)
     before = {name: int((snapshot.alone == code).sum()) for code, name in enumerate(names)}
     count = tally(snapshot)
@@ -63,11 +68,11 @@ def test_before_is_the_model_alone_and_after_is_what_people_said(reviewed: tuple
 def test_what_people_changed_is_told_from_what_the_model_moved(module_database: Database, tiny_bundle: Bundle) -> None:
     project = fill(module_database, tiny_bundle, 80)
     state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
-    view = state.snapshot(CELL_TYPE)
+    view = state.readings.snapshot(CELL_TYPE)
     wrong = view.ids[view.predicted == view.spec.names.index("neutrophil")][:5].tolist()
     project.say(dict.fromkeys(wrong, "blast"))
     assert state.settle(CELL_TYPE)
-    view = state.snapshot(CELL_TYPE)
+    view = state.readings.snapshot(CELL_TYPE)
     count = tally(view)
     assert count.reclassified == [("neutrophil", "blast", 5)]
     moved = (view.label == -1) & (view.alone != view.predicted)
@@ -76,17 +81,36 @@ def test_what_people_changed_is_told_from_what_the_model_moved(module_database: 
     assert count.unusual == 0
 
 
+def test_what_rules_look_at_is_counted_for_every_case_as_its_tally_counts_it(
+    reviewed: tuple[Filled, ProjectState],
+) -> None:
+    snapshot = reviewed[1].readings.snapshot(CELL_TYPE)
+    rng = np.random.default_rng(4)
+    novelty = np.where(snapshot.read, rng.uniform(0, 2, len(snapshot.ids)), np.nan).astype(np.float32)
+    outside = rng.random(len(snapshot.ids)) < 0.3  # not drawn to be counted
+    snapshot = replace(snapshot, novelty=novelty, outside=outside)
+    found = rule_counts(snapshot)
+    assert sorted(found) == sorted(np.unique(np.maximum(snapshot.case, 0)).tolist())
+    for case, counts in found.items():
+        slow = RuleCounts.of(tally(snapshot, case), int(snapshot.counting(case).sum()))
+        assert (counts.cells, counts.unusual, counts.unsure) == (slow.cells, slow.unusual, slow.unsure)
+        assert Counter(counts.counted) == Counter(slow.counted)
+        assert Counter(counts.apart) == Counter(slow.apart)
+        assert counts.families == slow.families
+    assert sum(counts.unusual for counts in found.values()) > 0
+
+
 def test_unusual_cells_are_counted_while_nobody_labelled_them(module_database: Database, tiny_bundle: Bundle) -> None:
     project = fill(module_database, tiny_bundle, 20)
     state = ProjectState(project.id, project.database, lambda _session, _number: tiny_bundle, References())
-    view = state.snapshot(CELL_TYPE)
+    view = state.readings.snapshot(CELL_TYPE)
     view.novelty[:3] = 1.5
     view.label[0] = 0
     assert tally(view).unusual == 2
 
 
 def test_platelets_and_erythroblasts_stand_apart(reviewed: tuple[Filled, ProjectState]) -> None:
-    after = tally(reviewed[1].snapshot(CELL_TYPE)).after
+    after = tally(reviewed[1].readings.snapshot(CELL_TYPE)).after
     assert {share.label for share in after.shares}.isdisjoint({"platelet", "erythroblast"})
     assert after.total == sum(share.count for share in after.shares)
     assert after.erythroblasts_per_100 == pytest.approx(100 * after.apart["erythroblast"] / after.total)
@@ -95,7 +119,7 @@ def test_platelets_and_erythroblasts_stand_apart(reviewed: tuple[Filled, Project
 
 
 def test_a_case_counts_its_own_cells(reviewed: tuple[Filled, ProjectState]) -> None:
-    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    snapshot = reviewed[1].readings.snapshot(CELL_TYPE)
     (case,) = set(snapshot.case.tolist()) - {-1}
     count = tally(snapshot, case)
     assert sum(share.count for share in count.before.shares) + sum(count.before.apart.values()) == 30
@@ -103,7 +127,7 @@ def test_a_case_counts_its_own_cells(reviewed: tuple[Filled, ProjectState]) -> N
 
 @pytest.mark.parametrize("strategy", sorted(REASONS))
 def test_next_is_read_and_unlabelled_and_not_skipped(reviewed: tuple[Filled, ProjectState], strategy: str) -> None:
-    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    snapshot = reviewed[1].readings.snapshot(CELL_TYPE)
     some = choose(snapshot, strategy, 10)
     assert len({choice.image for choice in some}) == 10
     for choice in some:
@@ -117,7 +141,7 @@ def test_next_is_read_and_unlabelled_and_not_skipped(reviewed: tuple[Filled, Pro
 
 
 def test_least_sure_comes_first(reviewed: tuple[Filled, ProjectState]) -> None:
-    snapshot = reviewed[1].snapshot(CELL_TYPE)
+    snapshot = reviewed[1].readings.snapshot(CELL_TYPE)
     free = (snapshot.label == -1) & (snapshot.status == 1)
     first = choose(snapshot, "uncertainty", 1)[0]
     assert snapshot.probability[first.row] == snapshot.probability[free].min()

@@ -15,7 +15,7 @@ from hemosight.blood.morphology import ESTIMATES, FINDINGS, GRADES
 from hemosight.blood.vocabulary import TYPES
 from hemosight.service.documents import codes, table
 from hemosight.service.documents.content import Value
-from hemosight.service.documents.observations import observations
+from hemosight.service.documents.observations import notes, observations
 
 GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "report.md"
 PAGE = Path(__file__).parents[3] / "web" / "src" / "findings" / "words.ts"
@@ -70,6 +70,17 @@ def test_what_stands_beside_the_leukocytes_is_for_100_of_them() -> None:
     assert (beside["erythroblast"].per_100 or Value(0, 0)).number == 10.0
     assert (beside["erythroblast"].per_100 or Value(0, 0)).flag == "H"
     assert set(beside) == {"erythroblast", "platelet", "smudge"}
+
+
+def test_it_says_how_the_cells_that_count_were_drawn() -> None:
+    assert report().drawn == ""
+    drawn = {"method": "random", "wanted": 200, "seed": 77, "met": 200, "chosen": 213, "pool": 1520, "unfair": 61}
+    made = report(differential={**counts(), "counting": drawn})
+    words = "213 cells drawn at random from 1,520 until 200 leukocytes were met (seed 77); 61 left out"
+    assert words in made.drawn
+    assert made.drawn in list(notes(made)), "so that it goes with HL7 and FHIR"
+    short = report(differential={**counts(), "counting": {**drawn, "met": 150, "chosen": 1520, "unfair": 0}})
+    assert short.drawn.endswith("all there are: 150 of the 200 leukocytes that were wanted (seed 77).")
 
 
 def test_it_says_how_it_stands() -> None:

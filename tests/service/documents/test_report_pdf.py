@@ -7,7 +7,7 @@ from typing import Any
 
 import pypdfium2
 import pytest
-from signed_report import FIRST, SECOND, pictures, record, report
+from signed_report import FIRST, SECOND, counts, pictures, record, report
 
 from hemosight.service.documents.content import Report
 from hemosight.service.documents.pdf import PRELIMINARY, pdf
@@ -60,6 +60,13 @@ def test_it_says_what_was_signed(body: bytes) -> None:
     assert re.search(r"Schistocytes 0 not seen", rows)
     assert "Blast 2 1 2 3" in rows, "model alone, reviewed, not reviewed, counted"
     assert PRELIMINARY not in text
+
+
+def test_it_says_how_the_cells_were_drawn() -> None:
+    drawn = {"method": "battlement", "wanted": 100, "seed": 77, "met": 100, "chosen": 104, "pool": 400, "unfair": 0}
+    text = " ".join(_text(report(differential={**counts(), "counting": drawn})).split())
+    assert "104 cells drawn field after field" in text
+    assert "(seed 77)" in text
 
 
 def test_every_page_has_its_foot(body: bytes) -> None:

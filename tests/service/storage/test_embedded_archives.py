@@ -9,12 +9,16 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gate import Visitor, told
 from sqlalchemy import func, select
 
+from hemosight.engine.bundle import Bundle
 from hemosight.service.app import create_app
+from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.desk.columns import unpack
 from hemosight.service.operations.upgrade import upgrade
 from hemosight.service.storage.account import as_account
 from hemosight.service.storage.audit_chain import verify
@@ -23,6 +27,7 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import embedded
 from hemosight.service.storage.programs import VERSION
 from hemosight.service.storage.tables import Comment, CurrentLabelRow, Image, Picture
+from hemosight.service.work.worker import EmbeddingWorker
 
 ARCHIVES = sorted((Path(__file__).parents[2] / "archives").glob("*.tar.xz"))
 
@@ -46,7 +51,7 @@ def test_there_is_an_archive() -> None:
     assert ARCHIVES
 
 
-def test_it_opens_and_holds_what_was_put_in(folder: Path) -> None:
+def test_it_opens_and_holds_what_was_put_in(folder: Path, tiny_bundle: Bundle) -> None:
     held = json.loads((folder / "told.json").read_text())
     if Cluster(folder / "d" / "postgres").found_version() != VERSION:
         upgrade(folder / "d", print)
@@ -61,7 +66,30 @@ def test_it_opens_and_holds_what_was_put_in(folder: Path) -> None:
                 assert (stands.image_id, stands.label) == (held["labelled"], "monocyte")
                 assert session.scalars(select(Comment.text)).all() == ["two nuclei"]
                 assert verify(session).rows == held["audit"]
-            visitor = Visitor(create_app(told(), database)).sign_in("amina", held["password"])
-            assert visitor.get("/projects").json()["items"][0]["name"] == "Slides"
+            registry = BundleRegistry(tiny_bundle, threads=1)
+            visitor = Visitor(create_app(told(), database, registry=registry)).sign_in("amina", held["password"])
+            (listed,) = visitor.get("/projects").json()["items"]
+            assert (listed["name"], listed["bundle_here"]) == ("Slides", False)
+            _opens_with_this_bundle(visitor, database, registry, held)
         finally:
             database.close()
+
+
+def _opens_with_this_bundle(
+    visitor: Visitor, database: Database, registry: BundleRegistry, held: dict[str, Any]
+) -> None:
+    """Begun with the bundle of its release, a project is refused until its administrator lets this one read it."""
+    path = f"/projects/{held['project']}"
+    assert visitor.get(f"{path}/columns").json()["error"]["code"] == "bundle_not_here"
+    moved = visitor.post(f"{path}/bundle")
+    assert moved.status_code == 200, moved.text
+    assert (moved.json()["to_read"], moved.json()["labelled"]) == (len(held["images"]), 1)
+    with database.session() as session:
+        number = registry.register(session)
+    assert EmbeddingWorker(database, registry.engine, number, "w").read(held["project"], held["images"]) == 3
+    header, columns = unpack(visitor.get(f"{path}/columns").content)
+    assert columns["id"].astype(int).tolist() == held["images"]
+    assert (columns["predicted"] < len(header["classes"])).all()
+    labelled = columns["label"] < len(header["classes"])
+    names = [one["name"] for one in header["classes"]]
+    assert [names[code] for code in columns["label"][labelled]] == ["monocyte"]

@@ -9,27 +9,7 @@ import type { AuditShown } from "../api/schema";
 import { DayField } from "../ui/DayField";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
-import { done, type Piece, pieces } from "./auditWords";
-
-/** What a row of the trail is about: the first part of its action. */
-const NOUNS = [
-  "account",
-  "audit",
-  "case",
-  "comment",
-  "image",
-  "images",
-  "label",
-  "label_set",
-  "member",
-  "project",
-  "retention",
-  "session",
-  "signature",
-  "token",
-  "upload",
-  "user",
-];
+import { done, NOUNS, type Piece, pieces } from "./auditWords";
 
 /** Which rows are asked for; an empty text asks for all. Days are the reader's own. */
 interface Wanted {
@@ -77,7 +57,7 @@ export function AuditLog({ project }: { project?: number }) {
           <option value="">everything</option>
           {NOUNS.map((noun) => (
             <option key={noun} value={noun}>
-              {noun.replace("_", " ")}
+              {noun.replaceAll("_", " ")}
             </option>
           ))}
         </Form.Select>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { done, pieces } from "./auditWords";
+import { ACTIONS, done, NOUNS, pieces } from "./auditWords";
 
 const said = (subject: Record<string, unknown>) =>
   pieces(subject).map((piece) => (piece.kind === "text" ? piece.text : `<${piece.kind} ${piece.title ?? piece.id}>`));
@@ -37,6 +37,13 @@ test("many cells are counted, and nothing is shown as code", () => {
   expect(said({ labels })).toEqual(["1,200 cells as ig"]);
   const odd = { classes: [{ name: "a", in: true }], limits: { low: 1, high: null }, names: ["x", "y"] };
   expect(said(odd).join(" ")).not.toMatch(/[{}[\]"]/);
+});
+
+test("the filter offers every kind of row once, in order", () => {
+  const kinds = ["field", "panel", "profile", "report", "review", "search", "signing", "teaching"];
+  expect(NOUNS).toEqual(expect.arrayContaining(kinds));
+  expect(NOUNS).toEqual([...new Set(NOUNS)].sort());
+  for (const action of Object.keys(ACTIONS)) expect(NOUNS).toContain(action.split(".")[0]);
 });
 
 test("an action without words of its own is said by its parts", () => {

@@ -8,6 +8,7 @@ export const ACTIONS: Record<string, string> = {
   "audit.export": "took the audit trail away as a table",
   "case.amend": "opened a signed case for changes",
   "case.change": "changed a case",
+  "case.counting": "drew the cells of a case that are counted",
   "case.create": "made a case",
   "case.delete": "deleted a case",
   "case.findings": "wrote the findings of a case",
@@ -42,6 +43,7 @@ export const ACTIONS: Record<string, string> = {
   "profile.create": "made a scanner",
   "profile.measure": "measured a scanner's scale",
   "profile.merge": "joined two scanners",
+  "project.bundle": "let another bundle read the project",
   "project.change": "changed the project",
   "project.create": "made a project",
   "project.delete": "deleted a project",
@@ -73,6 +75,9 @@ export const ACTIONS: Record<string, string> = {
   "user.erase": "erased an account",
 };
 
+/** What rows are about: the first parts of the actions, so that the filter has every one that words were found for. */
+export const NOUNS: string[] = [...new Set(Object.keys(ACTIONS).map((action) => action.split(".")[0]!))].sort();
+
 export const done = (action: string): string => ACTIONS[action] ?? action.replace(/[._]/g, " ");
 
 /** A piece of a row: words, or a thing that can be opened. */
@@ -82,7 +87,7 @@ export type Piece =
   | { kind: "user" | "project" | "case" | "image"; id: number; title?: string };
 
 /** What other fields say already, or what tells a reader nothing. */
-const SILENT = new Set(["request", "kind", "bundle", "digest", "fingerprint"]);
+const SILENT = new Set(["request", "kind", "bundle", "digest", "fingerprint", "identities"]);
 /** Cells that are named one by one; of more, their number. */
 const NAMED = 3;
 

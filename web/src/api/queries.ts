@@ -10,6 +10,8 @@ export const names = {
   projects: ["projects"] as const,
   project: (project: number) => ["projects", project] as const,
   cases: (project: number) => ["projects", project, "cases"] as const,
+  bundle: (project: number) => ["projects", project, "bundle"] as const,
+  models: ["models"] as const,
   members: (project: number) => ["projects", project, "members"] as const,
   labelSets: (project: number) => ["projects", project, "label-sets"] as const,
   offeredTypes: (project: number, set: number) => ["projects", project, "label-sets", set, "offered"] as const,
@@ -76,13 +78,14 @@ export function useMemberNames(project: number | undefined): (user: number, othe
   };
 }
 
-export const useLabelSets = (project: number) =>
+export const useLabelSets = (project: number, enabled = true) =>
   useQuery({
     queryKey: names.labelSets(project),
     queryFn: async ({ signal }) => {
       const answer = await body(api.GET("/projects/{project}/label-sets", { params: { path: { project } }, signal }));
       return answer.items.map((set) => ({ ...set, title: worded(set.title) }));
     },
+    enabled,
   });
 
 /** A name as a reader writes it: "nucleus_shape" is "Nucleus shape". Titles that people gave are left alone. */

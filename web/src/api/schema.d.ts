@@ -274,6 +274,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Models
+         * @description Every bundle that has read something here: what it says of itself, and which projects it reads now.
+         */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects": {
         parameters: {
             query?: never;
@@ -340,6 +360,34 @@ export interface paths {
         get: operations["get_agreement"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Project Bundle
+         * @description Whether the service runs the project's bundle, and what a move to the service's one would change.
+         */
+        get: operations["get_project_bundle"];
+        put?: never;
+        /**
+         * Change Project Bundle
+         * @description Read a project with the bundle that this service runs from now on; what that has changed.
+         *
+         *     Cells are read anew, but for those that this bundle has read before. Labels, signatures and signed records stay as
+         *     they are; what people answered under the bundle before says nothing of this one. Of a project that is read with it
+         *     already nothing changes.
+         */
+        post: operations["change_project_bundle"];
         delete?: never;
         options?: never;
         head?: never;
@@ -413,6 +461,30 @@ export interface paths {
          * @description Close a signed case again as it was signed; once something in it has changed, only signing ends an amendment.
          */
         delete: operations["withdraw_amendment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/cases/{case}/counting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Counting
+         * @description Draw the cells of a case that count, or let all count; gives the differential of those.
+         *
+         *     The cells are drawn from fields in which counting is fair (and from crops that came without a field), at random or
+         *     field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Drawing
+         *     anew once cells are labelled takes a reason; every draw stands in the audit trail. A signed case has to be amended.
+         */
+        put: operations["set_counting"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2501,6 +2573,112 @@ export interface components {
             next?: number | null;
         };
         /**
+         * BundleChange
+         * @description Whether the service runs the bundle that a project is read with, and what a move to the service's one changes.
+         * @example {
+         *       "again": [],
+         *       "cells": 1200,
+         *       "here": false,
+         *       "labelled": 340,
+         *       "new_classes": [],
+         *       "new_sets": [],
+         *       "own_sets": [],
+         *       "panels": 1,
+         *       "project": {
+         *         "identity": "5b1d…",
+         *         "name": "lite0-laboratories",
+         *         "version": "0.3.0"
+         *       },
+         *       "service": {
+         *         "identity": "9c07…",
+         *         "name": "lite0-laboratories",
+         *         "version": "0.4.0"
+         *       },
+         *       "signed": 12,
+         *       "to_read": 1200,
+         *       "unread_classes": [],
+         *       "unread_sets": []
+         *     }
+         */
+        BundleChange: {
+            /**
+             * Again
+             * @description Retired or merged classes that are in use again, as they are read.
+             */
+            again: components["schemas"]["ClassesOfSet"][];
+            /** Cells */
+            cells: number;
+            /**
+             * Here
+             * @description Whether they are the same: the project can be opened, and nothing would change.
+             */
+            here: boolean;
+            /**
+             * Labelled
+             * @description Cells with a person's label in the first label set: they teach the new one too.
+             */
+            labelled: number;
+            /**
+             * New Classes
+             * @description Classes that are added to label sets.
+             */
+            new_classes: components["schemas"]["ClassesOfSet"][];
+            /**
+             * New Sets
+             * @description Titles of label sets that are added.
+             */
+            new_sets: string[];
+            /**
+             * Own Sets
+             * @description Titles of the project's own label sets whose name the bundle uses too.
+             */
+            own_sets: string[];
+            /**
+             * Panels
+             * @description Open panels: they go on with the readings that they were made with.
+             */
+            panels: number;
+            /** @description The bundle that the project is read with. */
+            project: components["schemas"]["BundleNamed"];
+            /** @description The bundle that this service runs. */
+            service: components["schemas"]["BundleNamed"];
+            /**
+             * Signed
+             * @description Signed cases: their records stay as they are.
+             */
+            signed: number;
+            /**
+             * To Read
+             * @description Of these, cells that the service's bundle has not read yet.
+             */
+            to_read: number;
+            /**
+             * Unread Classes
+             * @description Classes that stay as the laboratory's own.
+             */
+            unread_classes: components["schemas"]["ClassesOfSet"][];
+            /**
+             * Unread Sets
+             * @description Titles of label sets that are read from the project's labels alone.
+             */
+            unread_sets: string[];
+        };
+        /**
+         * BundleNamed
+         * @description A bundle, by name.
+         */
+        BundleNamed: {
+            /**
+             * Identity
+             * @description sha256 of the whole: two of one name and version may differ.
+             */
+            identity: string;
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+        };
+        /**
          * BundleShown
          * @description What a bundle says of itself.
          */
@@ -2678,7 +2856,7 @@ export interface components {
             unfamiliar: number;
             /**
              * Wanted
-             * @description How many of those a foreign scanner takes.
+             * @description How many of those open a foreign case: fewer once 32 of its cells have a label and few lie beyond.
              */
             wanted: number;
         };
@@ -2690,7 +2868,9 @@ export interface components {
          *       "assigned_to": 2,
          *       "blasts": 1,
          *       "collected_at": "2026-03-02T07:40:00Z",
+         *       "counted": 200,
          *       "created_at": "2026-03-02T09:00:00Z",
+         *       "held_back": false,
          *       "id": 7,
          *       "images": 200,
          *       "key": "24-1187",
@@ -2698,6 +2878,13 @@ export interface components {
          *       "note": "",
          *       "read": 200,
          *       "received_at": "2026-03-02T08:55:00Z",
+         *       "rules_fired": [
+         *         {
+         *           "count": 2,
+         *           "level": "second",
+         *           "says": "Blast 2 cells, 1.0%, rule: 1% or more"
+         *         }
+         *       ],
          *       "second_wanted": false,
          *       "signed": false,
          *       "state": "in_review",
@@ -2724,10 +2911,20 @@ export interface components {
             /** Collected At */
             collected_at: string | null;
             /**
+             * Counted
+             * @description Cells that count: all, unless some were drawn. The numbers that follow are of these.
+             */
+            counted: number;
+            /**
              * Created At
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Held Back
+             * @description Whether the model does not know its scanner: no probability is shown, and it cannot be signed yet.
+             */
+            held_back: boolean;
             /** Id */
             id: number;
             /** Images */
@@ -2751,6 +2948,11 @@ export interface components {
             read: number;
             /** Received At */
             received_at: string | null;
+            /**
+             * Rules Fired
+             * @description Rules of signing on its numbers as they are now, the first in front; none of a signed case.
+             */
+            rules_fired: components["schemas"]["RuleFired"][];
             /**
              * Second Wanted
              * @description Whether that record still waits for a second signature.
@@ -2819,6 +3021,65 @@ export interface components {
             name: string;
         };
         /**
+         * CellDraw
+         * @description How the cells that count were drawn, and by whom.
+         */
+        CellDraw: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Chosen
+             * @description Cells that were drawn: these leukocytes, and what was met on the way.
+             */
+            chosen: number;
+            /**
+             * Met
+             * @description Leukocytes among the cells that were drawn, as they counted then.
+             */
+            met: number;
+            /**
+             * Method
+             * @description `random`: single cells; `battlement`: field after field from a drawn one.
+             * @enum {string}
+             */
+            method: "random" | "battlement";
+            /**
+             * Name
+             * @description Who drew, as they were called then.
+             */
+            name: string;
+            /**
+             * Pool
+             * @description Cells that they were drawn from.
+             */
+            pool: number;
+            /**
+             * Reason
+             * @description Why they were drawn anew; empty for a first draw.
+             */
+            reason: string;
+            /**
+             * Seed
+             * @description Fixes the order of the cells.
+             */
+            seed: number;
+            /**
+             * Unfair
+             * @description Read cells that were left out because counting is not fair in their field.
+             */
+            unfair: number;
+            /** User */
+            user: number;
+            /**
+             * Wanted
+             * @description Leukocytes that were to be met.
+             */
+            wanted: number;
+        };
+        /**
          * CellInField
          * @description Where a cell lies in the field of view that it was cut out of, in the field's pixels.
          */
@@ -2865,7 +3126,7 @@ export interface components {
         CellOfRecord: {
             /**
              * Counted
-             * @description The type it counts as; null for none.
+             * @description The type it counts as, if it counts; null for none.
              */
             counted: string | null;
             /** Image */
@@ -2881,6 +3142,12 @@ export interface components {
             name: string;
             /** Novelty */
             novelty: number | null;
+            /**
+             * Outside
+             * @description Other cells of the case were drawn to be counted, so it counts nowhere; else left away.
+             * @default false
+             */
+            outside: boolean;
             /** Predicted */
             predicted: string | null;
             /** Probability */
@@ -3091,6 +3358,19 @@ export interface components {
             retired: boolean;
             /** Title */
             title: string;
+        };
+        /**
+         * ClassesOfSet
+         * @description Classes of a label set, as people read them.
+         */
+        ClassesOfSet: {
+            /** Classes */
+            classes: string[];
+            /**
+             * Label Set
+             * @description Its title.
+             */
+            label_set: string;
         };
         /**
          * CoefficientShown
@@ -3333,6 +3613,8 @@ export interface components {
             };
             /** Bundle */
             bundle: string;
+            /** @description How the cells that count were drawn; null where all do. */
+            counting?: components["schemas"]["CellDraw"] | null;
             /**
              * Digest
              * @description Of the counts: equal where they are. Send it to sign what was seen.
@@ -4486,6 +4768,80 @@ export interface components {
             };
         };
         /**
+         * KnownBundleShown
+         * @description A bundle that has read something here, by its manifest.
+         */
+        KnownBundleShown: {
+            /**
+             * Added At
+             * Format: date-time
+             * @description When it first came here.
+             */
+            added_at: string;
+            /** Backbone */
+            backbone: string;
+            calibration: components["schemas"]["Calibration"] | null;
+            /**
+             * Classes
+             * @description Cell types that it reads.
+             */
+            classes: string[];
+            /**
+             * Commands
+             * @description What was typed to make it.
+             */
+            commands: string[];
+            confusion: components["schemas"]["Confusion"] | null;
+            /** Created */
+            created: string;
+            /**
+             * Figures
+             * @description Measured figures, each with the data it was measured on.
+             */
+            figures: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: number;
+            /** Identity */
+            identity: string;
+            /**
+             * Label Sets
+             * @description Titles of the other label sets that it reads.
+             */
+            label_sets: string[];
+            /**
+             * Loaded
+             * @description Whether it is the one that this service runs.
+             */
+            loaded: boolean;
+            /** Name */
+            name: string;
+            /** Notice */
+            notice: string;
+            /**
+             * Projects
+             * @description Projects that it reads now, of those one may see.
+             */
+            projects: components["schemas"]["ProjectNamed"][];
+            /**
+             * Provenance
+             * @description How the encoder was trained.
+             */
+            provenance: {
+                [key: string]: unknown;
+            };
+            /**
+             * Sources
+             * @description Data sets that its labels come from.
+             */
+            sources: components["schemas"]["Source"][];
+            /** Training */
+            training: components["schemas"]["Step"][] | null;
+            /** Version */
+            version: string;
+        };
+        /**
          * KnownCellShown
          * @description A cell of the laboratory's own: a person gave it its type, and its case is signed.
          */
@@ -5053,6 +5409,16 @@ export interface components {
             training: components["schemas"]["Step"][] | null;
         };
         /**
+         * Models
+         * @description Every bundle that the database knows, the newest first.
+         */
+        Models: {
+            /** Items */
+            items: components["schemas"]["KnownBundleShown"][];
+            /** Next */
+            next?: null;
+        };
+        /**
          * MovedRow
          * @description Cells that went from one type to another; `?` is unsure.
          */
@@ -5130,6 +5496,40 @@ export interface components {
              * @example a second look at the nucleus
              */
             text: string;
+        };
+        /**
+         * NewCounting
+         * @description How many cells to count, and how they are drawn; the seed is the service's, so that nobody chooses it.
+         * @example {
+         *       "leukocytes": 200,
+         *       "method": "random",
+         *       "reason": ""
+         *     }
+         */
+        NewCounting: {
+            /**
+             * Leukocytes
+             * @description Cells are taken in the order that was drawn until so many leukocytes are met. Null: all count.
+             */
+            leukocytes: (100 | 200 | 400) | null;
+            /**
+             * Method
+             * @default random
+             * @enum {string}
+             */
+            method: "random" | "battlement";
+            /**
+             * Reason
+             * @description Needed where cells were drawn before and the case has labels.
+             * @default
+             */
+            reason: string;
+            /**
+             * Same Order
+             * @description Keep method and seed of the draw that stands: go on in its order, or less far.
+             * @default false
+             */
+            same_order: boolean;
         };
         /**
          * NewDecision
@@ -6018,6 +6418,23 @@ export interface components {
             kind: "ping";
         };
         /**
+         * ProfileCalibration
+         * @description What says how sure the readings of a scanner's cells may be.
+         */
+        ProfileCalibration: {
+            /**
+             * On
+             * @description `labels`: the scanner's own, each read by a classifier that learnt all others. `bundle`: held-out cells of the scanners that the bundle knows; unfamiliar cells are lowered.
+             * @enum {string}
+             */
+            on: "bundle" | "labels";
+            /**
+             * Temperature
+             * @description By how much more scores are divided than the bundle divides them; above 1 lowers probabilities.
+             */
+            temperature: number;
+        };
+        /**
          * ProfileChange
          * @description What may be changed of a profile; what is left away stays.
          * @example {
@@ -6130,6 +6547,10 @@ export interface components {
          * ProfileShown
          * @description A scanner and its stain: scale, what its cells look like, and how much people have said of them.
          * @example {
+         *       "calibration": {
+         *         "on": "labels",
+         *         "temperature": 1.6
+         *       },
          *       "cases": 3,
          *       "cells": 412,
          *       "created_at": "2026-03-02T09:00:00Z",
@@ -6160,6 +6581,8 @@ export interface components {
          *     }
          */
         ProfileShown: {
+            /** @description Of its cell types as they are read now; null where nothing reads them. */
+            calibration?: components["schemas"]["ProfileCalibration"] | null;
             /** Cases */
             cases: number;
             /**
@@ -6288,6 +6711,8 @@ export interface components {
          * @description A project and how far it is.
          * @example {
          *       "archived": false,
+         *       "bundle": "lite0-laboratories 0.4.0",
+         *       "bundle_here": true,
          *       "description": "",
          *       "id": 1,
          *       "images": 200,
@@ -6303,6 +6728,16 @@ export interface components {
         ProjectListed: {
             /** Archived */
             archived: boolean;
+            /**
+             * Bundle
+             * @description Name and version of the bundle that it is read with.
+             */
+            bundle: string;
+            /**
+             * Bundle Here
+             * @description Whether this service runs that bundle: without it no cell can be shown.
+             */
+            bundle_here: boolean;
             /** Description */
             description: string;
             /** Id */
@@ -6334,10 +6769,22 @@ export interface components {
             unsure: number;
         };
         /**
+         * ProjectNamed
+         * @description A project, by name.
+         */
+        ProjectNamed: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+        };
+        /**
          * ProjectShown
          * @description A project with its settings.
          * @example {
          *       "archived": false,
+         *       "bundle": "lite0-laboratories 0.4.0",
+         *       "bundle_here": true,
          *       "description": "",
          *       "id": 1,
          *       "images": 200,
@@ -6355,9 +6802,14 @@ export interface components {
             archived: boolean;
             /**
              * Bundle
-             * @description Name and version of the bundle it is read with.
+             * @description Name and version of the bundle that it is read with.
              */
             bundle: string;
+            /**
+             * Bundle Here
+             * @description Whether this service runs that bundle: without it no cell can be shown.
+             */
+            bundle_here: boolean;
             /**
              * Created At
              * Format: date-time
@@ -6806,6 +7258,28 @@ export interface components {
             count: number;
             /** First */
             first: components["schemas"]["RowShown"][];
+        };
+        /**
+         * RuleFired
+         * @description A rule of signing that a case meets.
+         */
+        RuleFired: {
+            /**
+             * Count
+             * @description Cells that it found.
+             */
+            count: number;
+            /**
+             * Level
+             * @description What it asks of whoever signs: a look, a reason, a second signature; or it stands in the way.
+             * @enum {string}
+             */
+            level: "warn" | "reason" | "second" | "block";
+            /**
+             * Says
+             * @description The same in words.
+             */
+            says: string;
         };
         /**
          * SaidShown
@@ -7794,6 +8268,11 @@ export interface components {
              */
             checks_right: number;
             /**
+             * Earlier
+             * @description Cells labelled one by one while another bundle read the project: they count no more.
+             */
+            earlier: number;
+            /**
              * Enough
              * @description Whether the queue ends: the case is not held back and the last 8 answers moved at most one open cell in fifty, or 32 were given.
              */
@@ -7824,7 +8303,7 @@ export interface components {
             moved_by_last?: number | null;
             /**
              * Never Seen
-             * @description Types that nobody has named in this case.
+             * @description Types that nobody has named among these cells.
              */
             never_seen: string[];
             /**
@@ -8132,6 +8611,8 @@ export type BlindPairShown = components['schemas']['BlindPairShown'];
 export type Bounded = components['schemas']['Bounded'];
 export type BrowserShown = components['schemas']['BrowserShown'];
 export type Browsers = components['schemas']['Browsers'];
+export type BundleChange = components['schemas']['BundleChange'];
+export type BundleNamed = components['schemas']['BundleNamed'];
 export type BundleShown = components['schemas']['BundleShown'];
 export type Calibration = components['schemas']['Calibration'];
 export type CalibrationBin = components['schemas']['CalibrationBin'];
@@ -8141,6 +8622,7 @@ export type CaseFamiliarityShown = components['schemas']['CaseFamiliarityShown']
 export type CaseShown = components['schemas']['CaseShown'];
 export type Cases = components['schemas']['Cases'];
 export type CellChange = components['schemas']['CellChange'];
+export type CellDraw = components['schemas']['CellDraw'];
 export type CellInField = components['schemas']['CellInField'];
 export type CellOfRecord = components['schemas']['CellOfRecord'];
 export type CellOfTable = components['schemas']['CellOfTable'];
@@ -8152,6 +8634,7 @@ export type ChainShown = components['schemas']['ChainShown'];
 export type CheckShown = components['schemas']['CheckShown'];
 export type ClassGiven = components['schemas']['ClassGiven'];
 export type ClassShown = components['schemas']['ClassShown'];
+export type ClassesOfSet = components['schemas']['ClassesOfSet'];
 export type CoefficientShown = components['schemas']['CoefficientShown'];
 export type ColourPair = components['schemas']['ColourPair'];
 export type ComingShown = components['schemas']['ComingShown'];
@@ -8202,6 +8685,7 @@ export type ImagesEvent = components['schemas']['ImagesEvent'];
 export type InBulk = components['schemas']['InBulk'];
 export type JobsShown = components['schemas']['JobsShown'];
 export type Known = components['schemas']['Known'];
+export type KnownBundleShown = components['schemas']['KnownBundleShown'];
 export type KnownCellShown = components['schemas']['KnownCellShown'];
 export type KnownCellsShown = components['schemas']['KnownCellsShown'];
 export type LabelAnswer = components['schemas']['LabelAnswer'];
@@ -8223,12 +8707,14 @@ export type MemberShown = components['schemas']['MemberShown'];
 export type Members = components['schemas']['Members'];
 export type MissedEvent = components['schemas']['MissedEvent'];
 export type ModelShown = components['schemas']['ModelShown'];
+export type Models = components['schemas']['Models'];
 export type MovedRow = components['schemas']['MovedRow'];
 export type Neighbour = components['schemas']['Neighbour'];
 export type Neighbours = components['schemas']['Neighbours'];
 export type NewAmendment = components['schemas']['NewAmendment'];
 export type NewCase = components['schemas']['NewCase'];
 export type NewComment = components['schemas']['NewComment'];
+export type NewCounting = components['schemas']['NewCounting'];
 export type NewDecision = components['schemas']['NewDecision'];
 export type NewDrawing = components['schemas']['NewDrawing'];
 export type NewExport = components['schemas']['NewExport'];
@@ -8260,6 +8746,7 @@ export type PanelShown = components['schemas']['PanelShown'];
 export type Panels = components['schemas']['Panels'];
 export type PasswordChange = components['schemas']['PasswordChange'];
 export type PingEvent = components['schemas']['PingEvent'];
+export type ProfileCalibration = components['schemas']['ProfileCalibration'];
 export type ProfileChange = components['schemas']['ProfileChange'];
 export type ProfileChoice = components['schemas']['ProfileChoice'];
 export type ProfileEvent = components['schemas']['ProfileEvent'];
@@ -8271,6 +8758,7 @@ export type Profiles = components['schemas']['Profiles'];
 export type ProjectChange = components['schemas']['ProjectChange'];
 export type ProjectDeletedEvent = components['schemas']['ProjectDeletedEvent'];
 export type ProjectListed = components['schemas']['ProjectListed'];
+export type ProjectNamed = components['schemas']['ProjectNamed'];
 export type ProjectShown = components['schemas']['ProjectShown'];
 export type Projects = components['schemas']['Projects'];
 export type ProposalShown = components['schemas']['ProposalShown'];
@@ -8287,6 +8775,7 @@ export type ReviewRow = components['schemas']['ReviewRow'];
 export type Reviews = components['schemas']['Reviews'];
 export type RowShown = components['schemas']['RowShown'];
 export type RowsShown = components['schemas']['RowsShown'];
+export type RuleFired = components['schemas']['RuleFired'];
 export type SaidShown = components['schemas']['SaidShown'];
 export type ScaleMeasured = components['schemas']['ScaleMeasured'];
 export type Score = components['schemas']['Score'];
@@ -8832,6 +9321,35 @@ export interface operations {
             };
         };
     };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Models"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     list_projects: {
         parameters: {
             query?: {
@@ -9016,6 +9534,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AgreementShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_project_bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BundleChange"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    change_project_bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BundleChange"];
                 };
             };
             /** @description Why not. */
@@ -9220,6 +9800,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    set_counting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCounting"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DifferentialShown"];
+                };
             };
             /** @description Why not. */
             "4XX": {

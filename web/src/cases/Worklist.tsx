@@ -3,14 +3,27 @@ import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { Link, useNavigate } from "react-router";
 import { api, body } from "../api/client";
-import { useCases, useMemberNames, useSession } from "../api/queries";
+import { useCases, useMemberNames, useMembers, useSession } from "../api/queries";
 import type { CaseShown } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
 import { Sketch } from "../ui/Sketch";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { ago, when } from "../ui/time";
 import { CaseForm } from "./CaseForm";
-import { ANY, filtered, flags, nextCase, reviewed, type Sorting, STATES, since, sorted, stateOf } from "./worklist";
+import {
+  ANY,
+  filtered,
+  first,
+  flags,
+  nextCase,
+  pressed,
+  reviewed,
+  type Sorting,
+  STATES,
+  since,
+  sorted,
+  stateOf,
+} from "./worklist";
 import "./cases.scss";
 
 const COLUMNS: [Sorting, string][] = [
@@ -31,15 +44,16 @@ export default function Worklist() {
   const without = useProjectState((state) => state.withoutCase);
   const me = useSession().data?.user?.id ?? null;
   const person = useMemberNames(project.id);
+  const members = useMembers(project.id).data ?? [];
   const navigate = useNavigate();
-  const [sorting, setSorting] = useState<Sorting>("age");
+  const [order, setOrder] = useState(first("age"));
   const [wanted, setWanted] = useState(ANY);
   const [edited, setEdited] = useState<CaseShown | null>(null);
   const may = project.role !== "viewer" && !project.archived;
 
   if (cases.isPending) return <Loading what="Looking up the cases" />;
   if (cases.isError) return <Failure fault={cases.error} retry={() => cases.refetch()} />;
-  const shown = sorted(filtered(cases.data, wanted), sorting, person);
+  const shown = sorted(filtered(cases.data, wanted), order, person);
   const next = nextCase(cases.data, null, me);
   const root = `/projects/${project.id}`;
   return (
@@ -71,24 +85,39 @@ export default function Worklist() {
             </option>
           ))}
         </Form.Select>
-        {me !== null && (
-          <Form.Check
-            id="assigned-to-me"
-            label="Assigned to me"
-            checked={wanted.assignedTo !== null}
-            onChange={(event) => setWanted({ ...wanted, assignedTo: event.target.checked ? me : null })}
-          />
-        )}
+        <Form.Select
+          size="sm"
+          aria-label="Assigned to"
+          value={wanted.assignedTo ?? "any"}
+          onChange={({ target: { value } }) =>
+            setWanted({ ...wanted, assignedTo: value === "any" ? null : value === "nobody" ? value : Number(value) })
+          }
+        >
+          <option value="any">Anybody's</option>
+          {me !== null && <option value={me}>Assigned to me</option>}
+          {members
+            .filter(({ user }) => user.id !== me)
+            .map(({ user }) => (
+              <option key={user.id} value={user.id}>
+                {user.display || user.name}
+              </option>
+            ))}
+          <option value="nobody">Nobody's</option>
+        </Form.Select>
       </div>
       <div className="worklist-scroll">
         <table className="table table-sm">
           <thead>
             <tr>
               {COLUMNS.map(([name, title]) => (
-                <th key={name} aria-sort={sorting === name ? "ascending" : "none"} data-column={name}>
-                  <button type="button" className="bin-act" onClick={() => setSorting(name)}>
+                <th
+                  key={name}
+                  aria-sort={order.by !== name ? "none" : order.descending ? "descending" : "ascending"}
+                  data-column={name}
+                >
+                  <button type="button" className="bin-act" onClick={() => setOrder(pressed(order, name))}>
                     {title}
-                    {sorting === name && <span aria-hidden="true"> ▾</span>}
+                    {order.by === name && <span aria-hidden="true"> {order.descending ? "▾" : "▴"}</span>}
                   </button>
                 </th>
               ))}
@@ -104,7 +133,13 @@ export default function Worklist() {
                   <Link to={`${root}?case=${one.id}`}>{one.key}</Link>
                   {one.accession && <span className="quiet small"> {one.accession}</span>}
                 </td>
-                <td data-column="cells">{one.images.toLocaleString("en")}</td>
+                <td
+                  data-column="cells"
+                  title={one.counted < one.images ? `${one.counted} of them are counted` : undefined}
+                >
+                  {one.images.toLocaleString("en")}
+                  {one.counted < one.images && <span className="quiet small"> ({one.counted} counted)</span>}
+                </td>
                 <td data-column="reviewed">
                   <progress
                     className="thin"
@@ -114,7 +149,14 @@ export default function Worklist() {
                   />{" "}
                   {Math.round(100 * reviewed(one))}%
                 </td>
-                <td className="small">{flags(one).join(" · ")}</td>
+                <td className="small" data-column="flags">
+                  {flags(one).map((flag, at) => (
+                    <span key={flag} className={/^(held back|rule fired)/.test(flag) ? "flag-grave" : undefined}>
+                      {at > 0 && " · "}
+                      {flag}
+                    </span>
+                  ))}
+                </td>
                 <td data-column="blasts">{one.blasts || ""}</td>
                 <td>{one.assigned_to === null ? "" : person(one.assigned_to)}</td>
                 <td>

@@ -21,17 +21,35 @@ const ORDER: CaseShown["state"][] = ["amended", "in_review", "new", "signed"];
 
 /** Share of the cells that a person has looked at; unsure is looked at. */
 export function reviewed(one: CaseShown): number {
-  return one.images ? (one.labelled + one.unsure) / one.images : 0;
+  return one.counted ? (one.labelled + one.unsure) / one.counted : 0;
 }
 
-/** What wants a look besides the review, in words; empty where nothing does. */
+/** What a rule of signing asks for, in the few words that a row has room for. */
+const ASKS: Record<CaseShown["rules_fired"][number]["level"], string> = {
+  warn: "wants a look",
+  reason: "wants a reason",
+  second: "wants a second signer",
+  block: "stands in the way of signing",
+};
+
+/** What wants a look besides the review, in words, what is most serious first; empty where nothing does. */
 export function flags(one: CaseShown): string[] {
   return [
+    one.held_back ? "held back: scanner not known" : "",
+    ...one.rules_fired.map(({ level, says }) => `rule fired: ${says.replace(/, rule: .*$/, "")}, ${ASKS[level]}`),
     one.unsure ? `${one.unsure} unsure` : "",
     one.unusual ? `${one.unusual} unusual` : "",
     one.unreadable ? `${one.unreadable} not readable` : "",
     one.images > one.read ? `${one.images - one.read} being read` : "",
   ].filter(Boolean);
+}
+
+const GRAVE = { block: 4, second: 3, reason: 2, warn: 1 };
+
+/** How much wants a look: whether it is held back, the gravest rule it meets, then the cells. */
+function wants(one: CaseShown): number {
+  const rule = Math.max(0, ...one.rules_fired.map(({ level }) => GRAVE[level]));
+  return 1e9 * (one.held_back ? 5 : rule) + one.unsure + one.unusual + one.unreadable;
 }
 
 /** Since when a case waits: since the specimen came in, where that is known. */
@@ -42,35 +60,51 @@ export function since(one: CaseShown): string {
 const by: Record<Sorting, (one: CaseShown, person: (user: number) => string) => number | string> = {
   age: (one) => Date.parse(since(one)),
   key: (one) => one.key,
-  cells: (one) => -one.images,
+  cells: (one) => one.images,
   reviewed: (one) => reviewed(one),
-  flags: (one) => -(one.unsure + one.unusual + one.unreadable),
-  blasts: (one) => -one.blasts,
+  flags: wants,
+  blasts: (one) => one.blasts,
   state: (one) => ORDER.indexOf(one.state),
-  // Nobody's cases come last.
-  assigned: (one, person) => (one.assigned_to === null ? "\uffff" : person(one.assigned_to)),
+  assigned: (one, person) => (one.assigned_to === null ? "" : person(one.assigned_to)),
 };
 
-/** Cases in order; those that are alike, the one that waits longest first. */
+/** A column, and from which end its cases are listed. */
+export interface Order {
+  by: Sorting;
+  descending: boolean;
+}
+
+/** The end that a column begins with: what wants most first. */
+export const first = (by: Sorting): Order => ({ by, descending: ["cells", "flags", "blasts"].includes(by) });
+
+/** What a press on a column's head makes of the order: that column, or its other direction. */
+export const pressed = (now: Order, by: Sorting): Order =>
+  now.by === by ? { by, descending: !now.descending } : first(by);
+
+/** Cases in order; those that are alike, the one that waits longest first; nobody's last, whichever way people go. */
 export function sorted(
   cases: readonly CaseShown[],
-  sorting: Sorting,
+  { by: column, descending }: Order,
   person: (user: number) => string = String,
 ): CaseShown[] {
-  const order = (a: number | string, b: number | string) =>
+  const compared = (a: number | string, b: number | string) =>
     typeof a === "number" && typeof b === "number"
       ? a - b
       : String(a).localeCompare(String(b), "en", { numeric: true });
+  const nobody = (one: CaseShown) => Number(column === "assigned" && one.assigned_to === null);
   return [...cases].sort(
-    (a, b) => order(by[sorting](a, person), by[sorting](b, person)) || order(by.age(a, person), by.age(b, person)),
+    (a, b) =>
+      nobody(a) - nobody(b) ||
+      (descending ? -1 : 1) * compared(by[column](a, person), by[column](b, person)) ||
+      compared(by.age(a, person), by.age(b, person)),
   );
 }
 
 export interface Wanted {
   text: string;
   state: CaseShown["state"] | "open" | "any";
-  /** Only those of this person; null for everybody's. */
-  assignedTo: number | null;
+  /** Only those of this person, or those that are nobody's; null for all. */
+  assignedTo: number | "nobody" | null;
 }
 
 export const ANY: Wanted = { text: "", state: "any", assignedTo: null };
@@ -82,7 +116,7 @@ export function filtered(cases: readonly CaseShown[], { text, state, assignedTo 
     (one) =>
       (!words || [one.key, one.accession, one.note].some((field) => field.toLowerCase().includes(words))) &&
       (state === "any" || (state === "open" ? one.state !== "signed" : one.state === state)) &&
-      (assignedTo === null || one.assigned_to === assignedTo),
+      (assignedTo === null || one.assigned_to === (assignedTo === "nobody" ? null : assignedTo)),
   );
 }
 
@@ -92,6 +126,8 @@ export function nextCase(
   current: number | null,
   me: number | null,
 ): CaseShown | undefined {
-  const open = sorted(cases, "age").filter((one) => one.state !== "signed" && one.id !== current && one.images > 0);
+  const open = sorted(cases, first("age")).filter(
+    (one) => one.state !== "signed" && one.id !== current && one.images > 0,
+  );
   return open.find((one) => one.assigned_to === me && me !== null) ?? open.find((one) => one.assigned_to === null);
 }

@@ -46,6 +46,8 @@ export interface Columns {
   labelled_by: Int32Array;
   /** 1 where the label set is asked of the cell. */
   asked: Uint8Array;
+  /** 1 where other cells of its case were drawn to be counted, so that it counts nowhere. */
+  outside: Uint8Array;
 }
 
 /** What came over the line: all columns, or those rows that are new or changed. */
@@ -81,6 +83,7 @@ export const ROWS = {
   status: "uint8",
   labelled_by: "int32",
   asked: "uint8",
+  outside: "uint8",
 } as const satisfies Record<string, Kind>;
 
 export type Row = keyof typeof ROWS;

@@ -20,6 +20,7 @@ export interface Cell {
   status?: number;
   case?: number;
   asked?: number;
+  outside?: number;
 }
 
 /** Columns that hold these cells. */
@@ -38,6 +39,7 @@ export function columnsOf(cells: Cell[], event = 0): Columns {
   columns.status = Uint8Array.from(cells, (cell) => cell.status ?? READ);
   columns.labelled_by = new Int32Array(cells.length).fill(-1);
   columns.asked = Uint8Array.from(cells, (cell) => cell.asked ?? 1);
+  columns.outside = Uint8Array.from(cells, (cell) => cell.outside ?? 0);
   return columns;
 }
 

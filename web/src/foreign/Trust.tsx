@@ -1,4 +1,4 @@
-import type { ClassShown as Mark } from "../api/schema";
+import type { ClassShown as Mark, TrustShown } from "../api/schema";
 import { Letter } from "../ui/marks";
 import { useCaseOfAddress, useFamiliarity, useTrust } from "./familiarity";
 import "./foreign.scss";
@@ -10,20 +10,21 @@ export function Trust({ classes }: { classes: Mark[] }) {
   const inHand = useCaseOfAddress();
   const known = useFamiliarity();
   const found = useTrust(known?.case ?? inHand);
-  if (!found?.asked) return null;
-  const mark = (name: string) => classes.find((one) => one.name === name);
+  if (!found || found.asked + found.earlier === 0) return null;
   return (
     <section className="trust" aria-label="Statement of trust">
       <h2>How far to trust it here</h2>
-      <p aria-live="polite">
-        Right before you said so:{" "}
-        <b>
-          {found.last_right} of the last {found.last}
-        </b>{" "}
-        <span className="quiet">
-          ({found.right} of all {found.asked})
-        </span>
-      </p>
+      {found.asked > 0 && (
+        <p aria-live="polite">
+          Right before you said so:{" "}
+          <b>
+            {found.last_right} of the last {found.last}
+          </b>{" "}
+          <span className="quiet">
+            ({found.right} of all {found.asked})
+          </span>
+        </p>
+      )}
       {found.checks > 0 ? (
         <p>
           Of {found.checks} {found.checks === 1 ? "cell" : "cells"} drawn at random the model now reads{" "}
@@ -35,7 +36,33 @@ export function Trust({ classes }: { classes: Mark[] }) {
       ) : (
         <p className="quiet">No cell drawn at random has been answered yet; every fourth one after the first ten is.</p>
       )}
-      <ul aria-label="By type">
+      <ByType found={found} classes={classes} where="in this case" />
+      {found.in_bulk > 0 && (
+        <p className="quiet small">{found.in_bulk} cells were labelled many at once; they measure nothing.</p>
+      )}
+      {found.earlier > 0 && (
+        <p className="quiet small">
+          {found.earlier} {found.earlier === 1 ? "answer was" : "answers were"} given while another bundle read this
+          project; they measured that one.
+        </p>
+      )}
+      {known && (
+        <p className={known.foreign ? "foreign-open" : "quiet"}>
+          {known.foreign
+            ? `${known.taught} of ${known.wanted} labels; ${known.unfamiliar} of ${known.cells} cells still look like nothing known.`
+            : known.to_bundle * 5 >= known.cells && "The model knows this scanner now: the case can be signed."}
+        </p>
+      )}
+    </section>
+  );
+}
+
+/** Of each type that people named, how many the model had read so before; and the types that nobody named. */
+export function ByType({ found, classes, where }: { found: TrustShown; classes: Mark[]; where: string }) {
+  const mark = (name: string) => classes.find((one) => one.name === name);
+  return (
+    <>
+      <ul className="trust-types" aria-label="By type">
         {found.by_type.map(({ label, asked, right }) => (
           <li key={label}>
             <Letter mark={mark(label)} /> {mark(label)?.title ?? label}{" "}
@@ -47,19 +74,9 @@ export function Trust({ classes }: { classes: Mark[] }) {
       </ul>
       {found.never_seen.length > 0 && (
         <p className="quiet small">
-          Never seen in this case: {found.never_seen.map((name) => mark(name)?.title ?? name).join(", ")}.
+          Never seen {where}: {found.never_seen.map((name) => mark(name)?.title ?? name).join(", ")}.
         </p>
       )}
-      {found.in_bulk > 0 && (
-        <p className="quiet small">{found.in_bulk} cells were labelled many at once; they measure nothing.</p>
-      )}
-      {known && (
-        <p className={known.foreign ? "foreign-open" : "quiet"}>
-          {known.foreign
-            ? `${known.taught} of ${known.wanted} labels; ${known.unfamiliar} of ${known.cells} cells still look like nothing known.`
-            : known.to_bundle * 5 >= known.cells && "The model knows this scanner now: the case can be signed."}
-        </p>
-      )}
-    </section>
+    </>
   );
 }

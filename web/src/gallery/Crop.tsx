@@ -8,6 +8,7 @@ export const SELECTED = 4;
 export const CHOSEN = 8;
 export const PENDING = 16;
 export const ODD = 32;
+export const OUTSIDE = 64;
 
 const CLASSES: [number, string][] = [
   [LABELLED, "labelled"],
@@ -16,6 +17,7 @@ const CLASSES: [number, string][] = [
   [CHOSEN, "chosen"],
   [PENDING, "pending"],
   [ODD, "odd"],
+  [OUTSIDE, "outside"],
 ];
 
 export function thumbnail(project: number, image: number): string {

@@ -66,7 +66,10 @@ export default function Gallery() {
   const fault = useProjectState((state) => state.fault);
   const columns = useProjectState((state) => state.columns);
   const chosen = useProjectState((state) => state.chosen);
-  const arrangement = useArrangement(project.id, columns, chosen);
+  const arrangement = useArrangement(project.id, columns, () => {
+    const { selection, chosen } = store.snapshot();
+    return selection.size ? [...selection] : chosen !== null ? [chosen] : [];
+  });
   const [size, setSize] = useRemembered("size", 88);
   const [typesOpen, setTypesOpen] = useRemembered("types", !window.matchMedia("(max-width: 600px)").matches);
   const [cellOpen, setCellOpen] = useRemembered("cell", true);
@@ -129,6 +132,16 @@ export default function Gallery() {
     const ours = onTable || onCell;
     if (!ours && (["Enter", " ", "Tab"].includes(event.key) || event.key.startsWith("Arrow"))) return;
     const handle = table.current;
+    // Who came by Tab has a cell in focus before one is chosen: it is that one that keys are for.
+    const focused = Number(onCell?.getAttribute("data-image")) || null;
+    const at = chosen ?? focused;
+    if (
+      chosen === null &&
+      focused &&
+      (meant.do === "label" || meant.do === "agree") &&
+      !store.snapshot().selection.size
+    )
+      store.select([focused], focused);
     switch (meant.do) {
       case "label":
         label(meant.label);
@@ -143,12 +156,12 @@ export default function Gallery() {
         void store.redo();
         break;
       case "all": {
-        const spot = chosen === null ? null : handle?.spotOf(chosen);
+        const spot = at === null ? null : handle?.spotOf(at);
         const bin = handle?.layout().bins[spot?.bin ?? 0];
         if (bin)
           store.select(
             [...bin.rows].map((row) => columns.id[row]!),
-            chosen,
+            at,
           );
         break;
       }
@@ -157,10 +170,10 @@ export default function Gallery() {
         break;
       case "toggle": {
         const { selection } = store.snapshot();
-        if (chosen === null) return;
+        if (at === null) return;
         const next = new Set(selection);
-        if (!next.delete(chosen)) next.add(chosen);
-        store.select(next, chosen);
+        if (!next.delete(at)) next.add(at);
+        store.select(next, at);
         break;
       }
       case "heat":
@@ -185,7 +198,7 @@ export default function Gallery() {
       case "step": {
         if (!handle) return;
         const layout = handle.layout();
-        const from = chosen === null ? null : handle.spotOf(chosen);
+        const from = at === null ? null : handle.spotOf(at);
         const first = layout.bins.findIndex((bin) => bin.rows.length > 0 && !bin.folded);
         if (!from) {
           if (first < 0 || event.key === "Tab") return;
@@ -199,7 +212,7 @@ export default function Gallery() {
         if (to.bin === from.bin && event.key === "Tab") return;
         const image = columns.id[layout.bins[to.bin]!.rows[to.at]!]!;
         if (meant.extend) {
-          if (anchor.current === null || !handle.spotOf(anchor.current)) anchor.current = chosen;
+          if (anchor.current === null || !handle.spotOf(anchor.current)) anchor.current = at;
           const start = handle.spotOf(anchor.current!)!;
           store.select(range(layout, columns, start, to), image);
         } else {

@@ -7,7 +7,7 @@ import { inks } from "../ui/marks";
 import type { Arrangement } from "./arrangement";
 import { BinHeader } from "./BinHeader";
 import { EVERYTHING } from "./bins";
-import { CHOSEN, Crop, LABELLED, MOVED, ODD, PENDING, SELECTED, thumbnail } from "./Crop";
+import { CHOSEN, Crop, LABELLED, MOVED, ODD, OUTSIDE, PENDING, SELECTED, thumbnail } from "./Crop";
 import { briefly, roomFor } from "./captions";
 import { calm, drift, farewell, glide, type Scene } from "./glide";
 import { corner, type Layout, laid, type Spot, spotOf, spots, within } from "./layout";
@@ -171,7 +171,8 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, ha
       (selection.has(image) ? SELECTED : 0) |
       (chosen === image ? CHOSEN : 0) |
       (pending.has(image) ? PENDING : 0) |
-      (isUnusual(columns, row) ? ODD : 0);
+      (isUnusual(columns, row) ? ODD : 0) |
+      (columns.outside[row] ? OUTSIDE : 0);
     return (
       <Crop
         key={image}
@@ -182,7 +183,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, ha
         size={layout.size}
         flags={flags}
         bare={view.rush && !elements.current.has(image)}
-        name={`Cell ${image}, ${title}, ${labelled ? `labelled, ${whose(row)}` : read ? `read by model, ${certainty}` : "not read"}`}
+        name={`Cell ${image}, ${title}, ${labelled ? `labelled, ${whose(row)}` : read ? `read by model, ${certainty}` : "not read"}${columns.outside[row] ? ", not among the counted cells" : ""}`}
         caption={caption}
         reachable={chosen === null ? index === firstBin && spotInBin === 0 : chosen === image}
         keep={keep}

@@ -20,7 +20,9 @@ export const LARGEST = 160;
 /** How the table is sorted and filtered, and how large its crops are. */
 export function Toolbar({ arrangement, size, setSize, searching }: Props) {
   const chosen = useProjectState((state) => state.chosen);
+  const selected = useProjectState((state) => state.selection.size);
   const { filter, setFilter, sort, narrowed } = arrangement;
+  const drawn = useProjectState((state) => state.columns.outside.includes(1)) || filter.counted !== "all";
 
   return (
     <div className="toolbar" role="toolbar" aria-label="Table">
@@ -33,10 +35,10 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
             <Dropdown.Item
               key={name}
               active={name === sort}
-              disabled={name === "similar" && chosen === null}
+              disabled={name === "similar" && chosen === null && !selected}
               onClick={() => arrangement.setSort(name)}
             >
-              {SORTS[name]}
+              {name === "similar" && selected > 1 ? `most like the ${selected} selected cells` : SORTS[name]}
             </Dropdown.Item>
           ))}
           <Dropdown.Divider />
@@ -58,6 +60,18 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
             <option value="model">Read by model only</option>
             <option value="people">Labelled by people</option>
           </Form.Select>
+          {drawn && (
+            <Form.Select
+              size="sm"
+              aria-label="Counted or not"
+              value={filter.counted}
+              onChange={(e) => setFilter({ ...filter, counted: e.target.value as typeof filter.counted })}
+            >
+              <option value="all">Counted or not</option>
+              <option value="in">Cells that are counted</option>
+              <option value="out">Cells outside the count</option>
+            </Form.Select>
+          )}
           <Form.Label className="small mb-0" htmlFor="certainty">
             At most {Math.round(100 * filter.certainty)}% certain
           </Form.Label>

@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { api, body } from "../api/client";
 import type { ClassShown as Mark } from "../api/schema";
-import { type Columns, inTree, rowOf } from "../columns/columns";
+import { type Columns, inTree } from "../columns/columns";
+import { distancesFrom, NEAR } from "./alike";
 import {
   type BinOrder,
   binned,
@@ -75,8 +76,21 @@ export interface Arrangement {
   again: () => void;
 }
 
-/** The order of the table. It stays as it is while cells come, go and are read anew, until someone sorts again. */
-export function useArrangement(project: number, columns: Columns, chosen: number | null): Arrangement {
+const neighbours = async (project: number, image: number) =>
+  (
+    await body(
+      api.GET("/projects/{project}/images/{image}/neighbours", {
+        params: { path: { project, image }, query: { k: NEAR, among: "project" } },
+      }),
+    )
+  ).items;
+
+/**
+ * The order of the table. It stays as it is while cells come, go and are read anew, until someone sorts again.
+ *
+ * `likened` gives the cells that others are sorted by their likeness to: what is selected, or the chosen one.
+ */
+export function useArrangement(project: number, columns: Columns, likened: () => number[]): Arrangement {
   const [sort, setSortOnly] = useState<Sort>("uncertain");
   const [filter, setFilter] = useState<Filter>(EVERYTHING);
   const [folded, setFolded] = useState<ReadonlySet<number>>(new Set());
@@ -115,8 +129,9 @@ export function useArrangement(project: number, columns: Columns, chosen: number
   const again = () => setTurn((turn) => turn + 1);
   const setSort = async (wanted: Sort) => {
     if (wanted === "similar") {
-      if (chosen === null) return;
-      distance.current = await distancesFrom(project, columns, chosen);
+      const images = likened();
+      if (!images.length) return;
+      distance.current = await distancesFrom(columns, images, (image) => neighbours(project, image));
     }
     setSortOnly(wanted);
     again();
@@ -154,21 +169,3 @@ export function useArrangement(project: number, columns: Columns, chosen: number
 }
 
 const NOTHING = new Int32Array(0);
-/** How many neighbours are asked for; beyond them the map's distance decides. */
-const NEAR = 100;
-
-async function distancesFrom(project: number, columns: Columns, image: number) {
-  const { items } = await body(
-    api.GET("/projects/{project}/images/{image}/neighbours", {
-      params: { path: { project, image }, query: { k: NEAR, among: "project" } },
-    }),
-  );
-  const near = new Map(items.map(({ image, distance }) => [image ?? -1, distance]));
-  const beyond = Math.max(0, ...near.values()) + 1;
-  const row = rowOf(columns, image);
-  const x = columns.x[row] ?? 0;
-  const y = columns.y[row] ?? 0;
-  near.set(image, -1);
-  return (id: number, other: number) =>
-    near.get(id) ?? beyond + Math.hypot((columns.x[other] ?? 0) - x, (columns.y[other] ?? 0) - y);
-}

@@ -86,6 +86,9 @@ test("filters", () => {
   expect(shown({ who: "people" })).toEqual([2, 3, 7]);
   expect(shown({ who: "model", certainty: 0.7 })).toEqual([1, 8]);
   expect(shown({ unusual: true })).toEqual([6, 7]);
+  columns.outside[6] = 1;
+  expect(shown({ unusual: true, counted: "in" })).toEqual([7]);
+  expect(shown({ unusual: true, counted: "out" })).toEqual([6]);
   expect(shown({ among: new Set([1, 9]) })).toEqual([0, 8]);
 });
 

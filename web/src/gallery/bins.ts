@@ -34,7 +34,7 @@ export const SORTS: Record<Sort, string> = {
   uncertain: "least certain",
   confident: "most certain",
   novel: "most unusual",
-  similar: "most like the chosen cell",
+  similar: "most like the selected cells",
   arrival: "as uploaded",
 };
 
@@ -102,15 +102,17 @@ export interface Filter {
   /** Only cells whose reading is at most this certain. */
   certainty: number;
   unusual: boolean;
+  /** Of a case of which cells were drawn to be counted: only those, or only the others. */
+  counted: "all" | "in" | "out";
   /** Only these images: what a search found. */
   among: ReadonlySet<number> | null;
 }
 
-export const EVERYTHING: Filter = { who: "all", certainty: 1, unusual: false, among: null };
+export const EVERYTHING: Filter = { who: "all", certainty: 1, unusual: false, counted: "all", among: null };
 
 /** Whether a filter leaves cells out. */
 export const isNarrowed = (filter: Filter): boolean =>
-  filter.who !== "all" || filter.certainty < 1 || filter.unusual || filter.among !== null;
+  filter.who !== "all" || filter.certainty < 1 || filter.unusual || filter.counted !== "all" || filter.among !== null;
 
 /** The rows that a filter lets through, by bin and in order. */
 export function binned(columns: Columns, standing: BinOrder, filter: Filter): Map<number, Int32Array> {
@@ -149,6 +151,7 @@ function passes(columns: Columns, row: number, filter: Filter): boolean {
   if (filter.who === "people" && columns.label[row] === NONE) return false;
   if (filter.certainty < 1 && columns.probability[row]! > filter.certainty) return false;
   if (filter.unusual && !isUnusual(columns, row)) return false;
+  if (filter.counted !== "all" && (columns.outside[row] !== 0) === (filter.counted === "in")) return false;
   return !filter.among || filter.among.has(columns.id[row]!);
 }
 

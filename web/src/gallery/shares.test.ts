@@ -25,6 +25,19 @@ test("shares are of leukocytes, whoever said so and whatever the bin", () => {
   expect(shares({ ...columns, classes: [...MARKS, { ...platelet, counts: "in" }] }).get(3)).toBe(0.2);
 });
 
+test("what was not drawn to be counted has no share", () => {
+  const cells = columnsOf([
+    { id: 1, predicted: 0 },
+    { id: 2, predicted: 1, outside: 1 },
+    { id: 3, predicted: 1, label: 1 },
+    { id: 4, predicted: 1, label: 1, outside: 1 },
+  ]);
+  expect([...shares(cells)].slice(0, 2)).toEqual([
+    [0, 0.5],
+    [1, 0.5],
+  ]);
+});
+
 test("nothing counted is no share", () => {
   expect([...shares(columnsOf([])).values()]).toEqual([0, 0, 0]);
 });

@@ -4,11 +4,13 @@ import { type Columns, NONE, READ } from "../columns/columns";
 
 /**
  * Shares by class code: of what the laboratory counts in the hundred. A cell counts as labelled, or as the model reads
- * it, whichever bin it lies in; unsure and unread cells count nowhere. What is counted apart or excluded has no share.
+ * it, whichever bin it lies in; unsure and unread cells count nowhere. What is counted apart or excluded has no share,
+ * nor what lies outside the cells that were drawn to be counted.
  */
 export function shares(columns: Columns): Map<number, number> {
   const counts = new Uint32Array(256);
   for (let row = 0; row < columns.count; row++) {
+    if (columns.outside[row]) continue;
     const label = columns.label[row]!;
     if (label !== NONE) counts[label]!++;
     else if (columns.status[row] === READ) counts[columns.predicted[row]!]!++;

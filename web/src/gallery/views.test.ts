@@ -30,7 +30,7 @@ test("the same name is one view, and of many the newest are kept", () => {
 
 test("no search and no likeness is kept, and what is no view is left out", () => {
   expect(save(1, view("like it", { sort: "similar" }))[0]!.sort).toBe("uncertain");
-  expect(filterOf(view("a"))).toEqual({ who: "model", certainty: 0.7, unusual: false, among: null });
+  expect(filterOf(view("a"))).toEqual({ who: "model", certainty: 0.7, unusual: false, counted: "all", among: null });
   localStorage.setItem("hemosight.views.1", '[{"name": "x"}, 7, null]');
   expect(savedViews(1)).toEqual([]);
   localStorage.setItem("hemosight.views.1", "{");

@@ -3,9 +3,11 @@ import { useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { useNavigate } from "react-router";
 import { api, body } from "../api/client";
-import { names } from "../api/queries";
+import { names, useLabelSets, useProjects } from "../api/queries";
+import { inTree, inUse } from "../columns/columns";
 import { KEY_CARD } from "../gallery/keys";
 import { useReference } from "../landscape/reference";
+import { lastProject } from "../project/last";
 import { keep } from "../tour/tour";
 import { Keys } from "../ui/keys";
 import { Letter } from "../ui/marks";
@@ -83,8 +85,6 @@ const COUNTER_KEYS: [string, string][] = [
 
 /** Where else to look: the keys, a short tour, and what this is not for. */
 export default function Help() {
-  // The types' own letters, from the model in use.
-  const types = useReference().data?.classes.cell_type ?? [];
   return (
     <div className="sheet help">
       <h1>Help</h1>
@@ -113,21 +113,7 @@ export default function Help() {
       <section id="keys">
         <h2>Keys</h2>
         <div className="help-keys">
-          {types.length > 0 && (
-            <div>
-              <h3>Types</h3>
-              <dl>
-                {types.map((mark) => (
-                  <div key={mark.name}>
-                    <dt>
-                      <Letter mark={mark} />
-                    </dt>
-                    <dd>{mark.title}</dd>
-                  </div>
-                ))}
-              </dl>
-            </div>
-          )}
+          <Types />
           <Section title="Gallery" keys={KEY_CARD} />
           <div>
             <Section title="Landscape" keys={MAP_KEYS} />
@@ -137,6 +123,50 @@ export default function Help() {
           </div>
         </div>
       </section>
+    </div>
+  );
+}
+
+/** The letters of the types: of a project, as its laboratory has set them, or of the model in use. */
+function Types() {
+  const projects = useProjects().data?.items ?? [];
+  const [chosen, setChosen] = useState<number | null>(null);
+  const last = lastProject();
+  const open = projects.find(({ id }) => id === (chosen ?? last)) ?? (projects.length === 1 ? projects[0] : undefined);
+  const model = useReference().data?.classes.cell_type ?? [];
+  const sets = useLabelSets(open?.id ?? 0, open !== undefined && chosen !== 0).data;
+  const own = sets?.find(({ name }) => name === "cell_type")?.classes;
+  const types = chosen === 0 || !open ? model : inTree(inUse(own ?? []));
+  if (!types.length && !projects.length) return null;
+  return (
+    <div>
+      <h3>Types</h3>
+      {projects.length > 0 && (
+        <Form.Select
+          size="sm"
+          className="mb-2"
+          aria-label="Whose keys"
+          value={chosen === 0 || !open ? 0 : open.id}
+          onChange={(event) => setChosen(Number(event.target.value))}
+        >
+          <option value={0}>the model's</option>
+          {projects.map(({ id, name }) => (
+            <option key={id} value={id}>
+              {name}
+            </option>
+          ))}
+        </Form.Select>
+      )}
+      <dl>
+        {types.map((mark) => (
+          <div key={mark.name}>
+            <dt>
+              <Letter mark={mark} />
+            </dt>
+            <dd>{mark.title}</dd>
+          </div>
+        ))}
+      </dl>
     </div>
   );
 }

@@ -8,6 +8,8 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
       ["cell", "what a crop shows; two files with the same content are one cell"],
       ["case", "the cells of one specimen, reviewed and signed as a unit"],
       ["project", "cases, label sets and people who work on them together"],
+      ["worklist", "the cases of a project with what there is to do in each: cells to read, to review, to sign"],
+      ["upload", "files that came in together for a project: each becomes a cell, or is refused with its reason"],
       ["scanner", "camera and software that made the crops; with the stain it decides how the same cell looks"],
       [
         "scanner profile",
@@ -59,7 +61,19 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
         "agreement",
         "how often two people, or a person and the model, say the same, beyond chance (Cohen's kappa; of several readers Fleiss' kappa, Gwet's AC1)",
       ],
+      ["queue", "the cells to look at next, each with its reason; a strategy chooses them"],
+      [
+        "strategy",
+        "what a queue looks for: cells read least surely, between two types, unlike one another, unlike anything known, or typical",
+      ],
+      [
+        "search",
+        "looking through a case for a rare type: by rank first, then at random, until a bound says how many can be left",
+      ],
+      ["second look", "labels that look wrong, the surest first: each is said again, or changed"],
+      ["forecast", "how many more labels a score would take, by the labels that there are, with its interval"],
       ["panel", "several people who read the same cells blind, so that their consensus can be the reference"],
+      ["marked set", "a panel whose cells have a label already, by which those who read it are marked"],
       [
         "consensus",
         "what a cell most probably is by what several readers said of it, each weighed by how they err (Dawid and Skene 1979)",
@@ -82,11 +96,35 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
         "record",
         "what was signed, as it was then: differential, checks, specimen, and every cell with its label and reading; never changed",
       ],
+      ["initials", "what a signer types with a signature where the project asks for them and not for a password"],
       ["locked", "of a case: signed, and so closed to labels of the cell type"],
       [
         "amendment",
         "a signed case opened for changes, with a reason; signing it again makes the next version of its record",
       ],
+    ],
+  },
+  {
+    title: "The service",
+    words: [
+      [
+        "token",
+        "what a program signs in with in an account's stead; it has scopes, may end on a day, and can be taken back",
+      ],
+      [
+        "scope",
+        "what a token may: read; write, which is reviewing; admin, which is settings and members. Each holds those before it",
+      ],
+      [
+        "audit trail",
+        "who did what when and from where, row by row; each row's hash holds the one before, and no row can be changed",
+      ],
+      [
+        "seal",
+        "the hash of the audit trail up to a row, kept in the database and in the log: what is changed behind it shows",
+      ],
+      ["retention", "after how many days cases and cells that nobody signed are deleted"],
+      ["backup", "a file with everything in the database, restored on trial as soon as it is made"],
     ],
   },
 ];

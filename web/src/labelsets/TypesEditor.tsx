@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useId, useState } from "react";
 import { Dropdown, Form } from "react-bootstrap";
 import { api, body } from "../api/client";
 import { names } from "../api/queries";
@@ -9,9 +9,9 @@ import { useProjectContext, useProjectState } from "../project/context";
 import { Letter } from "../ui/marks";
 import { FaultLine } from "../ui/states";
 import { when } from "../ui/time";
-import { COUNTINGS, type Counting, edited, type TypeChange } from "./types";
+import { COUNTINGS, type Counting, edited, keyRefused, type TypeChange } from "./types";
 
-/** The types of a label set: renamed, counted otherwise, merged, retired; and what was done to them. */
+/** The types of a label set: renamed, given other keys, counted otherwise, merged, retired; and what was done to them. */
 export function TypesEditor({ set }: { set: LabelSet }) {
   const { project } = useProjectContext();
   const queries = useQueryClient();
@@ -44,6 +44,7 @@ export function TypesEditor({ set }: { set: LabelSet }) {
         <thead>
           <tr>
             <th scope="col">Type</th>
+            <th scope="col">Key</th>
             <th scope="col">Cells</th>
             <th scope="col">Counts</th>
             <th scope="col">Is a kind of</th>
@@ -129,6 +130,7 @@ function TypeRow({ set, mark, title, change }: RowProps) {
           onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
         />
       </th>
+      <td>{!gone && <KeyField set={set} mark={mark} change={change} />}</td>
       <td>{set.labelled[mark.name] ?? 0}</td>
       <td>
         {mark.merged_into ? (
@@ -199,5 +201,41 @@ function TypeRow({ set, mark, title, change }: RowProps) {
         )}
       </td>
     </tr>
+  );
+}
+
+/** The key of a type, the nine upper ones' too; one that is another's is told, and the type keeps its own. */
+function KeyField({ set, mark, change }: Pick<RowProps, "set" | "mark" | "change">) {
+  const [key, setKey] = useState(mark.key);
+  useEffect(() => setKey(mark.key), [mark.key]);
+  const id = useId();
+  const refused = key && key !== mark.key ? keyRefused(set.classes, mark.name, key) : null;
+  const take = () => {
+    if (key && key !== mark.key && !refused) change({ key });
+    else setKey(mark.key);
+  };
+  return (
+    <>
+      <Form.Control
+        size="sm"
+        className="type-key"
+        aria-label={`Key of ${mark.title}`}
+        aria-describedby={refused ? id : undefined}
+        isInvalid={refused !== null}
+        autoComplete="off"
+        // Types beyond the keyboard have a number from 10 on.
+        maxLength={2}
+        value={key}
+        onFocus={(event) => event.target.select()}
+        onChange={(event) => setKey(event.target.value.trim().toUpperCase())}
+        onBlur={take}
+        onKeyDown={(event) => event.key === "Enter" && take()}
+      />
+      {refused && (
+        <span id={id} role="alert" className="type-key-refused small">
+          {refused}
+        </span>
+      )}
+    </>
   );
 }

@@ -4,7 +4,7 @@ import { columnsOf, MARKS } from "../columns/made";
 import { binNames } from "../gallery/arrangement";
 import { meaning } from "../gallery/keys";
 import { base64, LEAVE, said, unsettled } from "./importing";
-import { edited, typeRequest } from "./types";
+import { edited, keyRefused, typeRequest } from "./types";
 
 const band = { ...MARKS[0]!, name: "band", title: "Band", key: "A", parent: "neutrophil" };
 const smudge = { ...MARKS[0]!, name: "smudge", title: "Smudge", key: "S", counts: "apart" as const };
@@ -28,6 +28,16 @@ test("finer types stand behind their own; what is retired or merged takes no lab
   // As long as a cell is labelled so its bin is there, and takes none by dropping.
   expect(bins([[3, 1]])).toEqual(["Neutrophil", "Band", "Lymphocyte", "Monocyte", "Smudge", "Unsure"]);
   expect(binNames(classes, new Map([[3, 1]])).find(({ code }) => code === 3)?.label).toBeUndefined();
+});
+
+test("a key of another type, or of the heat map, is refused in words with those that are free", () => {
+  const classes = [...MARKS, { ...smudge, retired: true }, band];
+  expect(keyRefused(classes, "lymphocyte", "N")).toMatch(/^N is the key of Neutrophil: .* take one of B C D /);
+  expect(keyRefused(classes, "lymphocyte", "H")).toMatch(/where the model looked/);
+  expect(keyRefused(classes, "lymphocyte", "\u00e4")).toMatch(/a letter or a digit/);
+  expect(keyRefused(classes, "lymphocyte", "S")).toBeNull(); // a retired type has none
+  expect(keyRefused(classes, "lymphocyte", "L")).toBeNull();
+  expect(keyRefused(classes, "neutrophil", "1")).toBeNull();
 });
 
 test("cells that a label set is not asked of are not on its table", () => {

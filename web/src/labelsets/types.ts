@@ -1,6 +1,7 @@
 /** A type being added or changed, and what the service is asked for. */
 
 import type { ClassShown as Mark, NewType, TypeChange, TypeEdit } from "../api/schema";
+import { inUse } from "../columns/columns";
 
 export type Counting = Mark["counts"];
 
@@ -21,6 +22,20 @@ export interface TypeDraft {
   parent: string;
   /** A colour, or which of the free ones. */
   colour: { light: string; dark: string } | number;
+}
+
+const KEYS = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"];
+/** Shows where the model looked, and is no type's. */
+const HEAT = "H";
+
+/** Why a type cannot have a key, and which it can have; null where it can. */
+export function keyRefused(classes: readonly Mark[], name: string, key: string): string | null {
+  const others = inUse(classes).filter((mark) => mark.name !== name);
+  const taken = others.find((mark) => mark.key === key);
+  const free = KEYS.filter((one) => one !== HEAT && !others.some((mark) => mark.key === one)).join(" ");
+  if (taken) return `${key} is the key of ${taken.title}: give that one another first, or take one of ${free}.`;
+  if (key === HEAT) return `${key} shows where the model looked: take one of ${free}.`;
+  return KEYS.includes(key) ? null : `A key is a letter or a digit: take one of ${free}.`;
 }
 
 /** What the service is asked to add. */

@@ -10,6 +10,7 @@ import { referenceGrouping, useReference } from "../landscape/reference";
 import { Letter } from "../ui/marks";
 import { Failure, Loading } from "../ui/states";
 import { when } from "../ui/time";
+import { Bundles } from "./Bundles";
 import {
   attributesOf,
   calibrationOf,
@@ -81,6 +82,7 @@ export default function Model() {
         </ul>
       </section>
       <Provenance bundle={bundle} />
+      <Bundles />
     </article>
   );
 }

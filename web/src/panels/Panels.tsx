@@ -1,9 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
-import { Link, useNavigate } from "react-router";
+import { Link, useNavigate, useSearchParams } from "react-router";
 import { api, body } from "../api/client";
-import { useMembers } from "../api/queries";
+import { useCases, useMembers } from "../api/queries";
 import type { NewPanel, PanelShown } from "../api/schema";
 import { useProjectContext } from "../project/context";
 import { Sketch } from "../ui/Sketch";
@@ -12,6 +12,9 @@ import { when } from "../ui/time";
 import "./panels.scss";
 
 export const panelsKey = (project: number) => ["projects", project, "panels"] as const;
+
+/** Cells of a panel, at most. */
+const MOST = 2000;
 
 const CHOICES: [NewPanel["choice"], string][] = [
   ["random", "at random"],
@@ -83,10 +86,14 @@ function state(panel: PanelShown): string {
 function Begin() {
   const { project } = useProjectContext();
   const members = useMembers(project.id);
+  const cases = (useCases(project.id).data ?? []).filter(({ images }) => images > 1);
   const queries = useQueryClient();
   const navigate = useNavigate();
   const [title, setTitle] = useState("");
   const [cells, setCells] = useState(100);
+  // The case in hand is the one that a second read is wanted of.
+  const inHand = Number(useSearchParams()[0].get("case")) || null;
+  const [ofCase, setOfCase] = useState<number | null>(inHand);
   const [choice, setChoice] = useState<NewPanel["choice"]>("random");
   const [repeated, setRepeated] = useState(10);
   const [kind, setKind] = useState<NewPanel["kind"]>("panel");
@@ -108,6 +115,7 @@ function Begin() {
       kind,
       cells,
       choice,
+      case: cases.some(({ id }) => id === ofCase) ? ofCase : null,
       readers: chosen,
       repeated: repeated / 100,
       aided,
@@ -127,10 +135,29 @@ function Begin() {
         <Form.Control
           type="number"
           min={2}
-          max={2000}
+          max={MOST}
           value={cells}
           onChange={(event) => setCells(Number(event.target.value))}
         />
+      </Form.Group>
+      <Form.Group controlId="panel-case">
+        <Form.Label>Of</Form.Label>
+        <Form.Select
+          value={ofCase ?? ""}
+          onChange={(event) => {
+            const chosen = cases.find(({ id }) => id === Number(event.target.value));
+            setOfCase(chosen?.id ?? null);
+            if (chosen) setCells(Math.min(chosen.images, MOST));
+          }}
+        >
+          <option value="">all cases</option>
+          {cases.map(({ id, key, images }) => (
+            <option key={id} value={id}>
+              case {key} ({images.toLocaleString("en")} cells)
+            </option>
+          ))}
+        </Form.Select>
+        <Form.Text>Of one case: a blind second read of it.</Form.Text>
       </Form.Group>
       <Form.Group controlId="panel-choice">
         <Form.Label>Chosen</Form.Label>

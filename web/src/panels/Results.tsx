@@ -9,7 +9,7 @@ import { byName } from "../report/differential";
 import { inks, Letter } from "../ui/marks";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
-import { bounds, seconds } from "./figures";
+import { bounds, confused, seconds } from "./figures";
 import { panelsKey } from "./Panels";
 
 /** Cells on which all agree that are shown beside those on which they differ. */
@@ -53,7 +53,8 @@ export function Results({ panel }: { panel: PanelShown }) {
       </header>
       {panel.kind === "proficiency" ? <Certificates panel={panel} readers={readers} /> : null}
       <Together rows={together} marks={marks} />
-      <Readers readers={readers} pairs={results.data.pairs} />
+      <Readers readers={readers} pairs={results.data.pairs} marked={panel.kind === "proficiency"} />
+      <Confusions readers={readers} marks={marks} marked={panel.kind === "proficiency"} />
       <section>
         <h2>
           Differences{" "}
@@ -112,7 +113,14 @@ function Together({ rows, marks }: { rows: PanelResults["together"]; marks: Map<
   );
 }
 
-function Readers({ readers, pairs }: { readers: ReaderResultShown[]; pairs: PanelResults["pairs"] }) {
+interface ReadersProps {
+  readers: ReaderResultShown[];
+  pairs: PanelResults["pairs"];
+  /** Whether there are marks to be right by. */
+  marked: boolean;
+}
+
+function Readers({ readers, pairs, marked }: ReadersProps) {
   const name = (user: number) => readers.find((one) => one.user === user)?.name ?? `person ${user}`;
   return (
     <section>
@@ -125,8 +133,10 @@ function Readers({ readers, pairs }: { readers: ReaderResultShown[]; pairs: Pane
             <th>Unsure</th>
             <th>With themselves</th>
             <th>Right, by the consensus</th>
+            {marked && <th>Right, by the marks</th>}
+            {marked && <th>Right by the marks, aided</th>}
             <th>Time a cell</th>
-            <th>Aided</th>
+            <th>Time a cell, aided</th>
             <th>Planted readings kept</th>
           </tr>
         </thead>
@@ -138,6 +148,8 @@ function Readers({ readers, pairs }: { readers: ReaderResultShown[]; pairs: Pane
               <td>{one.unsure}</td>
               <td>{one.own ? `${bounds(one.own)}, ${one.own_cells} cells` : ""}</td>
               <td>{bounds(one.accuracy)}</td>
+              {marked && <td>{bounds(one.score)}</td>}
+              {marked && <td>{bounds(one.aided_score)}</td>}
               <td>{seconds(one.median_ms)}</td>
               <td>{seconds(one.aided_ms)}</td>
               <td>{bounds(one.followed)}</td>
@@ -152,6 +164,49 @@ function Readers({ readers, pairs }: { readers: ReaderResultShown[]; pairs: Pane
           </li>
         ))}
       </ul>
+    </section>
+  );
+}
+
+/** What each reader took for what, by the consensus or the marks; what was right is no confusion. */
+function Confusions({
+  readers,
+  marks,
+  marked,
+}: {
+  readers: ReaderResultShown[];
+  marks: Map<string, Mark>;
+  marked: boolean;
+}) {
+  const title = (name: string) => (name === "?" ? "unsure" : (marks.get(name)?.title ?? name));
+  return (
+    <section aria-label="Confusions">
+      <h2>
+        Confusions <span className="quiet">(blind, against the {marked ? "marks" : "consensus"})</span>
+      </h2>
+      <table className="panel-confusions">
+        <thead>
+          <tr>
+            <th>Reader</th>
+            <th>Took for another type</th>
+          </tr>
+        </thead>
+        <tbody>
+          {readers.map((one) => {
+            const found = confused(one.confusion);
+            return (
+              <tr key={one.user}>
+                <th scope="row">{one.name}</th>
+                <td>
+                  {found
+                    .map(({ truth, said, count }) => `${title(truth)} read as ${title(said)} ${count}`)
+                    .join(" · ") || "none"}
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
     </section>
   );
 }
@@ -173,6 +228,14 @@ function Certificates({ panel, readers }: { panel: PanelShown; readers: ReaderRe
               </span>
             )}
           </p>
+          {one.aided_score && (
+            <p>
+              With the model's reading shown: {(100 * one.aided_score.value).toFixed(0)}%{" "}
+              <span className="quiet">
+                (95% interval {(100 * one.aided_score.low).toFixed(0)} to {(100 * one.aided_score.high).toFixed(0)}%)
+              </span>
+            </p>
+          )}
           <p className="quiet">
             {when(panel.closed_at ?? panel.created_at)} · HemoSight · a figure on these cells, no licence to practise
           </p>

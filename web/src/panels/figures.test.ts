@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bounds, seconds } from "./figures";
+import { bounds, confused, seconds } from "./figures";
 
 test("a figure has its interval, and nothing is said where there is none", () => {
   expect(bounds({ value: 0.821, low: 0.7, high: 0.934 })).toBe("0.82 [0.70, 0.93]");
@@ -11,4 +11,10 @@ test("a figure has its interval, and nothing is said where there is none", () =>
 test("times are in seconds", () => {
   expect(seconds(1849)).toBe("1.8 s");
   expect(seconds(null)).toBe("");
+});
+
+test("what was right is no confusion, and the most frequent stands first", () => {
+  const row = (truth: string, said: string, count: number) => ({ truth, said, count });
+  const rows = [row("blast", "blast", 40), row("blast", "?", 1), row("monocyte", "blast", 3)];
+  expect(confused(rows)).toEqual([row("monocyte", "blast", 3), row("blast", "?", 1)]);
 });

@@ -17,3 +17,8 @@ export function bounds(found: Bounded | null): string {
 export function seconds(ms: number | null): string {
   return ms === null ? "" : `${(ms / 1000).toFixed(1)} s`;
 }
+
+/** What was taken for another type, most frequent first. */
+export function confused<Row extends { truth: string; said: string; count: number }>(rows: readonly Row[]): Row[] {
+  return rows.filter(({ truth, said }) => truth !== said).sort((a, b) => b.count - a.count);
+}

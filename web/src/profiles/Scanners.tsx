@@ -1,11 +1,13 @@
 import { useState } from "react";
 import { Button, Form } from "react-bootstrap";
+import { useLabelSets } from "../api/queries";
 import type { ProfileShown, Profiles } from "../api/schema";
 import { finderWords } from "../fields/words";
 import { useTrust } from "../foreign/familiarity";
-import { useProjectContext } from "../project/context";
+import { ByType } from "../foreign/Trust";
+import { useProjectContext, useProjectState } from "../project/context";
 import { Failure, FaultLine, Loading } from "../ui/states";
-import { differs, factor, measuredWords, useProfileActions, useProfiles } from "./profiles";
+import { calibrationWords, differs, factor, measuredWords, useProfileActions, useProfiles } from "./profiles";
 import "./profiles.scss";
 
 /** Every scanner of the project: its scale, what its cells look like, how far it is to be trusted. */
@@ -104,6 +106,7 @@ function Scanner({ one, all }: { one: ProfileShown; all: Profiles }) {
         </p>
       )}
       {one.finder && <p className="quiet">{finderWords(one.finder)}</p>}
+      {one.calibration && <p className="quiet">{calibrationWords(one.calibration)}</p>}
       <ScannerTrust profile={one.id} />
       <FaultLine fault={change.error ?? measure.error ?? merge.error} />
       {may && (
@@ -143,16 +146,22 @@ function Scanner({ one, all }: { one: ProfileShown; all: Profiles }) {
   );
 }
 
-/** The statement of trust in a line. */
+/** The statement of trust, by type too. */
 function ScannerTrust({ profile }: { profile: number }) {
+  const { project } = useProjectContext();
   const found = useTrust(null, profile);
+  const labelSet = useProjectState((state) => state.labelSet);
+  const classes = useLabelSets(project.id).data?.find(({ name }) => name === labelSet)?.classes ?? [];
   if (!found?.asked) return <p className="quiet">Nobody has labelled cells of it one by one yet.</p>;
   const share = (value: number) => `${Math.round(100 * value)}%`;
   return (
-    <p>
-      Right before people said so: {found.right} of {found.asked}.{" "}
-      {found.checks > 0 &&
-        `Of ${found.checks} cells drawn at random the model now reads ${found.checks_right} right (95% interval ${share(found.low)} to ${share(found.high)}).`}
-    </p>
+    <section aria-label="Statement of trust">
+      <p>
+        Right before people said so: {found.right} of {found.asked}.{" "}
+        {found.checks > 0 &&
+          `Of ${found.checks} cells drawn at random the model now reads ${found.checks_right} right (95% interval ${share(found.low)} to ${share(found.high)}).`}
+      </p>
+      <ByType found={found} classes={classes} where="among its cells" />
+    </section>
   );
 }

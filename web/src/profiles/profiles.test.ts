@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { differs, factor, measuredWords, scannerWords } from "./profiles";
+import { calibrationWords, differs, factor, measuredWords, scannerWords } from "./profiles";
 
 const seen = {
   red_cell_px: 60.2,
@@ -37,5 +37,13 @@ describe("the scanner on a report", () => {
   it("is called as the laboratory called it, or by no name", () => {
     expect(scannerWords("Aperio, room 3")).toBe("Scanner: Aperio, room 3");
     expect(scannerWords("Scanner 1")).toBe("Scanner not named");
+  });
+});
+
+describe("the calibration of a scanner", () => {
+  it("says whose labels it rests on, and by how much probabilities are lowered", () => {
+    expect(calibrationWords({ on: "bundle", temperature: 1 })).toContain("as the bundle calibrated them");
+    expect(calibrationWords({ on: "labels", temperature: 1.624 })).toContain("own labels: lowered (temperature 1.62)");
+    expect(calibrationWords({ on: "labels", temperature: 0.8 })).toContain("own labels: raised (0.80)");
   });
 });

@@ -2,7 +2,14 @@
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body } from "../api/client";
-import type { NewProfile, ProfileChange, ProfileShown, Profiles, ScaleMeasured } from "../api/schema";
+import type {
+  NewProfile,
+  ProfileCalibration,
+  ProfileChange,
+  ProfileShown,
+  Profiles,
+  ScaleMeasured,
+} from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
 
 const key = (project: number) => ["projects", project, "profiles"] as const;
@@ -106,4 +113,12 @@ const UNNAMED = "Scanner 1";
 /** A scanner on a report, by the name that the laboratory gave it. */
 export function scannerWords(name: string): string {
   return name === UNNAMED ? "Scanner not named" : `Scanner: ${name}`;
+}
+
+/** What says how sure the readings of a scanner's cells may be. */
+export function calibrationWords({ on, temperature }: ProfileCalibration): string {
+  if (on === "bundle") return "Probabilities are as the bundle calibrated them; those of unfamiliar cells are lowered.";
+  const by =
+    temperature >= 1 ? `lowered (temperature ${temperature.toFixed(2)})` : `raised (${temperature.toFixed(2)})`;
+  return `Probabilities are calibrated on its own labels: ${by} beside the bundle's.`;
 }

@@ -159,6 +159,21 @@ describe("a label", () => {
     expect(labels()[0]).toBe(2);
   });
 
+  test("outlives a database that is away: the same request again, and stored once", async () => {
+    const away = () => new ServiceFault(503, { code: "unavailable", message: "No database at the moment." });
+    service.refuse = [away(), away(), offline(), away()];
+    const asked = vi.spyOn(service, "label");
+    const lines = new Set<string>();
+    store.subscribe(() => lines.add(store.snapshot().connection));
+    await store.label([1], "monocyte");
+    expect(lines).toContain("lost");
+    expect(new Set(asked.mock.calls.map(([request]) => request.request)).size).toBe(1);
+    expect(asked).toHaveBeenCalledTimes(5);
+    expect(service.records).toMatchObject([{ image: 1, label: "monocyte" }]);
+    expect(store.snapshot().connection).toBe("open");
+    expect(store.snapshot().notes.filter(({ kind }) => kind === "fault")).toEqual([]);
+  });
+
   test("that is refused goes back, and the page says why", async () => {
     service.refuse = [new ServiceFault(403, { code: "forbidden", message: "Viewers do not label.", mend: "Ask." })];
     await store.label([1], "monocyte");

@@ -9,11 +9,13 @@ import { NONE, READ, UNSURE } from "../columns/columns";
 import { useHasFields } from "../fields/queries";
 import { Conflicts } from "../project/Conflicts";
 import { ProjectProvider, useProjectContext, useProjectState } from "../project/context";
+import { keepProject } from "../project/last";
 import type { EventKind } from "../project/service";
 import { Tour } from "../tour/Tour";
 import { askForMissing } from "../ui/Picture";
 import { Failure, Loading } from "../ui/states";
 import { Uploads } from "../upload/Uploads";
+import { OtherBundle } from "./OtherBundle";
 
 /** A project's frame: its name and tabs in the bar, its store beneath them, and files dropped anywhere. */
 export default function Frame() {
@@ -21,6 +23,7 @@ export default function Frame() {
   const project = useProject(id);
   if (project.isPending) return <Loading what="Opening the project" />;
   if (project.isError) return <Failure fault={project.error} retry={() => project.refetch()} />;
+  if (!project.data.bundle_here) return <OtherBundle project={project.data} />;
   return (
     <ProjectProvider project={project.data}>
       <Tabs />
@@ -106,7 +109,7 @@ function Counts() {
 }
 
 /** Events after which the worklist says something else. */
-const CHANGES: EventKind[] = ["case", "images", "readings", "labels", "taught", "signature", "missed"];
+const CHANGES: EventKind[] = ["case", "images", "readings", "labels", "taught", "signature", "settings", "missed"];
 /** Bursts of events ask for the worklist once, milliseconds. */
 const TOGETHER = 400;
 
@@ -117,6 +120,7 @@ function Live() {
   const navigate = useNavigate();
   const changes = useProjectState((state) => CHANGES.map((kind) => state.events[kind] ?? 0).join());
   const settings = useProjectState((state) => state.events.settings ?? 0);
+  useEffect(() => keepProject(project.id), [project.id]);
   const deleted = useProjectState((state) => (state.events.project_deleted ?? 0) > 0);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each of these events makes the worklist old
   useEffect(() => {

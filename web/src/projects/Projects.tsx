@@ -74,6 +74,11 @@ function ProjectRow({ project }: { project: ProjectListed }) {
           {project.archived && <em> archived</em>}
         </span>
         <span className="quiet">{project.description}</span>
+        {!project.bundle_here && (
+          <span className="small other-bundle-note">
+            Read with {project.bundle}, which this service does not run: open it to see what can be done.
+          </span>
+        )}
       </Link>
       <div className="project-progress">
         <progress value={project.labelled} max={project.images || 1} aria-label={`${done}% labelled by a person`} />

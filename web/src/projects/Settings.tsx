@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
+import { Link } from "react-router";
 import { AuditLog } from "../admin/AuditLog";
 import { api, body } from "../api/client";
 import { save } from "../api/download";
@@ -27,6 +28,9 @@ export default function Settings() {
   return (
     <div className="sheet">
       <h1>Settings</h1>
+      <p className="quiet">
+        Read with <Link to="/model">{project.bundle}</Link>.
+      </p>
       <About project={project} />
       <Scanners />
       <SigningRules />

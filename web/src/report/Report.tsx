@@ -19,6 +19,7 @@ import { useSigning } from "../signing/queries";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
 import { CheckList } from "./Checks";
+import { Counted } from "./Counted";
 import { Crops } from "./Crops";
 import { byName, percent, reviewedCells, strength } from "./differential";
 import { sharesFigure } from "./figure";
@@ -198,6 +199,12 @@ export default function Report() {
         <div className="report-body">
           <section className="report-main">
             {!record && finer && <Levels level={level ?? data.level} choose={setLevel} />}
+            <Counted
+              counting={data.counting ?? null}
+              ofCase={chosen}
+              may={may && !record && signing.data !== undefined && !signing.data.locked}
+              labelled={(reviewedCells(data) ?? 0) > 0}
+            />
             <Table differential={data} marks={marks} />
             {chosen && !record && signing.data && !signing.data.locked && <FindingsForm ofCase={chosen} may={may} />}
             {record && stored.data?.report && <Signed report={stored.data.report} />}
@@ -303,12 +310,15 @@ function Levels({ level, choose }: { level: Level; choose: (level: Level) => voi
 
 /** What was counted, who looked at it and what the model had learnt: in words that hold for these very counts. */
 function Head({ differential }: { differential: DifferentialShown }) {
-  const { total, bundle, unreviewed, taught_until } = differential;
+  const { total, bundle, unreviewed, taught_until, label_set } = differential;
   const reviewed = reviewedCells(differential);
   return (
     <p className="quiet">
       {total.toLocaleString("en")} leukocytes, read by {bundle}
-      {taught_until !== null && taught_until > 0 && `, taught by this project's labels up to no. ${taught_until}`}.{" "}
+      {taught_until !== null &&
+        taught_until > 0 &&
+        `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, up to no. ${taught_until}`}
+      .{" "}
       {reviewed !== null &&
         `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}
     </p>

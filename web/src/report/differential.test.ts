@@ -86,4 +86,6 @@ test("representatives: a person's label counts before certainty, and over what w
   ]);
   expect(representatives(cells, 2, 1)).toEqual([[11], [14]]);
   expect(representatives(cells, 2, 6, 1)).toEqual([[11, 10], [12]]);
+  // What was not drawn to be counted stands for no count.
+  expect(representatives({ ...cells, outside: [0, 1, 0, 0, 0, 0] }, 2, 1)).toEqual([[10], [14]]);
 });

@@ -60,6 +60,8 @@ export interface Chosen {
   label: ArrayLike<number>;
   probability: ArrayLike<number>;
   case?: ArrayLike<number>;
+  /** 1 for a cell that is not among those that were drawn to be counted: it stands for no count. */
+  outside?: ArrayLike<number>;
 }
 
 const NONE = 255;
@@ -71,7 +73,7 @@ const NONE = 255;
 export function representatives(cells: Chosen, classes: number, count = 6, ofCase: number | null = null): number[][] {
   const found: { index: number; rank: number }[][] = Array.from({ length: classes }, () => []);
   for (let i = 0; i < cells.id.length; i++) {
-    if (ofCase !== null && cells.case?.[i] !== ofCase) continue;
+    if ((ofCase !== null && cells.case?.[i] !== ofCase) || cells.outside?.[i]) continue;
     const named = cells.label[i] !== NONE;
     const group = named ? cells.label[i]! : cells.predicted[i]!;
     // Unsure (254) and unread (255) stand for no type.

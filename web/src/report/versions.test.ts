@@ -82,12 +82,13 @@ test("cells of a record have the codes of the columns", () => {
   const cells = [
     { image: 3, label: "ig", predicted: "blast", probability: 0.7 },
     { image: 4, label: "?", predicted: null, probability: null },
-    { image: 5, label: null, predicted: "ig", probability: 0.9 },
+    { image: 5, label: null, predicted: "ig", probability: 0.9, outside: true },
   ];
   expect(cellsOf(cells, [{ name: "blast" }, { name: "ig" }])).toEqual({
     id: [3, 4, 5],
     label: [1, 254, 255],
     predicted: [0, 255, 1],
     probability: [0.7, 0, 0.9],
+    outside: [0, 0, 1],
   });
 });

@@ -71,7 +71,13 @@ export function headline(
 
 /** Of the cells of a record, what the crops are chosen by: codes of classes as in the columns, 255 for none. */
 export function cellsOf(
-  record: { image: number; label: string | null; predicted: string | null; probability: number | null }[],
+  record: {
+    image: number;
+    label: string | null;
+    predicted: string | null;
+    probability: number | null;
+    outside?: boolean;
+  }[],
   classes: { name: string }[],
 ) {
   const code = (name: string | null) =>
@@ -81,6 +87,7 @@ export function cellsOf(
     label: record.map(({ label }) => code(label)),
     predicted: record.map(({ predicted }) => code(predicted)),
     probability: record.map(({ probability }) => probability ?? 0),
+    outside: record.map(({ outside }) => Number(outside ?? false)),
   };
 }
 

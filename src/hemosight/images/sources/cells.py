@@ -21,7 +21,7 @@ _ABOVE = 10
 
 
 @dataclass(frozen=True)
-class Cells:
+class TextTable:
     """A table as text.
 
     Parameters
@@ -46,7 +46,7 @@ class Cells:
         return [values[at] for _, values in self.lines]
 
 
-def read_cells(path: Path) -> Cells:
+def read_cells(path: Path) -> TextTable:
     """Read a table; rows without any value are left out.
 
     Raises :class:`~hemosight.errors.BadTable` that says why it cannot be read.
@@ -66,7 +66,7 @@ def read_cells(path: Path) -> Cells:
         raise _bad(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
 
 
-def cells_of(data: bytes, path: str | Path) -> Cells:
+def cells_of(data: bytes, path: str | Path) -> TextTable:
     """A table that is in memory, CSV or a workbook; ``path`` is what it is called. Raises as :func:`read_cells`."""
     path = Path(path)
     try:
@@ -86,7 +86,7 @@ def _bad(path: Path, came: str) -> BadTable:
     )
 
 
-def _cells(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Cells:
+def _cells(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> TextTable:
     written = [(line, row) for line, row in lines if any(value.strip() for value in row)]
     if not written:
         raise _bad(path, "nothing")
@@ -104,7 +104,7 @@ def _cells(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Cells:
             raise _bad(path, f"{len(row)} values in line {line} under {len(columns)} columns")
         row = [_unguarded(value) for value in row]
         body.append((line, [*row[: len(columns)], *[""] * (len(columns) - len(row))]))
-    return Cells(tuple(columns), body)
+    return TextTable(tuple(columns), body)
 
 
 def _header(written: Sequence[tuple[int, Sequence[str]]]) -> int:

@@ -15,7 +15,7 @@ from hemosight.images.catalog import ATTRIBUTE, COLUMNS, Catalog, Progress, cont
 from hemosight.images.decode import read_bytes
 from hemosight.images.names import composed, from_text, to_text
 from hemosight.images.sources import layout, values
-from hemosight.images.sources.cells import Cells, read_cells
+from hemosight.images.sources.cells import TextTable, read_cells
 from hemosight.images.sources.roles import split_of
 from hemosight.images.sources.source import Record
 from hemosight.images.sources.tasks import read_tasks
@@ -66,7 +66,7 @@ def read(path: Path, progress: Progress | None = None, say: values.Say | None = 
     return Catalog.scan(rows, progress)
 
 
-def _rows(cells: Cells, path: Path, say: values.Say | None) -> list[Record]:
+def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     names = {column: _same(column) for column in cells.columns}
     if set(names.values()) >= READINGS:
         raise BadTable(

@@ -15,13 +15,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from hemosight.errors import BadTable, UnreadableImage
 from hemosight.images.decode import read_bytes
 from hemosight.images.formats import SUFFIXES
-from hemosight.images.sources.cells import Cells
+from hemosight.images.sources.cells import TextTable
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of a file that was uploaded to it."""
 
 
-def read_tasks(path: Path) -> Cells:
+def read_tasks(path: Path) -> TextTable:
     """A label export as rows of path, label and sha256 (empty where it says none).
 
     Raises :class:`~hemosight.errors.BadTable` for JSON of any other kind.
@@ -36,7 +36,7 @@ def read_tasks(path: Path) -> Cells:
             path=path,
             mend="Export the labels in one of these forms, or as CSV path,label.",
         ) from error
-    return Cells(("path", "label", "sha256"), [(line, row) for line, row in enumerate(rows, 1)])
+    return TextTable(("path", "label", "sha256"), [(line, row) for line, row in enumerate(rows, 1)])
 
 
 def _rows(found: Any, folder: Path) -> Iterator[tuple[str, str, str]]:

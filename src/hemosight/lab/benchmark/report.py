@@ -21,7 +21,7 @@ from hemosight.lab.benchmark.timing import REPEATS, SECONDS, Machine, Timing, ma
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchmarkReport:
     """All measurements of one run, and what they were taken of."""
 
     machine: Machine
@@ -74,7 +74,7 @@ def run(
     slow: bool = False,
     against: Path | None = None,
     progress: Progress | None = None,
-) -> Report:
+) -> BenchmarkReport:
     """Measure every stage.
 
     Parameters
@@ -101,4 +101,4 @@ def run(
         if progress is not None:
             progress(done, len(plan))
     name = f"{bundle.manifest.name} {bundle.manifest.version} ({bundle.manifest.backbone})"
-    return Report(here, name, origin, len(crops), tuple(timings))
+    return BenchmarkReport(here, name, origin, len(crops), tuple(timings))

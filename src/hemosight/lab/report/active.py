@@ -9,7 +9,7 @@ import polars as pl
 
 from hemosight.lab.charts import curves as charts
 from hemosight.lab.report import published
-from hemosight.lab.report.figure import Figure, Section, Work
+from hemosight.lab.report.figure import Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies import active as study
 from hemosight.lab.studies import active_results as results
@@ -24,7 +24,7 @@ RESAMPLED = 200
 """Fits to resampled residuals for the intervals of the best strategy's law."""
 
 
-def active(work: Work) -> Section:
+def active(work: ReportInputs) -> Section:
     """Learning curves of every strategy, their laws, and the labels that reach the score of all."""
     table = study.active(work.material, classifier=work.classifier, seed=work.seed, steps=work.steps)
     where = HELD_OUT if len(work.material.split.held) else FOLD

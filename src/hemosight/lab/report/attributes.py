@@ -6,14 +6,14 @@ import polars as pl
 
 from hemosight.lab.charts import scores
 from hemosight.lab.report import published
-from hemosight.lab.report.figure import Figure, Section, Work
+from hemosight.lab.report.figure import Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies import attributes as study
 from hemosight.lab.studies.attributes import FOLDED, MEAN, OFFICIAL
 from hemosight.lab.studies.tables import summary
 
 
-def attributes(work: Work) -> Section:
+def attributes(work: ReportInputs) -> Section:
     """Morphological attributes on the same embedding (Fig. 2)."""
     table = study.attributes(work.material, classifier=work.classifier, seed=work.seed, steps=work.steps)
     macro = summary(table.filter(pl.col("metric") == "macro_f1"), over=("fold",))

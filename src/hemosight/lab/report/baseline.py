@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from hemosight.lab.charts import curves
-from hemosight.lab.report.figure import Figure, Section, Work
+from hemosight.lab.report.figure import Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies import baseline as study
 from hemosight.lab.studies.label_efficiency import FOLDS, label_efficiency
@@ -18,7 +18,7 @@ _FEW = 450
 """Images up to which the paper's baseline is its top alone (Liu et al. 2024, Methods)."""
 
 
-def baseline(work: Work) -> Section:
+def baseline(work: ReportInputs) -> Section:
     """Both curves on the same folds and labels, and where they cross."""
     if work.features is None:
         work.say(f"features of the network that the baseline starts from, {study.BACKBONE}")

@@ -16,7 +16,7 @@ from hemosight.blood.vocabulary import CELL_TYPE, title
 from hemosight.engine.network import BATCH, Network
 from hemosight.errors import TooFewLabels, UnreadableImage
 from hemosight.images.decode import Pixels, decode, read_bytes
-from hemosight.lab.report.figure import Figure, Picture, Section, Work
+from hemosight.lab.report.figure import Figure, PlatePicture, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.space import explain
 from hemosight.space.neighbours import nearest
@@ -31,7 +31,7 @@ _MIDDLE = 0.5
 """Diameter of the middle disc, as a share of the crop's side; a white cell fills about as much."""
 
 
-def explanation(work: Work) -> Section:
+def explanation(work: ReportInputs) -> Section:
     """Grad-CAM++ of informative triplets, of each type, and of one cell against its nearest of each type."""
     cells = _Cells.of(work)
     reader = work.bundle.classifiers[CELL_TYPE]
@@ -118,7 +118,12 @@ class _Cells:
     """Some cells of each type with their feature maps: those held out, where any are."""
 
     def __init__(
-        self, rows: NDArray[np.int64], labels: NDArray[np.str_], pictures: list[Pixels], network: Network, work: Work
+        self,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.str_],
+        pictures: list[Pixels],
+        network: Network,
+        work: ReportInputs,
     ) -> None:
         self.rows, self.labels, self.pictures = rows, labels, pictures
         self.ids = [work.material.embeddings.ids[row] for row in rows]
@@ -133,7 +138,7 @@ class _Cells:
         self.shown = [shown(picture, scales[row]) for picture, row in zip(pictures, rows, strict=True)]
 
     @classmethod
-    def of(cls, work: Work) -> _Cells:
+    def of(cls, work: ReportInputs) -> _Cells:
         material = work.material
         labels = material.labels()
         pool = material.split.held if len(material.split.held) else material.split.rest
@@ -154,13 +159,15 @@ class _Cells:
         chosen = np.array(rows, np.int64)
         return cls(chosen, labels[chosen], pictures, network, work)
 
-    def picture(self, row: int, label: str) -> Picture:
+    def picture(self, row: int, label: str) -> PlatePicture:
         """The crop as the encoder cuts it, in its own colours."""
-        return Picture(_jpeg(self.shown[row]), label)
+        return PlatePicture(_jpeg(self.shown[row]), label)
 
-    def heated(self, row: int, heat: explain.Heat, label: str) -> Picture:
+    def heated(self, row: int, heat: explain.Heat, label: str) -> PlatePicture:
         """The crop under a heat map."""
-        return Picture(_jpeg(explain.blend(self.shown[row], explain.onto_crop(heat, SIDE, SIDE, crop=SIDE))), label)
+        return PlatePicture(
+            _jpeg(explain.blend(self.shown[row], explain.onto_crop(heat, SIDE, SIDE, crop=SIDE))), label
+        )
 
 
 def _triplets(cells: _Cells) -> list[explain.Triplet]:
@@ -169,7 +176,7 @@ def _triplets(cells: _Cells) -> list[explain.Triplet]:
 
 
 def _triplet_plate(cells: _Cells, found: list[explain.Triplet], caption: str) -> Figure:
-    plate: list[Picture] = []
+    plate: list[PlatePicture] = []
     rows = []
     for number, triplet in enumerate(found, 1):
         a, p, n = triplet.anchor, triplet.positive, triplet.negative
@@ -200,10 +207,10 @@ def _triplet_plate(cells: _Cells, found: list[explain.Triplet], caption: str) ->
     )
 
 
-def _types(work: Work, cells: _Cells, heats: dict[int, explain.Heat], caption: str) -> Figure:
+def _types(work: ReportInputs, cells: _Cells, heats: dict[int, explain.Heat], caption: str) -> Figure:
     reader = work.bundle.classifiers[CELL_TYPE]
     sure = reader.probabilities(cells.vectors)
-    plate: list[Picture] = []
+    plate: list[PlatePicture] = []
     rows = []
     for name in ordered(cells.labels.tolist()):
         own = np.array([row for row in np.flatnonzero(cells.labels == name) if row in heats])
@@ -229,11 +236,11 @@ class _Neighbours:
 
     query: dict[str, Any]
     table: pl.DataFrame
-    plate: tuple[Picture, ...]
+    plate: tuple[PlatePicture, ...]
     columns: int
 
 
-def _neighbours(work: Work, cells: _Cells) -> _Neighbours | None:
+def _neighbours(work: ReportInputs, cells: _Cells) -> _Neighbours | None:
     """Of the cell that is read least surely; None where cells of one type alone lie near it."""
     reader = work.bundle.classifiers[CELL_TYPE]
     sure = reader.probabilities(cells.vectors).max(axis=1)

@@ -19,7 +19,7 @@ from hemosight.lab.studies.study_data import StudyData
 
 
 @dataclass(frozen=True)
-class Work:
+class ReportInputs:
     """What every study of a report is given.
 
     Parameters
@@ -98,7 +98,7 @@ def source_name(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PlatePicture:
     """A crop, or a crop under its heat: JPEG bytes. It stays on the machine of whoever made the report."""
 
     data: bytes
@@ -134,7 +134,7 @@ class Figure:
     caption: str
     table: pl.DataFrame
     spec: Spec | None = None
-    plate: tuple[Picture, ...] = ()
+    plate: tuple[PlatePicture, ...] = ()
     columns: int = 0
     raster: bool = False
     small: bool = False
@@ -164,4 +164,4 @@ class Section:
     """Further tables, written as Parquet: what the figures' tables are summaries of."""
 
 
-Study = Callable[[Work], Section]
+Study = Callable[[ReportInputs], Section]

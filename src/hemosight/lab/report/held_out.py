@@ -5,13 +5,13 @@ from __future__ import annotations
 import polars as pl
 
 from hemosight.lab.charts import scores
-from hemosight.lab.report.figure import Figure, Section, Work
+from hemosight.lab.report.figure import Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies import held_out as study
 from hemosight.scoring.metrics import CALIBRATION_BINS
 
 
-def held_out(work: Work) -> Section:
+def held_out(work: ReportInputs) -> Section:
     """The held-out tenth: classes, confusions, calibration."""
     readings = study.held_out(work.material, classifier=work.classifier, seed=work.seed, steps=work.steps)
     everything = readings.filter(pl.col("repeat") == study.ALL)

@@ -6,7 +6,7 @@ import polars as pl
 
 from hemosight.lab.charts import curves
 from hemosight.lab.report import published
-from hemosight.lab.report.figure import Figure, Section, Work
+from hemosight.lab.report.figure import Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies import label_efficiency as study
 from hemosight.lab.studies.label_efficiency import DRAWS, FOLDS
@@ -17,7 +17,7 @@ _SLACK = 0.02
 _WHERE = {FOLD: "the fold left out", HELD_OUT: "held-out cells"}
 
 
-def label_efficiency(work: Work) -> Section:
+def label_efficiency(work: ReportInputs) -> Section:
     """How many labels are enough (Fig. 1)."""
     table = study.label_efficiency(work.material, classifier=work.classifier, seed=work.seed, steps=work.steps)
     macro = (

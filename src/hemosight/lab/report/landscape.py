@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hemosight.blood.palette import ordered
 from hemosight.lab.charts import maps
-from hemosight.lab.report.figure import Figure, Section, Work, source_name
+from hemosight.lab.report.figure import Figure, ReportInputs, Section, source_name
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies.scanner import scanner_control
 from hemosight.space import landscape as space
@@ -17,7 +17,7 @@ from hemosight.space.neighbours import nearest
 _SMALL = 190
 
 
-def landscape(work: Work) -> Section:
+def landscape(work: ReportInputs) -> Section:
     """The cells laid out flat, by type, finer type, source and attribute."""
     material = work.material
     table = work.steps.run(
@@ -106,7 +106,7 @@ def _of_one_source(table: pl.DataFrame) -> tuple[str, ...]:
     return tuple(ordered(scanner_control(labels, labels, known["source"].to_list())))
 
 
-def _laid_out(work: Work) -> pl.DataFrame:
+def _laid_out(work: ReportInputs) -> pl.DataFrame:
     work.say(f"laying out {len(work.material):,} cells")
     laid = space.fit(work.material.vectors, seed=work.seed, method=work.map)
     return pl.DataFrame({"id": work.material.embeddings.ids, "x": laid.positions[:, 0], "y": laid.positions[:, 1]})

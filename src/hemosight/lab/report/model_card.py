@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from hemosight.blood.vocabulary import CELL_TYPE
-from hemosight.lab.report.figure import Section, Work
+from hemosight.lab.report.figure import ReportInputs, Section
 from hemosight.lab.studies.patients import OTHER_LABORATORY
 
 FILE = "model-card.json"
@@ -23,7 +23,7 @@ SCHEMA = "0.0.2"
 _MEASURES = ("macro_f1", "accuracy", "calibration_error", "blasts_found", "others_called_blast")
 
 
-def write(folder: Path, work: Work, sections: Sequence[Section], command: str = "") -> Path | None:
+def write(folder: Path, work: ReportInputs, sections: Sequence[Section], command: str = "") -> Path | None:
     """Write the card beside a report; None where the section on patients and laboratories is not there."""
     section = next((one for one in sections if one.name == "patients"), None)
     if section is None:
@@ -34,7 +34,7 @@ def write(folder: Path, work: Work, sections: Sequence[Section], command: str = 
     return file
 
 
-def card(work: Work, rows: Iterable[Mapping[str, Any]], command: str = "") -> dict[str, Any]:
+def card(work: ReportInputs, rows: Iterable[Mapping[str, Any]], command: str = "") -> dict[str, Any]:
     """The card as an object; ``rows`` as :func:`hemosight.lab.studies.patients.patients` gives them."""
     manifest, known = work.bundle.manifest, list(rows)
     identity = hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()
@@ -111,7 +111,7 @@ def _limitations(rows: Sequence[Mapping[str, Any]], notice: str) -> list[str]:
     return said
 
 
-def _statement(work: Work) -> list[dict[str, Any]]:
+def _statement(work: ReportInputs) -> list[dict[str, Any]]:
     """What was evaluated on: cells, patients and types of each source."""
     table = work.material.catalog.table
     return [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from hemosight.lab.report.figure import Claim, Figure, Section, Work, source_name
+from hemosight.lab.report.figure import Claim, Figure, ReportInputs, Section, source_name
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies import patients as study
 
 NAMES = {study.OTHER_PATIENTS: "patients", study.OTHER_LABORATORY: "laboratories"}
 
 
-def patients(work: Work) -> Section:
+def patients(work: ReportInputs) -> Section:
     """By patient and by laboratory."""
     table = study.patients(work.material, classifier=work.classifier, seed=work.seed, steps=work.steps)
     prose = Prose("patients", work=work, rows=table.to_dicts(), other_laboratory=study.OTHER_LABORATORY)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hemosight.errors import TooFewCells
 from hemosight.images.splits import Rows, support_sample
 from hemosight.lab.charts import curves
-from hemosight.lab.report.figure import Figure, Section, Work
+from hemosight.lab.report.figure import Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.scoring import metrics, planner
 from hemosight.space import classifiers
@@ -26,7 +26,7 @@ _MOST = 0.8
 """Share of the labels that may be fitted to: the rest is read."""
 
 
-def plan(work: Work) -> Section:
+def plan(work: ReportInputs) -> Section:
     """The planner's forecasts from few labels, beside what more labels then brought."""
     labels = work.material.labels()
     rest = work.material.split.rest[labels[work.material.split.rest] != ""]
@@ -100,23 +100,23 @@ def _chart(made: planner.Plan, outcome: pl.DataFrame, target: float, caption: st
     )
 
 
-def _drawn(work: Work, rest: Rows, labels: NDArray[np.str_], size: int, draw: int) -> Rows:
+def _drawn(work: ReportInputs, rest: Rows, labels: NDArray[np.str_], size: int, draw: int) -> Rows:
     return rest[support_sample(labels[rest].tolist(), size, np.random.default_rng([work.seed, draw]))]
 
 
-def _forecast(work: Work, rest: Rows, labels: NDArray[np.str_], target: float, draw: int) -> planner.Plan:
+def _forecast(work: ReportInputs, rest: Rows, labels: NDArray[np.str_], target: float, draw: int) -> planner.Plan:
     support = _drawn(work, rest, labels, HAVE, draw)
     vectors = work.material.vectors[support]
     return planner.plan(vectors, labels[support], target, classifier=work.classifier, seed=work.seed + draw)
 
 
-def _row(work: Work, rest: Rows, labels: NDArray[np.str_], target: float, draw: int) -> pl.DataFrame:
+def _row(work: ReportInputs, rest: Rows, labels: NDArray[np.str_], target: float, draw: int) -> pl.DataFrame:
     made = _forecast(work, rest, labels, target, draw)
     facts: dict[str, Any] = {name: getattr(made, name) for name in ("labels", "more", "low", "high", "chance")}
     return pl.DataFrame({"draw": [draw], **{name: [value] for name, value in facts.items()}})
 
 
-def _truth(work: Work, rest: Rows, labels: NDArray[np.str_], sizes: list[int], draw: int) -> pl.DataFrame:
+def _truth(work: ReportInputs, rest: Rows, labels: NDArray[np.str_], sizes: list[int], draw: int) -> pl.DataFrame:
     rows = []
     for size in sizes:
         chosen = _drawn(work, rest, labels, size, draw)

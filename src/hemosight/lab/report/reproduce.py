@@ -26,7 +26,7 @@ from hemosight.lab.report import (
     self_taught,
     transfer,
 )
-from hemosight.lab.report.figure import Section, Study, Work
+from hemosight.lab.report.figure import ReportInputs, Section, Study
 
 STUDIES: Mapping[str, Study] = {
     "patients": patients.patients,
@@ -78,7 +78,7 @@ def chosen(only: Sequence[str] = (), skip: Sequence[str] = ()) -> list[str]:
 
 
 def reproduce(
-    work: Work, out: Path, *, studies: Sequence[str] = tuple(STUDIES), command: str = "", started: str = ""
+    work: ReportInputs, out: Path, *, studies: Sequence[str] = tuple(STUDIES), command: str = "", started: str = ""
 ) -> Reproduced:
     """Run studies and write ``report.html``, ``tables/``, ``figures/`` and ``model-card.json`` into ``out``.
 
@@ -103,7 +103,7 @@ def reproduce(
     return Reproduced(report, tuple(sections), left_out, seconds)
 
 
-def _facts(work: Work, command: str, started: str, seconds: Mapping[str, float]) -> list[tuple[str, str]]:
+def _facts(work: ReportInputs, command: str, started: str, seconds: Mapping[str, float]) -> list[tuple[str, str]]:
     material, manifest, space = work.material, work.bundle.manifest, work.bundle.space
     counts = dict(material.catalog.table["source"].value_counts().iter_rows())
     sets = [

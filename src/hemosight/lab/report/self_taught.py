@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from hemosight.lab.charts import curves as charts
-from hemosight.lab.report.figure import Figure, Section, Work
+from hemosight.lab.report.figure import Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies import active as study
 from hemosight.lab.studies import active_results as results
@@ -20,7 +20,7 @@ ROUNDS = 14
 PLAIN = "plain"
 
 
-def self_taught(work: Work) -> Section:
+def self_taught(work: ReportInputs) -> Section:
     """The same strategies with a plain reader and with one that teaches itself on the rest of the pool."""
     most = study.BATCH * (ROUNDS + 1)
     runs = {

@@ -10,7 +10,7 @@ import polars as pl
 from hemosight.engine.network import Network
 from hemosight.errors import TooFewLabels
 from hemosight.lab.charts import curves, scores
-from hemosight.lab.report.figure import Figure, Section, Work, source_name
+from hemosight.lab.report.figure import Figure, ReportInputs, Section, source_name
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.studies import figures
 from hemosight.lab.studies import transfer as study
@@ -21,7 +21,7 @@ CONTROL_FOLDS = 5
 """In how many folds :func:`~hemosight.lab.studies.transfer.shortcut` reads all cells (a test holds it to that)."""
 
 
-def transfer(work: Work) -> Section:
+def transfer(work: ReportInputs) -> Section:
     """Another source read without a label of it, with few, and the held-out cells under simulated shifts."""
     fitted = {"classifier": work.classifier, "steps": work.steps}
     recovered = study.recovery(work.material, seed=work.seed, **fitted)
@@ -58,7 +58,7 @@ def transfer(work: Work) -> Section:
 
 
 def words(
-    work: Work,
+    work: ReportInputs,
     *,
     recovered: Sequence[Mapping[str, Any]] = (),
     control: Sequence[Mapping[str, Any]] = (),

@@ -26,7 +26,7 @@ from hemosight.images.catalog import Progress
 
 Piece = Callable[[], pl.DataFrame]
 PACKAGE = Path(__file__).parents[2]
-_ROOMS = ("images", "engine", "space", "scoring", "lab/studies")
+ROOMS = ("images", "engine", "space", "scoring", "lab/studies")
 """What any piece may rest on: splits and shifts of pictures, the network, readers, the studies themselves."""
 
 
@@ -92,7 +92,7 @@ class Steps:
 def code(room: str | None = None) -> str:
     """Hash of the source of the rooms that compute studies, and of one more: a table of other code is made anew."""
     digest = hashlib.sha256()
-    for name in sorted({*_ROOMS, room or _ROOMS[0]}):
+    for name in sorted({*ROOMS, room or ROOMS[0]}):
         for file in sorted((PACKAGE / name).rglob("*.py")):
             source = file.read_bytes()
             digest.update(f"{file.relative_to(PACKAGE).as_posix()} {len(source)} ".encode() + source)

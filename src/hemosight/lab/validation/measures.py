@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hemosight.blood.intervals import wilson
 from hemosight.blood.palette import ordered
 from hemosight.lab.validation.cells import ValidationCells, leukocyte, leukocytes
-from hemosight.lab.validation.protocol import Finding, Protocol
+from hemosight.lab.validation.protocol import CaseCriterion, Protocol
 from hemosight.scoring import by_patient, metrics, raters
 from hemosight.scoring.agreement import agreement
 from hemosight.scoring.by_patient import BlastFigures, PatientScores
@@ -180,7 +180,7 @@ class Found:
     """``case``, ``reference``, ``reference_percent``, ``positive``, ``test``, ``test_percent``, ``called``."""
 
 
-def finding(cells: ValidationCells, sought: Finding) -> Found:
+def finding(cells: ValidationCells, sought: CaseCriterion) -> Found:
     """Look for a type, cell by cell and case by case."""
     truth, read, cases = cells.column("truth"), cells.column("read"), cells.column("case")
     white = leukocytes(truth), leukocytes(read)

@@ -68,7 +68,7 @@ class Cells(_Part):
         return given
 
 
-class Finding(_Part):
+class CaseCriterion(_Part):
     """What is looked for in a case: it is positive with at least ``cells`` of the type that are ``percent`` of its
     leukocytes or more.
     """
@@ -157,7 +157,7 @@ class Protocol(_Part):
     reference: str = "the labels that came with the cells"
     readers: tuple[str, ...] = ()
     cells: Cells = Cells()
-    finding: Finding = Finding()
+    finding: CaseCriterion = CaseCriterion()
     repeats: Repeats = Repeats()
     limits: Limits = Limits()
 

@@ -18,7 +18,7 @@ from hemosight.errors import UnreadableImage
 from hemosight.images.decode import decode, read_bytes
 from hemosight.lab.charts import comparison as comparison_charts
 from hemosight.lab.charts import scores as score_charts
-from hemosight.lab.report.figure import Claim, Figure, Picture, Section, source_name
+from hemosight.lab.report.figure import Claim, Figure, PlatePicture, Section, source_name
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.validation.cells import ValidationCells
 from hemosight.lab.validation.measures import Agreements, Comparison, Found, confusion, failures
@@ -323,7 +323,7 @@ def _failures(measured: Measured, prose: Prose) -> Section:
     return Section("failures", "Failures", prose.paragraphs("failures"), figures)
 
 
-def _picture(measured: Measured, row: int) -> Picture | None:
+def _picture(measured: Measured, row: int) -> PlatePicture | None:
     cells = measured.cells
     try:
         pixels = decode(read_bytes(cells.catalog.paths[row]))
@@ -336,7 +336,7 @@ def _picture(measured: Measured, row: int) -> Picture | None:
     buffer = io.BytesIO()
     cut.save(buffer, "JPEG", quality=88)
     truth, read, sure, case = cells.table.select("truth", "read", "confidence", "case").row(row)
-    return Picture(buffer.getvalue(), f"{title(truth)}, read as {title(read)} {sure:.2f}; {case}")
+    return PlatePicture(buffer.getvalue(), f"{title(truth)}, read as {title(read)} {sure:.2f}; {case}")
 
 
 def _bounded(row: Mapping[str, Any], name: str, digits: int) -> str:

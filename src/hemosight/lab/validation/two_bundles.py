@@ -15,7 +15,7 @@ from hemosight.lab.report.figure import Claim, Figure, Section
 from hemosight.lab.report.page import Cover
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.validation.cells import ValidationCells
-from hemosight.scoring.by_patient import clusters
+from hemosight.scoring.by_patient import clusters, draws
 from hemosight.scoring.metrics import Interval
 from hemosight.scoring.qualitative import PairedChange, paired
 
@@ -69,7 +69,7 @@ def compare(old: ValidationCells, new: ValidationCells, seed: int = 0) -> Compar
     right, better = first == truth, second == truth
     who = clusters(both["case"].to_numpy().astype(np.str_))
     number = int(who.max(initial=-1)) + 1
-    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=DRAWS)
+    drawn = draws(number, DRAWS, seed)
     table = []
     for name in ("all", *ordered(set(truth.tolist()))):
         here = np.ones(len(truth), bool) if name == "all" else truth == name

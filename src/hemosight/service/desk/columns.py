@@ -113,5 +113,6 @@ def columns(snapshot: Snapshot, cases: Sequence[Mapping[str, Any]] = (), since: 
         "label": (snapshot.label[rows] % 256).astype(np.uint8),  # and -2 is 254
         "status": snapshot.status[rows],
         "asked": snapshot.asked[rows].astype(np.uint8),
+        "outside": snapshot.outside[rows].astype(np.uint8),
     }
     return pack(header, arrays)

@@ -46,7 +46,7 @@ def export(
     (``folder``, ``fiftyone``, ``label-studio``). ``mark`` begins tables with UTF-8's mark, which Excel looks for.
     """
     state.follow(label_set)
-    snapshot = state.snapshot(label_set)
+    snapshot = state.readings.snapshot(label_set)
     with database.session() as session:
         rows = _rows(session, state, snapshot, case)
     rows_of = table(snapshot, rows, f"{state.bundle.manifest.name} {state.bundle.manifest.version}")

@@ -78,9 +78,9 @@ class Forecasts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
-        self._known: dict[tuple[int, int], _Known] = {}
+        self._known: dict[tuple[int, int, int], _Known] = {}
 
-    def get(self, project: int, snapshot: Snapshot, in_bulk: Collection[int] = ()) -> Forecast | None:
+    def get(self, project: int, snapshot: Snapshot, in_bulk: Collection[int] = (), bundle: int = 0) -> Forecast | None:
         """What is known of a label set; None where labels are too few, no higher score is in reach, or it is at work.
 
         Parameters
@@ -91,10 +91,12 @@ class Forecasts:
             A label set as it is now.
         in_bulk
             Images whose label was given to many at once: left out.
+        bundle
+            The number of the bundle that reads the project: a forecast is of its embeddings.
         """
         rows = labelled(snapshot, in_bulk)
         with self._lock:
-            known = self._known.setdefault((project, snapshot.spec.id), _Known())
+            known = self._known.setdefault((project, bundle, snapshot.spec.id), _Known())
             if not len(rows):
                 known.version, known.forecast = 0, None
                 return None

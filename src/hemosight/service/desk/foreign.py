@@ -74,10 +74,10 @@ class CaseFamiliarity:
             return False
         if self.cells < LEAST:  # or a foreign case could be signed in small pieces
             return self.to_bundle == self.cells and self.taught < WANTED
-        return self.share >= FOREIGN_SHARE or self.taught < self._wanted
+        return self.share >= FOREIGN_SHARE or self.taught < self.wanted
 
     @property
-    def _wanted(self) -> int:
+    def wanted(self) -> int:
         """Labels of cells beyond the bundle that open the case.
 
         The queue ends after :data:`~hemosight.service.desk.trust.MOST` answers. Where only a part of the case lies

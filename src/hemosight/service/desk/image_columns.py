@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -31,6 +31,7 @@ class ImageColumns(ColumnTable):
         "novelty": Column(np.float32, np.nan),
         "x": Column(np.float32, np.nan),
         "y": Column(np.float32, np.nan),
+        "outside": Column(np.bool_),  # in a case of which other cells were drawn to be counted
         "stamp": Column(np.int64),  # the event after which the row last changed
         "vectors": Column(np.float32, wide=True),
     }
@@ -40,6 +41,7 @@ class ImageColumns(ColumnTable):
     novelty: NDArray[np.float32]
     x: NDArray[np.float32]
     y: NDArray[np.float32]
+    outside: NDArray[np.bool_]
     stamp: NDArray[np.int64]
     vectors: Vectors
 
@@ -67,6 +69,17 @@ class ImageColumns(ColumnTable):
         differs = (rows >= 0) & (self.case[rows] != now)
         self.case[rows[differs]] = now[differs]
         self.stamp[rows[differs]] = stamp
+
+    def set_counted(self, chosen: Mapping[int, Collection[int]], stamp: int) -> None:
+        """Say which images count, case -> its images that do; every image of other cases counts."""
+        ids, case = self.ids[: self.count], self.case[: self.count]
+        now = np.zeros(self.count, np.bool_)
+        for number, images in chosen.items():
+            own = np.flatnonzero(case == number)
+            now[own] = ~np.isin(ids[own], list(images))
+        differs = np.flatnonzero(now != self.outside[: self.count])
+        self.outside[differs] = now[differs]
+        self.stamp[differs] = stamp
 
     def embed(
         self,

@@ -18,7 +18,7 @@ from hemosight.blood.palette import UNSURE
 from hemosight.blood.vocabulary import CELL_TYPE, named, title
 from hemosight.errors import BadTable
 from hemosight.images.names import composed
-from hemosight.images.sources.cells import Cells
+from hemosight.images.sources.cells import TextTable
 from hemosight.images.sources.table import READINGS, column_of
 from hemosight.images.sources.values import without_label
 from hemosight.service.storage import class_facts
@@ -30,7 +30,7 @@ _IDS = ("sha256", "content id", "content_id", "id")
 
 
 @dataclass(frozen=True)
-class KnownCell:
+class KnownImage:
     """An image that a row may be of, and the label that stands for it."""
 
     image: int
@@ -60,7 +60,7 @@ class Row:
 
 
 @dataclass
-class Plan:
+class ImportPlan:
     """What a table says.
 
     Parameters
@@ -97,14 +97,14 @@ class Plan:
 
 
 def plan(
-    table: Cells,
-    cells: Sequence[KnownCell],
+    table: TextTable,
+    cells: Sequence[KnownImage],
     classes: Sequence[ClassRow],
     means: Mapping[str, str | None],
     *,
     file: str,
     overwrite: bool = False,
-) -> Plan:
+) -> ImportPlan:
     """Understand a table.
 
     Parameters
@@ -123,7 +123,7 @@ def plan(
     paths, ids, said = _columns(table, file)
     meant = _meanings(classes) | {_same(name): value for name, value in means.items()}
     find = _Finder(cells)
-    found = Plan()
+    found = ImportPlan()
     of_cell: dict[int, dict[str, Row]] = defaultdict(dict)
     for line, values in table.rows():
         label = " ".join(values[said].split())
@@ -177,7 +177,7 @@ def proposals(label: str, classes: Sequence[ClassRow], label_set: str) -> list[P
 # --- steps ----------------------------------------------------------------------------------------------------
 
 
-def _columns(table: Cells, file: str) -> tuple[str | None, str | None, str]:
+def _columns(table: TextTable, file: str) -> tuple[str | None, str | None, str]:
     lower = {name.strip().lower(): name for name in table.columns}
     if set(lower) >= READINGS:
         raise BadTable(
@@ -217,15 +217,15 @@ def _same(text: str) -> str:
 class _Finder:
     """Finds a row's cell: by its content, else by its path, the end of it or its file name, where one cell fits."""
 
-    def __init__(self, cells: Sequence[KnownCell]) -> None:
+    def __init__(self, cells: Sequence[KnownImage]) -> None:
         self._by_content = {cell.sha256: cell for cell in cells if cell.sha256}
-        self._by_end: dict[str, list[KnownCell]] = defaultdict(list)
+        self._by_end: dict[str, list[KnownImage]] = defaultdict(list)
         for cell in cells:
             parts = _parts(cell.name)
             for start in range(len(parts)):
                 self._by_end["/".join(parts[start:])].append(cell)
 
-    def __call__(self, path: str, content: str) -> KnownCell | None:
+    def __call__(self, path: str, content: str) -> KnownImage | None:
         content = content.strip().lower()
         found = self._by_content.get(content)
         if found is None and _CHECKSUM.fullmatch(content):

@@ -31,6 +31,8 @@ from hemosight.space.finer_types import FinerTypes
 from hemosight.space.incremental_lda import IncrementalLDA, LeftOut
 
 log = structlog.get_logger()
+PATIENCE = 30.0
+"""Seconds that who looks waits for a fit that is due."""
 _LOOKED_AT = 2000
 """Unlabelled cells, about, among which some are sought that are read as a type."""
 

@@ -18,7 +18,7 @@ Sort = Literal["id", "confidence", "uncertainty", "novelty"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageFilter:
     """Which images; None leaves a question open.
 
     Parameters
@@ -44,7 +44,7 @@ class Wanted:
     among: NDArray[np.int64] | None = None
 
 
-def rows(snapshot: Snapshot, wanted: Wanted) -> NDArray[np.int64]:
+def rows(snapshot: Snapshot, wanted: ImageFilter) -> NDArray[np.int64]:
     """Rows of a snapshot that fit, in the order of ids.
 
     Raises :class:`~hemosight.service.errors.NothingThere` for a class that the label set does not have.

@@ -5,7 +5,7 @@ Vectors come in PostgreSQL's binary format: as text they are twice as long.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class ProjectSettings:
 
 
 @dataclass(frozen=True)
-class NewLabel:
+class LoadedLabel:
     """A label record: its image, its label set, and the label that stands with it."""
 
     image: int
@@ -64,13 +64,20 @@ def case_profiles(session: Session, project_id: int) -> CaseProfiles:
     return CaseProfiles(known or (0,), profiles.of_cases(session, project_id))
 
 
-def label_sets(session: Session, project_id: int) -> dict[int, LabelSetSpec]:
-    """The label sets that are not archived, by number, in the order in which they were made."""
+def label_sets(session: Session, project_id: int, read: Collection[str]) -> dict[int, LabelSetSpec]:
+    """The label sets that are not archived, by number, in the order in which they were made.
+
+    ``read`` are the label sets of the bundle. One that an earlier bundle of the project read and this one does not is
+    like the project's own.
+    """
     query = select(LabelSet).where(LabelSet.project_id == project_id, LabelSet.archived_at.is_(None))
-    return {
-        row.id: LabelSetSpec(row.id, row.name, row.title, row.kind, tuple(row.classes), Level(row.level), row.asked_of)
-        for row in session.scalars(query.order_by(LabelSet.id))
-    }
+    found = {}
+    for row in session.scalars(query.order_by(LabelSet.id)):
+        kind = row.kind if row.name in read else "own"
+        found[row.id] = LabelSetSpec(
+            row.id, row.name, row.title, kind, tuple(row.classes), Level(row.level), row.asked_of
+        )
+    return found
 
 
 def images(session: Session, project_id: int, after: int = 0) -> list[tuple[int, int | None]]:
@@ -109,14 +116,14 @@ def last_label(session: Session, project_id: int) -> int:
     return session.scalar(select(func.max(LabelRecord.id)).where(LabelRecord.project_id == project_id)) or 0
 
 
-def labels(session: Session, project_id: int, after: int) -> list[NewLabel]:
+def labels(session: Session, project_id: int, after: int) -> list[LoadedLabel]:
     """Label records after a number, in order."""
     columns = (LabelRecord.id, LabelRecord.image_id, LabelRecord.label_set_id, LabelRecord.label, LabelRecord.user_id)
     query = (
         select(*columns).where(LabelRecord.project_id == project_id, LabelRecord.id > after).order_by(LabelRecord.id)
     )
     return [
-        NewLabel(row.image_id, row.label_set_id, CurrentLabel(row.label, row.id, row.user_id))
+        LoadedLabel(row.image_id, row.label_set_id, CurrentLabel(row.label, row.id, row.user_id))
         for row in session.execute(query.order_by(LabelRecord.id))
     ]
 

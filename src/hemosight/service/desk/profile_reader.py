@@ -12,7 +12,7 @@ from hemosight.engine.readings import FOREIGN_SHARE
 from hemosight.space import lda
 from hemosight.space.embeddings import Vectors
 from hemosight.space.familiarity import Familiarity
-from hemosight.space.finer_types import Split
+from hemosight.space.finer_types import FinerSplit
 from hemosight.space.incremental_lda import IncrementalLDA, LeftOut
 from hemosight.space.linear_classifier import LinearClassifier
 
@@ -40,7 +40,7 @@ class ProfileReader:
 
     classifier: LinearClassifier
     familiarity: Familiarity | None = None
-    splits: tuple[Split, ...] = ()
+    splits: tuple[FinerSplit, ...] = ()
 
     def probabilities(self, vectors: Vectors, novelty: NDArray[np.float32]) -> NDArray[np.float64]:
         """Cells x classes; rows sum to one. ``novelty`` is one number a cell."""

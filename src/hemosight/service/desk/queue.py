@@ -29,7 +29,7 @@ CHECK = "drawn at random, to check how well the model reads"
 
 
 @dataclass(frozen=True)
-class Choice:
+class QueuedImage:
     """An image worth a look, and why; ``row`` is its place in the snapshot."""
 
     image: int
@@ -39,7 +39,7 @@ class Choice:
 
 def choose(
     snapshot: Snapshot, strategy: str, n: int, case: int | None = None, skip: Sequence[int] = ()
-) -> list[Choice]:
+) -> list[QueuedImage]:
     """The ``n`` images to look at next: read, not labelled, not skipped; best first.
 
     ``strategy`` is one of :data:`REASONS`, or ``adapt``: what teaches the model a case of an unknown scanner. The same
@@ -56,10 +56,12 @@ def choose(
         if strategy != "typical" and not (snapshot.predicted[rows] >= 0).all():
             strategy = "typical"
         best = _query(snapshot, strategy, rows, n)
-    return [Choice(int(snapshot.ids[row]), int(row), REASONS[strategy](snapshot, int(row))) for row in best.tolist()]
+    return [
+        QueuedImage(int(snapshot.ids[row]), int(row), REASONS[strategy](snapshot, int(row))) for row in best.tolist()
+    ]
 
 
-def _adapt(snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int) -> list[Choice]:
+def _adapt(snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int) -> list[QueuedImage]:
     """Cells that teach the model a scanner: typical ones first, then the least sure; every fourth is a check.
 
     ``answered`` is how many were asked before. Check cells (:mod:`hemosight.service.desk.trust`) are asked in their own
@@ -78,14 +80,14 @@ def _adapt(snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int) -
         ("uncertainty", iter(hard.tolist())),
         ("check", iter(checks.tolist())),
     ]
-    chosen: list[Choice] = []
+    chosen: list[QueuedImage] = []
     for at in range(answered, answered + n):
         first = "typical" if at < START else ("check" if at % EVERY == 0 else "uncertainty")
         # Where one kind has run out the others go on.
         for name, rows in sorted(kinds, key=lambda kind: kind[0] != first):
             if (row := next(rows, None)) is not None:
                 reason = CHECK if name == "check" else REASONS[name](snapshot, row)
-                chosen.append(Choice(int(snapshot.ids[row]), row, reason))
+                chosen.append(QueuedImage(int(snapshot.ids[row]), row, reason))
                 break
     return chosen
 

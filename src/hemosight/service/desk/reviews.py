@@ -55,7 +55,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TurnFilter:
     """Which turns: of a person, of a case (0: of no case), given from one moment on and before another; None: any."""
 
     user: int | None = None

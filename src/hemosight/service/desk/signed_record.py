@@ -55,7 +55,10 @@ def findings(found: Findings) -> dict[str, Any]:
 
 
 def cells(snapshot: Snapshot, case: int, files: Mapping[int, tuple[str, str]]) -> list[dict[str, Any]]:
-    """Every cell of a case in order; ``files`` are names and checksums by image."""
+    """Every cell of a case in order; ``files`` are names and checksums by image.
+
+    A cell that was not drawn to be counted says so (``outside``); where all count, no cell says anything of it.
+    """
     names = snapshot.spec.names
     found = []
     for row in np.flatnonzero(snapshot.of_case(case)).tolist():
@@ -75,6 +78,7 @@ def cells(snapshot: Snapshot, case: int, files: Mapping[int, tuple[str, str]]) -
                 "predicted": names[read] if read >= 0 else None,
                 "probability": _number(snapshot.probability[row]) if read >= 0 else None,
                 "novelty": _number(snapshot.novelty[row]),
+                **({"outside": True} if snapshot.outside[row] else {}),
             }
         )
     return found

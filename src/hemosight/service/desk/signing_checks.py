@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hemosight.blood.vocabulary import title
@@ -36,6 +36,42 @@ class Check:
     says: str
 
 
+@dataclass(frozen=True)
+class RuleCounts:
+    """What the rules of a project look at: enough of a tally to be counted for every case in one pass.
+
+    Parameters
+    ----------
+    cells
+        All cells of the case.
+    counted, apart
+        Cells of each type that counts among the leukocytes, and of each that stands apart.
+    families
+        Each type, and with it its finer ones.
+    unusual, unsure
+        Unreviewed cells beyond the novelty limit; cells left undecided.
+    """
+
+    cells: int
+    counted: Mapping[str, int]
+    apart: Mapping[str, int]
+    families: Mapping[str, frozenset[str]]
+    unusual: int
+    unsure: int
+
+    @classmethod
+    def of(cls, count: Tally, cells: int) -> RuleCounts:
+        """What a tally of a case of so many cells says."""
+        counted = {share.label: share.count for share in count.after.shares}
+        return cls(cells, counted, count.after.apart, count.families, count.unusual, count.unsure)
+
+
+def fired(rules: Sequence[SigningRule], counts: RuleCounts) -> list[Check]:
+    """The rules on numbers of the differential that are open for a case; none that is off."""
+    found = [_rule(rule, counts) for rule in rules if rule.level != "off"]
+    return [one for one in found if one.open]
+
+
 def checks(count: Tally, familiarity: CaseFamiliarity | None, rules: SigningRules, cells: int) -> list[Check]:
     """Every check that is not off, in the order in which a signer reads them.
 
@@ -49,7 +85,7 @@ def checks(count: Tally, familiarity: CaseFamiliarity | None, rules: SigningRule
         How many cells the case has.
     """
     found = [*_of_cells(count, rules), *_of_scanner(familiarity), _target(count, rules)]
-    found += [_rule(rule, count, cells) for rule in rules.rules]
+    found += [_rule(rule, RuleCounts.of(count, cells)) for rule in rules.rules]
     return [one for one in found if one.level != "off"]
 
 
@@ -80,22 +116,23 @@ def _target(count: Tally, rules: SigningRules) -> Check:
     return Check("too_few", rules.too_few, total < rules.target, total, words)
 
 
-def _rule(rule: SigningRule, count: Tally, cells: int) -> Check:
+def _rule(rule: SigningRule, counts: RuleCounts) -> Check:
+    total = sum(counts.counted.values())
     if rule.measure == "type":
         # A rule on a type is one on its finer types as well.
-        own = count.families.get(rule.label or "", frozenset({rule.label}))
-        found = sum(one.count for one in count.after.shares if one.label in own)
-        value = found / count.after.total if count.after.total else 0.0
+        own = counts.families.get(rule.label or "", frozenset({rule.label}))
+        found = sum(cells for name, cells in counts.counted.items() if name in own)
+        value = found / total if total else 0.0
         what = title(rule.label or "")
     elif rule.measure == "erythroblasts":
-        own = count.families.get("erythroblast", frozenset({"erythroblast"}))
-        found = sum(cells for name, cells in count.after.apart.items() if name in own)
-        value = 100 * found / count.after.total if count.after.total else 0.0
+        own = counts.families.get("erythroblast", frozenset({"erythroblast"}))
+        found = sum(cells for name, cells in counts.apart.items() if name in own)
+        value = 100 * found / total if total else 0.0
         words = f"Erythroblasts {value:.1f} for 100 leukocytes, rule: {rule.at_least:g} or more"
         return Check("rule", rule.level, value >= rule.at_least, found, words)
     else:
-        found = count.unusual if rule.measure == "unusual" else count.unsure
-        value, what = found / cells if cells else 0.0, rule.measure.capitalize()
+        found = counts.unusual if rule.measure == "unusual" else counts.unsure
+        value, what = found / counts.cells if counts.cells else 0.0, rule.measure.capitalize()
     words = f"{what} {_cells(found)}, {100 * value:.1f}%, rule: {100 * rule.at_least:g}% or more"
     return Check("rule", rule.level, bool(found) and value >= rule.at_least, found, words)
 

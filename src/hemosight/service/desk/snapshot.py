@@ -27,7 +27,7 @@ class Snapshot:
         The newest label record that the classifier has learnt; 0 for the bundle alone.
     profile
         Number of the scanner profile.
-    ids, case, status, novelty, x, y
+    ids, case, status, novelty, x, y, outside
         As in :class:`~hemosight.service.desk.image_columns.ImageColumns`; ``case`` is -1 for none, numbers are nan
         where there is no embedding.
     label
@@ -80,6 +80,7 @@ class Snapshot:
     stamp: NDArray[np.int64]
     floor: int
     asked: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
 
     @property
     def read(self) -> NDArray[np.bool_]:
@@ -89,6 +90,10 @@ class Snapshot:
     def of_case(self, case: int | None) -> NDArray[np.bool_]:
         """Which rows belong to a case; all where None, those without a case where 0."""
         return np.ones(len(self.ids), np.bool_) if case is None else self.case == (case or -1)
+
+    def counting(self, case: int | None) -> NDArray[np.bool_]:
+        """As :meth:`of_case`, of the cells that count: all, unless some were drawn (:mod:`.counting_area`)."""
+        return self.of_case(case) & ~self.outside
 
     def holding_back(self, rows: NDArray[np.bool_], stamp: NDArray[np.int64]) -> Snapshot:
         """The same with the probabilities of these rows held back; ``stamp`` is one event a row, as :attr:`stamp`."""
@@ -113,7 +118,7 @@ def snapshot(images: ImageColumns, state: LabelSetState, event: int, taught_unti
         spec=state.spec,
         event=event,
         taught_until=taught_until,
-        **images.taken(rows, "ids", "case", "status", "novelty", "x", "y"),
+        **images.taken(rows, "ids", "case", "status", "novelty", "x", "y", "outside"),
         **labelled,
         profile=state.profiles.of(images.case[rows]),
         probability=first,

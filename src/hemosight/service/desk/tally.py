@@ -13,6 +13,7 @@ from hemosight.blood.differential import Differential, differential, listed_as
 from hemosight.blood.palette import UNSURE
 from hemosight.blood.vocabulary import Level
 from hemosight.service.desk.image_columns import UNREADABLE, WAITING
+from hemosight.service.desk.label_set_state import LabelSetSpec
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.storage import class_facts
 from hemosight.space.novelty import UNUSUAL
@@ -66,8 +67,11 @@ class Tally:
 
 
 def tally(snapshot: Snapshot, case: int | None = None, level: Level | None = None) -> Tally:
-    """Count one label set, over a case or all images that it is asked of; at its own level where none is given."""
-    own = snapshot.of_case(case) & snapshot.asked
+    """Count one label set, over a case or all images that it is asked of; at its own level where none is given.
+
+    Of a case of which cells were drawn only those count.
+    """
+    own = snapshot.counting(case) & snapshot.asked
     spec = snapshot.spec
     level, rules = level or spec.level, spec.rules
     # What counts is counted under the name of its level; -1 is the last.
@@ -104,10 +108,16 @@ def tally(snapshot: Snapshot, case: int | None = None, level: Level | None = Non
         cases=len(np.unique(snapshot.case[own])),
         reviewed_until=int(snapshot.version[own].max(initial=0)),
         level=level,
-        families={
-            name: frozenset({name, *(one for one, rule in rules.items() if rule.parent == name)}) for name in spec.names
-        },
+        families=families(spec),
     )
+
+
+def families(spec: LabelSetSpec) -> dict[str, frozenset[str]]:
+    """Each type of a label set, and with it its finer ones."""
+    rules = spec.rules
+    return {
+        name: frozenset({name, *(one for one, rule in rules.items() if rule.parent == name)}) for name in spec.names
+    }
 
 
 def final_labels(snapshot: Snapshot) -> NDArray[np.str_]:

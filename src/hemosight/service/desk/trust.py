@@ -5,6 +5,9 @@ you said so" compares an answer with what the model said at that moment. That is
 because they were hard. The interval is of the model as it is now: of *check cells* alone, a fixed random part of a
 case that the queue asks in a fixed order whatever the model thinks of them, each read by a classifier that learnt
 every label but its own.
+
+An answer measures the model that was read when it was given: those under another bundle of the project are counted
+apart, and nothing is made of them.
 """
 
 from __future__ import annotations
@@ -81,6 +84,8 @@ class Trust:
         Types of the label set that no person has named in this case.
     in_bulk
         Labels given to several cells at once: no measurement.
+    earlier
+        Single answers that were given while another bundle read the project: they measure that one.
     """
 
     asked: int
@@ -94,6 +99,7 @@ class Trust:
     by_type: list[TypeTrust]
     never_seen: list[str]
     in_bulk: int
+    earlier: int
 
 
 def trust(
@@ -137,4 +143,5 @@ def trust(
         by_type=sorted(by_type, key=lambda one: -one.asked),
         never_seen=[name for name in types if name not in named],
         in_bulk=sum(not one.single for one in firsts),
+        earlier=sum(one.single and one.earlier for one in firsts),
     )

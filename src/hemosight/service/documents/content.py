@@ -56,7 +56,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportLine:
     """A type among the leukocytes, or the sum of a type with its finer ones.
 
     Parameters
@@ -138,7 +138,7 @@ class Signer:
 
 
 @dataclass(frozen=True)
-class Check:
+class ReportedCheck:
     """What was checked before signing; ``open`` where it found something."""
 
     says: str
@@ -164,7 +164,7 @@ class Report:
     wbc: float | None
     note: str
     total: int
-    lines: tuple[Line, ...]
+    lines: tuple[ReportLine, ...]
     beside: tuple[Beside, ...]
     unsure: int
     unreviewed: int
@@ -174,13 +174,15 @@ class Report:
     grades: tuple[Graded, ...]
     platelets: PlateletEstimate | None
     cells: tuple[ChosenCell, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[ReportedCheck, ...]
     signers: tuple[Signer, ...]
     bundle: str
     scanner: str
     scale: float | None
     fingerprint: str
     at: datetime.datetime
+    drawn: str = ""
+    """How the cells that count were drawn; empty where every cell of the case counts."""
     amended_by: str = field(default="")
     """Of an unsigned report of a case that is being amended: why."""
 

@@ -85,6 +85,8 @@ def notes(report: Report) -> Iterator[str]:
         yield f"Version {report.version}, replaces version {report.version - 1}: {report.reason}"
     if report.status == "awaiting":
         yield "Preliminary: the second signature is wanted and not given yet."
+    if report.drawn:
+        yield report.drawn
     if report.unreviewed:
         yield f"{report.unreviewed} cells were not reviewed by a person and are counted as the model reads them."
     for check in report.checks:

@@ -15,7 +15,17 @@ from hemosight.blood.intervals import wilson
 from hemosight.blood.morphology import FINDINGS
 from hemosight.blood.palette import marks
 from hemosight.blood.vocabulary import parent_of, title
-from hemosight.service.documents.content import Beside, Check, ChosenCell, Graded, Line, Report, Signer, Status, Value
+from hemosight.service.documents.content import (
+    Beside,
+    ChosenCell,
+    Graded,
+    Report,
+    ReportedCheck,
+    ReportLine,
+    Signer,
+    Status,
+    Value,
+)
 
 
 def content(
@@ -82,15 +92,28 @@ def content(
         ),
         platelets=frozen.get("platelets"),
         cells=tuple(_chosen(record.get("cells") or (), frozen.get("cells", ()), look)),
-        checks=tuple(Check(one["says"], one["open"]) for one in checks or ()),
+        checks=tuple(ReportedCheck(one["says"], one["open"]) for one in checks or ()),
         signers=tuple(signers),
         bundle=differential["bundle"],
         scanner=profile.get("name", ""),
         scale=profile.get("scale"),
         fingerprint=fingerprint or "",
         at=at,
+        drawn=_drawn(differential.get("counting")),
         amended_by=amended_by,
     )
+
+
+def _drawn(counting: Mapping[str, Any] | None) -> str:
+    if counting is None:
+        return ""
+    way = "at random" if counting["method"] == "random" else "field after field (battlement)"
+    met, wanted = counting["met"], counting["wanted"]
+    short = f"all there are: {met:,} of the {wanted:,} leukocytes that were wanted"
+    until = f"until {wanted:,} leukocytes were met" if met >= wanted else short
+    left = f"; {counting['unfair']:,} left out, in fields unfit for counting" if counting["unfair"] else ""
+    drawn = f"{counting['chosen']:,} cells drawn {way} from {counting['pool']:,}"
+    return f"Counted: {drawn} {until} (seed {counting['seed']}){left}."
 
 
 def _above(row: Mapping[str, Any], apart: Collection[str]) -> str | None:
@@ -139,7 +162,7 @@ def _lines(
     wbc: float | None,
     limits: Mapping[str, Mapping[str, Any]],
     look: Mapping[str, _Mark],
-) -> Iterable[Line]:
+) -> Iterable[ReportLine]:
     """The rows in their order; before the first finer one of a type, the sum of that type."""
     families: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -166,14 +189,14 @@ def _line(
     *,
     finer: bool = False,
     rest: bool = False,
-) -> Line:
+) -> ReportLine:
     count = sum(row["after"]["count"] for row in rows)
     known = [row["reviewed"] for row in rows if row.get("reviewed") is not None]
     reviewed = sum(known) if len(known) == len(rows) else None
     share, usual = (count / total if total else 0.0), limits.get(name, {})
     low, high = wilson(count, total)
     mark = look.get(name) or _Mark(title(name), "", "#777d83")
-    return Line(
+    return ReportLine(
         name=name,
         title="not told apart" if rest else mark.title,
         letter=mark.letter,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fpdf.enums import Align
 
-from hemosight.service.documents.content import WORDS, Beside, Line, Report, Value
+from hemosight.service.documents.content import WORDS, Beside, Report, ReportLine, Value
 from hemosight.service.documents.paper import BODY, INK, MARGIN, PER_LITRE, RULE, SOFT, WARN, Color, Paper, color_of
 
 _ROW = 5.4
@@ -68,7 +68,7 @@ def differential(paper: Paper, report: Report) -> None:
     _explained(paper, report)
 
 
-def _top(lines: Sequence[Line]) -> float:
+def _top(lines: Sequence[ReportLine]) -> float:
     """Where the bars' scale ends, in percent: 25, 50, 75 or 100."""
     most = max((max(line.share.number, min(line.high, 100.0)) for line in lines), default=100.0)
     return next(end for end in (25.0, 50.0, 75.0, 100.0) if most <= end)
@@ -85,7 +85,7 @@ def _heads(paper: Paper, columns: Sequence[_Column], wide: float) -> None:
     paper.set_y(y + 4.8)
 
 
-def _line(paper: Paper, line: Line, columns: Sequence[_Column], wide: float, top: float) -> None:
+def _line(paper: Paper, line: ReportLine, columns: Sequence[_Column], wide: float, top: float) -> None:
     x, y = MARGIN, paper.get_y()
     inset = 4.5 if line.finer else 0.0
     texts = {
@@ -131,7 +131,7 @@ def _text(paper: Paper, column: _Column, text: str, x: float, y: float, *, bold:
     )
 
 
-def _bar(paper: Paper, line: Line, x: float, y: float, width: float, top: float) -> None:
+def _bar(paper: Paper, line: ReportLine, x: float, y: float, width: float, top: float) -> None:
     """The share as a bar in the type's color over the reference range as a pale band, with the interval as a line."""
     scale = width / top
     if line.share.low is not None or line.share.high is not None:
@@ -198,6 +198,8 @@ def _explained(paper: Paper, report: Report) -> None:
         said.append(f"10⁹/L: share of the leukocyte count of {report.wbc:g} {PER_LITRE}.")
         if any(one.name == "erythroblast" and one.count for one in report.beside):
             said.append("That count is as given, not corrected for erythroblasts.")
+    if report.drawn:
+        said.append(report.drawn)
     nowhere = {"unsure": report.unsure, "not readable": report.unreadable, "not read yet": report.waiting}
     left = [f"{count:,} {what}" for what, count in nowhere.items() if count]
     if left:
@@ -209,7 +211,7 @@ def _explained(paper: Paper, report: Report) -> None:
 
 def counting(paper: Paper, report: Report) -> None:
     """Whose word each cell counts by: the model alone, people, and cells that nobody reviewed."""
-    rows: list[Line | Beside] = [line for line in report.lines if not line.rest]
+    rows: list[ReportLine | Beside] = [line for line in report.lines if not line.rest]
     rows += report.beside
     heads = ("", "model alone", "reviewed by people", "not reviewed", "counted")
     widths = (BODY - 4 * 30, 30, 30, 30, 30)
@@ -224,10 +226,10 @@ def counting(paper: Paper, report: Report) -> None:
             _row(paper, heads, widths, SOFT, 6.8)
         known = one.reviewed is not None
         reviewed, other = (f"{one.reviewed:,}", f"{one.count - (one.reviewed or 0):,}") if known else ("", "")
-        name = f"    {one.title}" if isinstance(one, Line) and one.finer else one.title
+        name = f"    {one.title}" if isinstance(one, ReportLine) and one.finer else one.title
         _row(paper, (name, f"{one.before:,}", reviewed, other, f"{one.count:,}"), widths, INK, 8.5)
     paper.ln(0.6)
-    whole = [one for one in rows if not (isinstance(one, Line) and one.finer)]
+    whole = [one for one in rows if not (isinstance(one, ReportLine) and one.finer)]
     if any(one.reviewed is None for one in whole):  # a record of an older version
         return
     people = sum(one.reviewed or 0 for one in whole) + report.unsure

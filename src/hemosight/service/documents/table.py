@@ -6,7 +6,7 @@ import polars as pl
 
 from hemosight.engine.readings import csv
 from hemosight.service.documents import codes
-from hemosight.service.documents.content import Beside, Line, Report, Value
+from hemosight.service.documents.content import Beside, Report, ReportLine, Value
 
 _COLUMNS = {
     "case": pl.String,
@@ -43,7 +43,7 @@ def table(report: Report) -> str:
     return csv(pl.DataFrame(rows, schema=_COLUMNS, orient="row"))
 
 
-def _line(line: Line) -> dict[str, object]:
+def _line(line: ReportLine) -> dict[str, object]:
     share, absolute = codes.share(line.name, line.title), codes.absolute(line.name, line.title)
     return {
         "type": line.name,

@@ -57,7 +57,7 @@ class FieldOutcome:
 
 
 @dataclass(frozen=True)
-class Place:
+class FieldTarget:
     """Where fields go, and who sends them."""
 
     database: Database
@@ -87,7 +87,7 @@ class FieldIntake:
     def __init__(
         self,
         intake: UploadIntake,
-        place: Place,
+        place: FieldTarget,
         settings: Settings,
         scale: float,
         mpp: float | None,

@@ -38,7 +38,7 @@ _MAKING = 0x48534255
 
 
 @dataclass(frozen=True)
-class Report:
+class BackupReport:
     """What became of one backup, and of restoring it on trial; ``fault`` is None where all went well.
 
     ``at`` is when it was made, in UTC. ``rows`` counts the restored rows by table; None where it was not restored.
@@ -53,21 +53,21 @@ class Report:
     fault: str | None = field(default=None)
 
 
-def make(database: Database, settings: Settings) -> Report:
+def make(database: Database, settings: Settings) -> BackupReport:
     """Make a backup in the settings' folder, restore it on trial, write the report, forget the oldest good ones."""
     assert settings.backup_dir is not None  # noqa: S101 -- whoever calls it has looked
     folder = settings.backup_dir.expanduser()
     now = datetime.datetime.now(datetime.UTC)
     file = folder / f"{_PREFIX}{now:%Y%m%dT%H%M%SZ}{_SUFFIX}"
     began = time.monotonic()
-    report = Report(file.name, now.isoformat(timespec="seconds"))
+    report = BackupReport(file.name, now.isoformat(timespec="seconds"))
     try:
         size = backup(database, file)
         report = check(file) if settings.backup_check else report
-        report = Report(**{**asdict(report), "at": now.isoformat(timespec="seconds"), "bytes": size})
+        report = BackupReport(**{**asdict(report), "at": now.isoformat(timespec="seconds"), "bytes": size})
     except (HemoSightError, OSError) as error:
-        report = Report(file.name, report.at, fault=str(error))
-    report = Report(**{**asdict(report), "seconds": round(time.monotonic() - began, 1)})
+        report = BackupReport(file.name, report.at, fault=str(error))
+    report = BackupReport(**{**asdict(report), "seconds": round(time.monotonic() - began, 1)})
     with suppress(OSError):
         file.with_suffix(".json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     if report.fault is None:
@@ -78,7 +78,7 @@ def make(database: Database, settings: Settings) -> Report:
     return report
 
 
-def check(file: Path) -> Report:
+def check(file: Path) -> BackupReport:
     """Restore a backup into a scratch database beside it, and look at what came out.
 
     Raises :class:`~hemosight.service.errors.ServiceFault` where it cannot be restored.
@@ -102,10 +102,10 @@ def check(file: Path) -> Report:
         shutil.rmtree(scratch, ignore_errors=True)
     made = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).isoformat(timespec="seconds")
     fault = None if intact else "the audit trail in it does not fit its seals"
-    return Report(file.name, made, file.stat().st_size, round(time.monotonic() - began, 1), rows, intact, fault)
+    return BackupReport(file.name, made, file.stat().st_size, round(time.monotonic() - began, 1), rows, intact, fault)
 
 
-def last(settings: Settings) -> Report | None:
+def last(settings: Settings) -> BackupReport | None:
     """The report of the newest backup; None where there is none."""
     found = _reports(settings.backup_dir.expanduser()) if settings.backup_dir is not None else []
     return found[-1] if found else None
@@ -126,11 +126,11 @@ def warning(settings: Settings) -> str | None:
     return None
 
 
-def _reports(folder: Path) -> list[Report]:
+def _reports(folder: Path) -> list[BackupReport]:
     reports = []
     for file in sorted(folder.glob(f"{_PREFIX}*.json")):
         with suppress(OSError, ValueError, TypeError):
-            reports.append(Report(**json.loads(file.read_text(encoding="utf-8"))))
+            reports.append(BackupReport(**json.loads(file.read_text(encoding="utf-8"))))
     return reports
 
 
@@ -167,7 +167,7 @@ class Schedule(threading.Thread):
         self._expired = time.monotonic()
         return expire(self._database, days)
 
-    def look(self) -> Report | None:
+    def look(self) -> BackupReport | None:
         """Make a backup if one is due and no other process is at it; gives its report."""
         if not self._due():
             return None

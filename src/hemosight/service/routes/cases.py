@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.service.desk.worklist import CaseNumbers, worklist
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.service.desk.signing_checks import Check, RuleCounts, fired
+from hemosight.service.desk.worklist import CaseNumbers, rule_counts, worklist
 from hemosight.service.errors import NothingThere
 from hemosight.service.schemas.cases import (
     CaseChange,
@@ -19,13 +21,25 @@ from hemosight.service.schemas.cases import (
     CellsDeletion,
     CellsMove,
     NewCase,
+    RuleFired,
 )
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import Id, ProjectAdmin, Reviewer, Viewer
 from hemosight.service.state import Service, State
-from hemosight.service.storage import amendments, audit, cases, deletion, events, original_names, profiles, projects
+from hemosight.service.storage import (
+    amendments,
+    audit,
+    cases,
+    deletion,
+    events,
+    original_names,
+    profiles,
+    projects,
+    signing_rules,
+)
 from hemosight.service.storage.amendments import SignedCase
 from hemosight.service.storage.live_events import ImagesEvent
+from hemosight.service.storage.signing_rules import SigningRule
 from hemosight.service.storage.tables import Case, Image
 from hemosight.service.work import jobs
 
@@ -35,29 +49,30 @@ router = APIRouter(prefix="/projects/{project}", tags=["cases"])
 @router.get("/cases", operation_id="list_cases")
 def list_cases(seat: Viewer, service: Service, after: After = 0, limit: Limit = 500) -> Cases:
     """The worklist: the cases of a project in the order they were made, how far each is, and what wants a look."""
-    numbers = _numbers(service, seat.project)
+    numbers = _Numbers(service, seat.project)
     with service.database.session() as session:
         rows = cases.listed(session, seat.project, after, limit)
         items = _shown(session, seat.project, rows, numbers)
-    loose = numbers.get(cases.WITHOUT, CaseNumbers()).images
+    loose = numbers.of(cases.WITHOUT).images
     return Cases(items=items, without_case=loose, next=cursor(rows, limit, lambda row: row.id))
 
 
 @router.post("/cases", operation_id="add_case", status_code=201)
 def add_case(seat: Reviewer, service: Service, given: NewCase) -> CaseShown:
     """A new case."""
+    numbers = _Numbers(service, seat.project)
     with service.database.session() as session:
         if given.note:
             original_names.require_unnamed(session, seat.project, "a note on a case")
         row = cases.add(session, seat.project, given.key, given.note)
         audit.note(session, seat, "case.create", {"case": row.id, "key": row.key}, seat.project)
-        return _shown(session, seat.project, [row], {})[0]
+        return _shown(session, seat.project, [row], numbers)[0]
 
 
 @router.patch("/cases/{case}", operation_id="change_case")
 def change_case(seat: Reviewer, service: Service, case: Id, given: CaseChange) -> CaseShown:
     """Change a case's key, its specimen's fields, or who is to review it."""
-    numbers = _numbers(service, seat.project)
+    numbers = _Numbers(service, seat.project)
     with service.database.session() as session:
         events.take_turn(session, seat.project)  # before any row of the project is held
         row = cases.get(session, seat.project, case)
@@ -128,25 +143,46 @@ def rename_cell(seat: Reviewer, service: Service, image: Id, given: CellChange) 
 # --- steps ------------------------------------------------------------------------------------------------
 
 
-def _numbers(service: State, project: int) -> dict[int, CaseNumbers]:
-    """Counted before a connection is taken: the project needs one of its own to catch up."""
-    state = service.project_states.get(project)
-    return worklist(state.snapshot(state.first_label_set()))
+class _Numbers:
+    """Taken before a connection is: the project needs one of its own to catch up. Rules are counted if it has any."""
+
+    def __init__(self, service: State, project: int) -> None:
+        state = service.project_states.get(project)
+        self._snapshot = state.readings.snapshot(state.first_label_set())
+        self._counts = worklist(self._snapshot)
+        self._of_rules: dict[int, RuleCounts] | None = None
+
+    def of(self, case: int) -> CaseNumbers:
+        """What the worklist counts of a case."""
+        return self._counts.get(case, CaseNumbers())
+
+    def fired(self, case: int, rules: Sequence[SigningRule]) -> list[Check]:
+        """Which rules the case meets; they are on cell types."""
+        if not rules or self._snapshot.spec.name != CELL_TYPE:
+            return []
+        if self._of_rules is None:
+            self._of_rules = rule_counts(self._snapshot)
+        counts = self._of_rules.get(case)
+        return [] if counts is None else fired(rules, counts)
 
 
-def _shown(session: Session, project: int, rows: Sequence[Case], numbers: dict[int, CaseNumbers]) -> list[CaseShown]:
+def _shown(session: Session, project: int, rows: Sequence[Case], numbers: _Numbers) -> list[CaseShown]:
     signed = amendments.signed(session, project, [row.id for row in rows])
+    rules = signing_rules.get(session, project).rules
     shown = []
     for row in rows:
-        count, signature = numbers.get(row.id, CaseNumbers()), signed.get(row.id)
+        count, signature = numbers.of(row.id), signed.get(row.id)
         facts = {name: value for name, value in vars(count).items() if name != "newest"}
         specimen = ("id", "key", "note", "accession", "collected_at", "received_at", "wbc", "assigned_to", "created_at")
+        state = _state(count, signature)
+        met = [] if state == "signed" else numbers.fired(row.id, rules)
         shown.append(
             CaseShown.model_validate(
                 {
                     **{name: getattr(row, name) for name in specimen},
                     **facts,
-                    "state": _state(count, signature),
+                    "rules_fired": [RuleFired.model_validate(one) for one in met],
+                    "state": state,
                     "signed": signature is not None,
                     "signed_at": None if signature is None else signature.at,
                     "version": 0 if signature is None else signature.version,

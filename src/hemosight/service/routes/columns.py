@@ -26,7 +26,7 @@ def read(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Every image with its reading, prediction and label, in the order of their numbers."""
-    snapshot = service.project_states.get(seat.project).snapshot(label_set)
+    snapshot = service.project_states.get(seat.project).readings.snapshot(label_set)
     headers = {"ETag": tag(snapshot), "Cache-Control": "private, no-cache"} if since is None else {}
     if since is None and if_none_match == headers["ETag"]:
         return Response(status_code=304, headers=headers)

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query
 
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.scoring.agreement import Judgement
-from hemosight.service.desk import foreign
 from hemosight.service.desk.foreign import CaseFamiliarity
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.snapshot import Snapshot
@@ -36,7 +35,7 @@ def familiarity(seat: Viewer, service: Service) -> Familiarities:
                 case=None if case < 0 else case,
                 **vars(one),
                 share=one.share,
-                wanted=foreign.WANTED,
+                wanted=one.wanted,
                 foreign=one.foreign,
             )
             for case, one in found.items()
@@ -64,7 +63,7 @@ def statement(
         row = labels.label_set_of(session, seat.project, label_set)
         said = judgements.judgements(session, seat.project, row.id, case)
     state = service.project_states.get(seat.project)
-    snapshot = state.snapshot(label_set)
+    snapshot = state.readings.snapshot(label_set)
     wanted = snapshot.of_case(case) & (True if profile is None else snapshot.profile == profile)
     if profile is not None:
         among = set(snapshot.ids[wanted].tolist())
@@ -79,7 +78,7 @@ def statement(
         replace(one, label=upper(one.label, read), predicted=one.predicted and upper(one.predicted, read))
         for one in said
     ]
-    found = trust(said, snapshot.spec.names, state.left_out(label_set), checks)
+    found = trust(said, snapshot.spec.names, state.readings.left_out(label_set), checks)
     facts = {name: getattr(found, name) for name in TrustShown.model_fields if hasattr(found, name)}
     if case is not None and label_set == CELL_TYPE:
         facts |= _enough(state, snapshot, case, said, found)
@@ -96,14 +95,14 @@ def _enough(
     """
     order: dict[int, None] = {}
     for one in said:
-        if one.single:
+        if one.single and not one.earlier:
             order.pop(one.image, None)
             order[one.image] = None
     last = list(order)[-STEP:]
-    moved = state.moved_by(snapshot.spec.name, case, last)
+    moved = state.readings.moved_by(snapshot.spec.name, case, last)
     if len(order) < LEAST:
         return {"moved_by_last": moved, "enough": False}
-    about = state.familiarity().cases.get(case or -1)
+    about = state.readings.familiarity().cases.get(case or -1)
     still = moved <= STILL * max(about.open if about else 0, 1)
     known = about is None or not about.foreign
     return {"moved_by_last": moved, "enough": (known and still) or found.asked >= MOST}
@@ -111,7 +110,7 @@ def _enough(
 
 def of_cases(state: ProjectState) -> dict[int, CaseFamiliarity]:
     """Every case of a project; -1 stands for cells without one."""
-    return dict(state.familiarity().cases)
+    return dict(state.readings.familiarity().cases)
 
 
 def refuse_foreign(state: ProjectState, case: int | None, doing: str) -> None:
@@ -126,10 +125,10 @@ def refuse_bulk_agreement(state: ProjectState, images: Sequence[int]) -> None:
     """Refuse agreeing with many readings at once where one of them is of an unknown scanner."""
     if len(images) < 2:
         return
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     wanted = set(images)
     cases = {int(case) for image, case in zip(snapshot.ids, snapshot.case, strict=True) if int(image) in wanted}
-    for case, one in state.familiarity().cases.items():
+    for case, one in state.readings.familiarity().cases.items():
         if case in cases and one.foreign:
             raise _refusal(one, "agree with many readings at once")
 
@@ -139,6 +138,6 @@ def _refusal(one: CaseFamiliarity, doing: str) -> Refusal:
         "in_the_way",
         expected=f"a case that the model knows the scanner of, to {doing}",
         came=f"one of which {one.to_bundle} of {one.cells} cells do not look like anything the model knows",
-        mend=f"Adapt to this scanner: answer cells of the case one by one ({one.taught} of {foreign.WANTED} labels are "
+        mend=f"Adapt to this scanner: answer cells of the case one by one ({one.taught} of {one.wanted} labels are "
         "there), or label every cell of it.",
     )

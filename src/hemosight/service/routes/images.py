@@ -13,7 +13,7 @@ from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.desk import listing
 from hemosight.service.desk.foreign import ProjectFamiliarity
 from hemosight.service.desk.label_set_state import UNDECIDED
-from hemosight.service.desk.listing import Sort, Wanted
+from hemosight.service.desk.listing import ImageFilter, Sort
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.errors import NothingThere
 from hemosight.service.routes.differential import CaseQuery
@@ -68,12 +68,12 @@ def list_images(
     """Images that fit every filter given, with the model's word and people's, in pages."""
     # Before the first query: the project needs a connection of its own, and who waits for one should hold none.
     state = service.project_states.get(seat.project)
-    snapshot = state.snapshot(label_set)
-    known = state.familiarity()
+    snapshot = state.readings.snapshot(label_set)
+    known = state.readings.familiarity()
     if case is not None:
         cases.require(session, seat.project, case)
     among = images.named(session, seat.project, text) if text else None
-    wanted = Wanted(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, case, among)
+    wanted = ImageFilter(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, case, among)
     rows, following = listing.page(snapshot, listing.rows(snapshot, wanted), sort, after, limit)
     facts = images.shown(session, seat.project, snapshot.ids[rows].tolist())
     # One that was taken back this very moment is left out.
@@ -87,11 +87,11 @@ def list_images(
 def get_image(seat: Viewer, service: Service, session: Transaction, image: Id) -> ImageShown:
     """All that is known of an image."""
     state = service.project_states.get(seat.project)
-    answers = state.readings(image)
-    snapshot = state.snapshot(next(iter(answers)))
-    known = state.familiarity()
+    answers = state.readings.of_image(image)
+    snapshot = state.readings.snapshot(next(iter(answers)))
+    known = state.readings.familiarity()
     row = int(np.searchsorted(snapshot.ids, image))
-    cell_types = state.snapshot(CELL_TYPE)
+    cell_types = state.readings.snapshot(CELL_TYPE)
     held_back = image in cell_types.ids[cell_types.held_back]
     facts = images.record(session, seat.project, image)
     if facts is None:
@@ -134,7 +134,7 @@ def get_neighbours(
     vector = state.vector(image)
     if vector is None:
         return Neighbours(items=[])
-    snapshot = state.snapshot(label_set)
+    snapshot = state.readings.snapshot(label_set)
     if among == "reference":
         support = state.bundle.support
         rows, distances = nearest(vector[None], support.embeddings.vectors, k)

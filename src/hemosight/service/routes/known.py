@@ -37,7 +37,7 @@ def get_known_cells(
     """
     state = service.project_states.get(seat.project)
     state.vector(image)  # raises where the project has no such image
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     with service.database.session() as session:
         signed = amendments.signed(session, seat.project)
         names = signatures.signers(session, seat.project)

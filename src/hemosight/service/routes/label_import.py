@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.images.sources.cells import cells_of
 from hemosight.service.desk import label_import
-from hemosight.service.desk.label_import import KnownCell, Plan, Row
-from hemosight.service.desk.project_state import SeenPrediction
+from hemosight.service.desk.label_import import ImportPlan, KnownImage, Row
+from hemosight.service.desk.project_readings import SeenPrediction
 from hemosight.service.errors import Refusal
 from hemosight.service.schemas.label_import import (
     LISTED,
@@ -42,7 +42,7 @@ def import_labels(given: NewLabelImport, seat: Reviewer, service: Service, later
     file = PurePath(given.file).name or given.file
     table = cells_of(given.content, file)
     state = service.project_states.get(seat.project)
-    seen, taught_until = state.all_predictions(given.label_set)
+    seen, taught_until = state.readings.all_predictions(given.label_set)
     with service.database.session() as session:
         if given.case is not None:
             cases.get(session, seat.project, given.case)
@@ -85,17 +85,17 @@ def import_labels(given: NewLabelImport, seat: Reviewer, service: Service, later
     return shown.model_copy(update={"undo": undo})
 
 
-def _cells(session: Session, seat: ProjectSeat, row: LabelSet, case: int | None) -> list[KnownCell]:
+def _cells(session: Session, seat: ProjectSeat, row: LabelSet, case: int | None) -> list[KnownImage]:
     locked = set()
     if row.name == CELL_TYPE:
         locked = {number for number, one in amendments.signed(session, seat.project).items() if one.locked}
     return [
-        KnownCell(one.id, one.name, (one.sha256 or b"").hex(), one.case_id in locked, one.label, one.version or 0)
+        KnownImage(one.id, one.name, (one.sha256 or b"").hex(), one.case_id in locked, one.label, one.version or 0)
         for one in label_sets.cells(session, seat.project, row.id, case)
     ]
 
 
-def _require_known(plan: Plan, row: LabelSet) -> None:
+def _require_known(plan: ImportPlan, row: LabelSet) -> None:
     if not plan.unknown:
         return
     said = []
@@ -111,7 +111,7 @@ def _require_known(plan: Plan, row: LabelSet) -> None:
     )
 
 
-def _shown(plan: Plan, row: LabelSet, *, written: bool) -> LabelImportShown:
+def _shown(plan: ImportPlan, row: LabelSet, *, written: bool) -> LabelImportShown:
     def rows(found: list[Row]) -> RowsShown:
         return RowsShown(count=len(found), first=[RowShown.model_validate(one) for one in found[:LISTED]])
 

@@ -145,12 +145,13 @@ def shown(row: LabelSet, labelled: dict[str, int], state: ProjectState | None) -
     now: Counter[str] = Counter()
     for name, count in labelled.items():
         now[into.get(name, name)] += count
-    score, taught_until = (None, 0) if state is None or not labelled else state.score(row.name)
+    score, taught_until = (None, 0) if state is None or not labelled else state.readings.score(row.name)
     return LabelSetShown(
         id=row.id,
         name=row.name,
         title=row.title,
-        kind=row.kind,  # type: ignore[arg-type] -- the table checks it
+        # In memory one that the bundle does not read any more counts as the project's own.
+        kind=row.kind if state is None else state.spec(row.name).kind,  # type: ignore[arg-type] -- the table checks it
         classes=as_classes(class_facts.shown(row.classes, row.name)),
         level=row.level,  # type: ignore[arg-type] -- the table checks it
         asked_of=row.asked_of,

@@ -88,7 +88,7 @@ def submitted(state: ProjectState, label_set: str, items: Sequence[NewLabel]) ->
 
     To be asked before the transaction: that is what the person saw.
     """
-    seen, taught_until = state.seen_predictions(label_set, [item.image for item in items])
+    seen, taught_until = state.readings.seen_predictions(label_set, [item.image for item in items])
     return [
         SubmittedLabel(item.image, item.label, item.version, one.predicted, one.probability)
         for item, one in zip(items, seen, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def read(_: SignedIn, service: Service) -> ModelShown:
             dimensions=bundle.support.embeddings.dim,
             preprocessing=manifest.preprocessing,
             provenance=manifest.encoder_provenance,
-            sources=[_source(facts) for facts in manifest.sources],
+            sources=[source_of(facts) for facts in manifest.sources],
             commands=manifest.commands,
         ),
         label_sets=[
@@ -60,10 +61,10 @@ def read(_: SignedIn, service: Service) -> ModelShown:
             for name, facts in manifest.label_sets.items()
         ],
         figures=manifest.figures,
-        confusion=_confusion(held),
-        calibration=_calibration(held),
+        confusion=confusion_of(held),
+        calibration=calibration_of(held),
         label_efficiency=_efficiency(manifest),
-        training=_training(manifest),
+        training=training_of(manifest.encoder_provenance),
         classes=list(bundle.classifiers[CELL_TYPE].classes) if CELL_TYPE in bundle.classifiers else [],
         limits=limits(bundle),
     )
@@ -120,12 +121,14 @@ def _codes(values: tuple[str | None, ...], names: list[str]) -> np.ndarray:
     return np.array([NO_CLASS if value is None else column[value] for value in values], np.uint8)
 
 
-def _source(facts: dict[str, Any]) -> Source:
+def source_of(facts: dict[str, Any]) -> Source:
+    """A data set of a bundle's manifest."""
     known = {name: facts.get(name) or "" for name in ("name", "title", "licence", "citation", "page")}
     return Source(**known, cells=int(facts.get("cells") or 0))
 
 
-def _confusion(held: dict[str, Any]) -> Confusion | None:
+def confusion_of(held: dict[str, Any]) -> Confusion | None:
+    """The confusion of a bundle's held-out cells, where it was packed with it."""
     if "confusion" not in held:
         return None
     return Confusion(
@@ -133,7 +136,8 @@ def _confusion(held: dict[str, Any]) -> Confusion | None:
     )
 
 
-def _calibration(held: dict[str, Any]) -> Calibration | None:
+def calibration_of(held: dict[str, Any]) -> Calibration | None:
+    """The calibration on a bundle's held-out cells, where it was packed with it."""
     if "calibration_error" not in held:
         return None
     # Bundles packed before the bins were kept have the error alone.
@@ -146,7 +150,7 @@ def _efficiency(manifest: Manifest) -> list[Efficiency] | None:
     return [Efficiency.model_validate(row) for row in rows] if isinstance(rows, list) else None
 
 
-def _training(manifest: Manifest) -> list[Step] | None:
-    """Rows {step, loss} of the encoder's provenance, where its run kept them."""
-    rows = manifest.encoder_provenance.get("training")
+def training_of(provenance: Mapping[str, Any]) -> list[Step] | None:
+    """Rows {step, loss} of an encoder's provenance, where its run kept them."""
+    rows = provenance.get("training")
     return [Step.model_validate(row) for row in rows] if isinstance(rows, list) else None

@@ -94,7 +94,7 @@ def _sent(request: Request, response: Response, service: State, goes_on: str, us
         secret,
         max_age=int(identities.LASTS.total_seconds()),
         path=sessions.cookie_path(service.settings),
-        secure=service.settings.behind_tls,
+        secure=service.settings.over_tls,
         httponly=True,
         samesite="lax",  # the provider sends the browser back by a link
     )
@@ -138,7 +138,7 @@ def _cookie(service: State) -> str:
 def _forget(answer: Response, service: State) -> None:
     settings = service.settings
     path = sessions.cookie_path(settings)
-    answer.delete_cookie(_cookie(service), path=path, secure=settings.behind_tls, httponly=True, samesite="lax")
+    answer.delete_cookie(_cookie(service), path=path, secure=settings.over_tls, httponly=True, samesite="lax")
 
 
 def _page(service: State, path: str) -> str:

@@ -74,7 +74,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
             mend="Choose aided, or plant none.",
         )
     state = service.project_states.get(seat.project)
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     seed, names = secrets.randbits(62), snapshot.spec.names
     marked = given.kind == "proficiency"
     rows = desk.choose(snapshot, given.cells, given.choice, seed, case=given.case, labelled=marked)

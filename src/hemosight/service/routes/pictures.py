@@ -106,7 +106,7 @@ def get_heat(
         # What the bundle knows is shown as the bundle sees it, which never changes; a class of people's own as learnt.
         own = like is None and (classifier is None or (label is not None and label not in classifier.classes))
         aim = f"{label_set}-{label or ''}" if like is None else f"like-{like}"
-        taught = state.snapshot(label_set).taught_until if own else 0
+        taught = state.readings.snapshot(label_set).taught_until if own else 0
         headers = headers_of(f"{sha256.hex()}-{project.bundle_id}-{scale:g}-{taught}-{aim.encode().hex()}")
         if taught:
             headers["Cache-Control"] = "private, no-cache"
@@ -122,7 +122,7 @@ def get_heat(
     else:
         if label is not None and label not in spec.names:
             raise NothingThere(kind="a class of this label set")
-        classifier = state.classifier(label_set, image) if own else classifier
+        classifier = state.readings.classifier(label_set, image) if own else classifier
         if classifier is None or (label is not None and label not in classifier.classes):
             raise NothingThere(kind="a heat map of a class that the model has learnt,")
         heat = engine.heat(pixels, label, reader=classifier, scale=scale)

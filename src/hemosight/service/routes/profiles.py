@@ -9,12 +9,15 @@ from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle import Bundle
 from hemosight.service.desk import likeness
+from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.routes.differential import CaseQuery
 from hemosight.service.schemas.profiles import (
     FinderShown,
     NewProfile,
+    ProfileCalibration,
     ProfileChange,
     ProfileChoice,
     ProfileMeasure,
@@ -123,7 +126,8 @@ def _one(service: State, project: int, profile: int) -> ProfileShown:
 
 
 def _profiles(service: State, project: int, case: int | None) -> Profiles:
-    snapshot = service.project_states.get(project).snapshot(CELL_TYPE)
+    state = service.project_states.get(project)
+    snapshot, reads = state.readings.snapshot(CELL_TYPE), state.readings.profile_readers(CELL_TYPE)
     with service.database.session() as session:
         if case is not None:
             cases.require(session, project, case)
@@ -137,7 +141,9 @@ def _profiles(service: State, project: int, case: int | None) -> Profiles:
     undecided = case is not None and case != cases.WITHOUT and chosen.get(case) is None
     return Profiles(
         items=[
-            _shown(row, row.id == oldest, snapshot, int((counts == row.id).sum()), alike, found.get(row.id))
+            _shown(row, row.id == oldest, snapshot, int((counts == row.id).sum()), alike, found.get(row.id)).model_copy(
+                update={"calibration": _calibration(state.bundle, reads.get(row.id))}
+            )
             for row in rows
         ],
         of_case=of_case,
@@ -169,4 +175,16 @@ def _shown(
         novelty=float(np.median(snapshot.novelty[own])) if own.any() else None,
         likeness=alike.get(row.id),
         finder=None if found is None else FinderShown.model_validate(found),
+    )
+
+
+def _calibration(bundle: Bundle, reader: ProfileReader | None) -> ProfileCalibration | None:
+    known = bundle.classifiers.get(CELL_TYPE)
+    if known is None:
+        return None
+    if reader is None:  # no label of it has taught anything yet
+        return ProfileCalibration(on="bundle", temperature=1.0)
+    own = reader.familiarity is None and bundle.familiarity is not None
+    return ProfileCalibration(
+        on="labels" if own else "bundle", temperature=known.slope / reader.classifier.slope if own else 1.0
     )

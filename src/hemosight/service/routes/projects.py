@@ -26,10 +26,10 @@ from hemosight.service.schemas.projects import (
     ProjectShown,
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, SignedIn, Viewer
-from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, deletion, events, original_names, projects, sign_ins, users
+from hemosight.service.state import Service, State, Transaction
+from hemosight.service.storage import audit, deletion, events, original_names, project_bundle, projects, sign_ins, users
 from hemosight.service.storage.live_events import SettingsEvent
-from hemosight.service.storage.tables import KnownBundle, LabelSet, Project
+from hemosight.service.storage.tables import LabelSet, Project
 
 router = APIRouter(prefix="/projects", tags=["projects"])
 
@@ -38,12 +38,16 @@ router = APIRouter(prefix="/projects", tags=["projects"])
 
 
 @router.get("", operation_id="list_projects")
-def list_projects(seat: SignedIn, session: Transaction, after: After = 0, limit: Limit = 200) -> Projects:
+def list_projects(
+    seat: SignedIn, service: Service, session: Transaction, after: After = 0, limit: Limit = 200
+) -> Projects:
     """Projects one is a member of (an administrator of the service: all), and how far each is."""
     rows = projects.listed(
         session, seat.user.id, everything=seat.user.is_admin, only=seat.confined, after=after, limit=limit
     )
-    shown = _listed(session, [(row, "admin" if seat.user.is_admin else role or "viewer") for row, role in rows])
+    shown = _listed(
+        service, session, [(row, "admin" if seat.user.is_admin else role or "viewer") for row, role in rows]
+    )
     return Projects(items=shown, next=cursor(rows, limit, lambda row: row[0].id))
 
 
@@ -60,17 +64,17 @@ def create_project(seat: SignedIn, service: Service, session: Transaction, given
     bundle = service.registry.register(session)
     project = projects.create(session, bundle, seat.user.id, given.model_dump(), label_sets(service.registry.bundle))
     audit.note(session, seat, "project.create", {"project": project.id, "bundle": bundle}, project.id)
-    return _shown(session, project, "admin")
+    return _shown(service, session, project, "admin")
 
 
 @router.get("/{project}", operation_id="get_project")
-def get_project(seat: Viewer, session: Transaction) -> ProjectShown:
+def get_project(seat: Viewer, service: Service, session: Transaction) -> ProjectShown:
     """A project, its settings, and how far it is."""
-    return _shown(session, projects.get(session, seat.project), seat.role)
+    return _shown(service, session, projects.get(session, seat.project), seat.role)
 
 
 @router.patch("/{project}", operation_id="change_project")
-def change_project(seat: ProjectAdmin, session: Transaction, given: ProjectChange) -> ProjectShown:
+def change_project(seat: ProjectAdmin, service: Service, session: Transaction, given: ProjectChange) -> ProjectShown:
     """Change a project's name or settings, or put it into the archive, where it can only be looked at."""
     row = projects.get(session, seat.project)
     changes = given.model_dump(exclude_none=True)
@@ -85,7 +89,7 @@ def change_project(seat: ProjectAdmin, session: Transaction, given: ProjectChang
     changed = sorted(changes)
     audit.note(session, seat, "project.change", changes, row.id)
     session.flush()
-    shown = _shown(session, row, seat.role)
+    shown = _shown(service, session, row, seat.role)
     events.tell(session, row.id, SettingsEvent(changed=changed))
     return shown
 
@@ -114,11 +118,12 @@ def label_sets(bundle: Bundle) -> list[LabelSet]:
     return made
 
 
-def _listed(session: Session, rows: Sequence[tuple[Project, str]]) -> list[ProjectListed]:
+def _listed(service: State, session: Session, rows: Sequence[tuple[Project, str]]) -> list[ProjectListed]:
     ids = [row.id for row, _ in rows]
     progress = projects.progress(session, ids)
     members = projects.member_counts(session, ids)
     last = projects.last_reviews(session, ids)
+    bundles = project_bundle.names(session, ids)
     return [
         ProjectListed.model_validate(
             {
@@ -130,22 +135,22 @@ def _listed(session: Session, rows: Sequence[tuple[Project, str]]) -> list[Proje
                 "members": members.get(row.id, 0),
                 "last_review": last.get(row.id),
                 "archived": row.archived_at is not None,
+                "bundle": bundles[row.id][0],
+                "bundle_here": bundles[row.id][1] == service.registry.identity,
             }
         )
         for row, role in rows
     ]
 
 
-def _shown(session: Session, project: Project, role: str) -> ProjectShown:
-    (listed,) = _listed(session, [(project, role)])
-    bundle = session.get_one(KnownBundle, project.bundle_id)
+def _shown(service: State, session: Session, project: Project, role: str) -> ProjectShown:
+    (listed,) = _listed(service, session, [(project, role)])
     return ProjectShown(
         **listed.model_dump(),
         teaching=project.teaching,
         teaching_weight=project.teaching_weight,
         second_signer=project.second_signer,
         names=cast(Names, project.names),  # a constraint of the table holds it
-        bundle=f"{bundle.name} {bundle.version}",
         created_at=project.created_at,
     )
 

@@ -42,7 +42,7 @@ def read(
         row = labels.label_set_of(session, seat.project, label_set)
         said = judgements.judgements(session, seat.project, row.id)
     state = service.project_states.get(seat.project)
-    snapshot = state.snapshot(label_set)
+    snapshot = state.readings.snapshot(label_set)
     names = snapshot.spec.names
     items = [
         NextShown(
@@ -56,7 +56,8 @@ def read(
         for one in choose(snapshot, strategy, n, case, skip or [])
     ]
     # Labels given to many cells at once neither measure the model nor tell how the next ones will come.
-    found = service.forecasts.get(seat.project, snapshot, {one.image for one in said if not one.single})
+    in_bulk = {one.image for one in said if not one.single}
+    found = service.forecasts.get(seat.project, snapshot, in_bulk, state.bundle_id)
     return Queue(items=items, curve=_curve(said), forecast=None if found is None else Forecast.model_validate(found))
 
 

@@ -44,7 +44,7 @@ from hemosight.service.storage import (
 )
 from hemosight.service.storage.findings import Findings
 from hemosight.service.storage.report_settings import ReportSettings
-from hemosight.service.storage.signatures import Listed
+from hemosight.service.storage.signatures import ListedSignature
 
 router = APIRouter(prefix="/projects/{project}", tags=["reports"])
 
@@ -169,11 +169,11 @@ def get_preliminary_report(seat: Viewer, service: Service, case: Id) -> Response
     state = service.project_states.get(seat.project)
     refuse_foreign(state, case, "give a report of it")
     now, count = counted(state, CELL_TYPE, case)
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     with service.database.session() as session:
         row = cases.get(session, seat.project, case)
         rules = signing_rules.get(session, seat.project)
-        found = checks(count, of_cases(state).get(case), rules, int(snapshot.of_case(case).sum()))
+        found = checks(count, of_cases(state).get(case), rules, int(snapshot.counting(case).sum()))
         record = {
             "specimen": signed_record.specimen(row),
             "profile": signed_record.profile(profiles.of_case(session, seat.project, row)),
@@ -200,7 +200,7 @@ def get_preliminary_report(seat: Viewer, service: Service, case: Id) -> Response
     return _file(body, "pdf", f"{made.key}-preliminary")
 
 
-def _under(rows: Iterable[Listed], signature: int) -> list[Listed]:
+def _under(rows: Iterable[ListedSignature], signature: int) -> list[ListedSignature]:
     """All signatures under the record that a signature is under, the first one first."""
     listed = list(rows)
     asked = next(one for one in listed if one.row.id == signature)
@@ -208,7 +208,7 @@ def _under(rows: Iterable[Listed], signature: int) -> list[Listed]:
     return [one for one in listed if first in (one.row.id, one.row.countersigns)]
 
 
-def _signed(session: Session, record: dict[str, Any], under: list[Listed]) -> Report:
+def _signed(session: Session, record: dict[str, Any], under: list[ListedSignature]) -> Report:
     row = under[0].row
     if row.case_id is not None and not record.get("specimen"):  # a record of an older version
         record = {**record, "specimen": {"key": cases.get(session, row.project_id, row.case_id).key}}

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.palette import UNSURE
 from hemosight.engine.readings import csv
 from hemosight.service.desk import reviews
-from hemosight.service.desk.reviews import Reviewed, Turn, Wanted
+from hemosight.service.desk.reviews import Reviewed, Turn, TurnFilter
 from hemosight.service.routes.audit import with_zone
 from hemosight.service.routes.differential import CaseQuery, SetQuery
 from hemosight.service.schemas.reviews import BlindPairShown, GroupBy, OverturnedShown, ReviewRow, Reviews
@@ -33,12 +33,12 @@ def which(
     case: CaseQuery = None,
     since: Annotated[datetime.datetime | None, Query(description="Given from this moment on.")] = None,
     until: Annotated[datetime.datetime | None, Query(description="Given before this moment.")] = None,
-) -> Wanted:
+) -> TurnFilter:
     """The labels that are asked for; what became of them is looked for at any time after."""
-    return Wanted(user, case, with_zone(since), with_zone(until))
+    return TurnFilter(user, case, with_zone(since), with_zone(until))
 
 
-WantedTurns = Annotated[Wanted, Depends(which)]
+WantedTurns = Annotated[TurnFilter, Depends(which)]
 
 
 @router.get("", operation_id="get_reviews")
@@ -60,7 +60,7 @@ def get_reviews(
         one
         for one in stored.blind_readings(session, seat.project, found.label_set)
         # The other reader's are needed as well: who is asked for is looked at below.
-        if Wanted(None, wanted.case, wanted.since, wanted.until).fits(one.user, found.case.get(one.image), one.at)
+        if TurnFilter(None, wanted.case, wanted.since, wanted.until).fits(one.user, found.case.get(one.image), one.at)
     ]
     pairs = [pair for pair in reviews.blind_pairs(readings) if wanted.user in (None, pair.one, pair.other)]
     return Reviews(
@@ -142,7 +142,7 @@ class _Found:
         return self.keys.get(self.case[turn.image] or 0)
 
 
-def _found(session: Session, project: int, label_set: str, wanted: Wanted) -> _Found:
+def _found(session: Session, project: int, label_set: str, wanted: TurnFilter) -> _Found:
     if wanted.case is not None:
         cases.require(session, project, wanted.case)
     row = labels.label_set_of(session, project, label_set)

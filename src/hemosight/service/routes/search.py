@@ -40,7 +40,7 @@ def read(
     All cells are ranked by probability and likeness together; when ranked looks find nothing more, the rest is drawn at
     random, and the interval says how many may have been missed, wherever one stops.
     """
-    snapshot = service.project_states.get(seat.project).snapshot(label_set)
+    snapshot = service.project_states.get(seat.project).readings.snapshot(label_set)
     _require(snapshot, target)
     with service.database.session() as session:
         if case is not None:
@@ -59,7 +59,7 @@ def look(seat: Reviewer, service: Service, given: NewLook, later: BackgroundTask
     next that were drawn.
     """
     state = service.project_states.get(seat.project)
-    snapshot = state.snapshot(given.label_set)
+    snapshot = state.readings.snapshot(given.label_set)
     _require(snapshot, given.target)
     items, taught_until = (
         ([], 0)

@@ -15,7 +15,7 @@ from hemosight.service.schemas.second_look import CommentChange, CommentListed, 
 from hemosight.service.security.permissions import BIGGEST, Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, cases, comments, events, label_history, labels, users
-from hemosight.service.storage.comments import Wanted
+from hemosight.service.storage.comments import CommentFilter
 from hemosight.service.storage.live_events import CommentEvent
 
 router = APIRouter(prefix="/projects/{project}", tags=["second look"])
@@ -35,8 +35,8 @@ def list_doubts(
             cases.require(session, seat.project, case)
         number = labels.label_set_of(session, seat.project, label_set).id
     state = service.project_states.get(seat.project)
-    found = state.doubts(label_set)
-    snapshot = state.snapshot(label_set)
+    found = state.readings.doubts(label_set)
+    snapshot = state.readings.snapshot(label_set)
     rows = dict(zip(snapshot.ids.tolist(), range(len(snapshot.ids)), strict=True))
     wanted = snapshot.of_case(case)
     names = snapshot.spec.names
@@ -79,12 +79,12 @@ def which_comments(
         int | None, Query(ge=0, le=BIGGEST, description="Who is to see to it; 0 where nobody was named.")
     ] = None,
     concerns: Annotated[int | None, Query(ge=1, le=BIGGEST, description="Who wrote it or is to see to it.")] = None,
-) -> Wanted:
+) -> CommentFilter:
     """The comments that are asked for."""
-    return Wanted(case, user, text, resolved, assigned, concerns)
+    return CommentFilter(case, user, text, resolved, assigned, concerns)
 
 
-WantedComments = Annotated[Wanted, Depends(which_comments)]
+WantedComments = Annotated[CommentFilter, Depends(which_comments)]
 
 
 @router.get("/comments", operation_id="list_comments")

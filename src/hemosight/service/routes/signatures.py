@@ -35,6 +35,7 @@ from hemosight.service.storage import (
     amendments,
     audit,
     cases,
+    counting,
     events,
     findings,
     labels,
@@ -46,7 +47,7 @@ from hemosight.service.storage import (
 )
 from hemosight.service.storage.amendments import SignedCase
 from hemosight.service.storage.live_events import SignatureEvent
-from hemosight.service.storage.signatures import Listed
+from hemosight.service.storage.signatures import ListedSignature
 from hemosight.service.storage.signing_rules import SigningRules
 from hemosight.service.storage.tables import Signature
 
@@ -110,7 +111,9 @@ def export_signature(
     name = f"hemosight-record-{signature}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if form == "csv":
-        cells = pl.DataFrame(record["cells"], schema=_COLUMNS)
+        drawn = any("outside" in cell for cell in record["cells"])
+        columns = {name: kind for name, kind in _COLUMNS.items() if drawn or name != "outside"}
+        cells = pl.DataFrame(record["cells"], schema=columns)
         return Response(csv(cells), media_type="text/csv; charset=utf-8", headers=headers)
     return Response(_file(listed, record), media_type="application/json", headers=headers)
 
@@ -121,6 +124,7 @@ _COLUMNS = {
     "sha256": pl.String,
     "status": pl.String,
     "counted": pl.String,
+    "outside": pl.Boolean,
     "label": pl.String,
     "labelled_by": pl.Int64,
     "version": pl.Int64,
@@ -130,7 +134,7 @@ _COLUMNS = {
 }
 
 
-def _file(one: Listed, record: dict[str, Any]) -> bytes:
+def _file(one: ListedSignature, record: dict[str, Any]) -> bytes:
     row = one.row
     own = ("id", "case_id", "user_id", "role", "note", "amends", "reason", "countersigns", "confirmed", "initials")
     facts = {name: getattr(row, name) for name in own} | {"name": one.name, "version": one.version}
@@ -188,16 +192,21 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         _require_open(amendments.signed(session, seat.project, [case]).get(case))
         second = projects.get(session, seat.project).second_signer
         scanner = signed_record.profile(profiles.of_case(session, seat.project, cases.get(session, seat.project, case)))
-    snapshot = state.snapshot(CELL_TYPE)
+    snapshot = state.readings.snapshot(CELL_TYPE)
     known = sorted(snapshot.ids[snapshot.of_case(case)].tolist())
     now, count = counted(state, CELL_TYPE, case, None if given.level is None else Level(given.level))
     if given.digest is not None and given.digest != now.digest:
         raise _other_counts()
     # A rule on a finer type holds at whatever level the record tells types.
-    found = checks(state.tally(CELL_TYPE, case, Level.SUBTYPE)[1], of_cases(state).get(case), rules, len(known))
+    found = checks(
+        state.readings.tally(CELL_TYPE, case, Level.SUBTYPE)[1],
+        of_cases(state).get(case),
+        rules,
+        int(snapshot.counting(case).sum()),
+    )
     refuse_foreign(state, case, "sign it")
     _require_finished(count, found, given.note)
-    if state.snapshot(CELL_TYPE) is not snapshot:  # counts, checks and cells are of one moment
+    if state.readings.snapshot(CELL_TYPE) is not snapshot:  # counts, checks and cells are of one moment
         raise _changed(
             "a case that nobody changes while it is signed", "cells that were labelled, read, moved or deleted"
         )
@@ -214,6 +223,9 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             raise _changed("a differential that nobody changes while it is signed", "a label that came in")
         if signed_record.profile(profiles.of_case(session, seat.project, row_of_case)) != scanner:
             raise _changed("a scanner profile that nobody changes while a case is signed", "another profile or scale")
+        drawn = counting.of(row_of_case)
+        if (None if drawn is None else drawn.draw) != now.counting:
+            raise _changed("a case of which nobody draws the cells anew while it is signed", "another draw")
         said = findings.get(session, row_of_case)
         if given.findings is not None and given.findings != said.version:
             raise _changed("the remark and grades that you looked at", "others")
@@ -306,7 +318,7 @@ def _add(
     session.flush()
     events.tell(session, seat.project, SignatureEvent(case=row.case_id))
     signed = DifferentialShown.model_validate(row.differential)
-    return _shown(Listed(row, seat.user.display, version, True), {}, signed.digest)
+    return _shown(ListedSignature(row, seat.user.display, version, True), {}, signed.digest)
 
 
 def _require_open(standing: SignedCase | None) -> None:
@@ -377,7 +389,7 @@ def _level(row: Signature) -> Level:
     return Level(row.differential.get("level", Level.SUBTYPE))
 
 
-def _shown(one: Listed, amended: dict[int | None, SignedCase], now: str | None) -> SignatureShown:
+def _shown(one: ListedSignature, amended: dict[int | None, SignedCase], now: str | None) -> SignatureShown:
     row = one.row
     signed = DifferentialShown.model_validate(row.differential)
     same = ("id", "at", "role", "note", "reviewed_until", "taught_until", "countersigns", "amends", "reason")

@@ -19,6 +19,7 @@ from hemosight.service.storage import (
     amendments,
     audit,
     cases,
+    counting,
     events,
     findings,
     labels,
@@ -67,7 +68,7 @@ def get_signing(seat: Viewer, service: Service, case: Id) -> SigningShown:
         standing = amendments.signed(session, seat.project, [case]).get(case)
     state = service.project_states.get(seat.project)
     count = counted(state, CELL_TYPE, case, Level.SUBTYPE)[1]
-    cells = int(state.snapshot(CELL_TYPE).of_case(case).sum())
+    cells = int(state.readings.snapshot(CELL_TYPE).counting(case).sum())
     amendment = None if standing is None else standing.amendment
     return SigningShown(
         case=case,
@@ -120,10 +121,13 @@ def _require_unchanged(session: Session, project: int, case: int) -> None:
     said = None if record is None else record.get("report")
     now = signed_record.findings(findings.get(session, row))
     other = other or (said is not None and any(said[name] != value for name, value in now.items()))
+    signed = signatures.get(session, project, standing.signature).differential.get("counting")
+    drawn = counting.of(row)
+    other = other or signed != (None if drawn is None else drawn.draw.model_dump(mode="json"))
     if labelled or other or (stored is not None and stored != signatures.cells(session, project, case)):
         raise Refusal(
             "in_the_way",
             expected="a case that is as it was signed",
-            came="one with labels, cells, findings or facts of the specimen that came since",
+            came="one with labels, cells, findings, another draw or facts of the specimen that came since",
             mend="Sign it again: that makes a new version, and the old one stays.",
         )

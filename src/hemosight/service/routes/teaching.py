@@ -19,7 +19,7 @@ from hemosight.service.schemas.teaching import NewTeachingCell, TeachingCellChan
 from hemosight.service.security.permissions import BIGGEST, Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, events, exported, labels, teaching
-from hemosight.service.storage.teaching import Listed, Wanted
+from hemosight.service.storage.teaching import ListedTeachingCell, TeachingFilter
 
 router = APIRouter(prefix="/projects/{project}/teaching", tags=["teaching cells"])
 _COLUMNS = ("path", "label", "sha256", "case", "added_by", "added_at", "label_set", "note", "label_now")
@@ -38,7 +38,7 @@ def list_teaching_cells(
 ) -> TeachingCells:
     """The library: teaching cells with their type, case, note and who added them."""
     row = labels.label_set_of(session, seat.project, label_set)
-    rows = teaching.listed(session, seat.project, Wanted(row.id, label, image), after, limit)
+    rows = teaching.listed(session, seat.project, TeachingFilter(row.id, label, image), after, limit)
     return TeachingCells(
         items=[_shown(one) for one in rows],
         counts=teaching.counts(session, seat.project, row.id),
@@ -53,7 +53,7 @@ def add_teaching_cell(seat: Reviewer, session: Transaction, given: NewTeachingCe
     row = teaching.add(session, seat.project, label_set.id, given.image, seat.user.id, given.note)
     noted = {"teaching": row.id, "image": row.image_id, "label_set": label_set.name, "label": row.label}
     audit.note(session, seat, "teaching.add", noted, seat.project)
-    return _shown(*teaching.listed(session, seat.project, Wanted(label_set.id, image=given.image)))
+    return _shown(*teaching.listed(session, seat.project, TeachingFilter(label_set.id, image=given.image)))
 
 
 @router.patch("/{teaching_cell}", operation_id="change_teaching_cell")
@@ -66,7 +66,7 @@ def change_teaching_cell(
     noted = {"teaching": row.id, "image": row.image_id, "note": given.note, "before": row.note}
     audit.note(session, seat, "teaching.change", noted, seat.project)
     teaching.change(session, row, given.note)
-    return _shown(*teaching.listed(session, seat.project, Wanted(row.label_set_id, image=row.image_id)))
+    return _shown(*teaching.listed(session, seat.project, TeachingFilter(row.label_set_id, image=row.image_id)))
 
 
 @router.delete("/{teaching_cell}", operation_id="remove_teaching_cell", status_code=204)
@@ -94,7 +94,7 @@ def export_teaching_cells(seat: Viewer, service: Service, label_set: SetQuery = 
     """The library as a zip: a folder of pictures for each type, and `labels.csv` with note, who added it and when."""
     with service.database.session() as session:
         row = labels.label_set_of(session, seat.project, label_set)
-        rows = teaching.listed(session, seat.project, Wanted(row.id))
+        rows = teaching.listed(session, seat.project, TeachingFilter(row.id))
         classes = [str(one["name"]) for one in row.classes]
         audit.note(session, seat, "teaching.export", {"label_set": label_set, "cells": len(rows)}, seat.project)
     folders = folder_names(list(dict.fromkeys([*classes, *(one.label for one in rows)])))
@@ -130,5 +130,5 @@ def export_teaching_cells(seat: Viewer, service: Service, label_set: SetQuery = 
     )
 
 
-def _shown(one: Listed) -> TeachingCellShown:
+def _shown(one: ListedTeachingCell) -> TeachingCellShown:
     return TeachingCellShown.model_validate(vars(one))

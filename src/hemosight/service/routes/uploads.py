@@ -11,7 +11,7 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from hemosight.service.errors import NothingThere
 from hemosight.service.intake import drawing, multipart
-from hemosight.service.intake.fields import FieldIntake, Place
+from hemosight.service.intake.fields import FieldIntake, FieldTarget
 from hemosight.service.intake.uploads import UploadIntake
 from hemosight.service.schemas.uploads import (
     Asked,
@@ -111,7 +111,7 @@ async def add_fields(
         scale = profiles.of_case(session, seat.project, case).scale
         bits = None if row is None else row.bits
     files = await run_in_threadpool(UploadIntake, service.database, service.settings, seat, seat.project, upload)
-    place = Place(service.database, seat, seat.project, upload)
+    place = FieldTarget(service.database, seat, seat.project, upload)
     intake = FieldIntake(files, place, service.settings, scale, mpp, bits)
     found: list[FieldFound] = []
     async for parts, _ in multipart.files(request, field="files", most=service.settings.max_request_files):

@@ -30,17 +30,33 @@ _EXAMPLE = {
     "created_at": "2026-03-02T09:00:00Z",
     "images": 200,
     "read": 200,
+    "counted": 200,
     "labelled": 29,
     "unsure": 6,
     "unusual": 2,
     "unreadable": 0,
     "blasts": 1,
+    "held_back": False,
+    "rules_fired": [
+        {"level": "second", "count": 2, "says": "Blast 2 cells, 1.0%, rule: 1% or more"},
+    ],
     "state": "in_review",
     "signed": False,
     "signed_at": None,
     "version": 0,
     "second_wanted": False,
 }
+
+
+class RuleFired(BaseModel):
+    """A rule of signing that a case meets."""
+
+    model_config = ConfigDict(from_attributes=True)
+    level: Literal["warn", "reason", "second", "block"] = Field(
+        description="What it asks of whoever signs: a look, a reason, a second signature; or it stands in the way."
+    )
+    count: int = Field(description="Cells that it found.")
+    says: str = Field(description="The same in words.")
 
 
 class CaseShown(BaseModel):
@@ -58,11 +74,20 @@ class CaseShown(BaseModel):
     created_at: datetime.datetime
     images: int
     read: int = Field(description="Cells the model has read, the unreadable ones included.")
+    counted: int = Field(
+        description="Cells that count: all, unless some were drawn. The numbers that follow are of these."
+    )
     labelled: int = Field(description="Cells with a person's label in the first label set.")
     unsure: int = Field(description="Cells that a person left undecided.")
     unusual: int = Field(description="Cells beyond the novelty limit that nobody labelled.")
     unreadable: int = Field(description="Cells whose file cannot be read, and that nobody named.")
     blasts: int = Field(description="Cells labelled as blasts, or without a label and read as blasts.")
+    held_back: bool = Field(
+        description="Whether the model does not know its scanner: no probability is shown, and it cannot be signed yet."
+    )
+    rules_fired: list[RuleFired] = Field(
+        description="Rules of signing on its numbers as they are now, the first in front; none of a signed case."
+    )
     state: CaseState = Field(description="`amended`: signed, opened again for changes, and not signed since.")
     signed: bool
     signed_at: datetime.datetime | None

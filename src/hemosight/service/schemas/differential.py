@@ -13,6 +13,7 @@ from hemosight.scoring.agreement import Agreement
 from hemosight.service.schemas.labels import Number
 from hemosight.service.schemas.people import Password, Shape
 from hemosight.service.schemas.projects import Text
+from hemosight.service.storage.counting import CellDraw
 
 
 class ShareShown(BaseModel):
@@ -88,6 +89,9 @@ class DifferentialShown(BaseModel):
         description="The last label that the model had learnt, of whichever case; 0 for none. Null in old records."
     )
     bundle: str
+    counting: CellDraw | None = Field(
+        default=None, description="How the cells that count were drawn; null where all do."
+    )
     digest: str = Field(default="", description="Of the counts: equal where they are. Send it to sign what was seen.")
 
     @model_validator(mode="before")
@@ -115,6 +119,8 @@ class DifferentialShown(BaseModel):
         # Left away where there is nothing to say, so that counts of before have the digest that they had.
         if self.excluded or self.level != "subtype":
             facts += [self.level, [[name, n.before, n.after] for name, n in sorted(self.excluded.items())]]
+        if self.counting is not None:
+            facts.append(self.counting.model_dump(mode="json"))
         return hashlib.sha256(json.dumps(facts, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 

@@ -17,7 +17,9 @@ class CaseFamiliarityShown(BaseModel):
     median: float = Field(description="Median novelty against the bundle; 1 is its limit for known cells.")
     open: int = Field(description="Cells without a person's label.")
     taught: int = Field(description="Labelled cells of the project that are unlike the bundle's.")
-    wanted: int = Field(description="How many of those a foreign scanner takes.")
+    wanted: int = Field(
+        description="How many of those open a foreign case: fewer once 32 of its cells have a label and few lie beyond."
+    )
     foreign: bool = Field(
         description="Whether its readings are not usable yet: it cannot be signed, nor agreed with in bulk."
     )
@@ -54,8 +56,11 @@ class TrustShown(BaseModel):
     )
     high: float
     by_type: list[TypeTrustShown]
-    never_seen: list[str] = Field(description="Types that nobody has named in this case.")
+    never_seen: list[str] = Field(description="Types that nobody has named among these cells.")
     in_bulk: int = Field(description="Cells labelled many at once: not measured.")
+    earlier: int = Field(
+        description="Cells labelled one by one while another bundle read the project: they count no more."
+    )
     moved_by_last: int | None = Field(
         None, description="Open cells of the case that are read otherwise since the last 8 answers."
     )

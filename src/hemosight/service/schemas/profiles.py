@@ -37,6 +37,7 @@ _EXAMPLE = {
     "labelled": 61,
     "novelty": 1.21,
     "likeness": 0.96,
+    "calibration": {"on": "labels", "temperature": 1.6},
     "finder": {"fields": 40, "checked": 12, "cells": 120, "missed": 2, "false_cells": 3},
 }
 
@@ -68,6 +69,18 @@ class FinderShown(BaseModel):
     false_cells: int = Field(description="What the search took for a white cell and people removed.")
 
 
+class ProfileCalibration(BaseModel):
+    """What says how sure the readings of a scanner's cells may be."""
+
+    on: Literal["bundle", "labels"] = Field(
+        description="`labels`: the scanner's own, each read by a classifier that learnt all others. `bundle`: held-out "
+        "cells of the scanners that the bundle knows; unfamiliar cells are lowered."
+    )
+    temperature: float = Field(
+        description="By how much more scores are divided than the bundle divides them; above 1 lowers probabilities."
+    )
+
+
 class ProfileShown(BaseModel):
     """A scanner and its stain: scale, what its cells look like, and how much people have said of them."""
 
@@ -86,6 +99,9 @@ class ProfileShown(BaseModel):
     likeness: float | None = Field(
         description="Share of the asked case's cells that look like this profile's other cells; null where either has "
         "too few, and without a case."
+    )
+    calibration: ProfileCalibration | None = Field(
+        None, description="Of its cell types as they are read now; null where nothing reads them."
     )
     finder: FinderShown | None = Field(None, description="Null of a scanner without fields.")
 

@@ -34,6 +34,8 @@ class ProjectListed(BaseModel):
                     "members": 3,
                     "last_review": "2026-03-02T09:12:44Z",
                     "archived": False,
+                    "bundle": "lite0-laboratories 0.4.0",
+                    "bundle_here": True,
                 }
             ]
         }
@@ -49,6 +51,8 @@ class ProjectListed(BaseModel):
     members: int
     last_review: datetime.datetime | None
     archived: bool
+    bundle: str = Field(description="Name and version of the bundle that it is read with.")
+    bundle_here: bool = Field(description="Whether this service runs that bundle: without it no cell can be shown.")
 
 
 class ProjectShown(ProjectListed):
@@ -58,7 +62,6 @@ class ProjectShown(ProjectListed):
     teaching_weight: float
     second_signer: bool
     names: Names = Field(description="Whether names are kept as they come, or numbers given, with or without a map.")
-    bundle: str = Field(description="Name and version of the bundle it is read with.")
     created_at: datetime.datetime
 
 

@@ -98,7 +98,12 @@ class CellOfRecord(BaseModel):
     name: str
     sha256: str = Field(description="Of its file.")
     status: str = Field(description="`read`, `waiting`, or `unreadable`.")
-    counted: str | None = Field(description="The type it counts as; null for none.")
+    counted: str | None = Field(description="The type it counts as, if it counts; null for none.")
+    outside: bool = Field(
+        default=False,
+        description="Other cells of the case were drawn to be counted, so it counts nowhere; else left away.",
+        exclude_if=lambda value: not value,
+    )
     label: str | None = Field(description="What a person said; `?` is unsure.")
     labelled_by: int | None
     version: int = Field(description="Of the label; 0 for none.")

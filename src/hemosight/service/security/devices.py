@@ -40,7 +40,7 @@ def remember(session: Session, request: Request, response: Response, user: User,
         secret,
         max_age=int(_LASTS.total_seconds()),
         path=sessions.cookie_path(settings),
-        secure=settings.behind_tls,
+        secure=settings.over_tls,
         httponly=True,
         samesite="lax",
     )

@@ -51,9 +51,10 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self._fixed = dict(_FIXED)
-        if settings.behind_tls:
-            self._fixed["Strict-Transport-Security"] = "max-age=31536000"
+        self.fixed = dict(_FIXED)
+        # Not for this machine alone: a browser would then ask every other service on "localhost" over https.
+        if settings.over_tls and (settings.behind_tls or not settings.loopback):
+            self.fixed["Strict-Transport-Security"] = "max-age=31536000"
         self._names = frozenset(name.lower() for name in settings.allowed_hosts)
         self._local = settings.loopback
         self._all = not self._local and not self._names
@@ -67,7 +68,7 @@ class Guard:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._fixed.items():
+                for name, value in self.fixed.items():
                     headers.setdefault(name, value)
                 if scope["path"].startswith("/api/"):
                     headers.setdefault("Cache-Control", "no-store")

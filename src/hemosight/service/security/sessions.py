@@ -23,8 +23,8 @@ def cookie_name(settings: Settings) -> str:
     the stronger prefix ``__Host-`` for the path ``/`` alone.
     """
     if not settings.root_path:
-        return "__Host-hemosight" if settings.behind_tls else "hemosight"
-    return f"{'__Secure-' if settings.behind_tls else ''}hemosight{settings.root_path.replace('/', '~')}"
+        return "__Host-hemosight" if settings.over_tls else "hemosight"
+    return f"{'__Secure-' if settings.over_tls else ''}hemosight{settings.root_path.replace('/', '~')}"
 
 
 def cookie_path(settings: Settings) -> str:
@@ -46,7 +46,7 @@ def public_address(request: Request, settings: Settings) -> str:
     """Where browsers find HemoSight, without a slash at its end: as it is set, or as this request came."""
     if settings.public_url is not None:
         return settings.public_url.rstrip("/")
-    scheme = "https" if settings.behind_tls else request.url.scheme
+    scheme = "https" if settings.over_tls else request.url.scheme
     return f"{scheme}://{request.headers.get('host', '')}{settings.root_path}"
 
 
@@ -73,7 +73,7 @@ def begin(
         secret,
         max_age=int(lasts.total_seconds()),
         path=cookie_path(settings),
-        secure=settings.behind_tls,
+        secure=settings.over_tls,
         httponly=True,
         samesite="lax",
     )
@@ -83,7 +83,7 @@ def begin(
 def forget(response: Response, settings: Settings) -> None:
     """Take the cookie back."""
     name, path = cookie_name(settings), cookie_path(settings)
-    response.delete_cookie(name, path=path, secure=settings.behind_tls, httponly=True, samesite="lax")
+    response.delete_cookie(name, path=path, secure=settings.over_tls, httponly=True, samesite="lax")
 
 
 def local(session: Session, user: User) -> SignedIn:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from hemosight.service.storage.tables import AuditRow, User
 
 
-class Person(Protocol):
+class ActingUser(Protocol):
     """A user, as far as the trail goes."""
 
     @property
@@ -26,7 +26,7 @@ class Actor(Protocol):
     """Whoever acts: a seat at the service."""
 
     @property
-    def user(self) -> Person | None:
+    def user(self) -> ActingUser | None:
         """The account; None before signing in."""
         ...
 

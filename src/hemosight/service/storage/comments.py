@@ -24,7 +24,7 @@ _LAST_GIVEN = (
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedComment:
     """A comment with its cell, the newest mark of it, and who is to see to it."""
 
     id: int
@@ -44,7 +44,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CommentFilter:
     """Which comments: of a case (0: of no case), of a person, containing a text, dealt with or not; None: any.
 
     ``assigned`` is whose they are to see to (0: nobody's), ``concerns`` a person who wrote them or is to see to them.
@@ -58,7 +58,9 @@ class Wanted:
     concerns: int | None = None
 
 
-def listed(session: Session, project: int, wanted: Wanted, before: int, limit: int | None) -> list[Listed]:
+def listed(
+    session: Session, project: int, wanted: CommentFilter, before: int, limit: int | None
+) -> list[ListedComment]:
     """The newest first, those older than number ``before`` where that is not 0; all where ``limit`` is None."""
     query = (
         select(Comment, Image.name, Image.case_id, Case.key, _RESOLVED, _MARK, _GIVEN)
@@ -72,7 +74,7 @@ def listed(session: Session, project: int, wanted: Wanted, before: int, limit: i
         query = query.where(Comment.id < before)
     rows = session.execute(query.order_by(Comment.id.desc()).limit(limit))
     return [
-        Listed(
+        ListedComment(
             id=row.id,
             image=row.image_id,
             name=name,
@@ -92,7 +94,7 @@ def listed(session: Session, project: int, wanted: Wanted, before: int, limit: i
     ]
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(wanted: CommentFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.case is not None:
         found.append(Image.case_id == wanted.case if wanted.case else Image.case_id.is_(None))
@@ -122,9 +124,9 @@ def still_open(session: Session, project: int) -> int:
     return session.scalar(query) or 0
 
 
-def get(session: Session, project: int, comment: int) -> Listed:
+def get(session: Session, project: int, comment: int) -> ListedComment:
     """A comment of a project. Raises :class:`~hemosight.service.errors.NothingThere`."""
-    found = [one for one in listed(session, project, Wanted(), comment + 1, 1) if one.id == comment]
+    found = [one for one in listed(session, project, CommentFilter(), comment + 1, 1) if one.id == comment]
     if not found:
         raise NothingThere(kind="a comment of this project")
     return found[0]

@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session
 from hemosight.errors import UnreadableImage
 from hemosight.images.bare import bare
 from hemosight.images.decode import measure
-from hemosight.service.errors import NothingThere
-from hemosight.service.errors import Refusal as Refused
+from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.storage import cases, events, original_names, teaching, uploads
 from hemosight.service.storage.live_events import CaseEvent, ImagesEvent, ProjectDeletedEvent
 from hemosight.service.storage.tables import (
@@ -34,7 +33,7 @@ from hemosight.service.storage.tables import (
     OriginalName,
     Picture,
     Project,
-    Refusal,
+    RefusedFile,
     Signature,
     Upload,
 )
@@ -117,6 +116,7 @@ def _bare_files(session: Session, images: Sequence[int]) -> None:
     for image, picture, bits in session.execute(query).all():
         try:
             data = bare(picture.data, bits)
+            width, height = measure(data)
         except UnreadableImage:
             log.warning("retention.file", image=image.id, reason="it cannot be read, and stays as it came")
             continue
@@ -125,7 +125,6 @@ def _bare_files(session: Session, images: Sequence[int]) -> None:
         if session.scalar(there) is not None:  # it was bare, or the same cell came in bare as well
             continue
         kind = "image/jpeg" if data.startswith(b"\xff\xd8") else "image/png"
-        width, height = measure(data)
         uploads.store(session, [uploads.NewPicture("", sha256, data, kind, width, height, picture.thumbnail)])
         image.sha256 = sha256
     session.flush()
@@ -142,7 +141,7 @@ def _of_project(session: Session, project: int, images: Sequence[int]) -> Sequen
 
 def _forget_uploads(session: Session, number: int) -> None:
     refused = select(Upload.id).where(Upload.case_id == number)
-    session.execute(delete(Refusal).where(Refusal.upload_id.in_(refused)))
+    session.execute(delete(RefusedFile).where(RefusedFile.upload_id.in_(refused)))
     session.execute(update(Upload).where(Upload.case_id == number).values(case_id=None))
 
 
@@ -150,7 +149,7 @@ def delete_project(session: Session, row: Project) -> int:
     """Delete a project with its cells and cases; gives how many cells. Refuses where anything in it was signed."""
     events.take_turn(session, row.id)
     if session.scalar(select(Signature.id).where(Signature.project_id == row.id).limit(1)) is not None:
-        raise Refused(
+        raise Refusal(
             "in_the_way",
             expected="a project in which nobody has signed",
             came="one that holds signed records",
@@ -160,7 +159,9 @@ def delete_project(session: Session, row: Project) -> int:
     teaching.forget_all(session, row.id)
     gone = _delete(session, row.id, images)
     forget_fields(session, CameraField.project_id == row.id)
-    session.execute(delete(Refusal).where(Refusal.upload_id.in_(select(Upload.id).where(Upload.project_id == row.id))))
+    session.execute(
+        delete(RefusedFile).where(RefusedFile.upload_id.in_(select(Upload.id).where(Upload.project_id == row.id)))
+    )
     session.execute(update(Upload).where(Upload.project_id == row.id).values(case_id=None, cancelled_at=func.now()))
     session.execute(delete(OriginalName).where(OriginalName.project_id == row.id))
     session.execute(delete(Case).where(Case.project_id == row.id))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from hemosight.blood.palette import UNSURE
 from hemosight.scoring.agreement import Judgement
-from hemosight.service.storage.tables import Image, LabelRecord
+from hemosight.service.storage.tables import Image, LabelRecord, Project
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,13 @@ class _Standing:
 def judgements(session: Session, project: int, label_set: int, case: int | None = None) -> list[Judgement]:
     """Every sure label that people gave, in order, without those undone, taken back, unsure or of deleted cells.
 
-    ``case`` 0 is the cells without a case. A label that was given many at once says so (``single``).
+    ``case`` 0 is the cells without a case. A label that was given many at once says so (``single``). What another
+    bundle than the project's present one had read is left out (``earlier``): it measures that one.
     """
+    bundle = session.scalar(select(Project.bundle_id).where(Project.id == project))
     columns = (LabelRecord.id, LabelRecord.image_id, LabelRecord.user_id, LabelRecord.kind, LabelRecord.label)
-    query = select(*columns, LabelRecord.predicted, LabelRecord.undoes, LabelRecord.request)
+    columns += (LabelRecord.predicted, LabelRecord.undoes, LabelRecord.request, LabelRecord.bundle_id)
+    query = select(*columns)
     query = query.where(LabelRecord.project_id == project, LabelRecord.label_set_id == label_set)
     rows = session.execute(query.order_by(LabelRecord.id)).all()
     sizes = Counter(row.request for row in rows)  # of all cells: one request may reach several cases
@@ -39,7 +42,14 @@ def judgements(session: Session, project: int, label_set: int, case: int | None 
     images = set(session.scalars(wanted))
     counted = standing(row for row in rows if row.image_id in images)
     return [
-        Judgement(row.image_id, row.user_id, row.label, row.predicted, sizes[row.request] == 1)
+        Judgement(
+            row.image_id,
+            row.user_id,
+            row.label,
+            row.predicted if row.bundle_id == bundle else None,
+            sizes[row.request] == 1,
+            row.bundle_id != bundle,
+        )
         for row in rows
         if row.id in counted and row.label != UNSURE
     ]

@@ -31,7 +31,7 @@ _SAID = (func.count().filter(CurrentLabelRow.label != UNSURE), func.count().filt
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProjectProgress:
     """How far a project is: images, those read, those with a label in the first label set, those unsure."""
 
     images: int = 0
@@ -66,7 +66,7 @@ def listed(
     return [(project, role) for project, role in session.execute(query)]
 
 
-def progress(session: Session, projects: Sequence[int]) -> dict[int, Progress]:
+def progress(session: Session, projects: Sequence[int]) -> dict[int, ProjectProgress]:
     """How far each project is: three counts over indexes, however many projects."""
     images = _counts(session, select(Image.project_id, func.count()).where(Image.project_id.in_(projects)))
     read = _counts(
@@ -84,7 +84,7 @@ def progress(session: Session, projects: Sequence[int]) -> dict[int, Progress]:
         .where(LabelSet.id.in_(first), CurrentLabelRow.label.is_not(None))
         .group_by(LabelSet.project_id),
     )
-    return {key: Progress(images.get(key, 0), read.get(key, 0), *labels.get(key, (0, 0))) for key in projects}
+    return {key: ProjectProgress(images.get(key, 0), read.get(key, 0), *labels.get(key, (0, 0))) for key in projects}
 
 
 def _counts(session: Session, query: Select[Any, int]) -> dict[int, int]:

@@ -13,7 +13,7 @@ from hemosight.service.storage.tables import Image, LabelRecord, Signature, User
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedSignature:
     """A signature, the signer's name as it was then, and which version of its case's record it is of, from 1 on."""
 
     row: Signature
@@ -23,7 +23,7 @@ class Listed:
     """Whether that is the newest version."""
 
 
-def listed(session: Session, project: int) -> list[Listed]:
+def listed(session: Session, project: int) -> list[ListedSignature]:
     """All signatures of a project in order, without their cells."""
     query = select(Signature, User.display).join(User, User.id == Signature.user_id)
     rows = session.execute(query.where(Signature.project_id == project).order_by(Signature.id)).all()
@@ -32,7 +32,10 @@ def listed(session: Session, project: int) -> list[Listed]:
     for row, name in rows:
         versions[row.case_id] = max(versions.get(row.case_id, 0) + (row.role == "first"), 1)
         found.append((row, name, versions[row.case_id]))
-    return [Listed(row, row.signer or name, version, version == versions[row.case_id]) for row, name, version in found]
+    return [
+        ListedSignature(row, row.signer or name, version, version == versions[row.case_id])
+        for row, name, version in found
+    ]
 
 
 def get(session: Session, project: int, signature: int) -> Signature:

@@ -22,7 +22,7 @@ from hemosight.service.storage.tables import Case, CurrentLabelRow, Image, Label
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedTeachingCell:
     """A teaching cell: the type it was added for, the label that stands now, its case, and who added it.
 
     Both types are what they mean now, after merges.
@@ -43,7 +43,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TeachingFilter:
     """Which teaching cells: of a label set, of one type of it, or one cell alone; None: any."""
 
     label_set: int
@@ -51,7 +51,9 @@ class Wanted:
     image: int | None = None
 
 
-def listed(session: Session, project: int, wanted: Wanted, after: int = 0, limit: int | None = None) -> list[Listed]:
+def listed(
+    session: Session, project: int, wanted: TeachingFilter, after: int = 0, limit: int | None = None
+) -> list[ListedTeachingCell]:
     """Teaching cells in the order they were added, those behind number ``after``."""
     query = (
         select(
@@ -87,7 +89,7 @@ def listed(session: Session, project: int, wanted: Wanted, after: int = 0, limit
         query = query.where(TeachingCell.label.in_(meant))
     if wanted.image is not None:
         query = query.where(TeachingCell.image_id == wanted.image)
-    rows = [Listed(*row) for row in session.execute(query)]
+    rows = [ListedTeachingCell(*row) for row in session.execute(query)]
     return [
         replace(one, label=into.get(one.label, one.label), label_now=into.get(one.label_now or "", one.label_now))
         for one in rows

@@ -14,7 +14,7 @@ from hemosight.images.names import composed
 from hemosight.service.storage import events, original_names, profiles
 from hemosight.service.storage.amendments import require_unlocked
 from hemosight.service.storage.live_events import CaseEvent, ProfileEvent
-from hemosight.service.storage.tables import Case, CellEmbedding, Image, Picture, Project, Refusal, Upload
+from hemosight.service.storage.tables import Case, CellEmbedding, Image, Picture, Project, RefusedFile, Upload
 
 _INTAKE = 0x48534950
 """First key of the advisory lock that lets one transaction at a time add images to a project."""
@@ -178,7 +178,7 @@ def refuse(session: Session, upload_id: int, refused: Sequence[tuple[str, str]])
     """Note files that did not become images: names and reasons."""
     if refused:
         session.execute(
-            insert(Refusal), [{"upload_id": upload_id, "name": name, "reason": reason} for name, reason in refused]
+            insert(RefusedFile), [{"upload_id": upload_id, "name": name, "reason": reason} for name, reason in refused]
         )
 
 
@@ -197,7 +197,9 @@ def counts(session: Session, upload: Upload) -> Counts:
         .where(Image.upload_id == upload.id)
     )
     total, read = session.execute(query).one()
-    refused = session.scalar(select(func.count()).select_from(Refusal).where(Refusal.upload_id == upload.id)) or 0
+    refused = (
+        session.scalar(select(func.count()).select_from(RefusedFile).where(RefusedFile.upload_id == upload.id)) or 0
+    )
     return Counts(total, read, refused, total - read, upload.removed, upload.cancelled_at)
 
 

@@ -15,7 +15,7 @@ ALIVE = datetime.timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
-class Work:
+class ImageCounts:
     """Images over all projects."""
 
     waiting: int
@@ -29,7 +29,7 @@ def workers(session: Session) -> int:
     return session.scalar(query, {"alive": ALIVE}) or 0
 
 
-def work(session: Session) -> Work:
+def work(session: Session) -> ImageCounts:
     """What waits and what was read: by the bundle of each project."""
     images = session.scalar(select(func.count()).select_from(Image).where(Image.project_id.is_not(None))) or 0
     query = (
@@ -39,7 +39,7 @@ def work(session: Session) -> Work:
         .join(Project, (Project.id == Image.project_id) & (Project.bundle_id == CellEmbedding.bundle_id))
     )
     read, unreadable = session.execute(query).one()
-    return Work(images - read - unreadable, read, unreadable)
+    return ImageCounts(images - read - unreadable, read, unreadable)
 
 
 def database_bytes(session: Session) -> int:

@@ -107,6 +107,20 @@ def cancel(session: Session, upload_id: int) -> None:
         _DEFERRING.job_manager.cancel_job_by_id(job, delete_job=True, connection=_connection(session))
 
 
+def drop_others(session: Session, project_id: int, bundle_id: int) -> None:
+    """Take the waiting jobs of a project for other bundles than this one out of the queue."""
+    waiting = session.scalars(
+        text("""
+            SELECT id FROM procrastinate_jobs
+            WHERE task_name = :task AND status = 'todo' AND (args->>'project')::bigint = :project
+                AND (args->>'bundle')::bigint <> :bundle
+        """),
+        {"task": TASK, "project": project_id, "bundle": bundle_id},
+    )
+    for job in waiting.all():
+        _DEFERRING.job_manager.cancel_job_by_id(job, delete_job=True, connection=_connection(session))
+
+
 def of_project(session: Session, project_id: int) -> Waiting:
     """How many images of a project are in the queue."""
     rows = session.execute(

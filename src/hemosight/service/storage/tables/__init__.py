@@ -17,7 +17,7 @@ from hemosight.service.storage.tables.images import (
     EmbeddingAttempt,
     Image,
     Picture,
-    Refusal,
+    RefusedFile,
     Upload,
     WorkerSeen,
 )
@@ -86,7 +86,7 @@ __all__ = [
     "Picture",
     "Profile",
     "Project",
-    "Refusal",
+    "RefusedFile",
     "Signature",
     "SignedIn",
     "Table",

@@ -26,7 +26,7 @@ class Upload(Table):
     bits: Mapped[int | None]
 
 
-class Refusal(Table):
+class RefusedFile(Table):
     """A file of an upload that did not become an image, and why."""
 
     __tablename__ = "refusals"

@@ -25,7 +25,7 @@ class KnownBundle(Table):
 
 
 class Project(Table):
-    """Images that are reviewed together, by the same people and with one bundle."""
+    """Images that are reviewed together, by the same people; ``bundle_id`` is the bundle that reads them now."""
 
     __tablename__ = "projects"
     __table_args__ = (
@@ -87,7 +87,8 @@ class Case(Table):
 
     ``wbc`` is the leukocyte count of the specimen in 10^9 per litre; ``profile_id`` the scanner it came from, null
     where nobody chose one. ``findings`` is what its report says besides counts
-    (:class:`hemosight.service.storage.findings.Findings` as JSON).
+    (:class:`hemosight.service.storage.findings.Findings` as JSON). ``counting`` says which of its cells count
+    (:class:`hemosight.service.storage.counting.DrawnCells` as JSON), null where all do.
     """
 
     __tablename__ = "cases"
@@ -103,6 +104,7 @@ class Case(Table):
     assigned_to: Mapped[int | None] = ref("users.id")
     profile_id: Mapped[int | None] = ref("profiles.id", index=True)
     findings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    counting: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[Moment] = now()
 
 
