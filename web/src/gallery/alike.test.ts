@@ -7,8 +7,8 @@ const near = (image: number, distance: number) => ({ image, distance }) as never
 test("a cell is as near to a set as to the nearest of it", async () => {
   const columns = columnsOf([1, 2, 3, 4, 5, 6].map((id) => ({ id })));
   columns.x.set([0, 10, 1, 9, 4, 30]);
-  const given: Record<number, never[]> = { 1: [near(3, 0.2), near(4, 0.9)], 2: [near(4, 0.1)] };
-  const ask = vi.fn(async (image: number) => given[image]!);
+  const answers: Record<number, never[]> = { 1: [near(3, 0.2), near(4, 0.9)], 2: [near(4, 0.1)] };
+  const ask = vi.fn(async (image: number) => answers[image]!);
   const distance = await distancesFrom(columns, [1, 2], ask);
   const order = [1, 2, 3, 4, 5, 6]
     .map((id, row) => ({ id, far: distance(id, row) }))
