@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from hemosight.service.operations import backups
 from hemosight.service.operations.backup import backup
 from hemosight.service.operations.backups import Schedule
 from hemosight.service.storage import audit
+from hemosight.service.storage.cluster import Cluster
 from hemosight.service.storage.database import Database
+from hemosight.service.storage.embedded import embedded
 
 
 @pytest.fixture
@@ -88,3 +92,19 @@ def test_a_backup_whose_trail_was_changed_is_named(lived_in: Database, tmp_path:
     with pytest.raises(ServiceFault):
         backups.check(file)
     assert [item.name for item in tmp_path.iterdir()] == ["one.backup"]
+
+
+def test_what_a_killed_trial_left_is_cleared_and_one_under_way_is_not() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="hs-"))
+    folder.chmod(0o755)
+    (folder / "hemosight-20260101T000000Z.backup.part").touch()
+    (folder / "by-hand.backup.part").touch()
+    left = Cluster(folder / ".check-left" / "postgres")
+    with embedded(folder / ".check-left", after=None):
+        backups.clear_left_over(folder)
+        assert left.postmaster() is not None, "it is in use"
+    assert left.postmaster() is not None, "nobody stopped it, as after a kill"
+    backups.clear_left_over(folder)
+    assert left.postmaster() is None
+    assert [item.name for item in folder.iterdir()] == ["by-hand.backup.part"]
+    shutil.rmtree(folder)

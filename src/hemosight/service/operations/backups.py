@@ -19,14 +19,18 @@ from hemosight.errors import HemoSightError
 from hemosight.service.operations.backup import backup, restore
 from hemosight.service.settings import Settings
 from hemosight.service.storage.audit_chain import verify
+from hemosight.service.storage.cluster import Cluster
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.embedded import embedded
+from hemosight.service.storage.embedded import FOLDER, embedded
+from hemosight.service.storage.holding import Holding, turn
 from hemosight.service.storage.retention import expire
 from hemosight.service.storage.tables import Table
 
 log = structlog.get_logger()
 _PREFIX = "hemosight-"
 _SUFFIX = ".backup"
+_CHECK = ".check-"
+"""Begins the name of a folder in which a backup is restored on trial."""
 _LOOK = 30.0
 """Seconds between two looks whether a backup is due."""
 _AGAIN = 900.0
@@ -60,6 +64,7 @@ def make(database: Database, settings: Settings) -> BackupReport:
     now = datetime.datetime.now(datetime.UTC)
     file = folder / f"{_PREFIX}{now:%Y%m%dT%H%M%SZ}{_SUFFIX}"
     began = time.monotonic()
+    clear_left_over(folder)
     report = BackupReport(file.name, now.isoformat(timespec="seconds"))
     try:
         size = backup(database, file)
@@ -78,13 +83,27 @@ def make(database: Database, settings: Settings) -> BackupReport:
     return report
 
 
+def clear_left_over(folder: Path) -> None:
+    """Remove what a killed process left: half files of the schedule, and trial databases, whose servers outlive it."""
+    for part in folder.glob(f"{_PREFIX}*{_SUFFIX}.part"):
+        part.unlink(missing_ok=True)
+    for scratch in folder.glob(f"{_CHECK}*"):
+        with suppress(HemoSightError, OSError), turn(scratch):
+            holding = Holding(scratch)
+            holding.take()
+            if not holding.leave():  # somebody looks at a backup just now
+                continue
+            Cluster(scratch / FOLDER).stop(5.0, at_once=True)
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
 def check(file: Path) -> BackupReport:
     """Restore a backup into a scratch database beside it, and look at what came out.
 
     Raises :class:`~hemosight.service.errors.ServiceFault` where it cannot be restored.
     """
     began = time.monotonic()
-    scratch = Path(tempfile.mkdtemp(prefix=".check-", dir=file.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=_CHECK, dir=file.parent))
     try:
         with embedded(scratch, after="delete") as dsn:
             database = Database(dsn, pool=2)
