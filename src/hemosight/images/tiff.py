@@ -85,7 +85,7 @@ def decode(data: bytes, bits: int | None = None) -> tuple[Samples, bytes | None]
             raise UnreadableImage(reason=f"a TIFF of shape {array.shape}, which is no picture of {width} x {height}")
         rgb = _colours(file, page, array.reshape(height, width, samples), bits, joined is not None)
         profile = page.tags.valueof(34675)
-        return _upright(rgb, page.tags.valueof(274)), profile if isinstance(profile, bytes) else None
+        return upright(rgb, page.tags.valueof(274)), profile if isinstance(profile, bytes) else None
 
 
 @contextmanager
@@ -267,7 +267,7 @@ def on_white(rgb: Samples, alpha: Samples, *, associated: bool = False) -> Sampl
     return np.minimum((front + ground + 127) // 255, 255).astype(np.uint8)
 
 
-def _upright(rgb: Samples, orientation: Any) -> Samples:
+def upright(rgb: Samples, orientation: Any) -> Samples:
     """The picture as it is meant to be looked at (tag Orientation, 1 to 8)."""
     if orientation not in (2, 3, 4, 5, 6, 7, 8):
         return rgb
