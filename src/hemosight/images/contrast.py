@@ -21,10 +21,13 @@ LEAST_WHITE = 48
 LEAST_SHARE = 0.16
 """Contrast of the weakest of red, green and blue as a share of the strongest's, below which a channel is missing: 0.20
 and more in those crops; what JPEG leaves in an empty channel is 0.13 and less."""
+MOST_TINTED = 40.0
+"""Levels between a pixel's channels, once their means are equal, above which colours are no tint of grey: 23 and less
+in grey that is tinted, or lifted by another amount in each channel."""
 LEAST_HUES = 9.0
-"""Levels between colours across the line of one tint, the principal axis of a picture's colours, below which there is
-one tint, at :data:`_FULL` levels of contrast and in proportion at less: 11 and more in those crops; grey in two tints
-as a JPEG of quality 30 has 8."""
+"""Below it, levels between colours across the line of one tint, the principal axis of a picture's colours, below which
+there is one tint, at :data:`_FULL` levels of contrast and in proportion at less: 11 and more in those crops; tinted
+grey as a JPEG of quality 30 has 8."""
 LEAST_SCATTER = 4.6
 """The same between colours and the curve of one tint along that axis, below which they follow it: 5.2 and more in those
 crops; sepia whose whites are cut off has 4."""
@@ -45,7 +48,7 @@ def require_contrast(pixels: NDArray[np.uint8]) -> None:
     is read as another cell).
     """
     blocks = _blocks(pixels)
-    dark, bright = _ends(blocks @ _GREY)
+    dark, bright = map(float, _ends(blocks @ _GREY))
     if bright - dark < LEAST_CONTRAST:
         raise _blank(f"a picture of one brightness (levels {dark:.0f} to {bright:.0f} of 255)")
     if bright < LEAST_WHITE:
@@ -56,10 +59,7 @@ def require_contrast(pixels: NDArray[np.uint8]) -> None:
     empty = [name for name, span in zip(("red", "green", "blue"), spans, strict=True) if span < least]
     if empty:
         raise _blank(f"nothing in {' and '.join(empty)}, so no picture in colour")
-    hues = _along_tint(blocks)
-    low, high = _ends(hues[:, 0])
-    share, across = min(1.0, (bright - dark) / _FULL), high - low
-    if across < LEAST_HUES * share or (across < _CURVED and _scatter(hues) < LEAST_SCATTER * share):
+    if _colour(blocks) < MOST_TINTED and _is_one_tint(blocks, bright - dark):
         raise _blank("a picture without colour (grey, or shades of one tint)")
 
 
@@ -84,6 +84,21 @@ def _ends(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
     tail = int(len(values) * _TAIL / 100)
     ordered = np.partition(values, (tail, len(values) - 1 - tail), axis=0)
     return ordered[tail], ordered[len(values) - 1 - tail]
+
+
+def _colour(blocks: NDArray[np.float32]) -> float:
+    """Levels between the channels of the most colourful blocks, once the channels' means are equal."""
+    means = np.maximum(blocks.mean(axis=0), 1)
+    balanced = blocks * (means.mean() / means)
+    return float(_ends(balanced.max(axis=1) - balanced.min(axis=1))[1])
+
+
+def _is_one_tint(blocks: NDArray[np.float32], contrast: float) -> bool:
+    """Whether all colours lie on a line, or on a curve along it."""
+    hues = _along_tint(blocks)
+    low, high = _ends(hues[:, 0])
+    share, across = min(1.0, contrast / _FULL), float(high - low)
+    return across < LEAST_HUES * share or (across < _CURVED and _scatter(hues) < LEAST_SCATTER * share)
 
 
 def _along_tint(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
