@@ -153,6 +153,9 @@ def _joined(file: tifffile.TiffFile) -> NDArray[Any] | None:
         axes_left = [(axis, length) for axis, length in zip(axes, shape, strict=True) if axis not in "YXS"]
         counted = [f"{length} {_AXES.get(axis, axis)}" for axis, length in axes_left]
         raise several(f"a TIFF of {' x '.join(counted) or f'{len(file.pages)} pages'}")
+    others = [one for one in file.series[1:] if not one.keyframe.is_reduced]
+    if others:
+        raise several(f"a TIFF of {1 + len(others)} images, each of several planes")
     order = _order_of_channels(file)
     require_size(file.pages.first.imagewidth, file.pages.first.imagelength, 3 * max(8, file.pages.first.bitspersample))
     planes = series.asarray().reshape(shape)
