@@ -150,8 +150,9 @@ def _place(given: str, folder: Path) -> Path:
     first = folder / from_text(candidates[0])
     for candidate in candidates:
         for form in (candidate, unicodedata.normalize("NFC", candidate), unicodedata.normalize("NFD", candidate)):
-            if os.path.exists(place := folder / from_text(form)):
-                return place
+            for place in (folder / from_text(form), folder / form):
+                if os.path.exists(place):
+                    return place
     if re.match(r"[A-Za-z]:[\\/]|file:|/|\\\\", given):
         # Of another machine: the longest end of it that is here.
         parts = [part for part in PureWindowsPath(candidates[-1]).parts if part.strip("\\/:") and part[1:2] != ":"]
