@@ -24,16 +24,11 @@ and more in those crops; what JPEG leaves in an empty channel is 0.13 and less."
 MOST_TINTED = 40.0
 """Levels between a pixel's channels, once their means are equal, above which colours are no tint of grey: 23 and less
 in grey that is tinted, or lifted by another amount in each channel."""
-LEAST_HUES = 9.0
-"""Below it, levels between colours across the line of one tint, the principal axis of a picture's colours, below which
-there is one tint, at :data:`_FULL` levels of contrast and in proportion at less: 11 and more in those crops; tinted
-grey as a JPEG of quality 30 has 8."""
-LEAST_SCATTER = 4.6
-"""The same between colours and the curve of one tint along that axis, below which they follow it: 5.2 and more in those
-crops; sepia whose whites are cut off has 4."""
+LEAST_SCATTER = 5.0
+"""Below it, levels between colours and the curve of one tint (along the principal axis of a picture's colours), below
+which they follow it, at :data:`_FULL` levels of contrast and in proportion at less: 5.2 and more in those crops; sepia
+whose whites are cut off has 4."""
 _FULL = 150.0
-_CURVED = 36.0
-"""Levels across the line above which no curve of one tint is looked for."""
 _SIDE = 24
 _WINDOW = 25
 _TAIL = 1.0
@@ -94,11 +89,8 @@ def _colour(blocks: NDArray[np.float32]) -> float:
 
 
 def _is_one_tint(blocks: NDArray[np.float32], contrast: float) -> bool:
-    """Whether all colours lie on a line, or on a curve along it."""
-    hues = _along_tint(blocks)
-    low, high = _ends(hues[:, 0])
-    share, across = min(1.0, contrast / _FULL), float(high - low)
-    return across < LEAST_HUES * share or (across < _CURVED and _scatter(hues) < LEAST_SCATTER * share)
+    """Whether all colours lie on a curve along their principal axis."""
+    return _scatter(_along_tint(blocks)) < LEAST_SCATTER * min(1.0, contrast / _FULL)
 
 
 def _along_tint(blocks: NDArray[np.float32]) -> NDArray[np.float32]:

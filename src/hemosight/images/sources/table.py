@@ -124,11 +124,11 @@ def _once(rows: list[Record], path: Path, say: values.Say | None) -> list[Record
         stand, count = ("picture stands", "counts") if agreeing == 1 else ("pictures stand", "count")
         tell(f"{agreeing:,} {stand} in {path.name} more than once with one label, and {count} once")
     for name, same in doubled.items():
-        told = [column for column in _OF_A_ROW if len({row.get(column) for row in same}) > 1]
-        if name not in clashing and told:
+        unlike = [column for column in _OF_A_ROW if len({row.get(column) for row in same}) > 1]
+        if name not in clashing and unlike:
             differing = "; ".join(
                 f"{column}: " + ", ".join(f"line {row['line']}: {row.get(column) or 'none'}" for row in same)
-                for column in told
+                for column in unlike
             )
             tell(f"rows of one picture differ, and the first counts: {name} ({differing})")
     for name in sorted(clashing):
