@@ -42,22 +42,27 @@ _TAIL = """\
 ## Which value is white
 
 Twelve bits in a container of sixteen look like a dark picture if they are read as sixteen, and a dark cell is read as
-a blast. So white is what the file declares: `BitsPerSample` below 16, `SMaxSampleValue` (its end of a range or its
-highest value: both mean as many bits as it needs), OME's `SignificantBits`; `MinSampleValue` and `MaxSampleValue` are
-statistics and change nothing. Where nothing is declared:
+a blast. So white is what the file declares: `BitsPerSample` below 16, `SMaxSampleValue` (its range's end, its highest
+value or, where it is a power of two from 256 on, its number of levels: all mean as many bits as it needs), OME's
+`SignificantBits`, DICOM's `BitsStored`; `MinSampleValue` and `MaxSampleValue` are statistics and change nothing. A
+declaration that only repeats what the container holds (`SignificantBits` or `BitsStored` 16 of 16, `SMaxSampleValue`
+65535) counts as none: programs write it around the values of any camera, and a picture that uses its range is read
+anyway. Where nothing is declared:
 
 | samples | white |
 |---|---|
-| 16 or 32 bits, unsigned | all bits set, if a sample lies above half of it; else in doubt |
+| 16 or 32 bits, unsigned | all bits set, if more than 2% of the samples lie above half of it; else in doubt |
 | signed | in doubt |
-| floating point | 1, if the highest sample lies above 0.5 and none above 1; else in doubt |
+| floating point | 1, if more than 2% of the samples lie above 0.5 and none above 1; else in doubt |
+
+Hot pixels and a scale bar burnt into the picture so decide nothing.
 
 A picture in doubt is refused with its highest value, and `--bits N` (`hemosight classify`, `embed`, `data add`,
-`data check`; `bits` of an upload and of a catalog) says how many bits hold the values. Samples beyond the range, NaN
-and infinite ones are refused.
+`data check`; `bits` of an upload and of a catalog) says how many bits hold the values. Of samples above the
+range, up to one in a thousand (hot pixels) are white; more of them, negative, NaN and infinite ones are refused.
 
-Colours follow the ICC profile of RGB pictures that carry one (other than sRGB's), CMYK is read without a profile,
-opacity lies on white, EXIF and TIFF orientation are applied.
+Colours follow the ICC profile of RGB pictures that carry one, by its curves and primaries and not by its name, CMYK is
+read without a profile, opacity lies on white, EXIF and TIFF orientation are applied, to PNG of 16 bits too.
 
 ## What is refused, by name
 
@@ -69,7 +74,8 @@ opacity lies on white, EXIF and TIFF orientation are applied.
 - JPEG of more than 8 bits, lossless JPEG, JPEG-LS; TIFF in YCbCr without JPEG, CIELab, camera raw, grey with further
   samples.
 - Pictures that cannot show a stained cell: less than {contrast} levels of contrast, nowhere brighter than {white} of
-  255, a channel missing, grey or one tint (an eosinophil without colour is read as another cell).
+  255, a channel missing, grey or one tint (an eosinophil without colour is read as another cell), by the means of
+  24 x 24 blocks, so that noise and what JPEG leaves in an empty channel do not count.
 - Less than {side} pixels on a side; more than {megapixels} megapixels of three times 8 bits, or as many bits of deeper
   samples; more than {bytes} MiB in one file; JPEGs in so many passes that decoding would take seconds.
 - Pipes, devices, sockets and folders called like pictures; damaged and truncated files, also where a library would read

@@ -323,6 +323,21 @@ def test_several_pictures_in_a_file_are_refused_by_name(data: bytes, word: str) 
         decode(data)
 
 
+@pytest.mark.parametrize("axes", ["CYX", "YXS"])
+def test_an_ome_tiff_of_two_images_is_refused_by_name(axes: str) -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer, ome=True) as writer:
+        for _ in range(2):
+            if axes == "CYX":
+                writer.write(_planes(), photometric="minisblack", metadata={"axes": axes})
+            else:
+                writer.write(RGB, photometric="rgb", metadata={"axes": axes})
+    with pytest.raises(
+        UnreadableImage, match=r"2 (images|pages)", check=lambda fault: fault.code == "several_pictures"
+    ):
+        decode(buffer.getvalue())
+
+
 def test_a_smaller_copy_behind_the_picture_is_passed_over() -> None:
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as writer:

@@ -307,3 +307,62 @@ def test_more_ways_to_say_nothing_and_not_sure(folder: Path) -> None:
     labels, said = read(folder, csv([(path, word) for (path, _), word in zip(ROWS, words, strict=True)]))
     assert list(labels.values()) == [None] * 5 + ["neutrophil"]
     assert said == ["2 unsure ('?'), which count as without a label"]
+
+
+def test_full_width_signs_are_as_narrow_ones() -> None:
+    found, said = settled(
+        "\uff1f", "\uff1f\uff1f", "\uff2e\uff21", "\uff2e\uff0f\uff21", "\uff4e\uff41\uff4e", "\u3000", "ig"
+    )
+    assert found == [None] * 6 + ["ig"]
+    assert said == ["2 unsure ('?'), which count as without a label"]
+
+
+@pytest.mark.parametrize("word", ["None", "NULL", "n/a", "#N/A", "nan", "NA", "-", "\uff2e\uff21", ""])
+def test_a_patient_that_is_none_is_no_patient(folder: Path, word: str) -> None:
+    head = "path,label,patient,diagnosis,attribute.granules\n"
+    (folder / "t.csv").write_text(head + "".join(f"{path},{label},{word},{word},None\n" for path, label in ROWS))
+    table = sources.read(folder / "t.csv").table
+    assert (table["patient"].null_count(), table["diagnosis"].null_count()) == (6, 6)
+    assert table["attribute.granules"].unique().to_list() == ["None"]  # which may be a value
+
+
+def test_a_row_that_comes_again_with_another_patient_or_split_is_told(folder: Path) -> None:
+    rows = "".join(f"{path},{label},A,train\n" for path, label in ROWS) + f"{ROWS[0][0]},{ROWS[0][1]},B,test\n"
+    (folder / "t.csv").write_text("path,label,patient,split\n" + rows)
+    said: list[str] = []
+    table = sources.read(folder / "t.csv", say=said.append).table
+    assert (table["patient"].unique().to_list(), table.height) == (["A"], 6)
+    assert said[0] == "1 picture stands in t.csv more than once with one label, and counts once"
+    assert "the first counts" in said[1]
+    assert "patient: line 2: A, line 8: B; official_split: line 2: train, line 8: test" in said[1]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "path,label,probability,novelty",
+        "path,label,probability,status",
+        "path,label,probability,neutrophil,lymphocyte",
+        "Path,Label,Probability,Novelty",
+    ],
+)
+def test_what_a_model_read_is_no_label_with_columns_left_out(folder: Path, head: str) -> None:
+    row = ",".join(["0.9"] * (head.count(",") - 1))
+    with pytest.raises(BadTable, match="what a model read"):
+        read(folder, head + "\n" + "".join(f"{path},{label},{row}\n" for path, label in ROWS))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"path","label"\n' + "".join(f'"{path}","{label}; a; b; c; d"\n' for path, label in ROWS),
+        "path;label\n" + "".join(f"{path};{label}, segmented, mature, of March\n" for path, label in ROWS),
+        "path\tlabel\tnote\n" + "".join(f"{path}\t{label}\ta;b;c;d;e|f|g|h\n" for path, label in ROWS),
+        'path;label;"size (h, w, d, t)"\n' + "".join(f"{path};{label};1,2,3,4\n" for path, label in ROWS),
+        "Cells, of March, of ward 3, seen by M.\npath;label\n" + "".join(f"{p};{label}\n" for p, label in ROWS),
+    ],
+    ids=["semicolons in quotes", "commas in labels", "signs in notes", "commas in a column's name", "title"],
+)
+def test_what_separates_is_told_by_the_header(folder: Path, content: str) -> None:
+    labels = read(folder, content)[0]
+    assert [str(label).partition(";")[0].partition(",")[0] for label in labels.values()] == list(EXPECTED.values())

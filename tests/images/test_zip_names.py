@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -41,6 +42,19 @@ def name_in(data: bytes) -> str:
         ("caf\u00e9.jpg", "cp850"),
         ("\u767d\u8840\u7403/\u597d\u4e2d\u7403.jpg", "cp932"),
         ("\u30ea\u30f3\u30d1\u7403.jpg", "cp932"),
+        ("\u5358\u7403/1.jpg", "cp932"),
+        ("\u597d\u9178\u7403/1.jpg", "cp932"),
+        ("\u5c71\u7530/1.jpg", "cp932"),
+        ("\u7d30\u80de.jpg", "cp932"),
+        ("\u738b\u82b3/1.jpg", "gbk"),
+        ("\u539f\u59cb\u7ec6\u80de\uff08\uff11\uff09.jpg", "gbk"),
+        ("\u00dcbersicht.jpg", "cp1252"),
+        ("Gr\u00f6\u00dfe.jpg", "cp1252"),
+        ("S\u00e3o Paulo.jpg", "cp850"),
+        ("\u00e9osinophile.jpg", "cp850"),
+        ("\u0411\u041b\u0410\u0421\u0422/1.jpg", "cp866"),
+        ("\u041c\u043e\u043d\u043e\u0446\u0438\u0442.jpg", "cp866"),
+        ("\u043d\u0435\u0439\u0442\u0440\u043e\u0444\u0438\u043b.jpg", "cp1251"),
         ("\u043b\u0438\u043c\u0444\u043e\u0446\u0438\u0442.jpg", "cp866"),
     ],
 )
@@ -63,6 +77,72 @@ def test_what_fits_none_or_several_is_called_unknown() -> None:
     found = decoded(b"folder/" + "\uac00\ub098\ub2e4".encode("euc-kr") + b".jpg")  # Korean or Chinese
     assert found == f"folder/{UNKNOWN}%B0%A1%B3%AA%B4%D9.jpg"
     assert decoded(b"\xff\xfe\xfd.jpg").startswith(UNKNOWN)
+
+
+AS_PACKED = {
+    "cp932": [
+        "\u8840/1.jpg",
+        "\u7403.jpg",
+        "\u4e2d/1.jpg",
+        "\uff98\uff9d\uff8a\uff9f/1.jpg",
+        "\uff79\uff82.jpg",
+    ],
+    "gbk": [
+        "\u8840/1.jpg",
+        "\u4e2d/1.jpg",
+        "\u5e7c\u7a1a.jpg",
+        "\u5355\u6838/1.jpg",
+    ],
+    "cp949": [
+        "\ud638\uc911\uad6c/1.jpg",
+        "\ub9bc\ud504\uad6c.jpg",
+        "\uc138\ud3ec.jpg",
+    ],
+    "big5": [
+        "\u8840/1.jpg",
+        "\u7d30\u80de.jpg",
+        "\u6dcb\u5df4\u7403/1.jpg",
+        "\u55dc\u4e2d\u6027\u7403.jpg",
+    ],
+    "cp852": [
+        "\u0141\xf3d\u017a/1.jpg",
+        "\u017elu\u0165ou\u010dk\xfd.jpg",
+        "\u0159\xedz.jpg",
+    ],
+    "cp857": [
+        "N\xf6trofil \u0131\u015f\u0131k.jpg",
+        "\u0130stanbul.jpg",
+        "\u015eube.jpg",
+    ],
+    "cp1252": [
+        "\xe9osinophile.jpg",
+        "caf\xe9.jpg",
+        "Zelle f\xfcr.jpg",
+        "S\xe3o.jpg",
+        "\xd1u\xf1oa.jpg",
+    ],
+    "cp1251": [
+        "\u041b\u0438\u043c\u0444\u043e\u0446\u0438\u0442.jpg",
+        "\u042f/1.jpg",
+        "\u041e\u041b\u041b.jpg",
+    ],
+    "cp737": [
+        "\u039f\u03c5\u03b4\u03b5\u03c4\u03b5\u03c1\u03cc\u03c6\u03b9\u03bb\u03bf.jpg",
+    ],
+    "euc-jp": [
+        "\u597d\u4e2d\u7403.jpg",
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "encoding"), [(name, code) for code, names in AS_PACKED.items() for name in names])
+def test_a_name_is_right_or_said_to_be_unknown(name: str, encoding: str) -> None:
+    raw = name.encode(encoding)
+    found = decoded(raw)
+    assert found == name or UNKNOWN in found
+    if UNKNOWN in found:  # nothing of it is lost
+        plain = re.sub(r"%([0-9A-F]{2})", lambda at: chr(int(at[1], 16)), found.replace(UNKNOWN, ""))
+        assert plain.encode("latin-1") == raw
 
 
 def test_an_archive_is_unpacked_under_these_names(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def classify(
 
     Exit code 0: every picture was read. Exit code 3: some could not be; their rows say why, and all others are there.
     The last line counts what was passed over in folders, by kind; a picture among it (of a format that is not read, or
-    under a name that is none) makes the exit code 3, too.
+    under a name that is none) makes the exit code 3, too, and so does a folder that may not be entered.
     """
     from hemosight.engine import engine as engines
     from hemosight.engine import readings
@@ -104,7 +104,7 @@ def classify(
     read = sum(row.readable for row in rows)
     # Beside a table on stdout, the last line must not be one of its rows.
     typer.echo(_closing(found, read), err=out is None)
-    if read < len(rows) or found.pictures:
+    if read < len(rows) or found.pictures or found.closed:
         raise typer.Exit(SOME_UNREADABLE)
 
 
@@ -132,6 +132,7 @@ def survey_of(paths: Sequence[Path]) -> layout.Survey:
             found.images += below.images
             found.passed_over += below.passed_over
             found.pictures += below.pictures
+            found.closed += below.closed
         elif os.path.lexists(path):
             found.images.append(path)
         else:
@@ -149,6 +150,9 @@ def _closing(found: layout.Survey, read: int) -> str:
     if found.pictures:
         named = [one_line(to_text(path.name)) for path in found.pictures]
         parts.append(f"pictures among them: {', '.join(named[:_NAMED])}" + (", ..." if len(named) > _NAMED else ""))
+    if found.closed:
+        named = [one_line(to_text(path)) for path in found.closed]
+        parts.append(f"not entered: {', '.join(named[:_NAMED])}" + (", ..." if len(named) > _NAMED else ""))
     return ", ".join(parts)
 
 

@@ -86,7 +86,7 @@ def find(
     _say(searched, out)
     if boxes is not None:
         _judge(boxes, searched, root, partly)
-    if any(one.status != fields.OK for one in searched) or found.pictures:
+    if any(one.status != fields.OK for one in searched) or found.pictures or found.closed:
         raise typer.Exit(SOME_UNREADABLE)
 
 

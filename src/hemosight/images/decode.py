@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import re
@@ -32,6 +33,9 @@ from hemosight.images.samples import to_uint8, white_of
 
 Pixels = NDArray[np.uint8]
 """An RGB picture, uint8, height x width x 3."""
+
+_SAME = 2
+"""Levels by which makers' tables of sRGB differ from its formula."""
 
 # --- files --------------------------------------------------------------------------------------------------
 
@@ -98,7 +102,7 @@ def decode(data: bytes, bits: int | None = None) -> Pixels:
                 rgb, profile = tiff.decode(data, bits)
                 return _to_srgb(rgb, profile)
             case "DICOM":
-                return _to_srgb(*dicom.decode(data))
+                return _to_srgb(*dicom.decode(data, bits))
             case "PNG" if data[24:25] == b"\x10":
                 return _deep_png(data, bits)
             case _:
@@ -271,6 +275,7 @@ def _deep_png(data: bytes, bits: int | None) -> Pixels:
         _require_still(image, "PNG")
         width, height = image.size
         profile = image.info.get("icc_profile")
+        orientation = image.getexif().get(0x0112)
         require_size(width, height, {0: 16, 2: 48, 4: 32, 6: 64}.get(data[25], 64))
     array = imagecodecs.png_decode(data)
     array = array.reshape(height, width, -1)
@@ -280,7 +285,7 @@ def _deep_png(data: bytes, bits: int | None) -> Pixels:
     levels = np.broadcast_to(to_uint8(body, white), (height, width, 3))
     if alpha.shape[2]:
         levels = tiff.on_white(levels, tiff.opacity(alpha[:, :, 0], white, 16))
-    return _to_srgb(np.ascontiguousarray(levels), profile)
+    return _to_srgb(tiff.upright(np.ascontiguousarray(levels), orientation), profile)
 
 
 def _with_pillow(data: bytes, kind: formats.Read) -> Pixels:
@@ -304,16 +309,37 @@ def _require_still(image: Any, kind: str) -> None:
 
 
 def _to_srgb(rgb: Pixels, profile: bytes | None) -> Pixels:
-    """Colours by the ICC profile that a file carries; a profile that is sRGB's, grey, or damaged changes nothing."""
-    if not profile:
+    """Colours by the ICC profile that a file carries; one that moves nothing, grey or damaged changes nothing.
+
+    What a profile is called decides nothing: "linear sRGB" has sRGB's primaries, and another curve.
+    """
+    if not profile or _is_srgb(profile):
         return rgb
+    moved = _moved(rgb, profile, ImageCms.Intent.PERCEPTUAL)
+    return rgb if moved is None else moved
+
+
+@functools.lru_cache(maxsize=64)
+def _is_srgb(profile: bytes) -> bool:
+    """Whether a profile leaves every colour within :data:`_SAME` levels of where it was."""
+    steps = np.arange(0, 256, 17, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(len(steps), -1, 3)
+    for intent in (ImageCms.Intent.PERCEPTUAL, ImageCms.Intent.RELATIVE_COLORIMETRIC):
+        moved = _moved(cube, profile, intent)
+        if moved is not None and np.abs(moved.astype(np.int16) - cube).max() <= _SAME:
+            return True
+    return False
+
+
+def _moved(rgb: Pixels, profile: bytes, intent: ImageCms.Intent) -> Pixels | None:
+    """Colours from a profile to sRGB; None where it is none of RGB colours."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         recorded: Any = source.profile
-        if recorded.xcolor_space.strip() != "RGB" or "srgb" in (recorded.profile_description or "").lower():
-            return rgb
-        image = Image.fromarray(rgb)
-        moved = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        if recorded.xcolor_space.strip() != "RGB":
+            return None
+        target = ImageCms.createProfile("sRGB")
+        moved = ImageCms.profileToProfile(Image.fromarray(rgb), source, target, intent, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return rgb
-    return rgb if moved is None else np.asarray(moved)
+        return None
+    return None if moved is None else np.asarray(moved)

@@ -1,7 +1,8 @@
 """DICOM of visible light: photographs through a microscope and slides small enough to be a picture, by pydicom.
 
 One picture a file: a single frame, or the tiles of one total pixel matrix (supplement 145). Radiographs and other grey
-pictures, and several frames that no matrix joins, are refused by name. ``BitsStored`` says which value is white.
+pictures, and several frames that no matrix joins, are refused by name. ``BitsStored`` says which value is white,
+unless it only repeats ``BitsAllocated``, as files around the values of any camera do.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from PIL import Image
 
 from hemosight.errors import UnreadableImage
 from hemosight.images.limits import MEGAPIXELS, require_size, several
-from hemosight.images.samples import to_uint8, white_of_bits
+from hemosight.images.samples import to_uint8, white_of, white_of_bits
 
 Samples = NDArray[np.uint8]
 
@@ -34,8 +35,13 @@ def size(data: bytes) -> tuple[int, int]:
     return _size(_read(data, stop_before_pixels=True))
 
 
-def decode(data: bytes) -> tuple[Samples, bytes | None]:
+def decode(data: bytes, bits: int | None = None) -> tuple[Samples, bytes | None]:
     """A DICOM file -> uint8, height x width x 3, and its ICC profile.
+
+    Parameters
+    ----------
+    bits
+        Bits that hold the values, where ``BitsStored`` only repeats ``BitsAllocated`` and the values leave doubt.
 
     Raises an :class:`~hemosight.errors.UnreadableImage` or whatever the library raises for damaged bytes.
     """
@@ -61,7 +67,9 @@ def decode(data: bytes) -> tuple[Samples, bytes | None]:
     array = _joined(whole, width, height) if _frames(header) > 1 else _frame(whole, 0)
     if array.shape != (height, width, 3):
         raise UnreadableImage(reason=f"a DICOM whose pixels are {array.shape}, not {height} x {width} x 3")
-    return to_uint8(array, white_of_bits(stored)), _profile(header)
+    painted = photometric == "PALETTE COLOR"  # its table gives eight bits
+    white = 255.0 if painted else white_of(array, depth=depth, declared=white_of_bits(stored), bits=bits)
+    return to_uint8(array, white), _profile(header)
 
 
 def _read(data: bytes, *, stop_before_pixels: bool = False) -> Any:

@@ -11,19 +11,23 @@ from pathlib import Path
 from hemosight.images.litter import is_litter
 
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+_AS_ESCAPED = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
 
 def to_text(path: str | Path) -> str:
-    r"""A path as text that UTF-8 can write: bytes that are none stand as ``\xe9``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    r"""A path as text that UTF-8 can write, another for each: bytes that are none stand as ``\xe9``.
+
+    A name that holds these signs itself has ``\x5c`` in the place of its backslash.
+    """
+    return _AS_ESCAPED.sub(rb"\\x5c", os.fsencode(path)).decode("utf-8", "backslashreplace")
 
 
 def from_text(text: str) -> Path:
-    """The path that :func:`to_text` wrote."""
-    if "\\x" not in text or os.path.exists(text):
+    """The path that :func:`to_text` wrote; a table's own text where there is no such file and one called so."""
+    if "\\x" not in text:
         return Path(text)
-    raw = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text.encode("utf-8"))
-    return Path(os.fsdecode(raw))
+    raw = os.fsdecode(_ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), os.fsencode(text)))
+    return Path(text if not os.path.lexists(raw) and os.path.lexists(text) else raw)
 
 
 def one_line(text: str) -> str:

@@ -2,16 +2,19 @@
 
 Twelve bits of a camera in a container of sixteen look like a dark picture if they are read as sixteen, and a dark cell
 is read as a blast. So the value that stands for white comes from what the file states, else from ``bits``, which its
-owner states; and where neither says and the values leave doubt, the picture is refused:
+owner states; and where neither says and the values leave doubt, the picture is refused. A statement that only repeats
+what the container holds (16 significant bits of 16) says nothing: programs write it around the values of any camera.
 
 ===================  ==========================================================================================
 samples              white, where the file declares no range
 ===================  ==========================================================================================
 1 to 15 bits         all bits set, which is what that many bits declare
-16, 32 or 64 bits    all bits set if a sample lies above half of it; else in doubt
+16, 32 or 64 bits    all bits set if more than a few samples lie above half of it; else in doubt
 signed               in doubt
-floating point       1 if the highest sample lies above 0.5 and none above 1; else in doubt
+floating point       1 if more than a few samples lie above 0.5 and none above 1; else in doubt
 ===================  ==========================================================================================
+
+A few are one in fifty: hot pixels, a scale bar burnt into the picture and its frame decide nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ from numpy.typing import NDArray
 
 from hemosight.errors import UnreadableImage
 
+STRAY = 0.02
+"""Share of the samples that may lie above the range that the others tell."""
+HOT = 0.001
+"""Share of the samples that may lie above white, and are white: hot pixels."""
 _ROWS = 256
 """Rows that are scaled at a time: a large picture of floating point needs no second one of its size."""
 
@@ -39,11 +46,14 @@ def to_uint8(array: NDArray[Any], white: float, *, white_is_zero: bool = False) 
     white_is_zero
         Zero is white and the range's end black.
 
-    Raises :class:`~hemosight.errors.UnreadableImage` for samples outside of the range.
+    A few hot pixels (:data:`HOT`) above white are white. Raises :class:`~hemosight.errors.UnreadableImage` for more
+    samples outside of the range.
     """
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
     low, high = _extremes(array)
+    if low >= 0 and high > white and np.count_nonzero(array > white) <= HOT * array.size:
+        array, high = np.minimum(array, np.asarray(white, array.dtype)), white
     if low < 0 or high > white:
         outside = low if low < 0 else high
         raise UnreadableImage(reason=f"samples outside of their range: {outside:g}, where black is 0, white {white:g}")
@@ -68,7 +78,8 @@ def white_of(array: NDArray[Any], *, depth: int, declared: float | None = None, 
     depth
         Bits of a sample as the file states them (12 where twelve bits are packed).
     declared
-        The value of white as the file states it; None where it does not.
+        The value of white as the file states it; None where it does not. Of no more meaning than None where it is all
+        that the container holds.
     bits
         Bits that hold the values, as the picture's owner states them; used where ``declared`` is None and the
         container leaves doubt.
@@ -76,20 +87,22 @@ def white_of(array: NDArray[Any], *, depth: int, declared: float | None = None, 
     Raises :class:`~hemosight.errors.UnreadableImage` where the range is in doubt (``sample_range_unknown``), and for
     samples that are no numbers.
     """
-    if declared is not None:
+    kind, (_, highest) = array.dtype.kind, _extremes(array)
+    if declared is not None and not (kind in "bu" and declared >= white_of_bits(depth)):
         return declared
-    kind, (_, high) = array.dtype.kind, _extremes(array)
     if kind in "bu" and depth < 16:
         return white_of_bits(depth)
     if bits is not None:
         return white_of_bits(bits)
+    high = _high(array)
     if kind == "u" and high > 1 << (depth - 1):
         return white_of_bits(depth)
-    if kind == "f" and 0.5 < high <= 1:
+    if kind == "f" and high > 0.5 and highest <= 1:
         return 1.0
     what = {"u": "", "i": "signed ", "f": "floating point "}[kind]
+    stray = f" (a few up to {highest:g})" if high < highest else ""
     raise UnreadableImage(
-        f"{depth}-bit {what}samples up to {high:g}, and nothing in the file that says which value is white",
+        f"{depth}-bit {what}samples up to {high:g}{stray}, and nothing in the file that says which value is white",
         code="sample_range_unknown",
         expected="samples whose range is known",
         mend="Say how many bits hold the values (`--bits 12`, or `bits` of an upload), "
@@ -105,12 +118,22 @@ def white_of_bits(bits: int) -> float:
 def white_of_highest(highest: float) -> float | None:
     """The end of the range in which a stated highest value lies: all bits set of as many bits as it needs.
 
-    Programs state either the range's end (4095) or the highest value that occurs (4080); both mean twelve bits. None
-    where nothing can be meant: zero, a negative value, no number.
+    Programs state the range's end (4095), the highest value that occurs (4080) or the number of levels (4096, told by
+    being a power of two from 256 on); all mean twelve bits. None where nothing can be meant: zero, a negative value,
+    no number.
     """
     if not np.isfinite(highest) or highest <= 0 or highest >= 1 << 63:
         return None
+    if highest >= 256 and highest == 1 << (int(highest).bit_length() - 1):
+        return highest - 1
     return white_of_bits(max(1, int(np.ceil(highest)).bit_length()))
+
+
+def _high(array: NDArray[Any]) -> float:
+    """The value that all but a few samples do not exceed."""
+    flat = array.reshape(-1)
+    at = len(flat) - 1 - int(len(flat) * STRAY)
+    return float(np.partition(flat, at)[at])
 
 
 def _extremes(array: NDArray[Any]) -> tuple[float, float]:

@@ -85,7 +85,7 @@ def decode(data: bytes, bits: int | None = None) -> tuple[Samples, bytes | None]
             raise UnreadableImage(reason=f"a TIFF of shape {array.shape}, which is no picture of {width} x {height}")
         rgb = _colours(file, page, array.reshape(height, width, samples), bits, joined is not None)
         profile = page.tags.valueof(34675)
-        return _upright(rgb, page.tags.valueof(274)), profile if isinstance(profile, bytes) else None
+        return upright(rgb, page.tags.valueof(274)), profile if isinstance(profile, bytes) else None
 
 
 @contextmanager
@@ -153,6 +153,9 @@ def _joined(file: tifffile.TiffFile) -> NDArray[Any] | None:
         axes_left = [(axis, length) for axis, length in zip(axes, shape, strict=True) if axis not in "YXS"]
         counted = [f"{length} {_AXES.get(axis, axis)}" for axis, length in axes_left]
         raise several(f"a TIFF of {' x '.join(counted) or f'{len(file.pages)} pages'}")
+    others = [one for one in file.series[1:] if not one.keyframe.is_reduced]
+    if others:
+        raise several(f"a TIFF of {1 + len(others)} images, each of several planes")
     order = _order_of_channels(file)
     require_size(file.pages.first.imagewidth, file.pages.first.imagelength, 3 * max(8, file.pages.first.bitspersample))
     planes = series.asarray().reshape(shape)
@@ -267,7 +270,7 @@ def on_white(rgb: Samples, alpha: Samples, *, associated: bool = False) -> Sampl
     return np.minimum((front + ground + 127) // 255, 255).astype(np.uint8)
 
 
-def _upright(rgb: Samples, orientation: Any) -> Samples:
+def upright(rgb: Samples, orientation: Any) -> Samples:
     """The picture as it is meant to be looked at (tag Orientation, 1 to 8)."""
     if orientation not in (2, 3, 4, 5, 6, 7, 8):
         return rgb

@@ -1,7 +1,8 @@
 """Names in zip archives, whose format says which encoding they have only for half of the programs that write them.
 
 Without the flag for UTF-8, the standard means code page 437; in truth it is UTF-8 (Macs), or the code page of whoever
-packed: Chinese, Japanese, Russian, western DOS. A name that fits several, or none, is not guessed.
+packed: Chinese, Japanese, Russian, western or central European, of DOS or of Windows. A name that makes words in
+several of them, or in none, is not guessed: a wrong word would stay, an escaped one is seen.
 """
 
 from __future__ import annotations
@@ -32,15 +33,13 @@ def entry_name(info: zipfile.ZipInfo) -> str:
 
 def decoded(raw: bytes) -> str:
     """Bytes of a name without a stated encoding as text; after :data:`UNKNOWN` where none fits, or several do."""
-    for encoding in ("ascii", "utf-8"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    # Western DOS before all: these letters stand among Latin ones, where other encodings would leave signs.
-    for encoding, fits in _FITS.items():
-        if fits(raw):
-            return raw.decode(encoding)
+    plain = _text(raw, "utf-8")
+    if plain is not None and (plain.isascii() or not _may_be_pairs(plain)):
+        return plain
+    read = {text for encoding, words in _ENCODINGS.items() if (text := _text(raw, encoding)) and words(text)}
+    read |= {plain} if plain is not None else set()
+    if len(read) == 1 and not _is_slight(text := read.pop()):
+        return text
     written = "".join(chr(byte) if byte < 128 else f"%{byte:02X}" for byte in raw)
     folder, slash, name = written.rpartition("/")
     return f"{folder}{slash}{UNKNOWN}{name}"
@@ -56,61 +55,111 @@ def _stated(extra: bytes, raw: bytes) -> str | None:
     return None
 
 
-def _letters(encoding: str, script: str) -> Callable[[bytes], bool]:
-    """Whether every sign beyond ASCII is a letter of a script."""
+# --- what makes words -----------------------------------------------------------------------------------------
 
-    def fits(raw: bytes) -> bool:
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            return False
-        return all(unicodedata.name(sign, "").startswith(script) for sign in text if ord(sign) > 127)
-
-    return fits
-
-
-def _chinese(raw: bytes) -> bool:
-    """Whether all pairs are of GB2312's characters, and not all could be Korean syllables, which share half of them."""
-    leads, at = [], 0
-    while at < len(raw):
-        if raw[at] < 128:
-            at += 1
-            continue
-        if at + 1 >= len(raw) or not (0xB0 <= raw[at] <= 0xF7 and raw[at + 1] >= 0xA1):
-            return False
-        leads.append(raw[at])
-        at += 2
-    return max(leads) > 0xC8
+_WORD = re.compile(r"[^\W\d_]+(?:[^\W\d_]|\u309a|\u3099)*")
+_MOST_ACCENTED = 0.4
+"""Share of a word's letters with accents from which on it is no word of a Latin script."""
+_ALONE = frozenset("\u00e0\u00e8\u00e9\u00f2\u00f3\u00e5\u00f8")
+"""Accented letters that are words."""
+_RARE = frozenset("\u0192\u00ff\u0178\u0152\u0153\u0160\u0161\u017d\u017e\u00aa\u00ba")
+"""Letters that western code pages have, and western names hardly ever."""
+_RUSSIAN = frozenset(
+    map(chr, (*range(0x410, 0x450), 0x401, 0x451, 0x404, 0x454, 0x406, 0x456, 0x407, 0x457, 0x490, 0x491))
+)
+_VOWELS = frozenset("\u0430\u0435\u0451\u0438\u043e\u0443\u044b\u044d\u044e\u044f\u0456\u0457\u0454")
+_WIDE = ("FULLWIDTH", "IDEOGRAPHIC", "KATAKANA MIDDLE DOT", "KATAKANA-HIRAGANA", "LEFT", "RIGHT")
 
 
-def _japanese(raw: bytes) -> bool:
+def _text(raw: bytes, encoding: str) -> str | None:
     try:
-        text = raw.decode("cp932")
+        return raw.decode(encoding)
     except UnicodeDecodeError:
+        return None
+
+
+def _is_slight(text: str) -> bool:
+    """Whether it may be anything: one or two Cyrillic letters, or half-width kana, which all bytes make."""
+    slight = any("CYRILLIC" in unicodedata.name(word[0], "") and len(word) < 3 for word in _WORD.findall(text))
+    return slight or any(unicodedata.name(sign, "").startswith("HALFWIDTH") for sign in text)
+
+
+def _may_be_pairs(text: str) -> bool:
+    """Whether what reads as UTF-8 may be one or two characters of an older encoding, which are two bytes each, too."""
+    beyond = _beyond_ascii(text)
+    return len(beyond) < 3 and all(len(sign.encode()) == 2 for sign in beyond) and _apart(text)
+
+
+def _beyond_ascii(text: str) -> str:
+    return "".join(sign for sign in text if ord(sign) > 127)
+
+
+def _latin(text: str, rare: frozenset[str] = _RARE) -> bool:
+    """Whether all words are of Latin letters, few of them with accents, and capitals where capitals stand."""
+    words = _WORD.findall(text)
+    if not all(any(sign in word for word in words) for sign in _beyond_ascii(text)):
         return False
-    return all(
-        unicodedata.name(sign, "").startswith(("HIRAGANA", "KATAKANA", "CJK UNIFIED"))
-        for sign in text
-        if ord(sign) > 127
-    )
+    for word in words:
+        accented = [at for at, sign in enumerate(word) if ord(sign) > 127]
+        if not accented or word in _ALONE:
+            continue
+        if len(accented) > _MOST_ACCENTED * len(word) or not all(
+            unicodedata.name(word[at], "").startswith("LATIN") and word[at] not in rare for at in accented
+        ):
+            return False
+        if not word.isupper() and any(at and word[at].isupper() for at in accented):
+            return False
+    return True
 
 
-def _western(raw: bytes) -> bool:
-    """Whether it reads as Latin letters, of which no three in a row have accents."""
-    return _letters("cp437", "LATIN")(raw) and re.search(rb"[\x80-\xff]{3}", raw) is None
+def _central(text: str) -> bool:
+    return _latin(text, frozenset())
 
 
-def _russian(raw: bytes) -> bool:
-    """Whether it reads as Cyrillic letters, small ones for the most part: capitals alone could be Japanese."""
-    if not _letters("cp866", "CYRILLIC")(raw):
+def _cyrillic(text: str) -> bool:
+    """Whether words are Cyrillic or ASCII throughout, with capitals where capitals stand, vowels and consonants."""
+    words = [word for word in _WORD.findall(text) if not word.isascii()]
+    if not words or sum(map(len, words)) < len(_beyond_ascii(text)):
         return False
-    letters = [sign for sign in raw.decode("cp866") if ord(sign) > 127]
-    return 2 * sum(sign.islower() for sign in letters) >= len(letters)
+    for word in words:
+        small = word.lower()
+        if not set(word) <= _RUSSIAN or not (word.isupper() or word[1:].islower()):
+            return False
+        if len(word) > 2 and (not set(small) & _VOWELS or set(small) <= _VOWELS):
+            return False
+    return True
 
 
-_FITS: dict[str, Callable[[bytes], bool]] = {
-    "cp437": _western,
+def _chinese(text: str) -> bool:
+    """Whether all is of GB2312's characters, and not all could be Korean syllables, which share half of them."""
+    pairs = [sign.encode("gbk") for sign in _beyond_ascii(text)]
+    hanzi = [pair for pair in pairs if len(pair) == 2 and 0xB0 <= pair[0] <= 0xF7 and pair[1] >= 0xA1]
+    wide = [pair for pair in pairs if len(pair) == 2 and pair[0] in (0xA1, 0xA3) and pair[1] >= 0xA1]
+    return len(hanzi) + len(wide) == len(pairs) and any(pair[0] > 0xC8 for pair in hanzi) and _apart(text)
+
+
+def _japanese(text: str) -> bool:
+    """Whether all is kana and kanji; half-width kana by themselves only."""
+    names = [unicodedata.name(sign, "") for sign in _beyond_ascii(text)]
+    if names and all(name.startswith("HALFWIDTH KATAKANA") for name in names):
+        return all(word.isascii() or not re.search("[A-Za-z]", word) for word in _WORD.findall(text))
+    return _apart(text) and all(name.startswith(("HIRAGANA", "KATAKANA", "CJK UNIFIED", *_WIDE)) for name in names)
+
+
+def _apart(text: str) -> bool:
+    """Whether no small Latin letter touches a character, as where an accented letter was taken for half of one."""
+    return re.search(r"[a-z][^\x00-\x7f]|[^\x00-\x7f][a-z]", text) is None
+
+
+_ENCODINGS: dict[str, Callable[[str], bool]] = {
+    "cp437": _latin,
+    "cp850": _latin,
+    "cp1252": _latin,
+    "cp852": _central,
+    "cp857": _central,
+    "cp866": _cyrillic,
+    "cp1251": _cyrillic,
     "gbk": _chinese,
-    "cp866": _russian,
     "cp932": _japanese,
 }
+"""What names are tried as, and what makes words in it."""

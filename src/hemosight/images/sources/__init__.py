@@ -6,7 +6,6 @@ their union, and WBCAtt's attributes join the PBC cells they describe.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -166,13 +165,25 @@ def rows_of(
     rows = _rows(root, kind, found, folders)
     values.settle(rows, say)
     if say is not None and kind is None and folders is None:
-        called = sorted({row["patient"] for row in rows if row.get("patient") and not re.search(r"\d", row["patient"])})
-        if called:
-            named = ", ".join(called[:3]) + (", ..." if len(called) > 3 else "")
-            say(f"{named}: taken for patients or cases; for laboratories say --folders source/class")
+        _tell(root, [row for row in rows if row.get("source") not in SOURCES], say)
     for row in rows:  # names that are no UTF-8 stay legible in a table, and can be found again
         row.update({name: to_text(value) for name, value in row.items() if isinstance(value, str)})
     return rows
+
+
+def _tell(root: Path, rows: Sequence[Record], say: values.Say) -> None:
+    """Say which folders were taken for what they may not be."""
+    called = {name for row in rows if (name := row.get("patient")) and not any(map(roles.is_case, name.split("/")))}
+    if called:
+        say(f"{_some(called)}: taken for patients or cases; for laboratories say --folders source/class")
+    if any(row.get("official_split") for row in rows):
+        above = [Path(row["path"]).relative_to(root).parts[:-1] for row in rows if not row.get("official_split")]
+        if beside := {parts[0] for parts in above if parts}:
+            say(f"{_some(beside)}: beside folders of splits, and in none of them; say --folders where that is wrong")
+
+
+def _some(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _rows(root: Path, kind: str | None, found: layout.Survey, folders: str | None = None) -> list[Record]:

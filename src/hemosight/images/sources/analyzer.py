@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from hemosight.blood.vocabulary import label_and_subtype, named
-from hemosight.images.sources.roles import places
+from hemosight.images.sources.roles import is_case, places, split_of
 from hemosight.images.sources.source import Record, SourceLayout
 
 Reading = tuple[str | None, str | None]
@@ -60,7 +60,11 @@ def recognises(paths: Sequence[PurePath]) -> bool:
 
 
 def records(root: Path, images: Sequence[Path]) -> list[Record]:
-    """A row for each image, with the case's folder as its patient."""
+    """A row for each image, with the case's folder as its patient.
+
+    A word for a split among the cases' folders is a split, and then its like beside it is no patient either, unless it
+    has a case's number. A single folder around everything is a patient only where it is called as one.
+    """
     base = root.parent if root.is_file() else root
     found = places([path.relative_to(base) for path in images])
     relative = [PurePath(*place.folders, path.name) for place, path in zip(found, images, strict=True)]
@@ -68,6 +72,10 @@ def records(root: Path, images: Sequence[Path]) -> list[Record]:
     holds_classes = {
         path.parent.parent for path in relative if len(path.parts) >= 2 and meaning(path.parent.name) is not None
     }
+    outer = {path.parts[0] for path in relative if len(path.parts) > 2}
+    loose = {path.parts[0] for path in relative if len(path.parts) == 2 and meaning(path.parts[0]) is None}
+    around = outer | loose if len(outer | loose) == 1 else set()
+    splits = {name: split for name in outer if (split := split_of(name))}
     rows: list[Record] = []
     for path, here, place in zip(images, relative, found, strict=True):
         folders = here.parts[:-1]
@@ -77,6 +85,9 @@ def records(root: Path, images: Sequence[Path]) -> list[Record]:
         else:
             label, subtype = _type_by_name(here) or (None, None)
             case = folders
+        first = case[0] if case else ""
+        if first in splits or (first in (outer | loose if splits else around) and not is_case(first)):
+            case = case[1:]
         rows.append(
             {
                 "path": str(path),
@@ -84,7 +95,7 @@ def records(root: Path, images: Sequence[Path]) -> list[Record]:
                 "subtype": subtype,
                 "source": place.source or base.resolve().name,
                 "patient": "/".join(case) or None,
-                "official_split": place.split,
+                "official_split": place.split or splits.get(first),
                 "fold": place.fold,
             }
         )

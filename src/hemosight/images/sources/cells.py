@@ -13,6 +13,7 @@ import polars as pl
 
 from hemosight.errors import BadTable, UnreadableImage
 from hemosight.images.decode import read_bytes
+from hemosight.images.sources.columns import column_of
 
 _SHEETS = (".xlsx", ".xls", ".ods")
 _SEPARATORS = ",;\t|"
@@ -141,9 +142,7 @@ def _csv(data: bytes) -> list[tuple[int, list[str]]]:
     if (hint := first.strip().strip('"')).lower().startswith("sep="):  # Excel's own word for it
         separator, text, skipped = hint[4:5] or "\t", rest, 1
     if separator is None:
-        # Of a title above the header, no separator may be known.
-        header = "".join([line for line in text.splitlines() if line.strip()][: _ABOVE // 2])
-        separator = max(_SEPARATORS, key=lambda one: (header.count(one), -_SEPARATORS.index(one)))
+        separator = _separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     lines: list[tuple[int, list[str]]] = []
     begun = 1
@@ -151,6 +150,25 @@ def _csv(data: bytes) -> list[tuple[int, list[str]]]:
         lines.append((begun + skipped, row))
         begun = reader.line_num + 1
     return lines
+
+
+def _separator(text: str) -> str:
+    """What separates the values: what gives the header a column of paths, else most columns; signs in quotes are none.
+
+    Only lines near the top count, and of a title above the header nothing is known.
+    """
+    lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:_ABOVE]
+    best, chosen = (False, 0), _SEPARATORS[0]
+    for one in _SEPARATORS:
+        try:
+            rows = list(csv.reader(lines, delimiter=one))
+        except csv.Error:
+            continue
+        header = next((row for row in rows if len([value for value in row if value.strip()]) > 1), [])
+        found = column_of("path", header) is not None, len(header)
+        if found > best:
+            best, chosen = found, one
+    return chosen
 
 
 def _decoded(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -66,9 +67,12 @@ def _placed(base: Path, place: Place) -> Record:
 
 def _labels(base: Path, folders: Sequence[tuple[str, ...]]) -> list[Record]:
     """Label, and patient or finer type where the folders tell, of each picture by what is left of its folders."""
-    holders = {parts for parts in folders if parts}
+    holders = _holders(base, folders)
     cut = [next((parts[:n] for n in range(1, len(parts) + 1) if parts[:n] in holders), ()) for parts in folders]
-    rows: list[Record] = [{} for _ in cut]
+    rows: list[Record] = [
+        {"patient": parts[0].strip()} if parts and not whole and is_patient(parts[0]) else {}
+        for parts, whole in zip(folders, cut, strict=True)
+    ]
     while deep := [parts for parts in cut if len(parts) > 1]:
         whole = [parts for parts in cut if parts]
         if len(deep) == len(whole) and len({parts[0] for parts in whole}) == 1 and meaning(whole[0][0]) is None:
@@ -90,6 +94,48 @@ def _labels(base: Path, folders: Sequence[tuple[str, ...]]) -> list[Record]:
                 for row, parts in zip(rows, cut, strict=True)
             ]
     return [{**row, **_of_one(parts)} for row, parts in zip(rows, cut, strict=True)]
+
+
+def _holders(base: Path, folders: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """The folders in which pictures lie, without those where a picture lies by chance: above the classes.
+
+    A wrapper around everything (an overview, a test set without labels), a patient's folder around classes, and
+    folders around the same names (a montage of each laboratory) hold no class of their own. Raises as :func:`records`
+    where those are not told from classes.
+    """
+    holders = {parts for parts in folders if parts}
+    while True:
+        depth = min(map(len, holders), default=0)
+        outer = {parts for parts in holders if len(parts) == depth}
+        inner: dict[tuple[str, ...], set[str]] = {}
+        for parts in holders:
+            if len(parts) > depth:
+                inner.setdefault(parts[:depth], set()).add(parts[depth])
+        if not outer & inner.keys():
+            return holders
+        if len({parts[:depth] for parts in holders}) == 1:
+            ((one, names),) = inner.items()
+            lying = sum(parts == one for parts in folders)
+            below = sum(parts[:depth] == one for parts in folders) - lying
+            if meaning(one[-1]) is None and (len(names) > 1 or lying < below):
+                holders.discard(one)
+                continue
+        chance = {parts for parts in outer & inner.keys() if is_patient(parts[-1])}
+        often = Counter(name for names in inner.values() for name in names)
+        shared = {parts for parts, names in inner.items() if any(often[name] > 1 for name in names)}
+        if shared & outer and not chance:
+            deep = sorted(parts for parts in holders if parts[:depth] in shared and len(parts) > depth)
+            if not _known_outside(deep, depth):
+                _of_two(base, deep[0][depth - 1 :], [parts[depth - 1 :] for parts in deep])
+                chance = shared & outer
+        if not chance:
+            return holders
+        holders -= chance
+
+
+def _known_outside(deep: Sequence[tuple[str, ...]], depth: int) -> bool:
+    """Whether the outer of two levels has the vocabulary's names, and the inner none."""
+    return all(meaning(one[depth - 1]) for one in deep) and not any(meaning(one[-1]) for one in deep)
 
 
 def _of_one(parts: tuple[str, ...]) -> Record:

@@ -15,6 +15,8 @@ from hemosight.images.litter import is_litter, kind
 _MOST = 10_000
 """Files inside a folder of litter that are counted."""
 
+CLOSED = "folders that may not be entered"
+"""What those are counted as."""
 BOXES = "boxes.csv"
 """The table beside whole fields of view that says where their cells are."""
 
@@ -31,6 +33,9 @@ class Survey:
     """How many others there are of each kind: a suffix, or the name of a folder of litter."""
     pictures: list[Path] = field(default_factory=list)
     """Those among them that are pictures, by suffix or first bytes, and will not be read."""
+
+    closed: list[Path] = field(default_factory=list)
+    """Folders that may not be entered, or whose files cannot be listed."""
 
     def described(self) -> str:
         """What was passed over, in words; empty where nothing was."""
@@ -52,7 +57,12 @@ def survey(root: Path) -> Survey:
         found.images = images([root])
         return found
     seen: set[str] = set()
-    for here, folders, names in os.walk(root, followlinks=True):
+
+    def shut(error: OSError) -> None:
+        found.closed.append(Path(os.fsdecode(error.filename)))
+        found.passed_over[CLOSED] += 1
+
+    for here, folders, names in os.walk(root, followlinks=True, onerror=shut):
         real = os.path.realpath(here)
         if real in seen:
             folders.clear()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-_END = r"(?:[ _.-]*(?:data|set|images?|imgs?|simple|prelim\w*|final|phase|\d+|[ab]))*"
+_END = r"(?:[ _.-]*(?:data|set|images?|imgs?|simple|prelim\w*|final|phase|\d+|[a-d]))*"
 _SPLITS = {
     "train": re.compile(rf"(?:[\w-]*[_-])?(?:train|training){_END}", re.IGNORECASE),
     "val": re.compile(rf"(?:[\w-]*[_-])?(?:val|valid|validation|dev){_END}", re.IGNORECASE),
@@ -24,13 +24,18 @@ _FOLD = re.compile(
 )
 _SITE = re.compile(
     r"(?:labs?|laborator(?:y|ies)|sites?|cent(?:er|re)|hospital|clinic|institut\w*|universit\w*|scanner|microscope|batch)"
-    r"(?:[ _.-]*\w{1,3}|[ _-]\w+)?",
+    r"(?:[ _.-]*\w{1,3}|[ _-]\w+)?"
+    r"|\d{1,3}(?:[.,]\d+)?[ _-]*x|x[ _-]*\d{1,3}",  # a magnification is another scale, as another scanner is
     re.IGNORECASE,
 )
 _PATIENT = re.compile(
     r"(?:patient|case|subject|donor|person|pat|pt|sample|specimen|slide|smear)[ _.-]*\w*\d\w*|p[ _.-]?\d+",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(r"\d{4,}|\w*\d+(?:[-/.]\d+)+\w*", re.ASCII)
+"""A case's number as laboratories give it: 24-1093, 2024.17, 1234567."""
+_ARCHIVE = re.compile(r"[\w.-]*-(?:master|main)|(?:data|dataset|images)[ _-]?\d+", re.IGNORECASE)
+"""What an archive of a repository unpacks to."""
 _CONTAINERS = frozenset(
     (
         "images",
@@ -69,6 +74,15 @@ def is_patient(name: str) -> bool:
     return _PATIENT.fullmatch(name.strip()) is not None
 
 
+def is_case(name: str) -> bool:
+    """Whether a folder can only be one case or patient: :func:`is_patient`, or a case's number (24-1093)."""
+    return is_patient(name) or _NUMBERED.fullmatch(name.strip()) is not None
+
+
+def _is_container(name: str) -> bool:
+    return name.lower() in _CONTAINERS or _ARCHIVE.fullmatch(name) is not None
+
+
 def places(paths: Sequence[PurePath]) -> list[Place]:
     """What the folders of each picture say; paths are relative to the folder that was given."""
     found: list[Place] = [Place()] * len(paths)
@@ -100,5 +114,5 @@ def _walk(below: list[tuple[int, tuple[str, ...]]], found: list[Place]) -> None:
                 found[row] = replace(place, fold=place.fold or name.strip())
             elif all(_SITE.fullmatch(one.strip()) for one in names):
                 found[row] = replace(place, source=place.source or name.strip())
-            elif not all(one.strip().lower() in _CONTAINERS for one in names):
+            elif not all(_is_container(one.strip()) for one in names):
                 found[row] = replace(place, folders=(name, *place.folders))

@@ -6,7 +6,6 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 
@@ -16,30 +15,19 @@ from hemosight.images.decode import read_bytes
 from hemosight.images.names import composed, from_text, to_text
 from hemosight.images.sources import layout, values
 from hemosight.images.sources.cells import TextTable, read_cells
+from hemosight.images.sources.columns import ALIASES, column_of, is_reading
 from hemosight.images.sources.roles import split_of
 from hemosight.images.sources.source import Record
-from hemosight.images.sources.tasks import read_tasks
+from hemosight.images.sources.tasks import local_path, one_choice, read_tasks
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xls", ".ods", ".json"})
 LAYOUT = "a CSV, Excel or Parquet table with path, label, ... attribute.<name>; or labels of FiftyOne or Label Studio"
+_OF_A_SERVER = re.compile(r"/data/upload/|/data/local-files/|(?:https?|s3|gs)://", re.IGNORECASE)
+"""How Label Studio's table names pictures."""
+_OF_A_ROW = ("patient", "official_split", "fold", "source", "diagnosis")
+_OF_A_CELL = frozenset(("patient", "diagnosis", "source", "fold", "official_split"))
+"""Columns in which None and NULL mean nothing; of an attribute they may be a value."""
 _TAKEN = frozenset(COLUMNS) - {"id", "width", "height"}
-_ALIASES = {
-    "path": re.split(
-        r"\s+",
-        "path filepath imagepath imgpath picturepath filename file imagefile imagefilename imgfile image img picture "
-        "photo crop imagename imgname cropname name",
-    ),
-    "label": re.split(
-        r"\s+",
-        "label class celltype category classname classlabel labelname celllabel cellclass celltypename type target "
-        "labels annotation",
-    ),
-    "patient": re.split(r"\s+", "patient patientid subject subjectid case caseid"),
-    "official_split": re.split(r"\s+", "officialsplit split set subset partition"),
-}
-"""What a column may be called, in lower case without blanks and signs; the first that is there counts."""
-READINGS = frozenset(("label", "probability", "novelty", "status"))
-"""Columns of what a model read, which is no label."""
 
 
 def read(path: Path, progress: Progress | None = None, say: values.Say | None = None) -> Catalog:
@@ -68,14 +56,14 @@ def read(path: Path, progress: Progress | None = None, say: values.Say | None = 
 
 def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     names = {column: _same(column) for column in cells.columns}
-    if set(names.values()) >= READINGS:
+    if is_reading(cells.columns):
         raise BadTable(
             expected="labels that a person gave",
             came="what a model read (columns probability, novelty and status)",
             path=path,
             mend="Labels come from a review (`hemosight export --to labels`), or from a table path,label of your own.",
         )
-    found = {kind: column_of(kind, cells.columns) for kind in _ALIASES}
+    found = {kind: column_of(kind, cells.columns) for kind in ALIASES}
     if found["path"] is None:
         raise BadTable(
             expected="a column 'path' with a value in every row",
@@ -95,7 +83,9 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
             value = one[column].strip()
             row[name] = value if value.lower() not in ("", "na", "nan") else None
             if name == "label":
-                row[name] = one[column]
+                row[name] = one_choice(one[column])
+            elif name in _OF_A_CELL and values.without_label(value):
+                row[name] = None
             elif name == "official_split" and value:
                 row[name] = split_of(value) or (value if value.lower() in ("train", "val", "test") else None)
         if row.get("path") is None:
@@ -105,7 +95,9 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
                 path=path,
                 mend="Give the picture's path, or delete the line.",
             )
-        row["path"] = to_text(_place(str(row["path"]), path.parent))
+        given = str(row["path"])
+        given = local_path(given, path.parent) if _OF_A_SERVER.match(given) else given
+        row["path"] = to_text(_place(given, path.parent))
         row["source"] = row.get("source") or path.stem
         row["scale"] = _scale(row.get("scale"), path)
         row["bits"] = _bits(row.get("bits"), path)
@@ -116,12 +108,6 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
 def _same(column: str) -> str:
     name = column.strip()
     return name if name.startswith(ATTRIBUTE) else name.lower()
-
-
-def column_of(kind: str, columns: Sequence[str]) -> str | None:
-    """The column of a ``path``, ``label``, ``patient`` or ``official_split``, or the first alias that is there."""
-    plain = {re.sub(r"[\W_]+", "", column.lower()): column for column in reversed(columns)}
-    return next((plain[alias] for alias in _ALIASES[kind] if alias in plain), None)
 
 
 def _once(rows: list[Record], path: Path, say: values.Say | None) -> list[Record]:
@@ -137,6 +123,14 @@ def _once(rows: list[Record], path: Path, say: values.Say | None) -> list[Record
     if agreeing := len(doubled) - len(clashing):
         stand, count = ("picture stands", "counts") if agreeing == 1 else ("pictures stand", "count")
         tell(f"{agreeing:,} {stand} in {path.name} more than once with one label, and {count} once")
+    for name, same in doubled.items():
+        unlike = [column for column in _OF_A_ROW if len({row.get(column) for row in same}) > 1]
+        if name not in clashing and unlike:
+            differing = "; ".join(
+                f"{column}: " + ", ".join(f"line {row['line']}: {row.get(column) or 'none'}" for row in same)
+                for column in unlike
+            )
+            tell(f"rows of one picture differ, and the first counts: {name} ({differing})")
     for name in sorted(clashing):
         differing = ", ".join(f"line {row['line']}: {row.get('label') or 'no label'}" for row in doubled[name])
         tell(f"left out, because its rows differ: {name} ({differing})")
@@ -156,8 +150,9 @@ def _place(given: str, folder: Path) -> Path:
     first = folder / from_text(candidates[0])
     for candidate in candidates:
         for form in (candidate, unicodedata.normalize("NFC", candidate), unicodedata.normalize("NFD", candidate)):
-            if os.path.exists(place := folder / from_text(form)):
-                return place
+            for place in (folder / from_text(form), folder / form):
+                if os.path.exists(place):
+                    return place
     if re.match(r"[A-Za-z]:[\\/]|file:|/|\\\\", given):
         # Of another machine: the longest end of it that is here.
         parts = [part for part in PureWindowsPath(candidates[-1]).parts if part.strip("\\/:") and part[1:2] != ":"]

@@ -16,9 +16,15 @@ from hemosight.errors import BadTable, UnreadableImage
 from hemosight.images.decode import read_bytes
 from hemosight.images.formats import SUFFIXES
 from hemosight.images.sources.cells import TextTable
+from hemosight.images.sources.columns import column_of
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of a file that was uploaded to it."""
+_SUFFIX = re.compile("|".join(rf"{re.escape(suffix)}(?:$|\?)" for suffix in sorted(SUFFIXES)))
+_OWN = frozenset(
+    ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "sha256", "agreement", "completed_by")
+)
+"""What Label Studio's short form says besides the answers."""
 
 
 def read_tasks(path: Path) -> TextTable:
@@ -66,28 +72,79 @@ def _fiftyone(found: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str
 def _task(task: Mapping[str, Any], folder: Path) -> tuple[str, str, str]:
     """A task of Label Studio, in full or in its short form."""
     data = task.get("data", task)
-    place = data["image"]
+    place = str(data[_key_of_picture(data)])
     if "data" in task:
-        said = [one for one in task.get("annotations", []) if not one.get("was_cancelled")]
-        if not isinstance(task.get("annotations", []), Sequence):
+        given = task.get("annotations", task.get("completions", []))
+        if not isinstance(given, Sequence):
             raise TypeError("annotations that are no list")
-        choices = [_choices(one["result"]) for one in said if one.get("result")]
+        choices = [_choices(one["result"]) for one in given if not one.get("was_cancelled") and one.get("result")]
         # Of several people's labels the last stands; disagreements are not settled here.
         label = choices[-1] if choices and len(set(choices)) == 1 else "?" if choices else ""
     else:
-        label = task.get("label", task.get("choice", ""))
-        label = label if isinstance(label, str) else ""
-    return _local(str(place), folder), label, str(data.get("sha256", ""))
+        label = _short(task)
+    return local_path(place, folder), label, str(data.get("sha256", ""))
+
+
+def _key_of_picture(data: Mapping[str, Any]) -> str:
+    """Under which name a task holds its picture: whatever it is called in a labelling set-up."""
+    named = column_of("path", [key for key, value in data.items() if isinstance(value, str)])
+    if named is not None:
+        return named
+    pictures = [key for key, value in data.items() if isinstance(value, str) and _SUFFIX.search(value.lower())]
+    if len(pictures) != 1:
+        raise ValueError(f"{len(pictures) or 'no'} pictures among {', '.join(data)}")
+    return pictures[0]
 
 
 def _choices(result: Sequence[Mapping[str, Any]]) -> str:
-    for one in result:
-        if one.get("type") == "choices":
-            return str(one["value"]["choices"][0])
-    return ""
+    """What was chosen; ``?`` for several choices at once. Several questions need one that is called as a label is."""
+    asked = {
+        str(one.get("from_name", "")): one["value"] for one in result if one.get("type") in ("choices", "taxonomy")
+    }
+    if not asked:
+        return ""
+    name = next(iter(asked)) if len(asked) == 1 else column_of("label", list(asked))
+    if name is None:
+        raise ValueError(f"several questions ({', '.join(sorted(asked))}), none of which is called label or class")
+    value = asked[name]
+    return _only(value["choices"] if "choices" in value else [path[-1] for path in value["taxonomy"]])
 
 
-def _local(place: str, folder: Path) -> str:
+def _only(chosen: Sequence[Any]) -> str:
+    return str(chosen[0]) if len(chosen) == 1 else "?" if chosen else ""
+
+
+def _short(task: Mapping[str, Any]) -> str:
+    """The answer in the short form: under a label's name, else under the one name that is not the program's own."""
+    place = _key_of_picture(task)
+    said = {key: value for key, value in task.items() if key != place and key.lower() not in _OWN}
+    name = column_of("label", list(said))
+    if name is None:
+        asked = [key for key, value in said.items() if isinstance(value, str) or _is_several(value)]
+        if len(asked) > 1:
+            raise ValueError(f"several questions ({', '.join(sorted(asked))}), none of which is called label or class")
+        if not asked:
+            return ""
+        name = asked[0]
+    value = said[name]
+    return _only(value["choices"]) if _is_several(value) else value if isinstance(value, str) else ""
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("choices"), list)
+
+
+def one_choice(value: str) -> str:
+    """A label of a table; of Label Studio's ``{"choices": [...]}`` the only choice, ``?`` where there are several."""
+    if not value.lstrip().startswith('{"choices"'):
+        return value
+    try:
+        return _only(json.loads(value)["choices"])
+    except (ValueError, KeyError, TypeError):
+        return value
+
+
+def local_path(place: str, folder: Path) -> str:
     """Where a task's picture lies beside the export: of a local-files address, of an upload, or as it is."""
     parts = urlsplit(place)
     if parts.path.endswith("/local-files/"):
@@ -115,6 +172,6 @@ def _coco(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         # Of a review, an annotation may be the model's own: only what a person said is a label.
         said = one["attributes"].get("label") if "label" in one.get("attributes", {}) else names[one["category_id"]]
         if said is not None:
-            labels[one["image_id"]] = str(said) if one["image_id"] not in labels else "?"
+            labels[one["image_id"]] = str(said) if labels.get(one["image_id"], str(said)) == str(said) else "?"
     for image in found["images"]:
         yield str(image["file_name"]), labels.get(image["id"], ""), ""

@@ -27,11 +27,16 @@ _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad]")
 """Signs without width that come along when text is copied."""
 
 
+def plain(value: str) -> str:
+    """A word to be compared: small, in signs of common width, without blanks around it."""
+    return unicodedata.normalize("NFKC", value).strip().lower()
+
+
 def without_label(value: str | None) -> bool:
     """Whether a value stands for no label: empty, NA, NaN, None, null, a dash."""
     if value is None:
         return True
-    said = value.strip().lower()
+    said = plain(value)
     return said in _NOTHING or _NOTHING_SAID.fullmatch(said) is not None
 
 
@@ -51,7 +56,7 @@ def settle(rows: Sequence[Record], say: Say | None = None) -> None:
             if value is None:
                 continue
             value = " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", str(value))).split())
-            if _UNSURE.fullmatch(value.lower()):
+            if _UNSURE.fullmatch(plain(value)):
                 unsure += column == "label"
                 row[column] = None
             elif without_label(value):

@@ -19,7 +19,7 @@ from hemosight.blood.vocabulary import CELL_TYPE, named, title
 from hemosight.errors import BadTable
 from hemosight.images.names import composed
 from hemosight.images.sources.cells import TextTable
-from hemosight.images.sources.table import READINGS, column_of
+from hemosight.images.sources.columns import column_of, is_reading
 from hemosight.images.sources.values import without_label
 from hemosight.service.storage import class_facts
 from hemosight.service.storage.class_facts import ClassRow
@@ -70,7 +70,7 @@ class ImportPlan:
     labels
         Image -> its label, of those that would be written; None is never among them.
     same
-        Cells that have that label already.
+        TextTable that have that label already.
     blank
         Rows without a label.
     unknown
@@ -179,7 +179,7 @@ def proposals(label: str, classes: Sequence[ClassRow], label_set: str) -> list[P
 
 def _columns(table: TextTable, file: str) -> tuple[str | None, str | None, str]:
     lower = {name.strip().lower(): name for name in table.columns}
-    if set(lower) >= READINGS:
+    if is_reading(table.columns):
         raise BadTable(
             expected="labels that a person gave",
             came="what a model read (columns probability, novelty and status)",
