@@ -18,6 +18,9 @@ LEAST_CONTRAST = 16
 crop has 31 (a low-cost camera); noise of 20 levels on white leaves 5."""
 LEAST_WHITE = 48
 """Level of grey that the brightest part must reach: a smear's ground is bright (108 and more in those crops)."""
+TEXTURE = 100
+"""Levels of grey between single pixels above which a picture of one brightness is a pattern: noise of 20 levels has
+75."""
 LEAST_SHARE = 0.16
 """Contrast of the weakest of red, green and blue as a share of the strongest's, below which a channel is missing: 0.20
 and more in those crops; what JPEG leaves in an empty channel is 0.13 and less."""
@@ -44,6 +47,8 @@ def require_contrast(pixels: NDArray[np.uint8]) -> None:
     """
     blocks = _blocks(pixels)
     dark, bright = map(float, _ends(blocks @ _GREY))
+    if (bright - dark < LEAST_CONTRAST or bright < LEAST_WHITE) and _is_texture(pixels):
+        return  # no cell, but neither blank: its novelty tells
     if bright - dark < LEAST_CONTRAST:
         raise _blank(f"a picture of one brightness (levels {dark:.0f} to {bright:.0f} of 255)")
     if bright < LEAST_WHITE:
@@ -72,6 +77,12 @@ def _blocks(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     side = max(1, min(pixels.shape[:2]) // _SIDE)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     return np.asarray(picture.reduce(side), np.float32).reshape(-1, 3)
+
+
+def _is_texture(pixels: NDArray[np.uint8]) -> bool:
+    step = max(1, min(pixels.shape[:2]) // 90)
+    low, high = _ends(pixels[::step, ::step].reshape(-1, 3) @ _GREY)
+    return float(high - low) > TEXTURE
 
 
 def _ends(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
