@@ -60,7 +60,7 @@ def test_each_has_a_row_and_none_changes_anothers_reading(odd_files: ModuleType,
     assert code == 3
     assert [from_text(path) for path in table["path"]] == paths
     assert table["label"].null_count() > NUMBER // 2
-    assert table.filter(pl.col("label").is_null())["status"].str.len_chars().min() > 20  # each says why
+    assert (table.filter(pl.col("label").is_null())["status"].str.len_chars() > 20).all()  # each says why
 
     sound = [path for path in paths if path.name.startswith("sound")]
     alone, code = classify(odd_files, tmp_path / "alone.parquet", sound)

@@ -13,13 +13,18 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import make_url
 
 from hemosight.images.synthetic import DrawnCell, slide
+from hemosight.service.security import passwords
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import NAME, embedded
 
 HERE = Path(__file__).parent
+# Accounts come and go by the hundred here; what a password costs in earnest is the attacks' and the sessions' to show.
+passwords.HASHING = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
 MakeDatabase = Callable[..., AbstractContextManager[Database]]
 
 

@@ -176,10 +176,13 @@ def test_an_unknown_name_costs_as_much_as_a_wrong_password(app: FastAPI, monkeyp
     assert [part.split("$")[1:4] for part in compared] == [hers.split("$")[1:4]] * 2, "of the same cost"
 
 
-def test_a_hash_that_became_too_cheap_is_renewed(app: FastAPI, database: Database) -> None:
+def test_a_hash_that_became_too_cheap_is_renewed(
+    app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pwdlib import PasswordHash
     from pwdlib.hashers.argon2 import Argon2Hasher
 
+    monkeypatch.setattr(passwords, "HASHING", PasswordHash.recommended())
     cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),)).hash(PASSWORD)
     with database.session() as session:
         session.execute(update(User).values(password_hash=cheap))

@@ -15,7 +15,8 @@ from pwdlib import PasswordHash
 
 from hemosight.service.errors import Refusal
 
-_HASHING = PasswordHash.recommended()
+HASHING = PasswordHash.recommended()
+"""What hashes; tests that sign in by the hundred put a cheap one in its place."""
 LONGEST = 256
 """Characters; more would only cost the server time."""
 AT_ONCE = 2
@@ -47,7 +48,7 @@ def hashed(password: str, least: int) -> str:
             came="one with fewer than four",
             mend="Several words in a row are easy to remember.",
         )
-    return _in_turn(lambda: _HASHING.hash(_normal(password)))
+    return _in_turn(lambda: HASHING.hash(_normal(password)))
 
 
 def verify(password: str, known: str | None) -> tuple[bool, str | None]:
@@ -67,7 +68,7 @@ async def verify_later(password: str, known: str | None, wanted: Callable[[], bo
 
 
 def _verify(password: str, known: str | None) -> tuple[bool, str | None]:
-    right, renewed = _HASHING.verify_and_update(_normal(password[:LONGEST]), known or _nobodys())
+    right, renewed = HASHING.verify_and_update(_normal(password[:LONGEST]), known or _nobodys())
     return (right, renewed) if known is not None else (False, None)
 
 
@@ -104,7 +105,7 @@ def _busy() -> Refusal:
 
 @lru_cache(1)
 def _nobodys() -> str:
-    return _HASHING.hash("nobody's password")
+    return HASHING.hash("nobody's password")
 
 
 def _normal(password: str) -> str:
