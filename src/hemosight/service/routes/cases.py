@@ -60,13 +60,12 @@ def list_cases(seat: Viewer, service: Service, after: After = 0, limit: Limit = 
 @router.post("/cases", operation_id="add_case", status_code=201)
 def add_case(seat: Reviewer, service: Service, given: NewCase) -> CaseShown:
     """A new case."""
-    numbers = _Numbers(service, seat.project)
     with service.database.session() as session:
         if given.note:
             original_names.require_unnamed(session, seat.project, "a note on a case")
         row = cases.add(session, seat.project, given.key, given.note)
         audit.note(session, seat, "case.create", {"case": row.id, "key": row.key}, seat.project)
-        return _shown(session, seat.project, [row], numbers)[0]
+        return _shown(session, seat.project, [row], None)[0]
 
 
 @router.patch("/cases/{case}", operation_id="change_case")
@@ -166,16 +165,17 @@ class _Numbers:
         return [] if counts is None else fired(rules, counts)
 
 
-def _shown(session: Session, project: int, rows: Sequence[Case], numbers: _Numbers) -> list[CaseShown]:
+def _shown(session: Session, project: int, rows: Sequence[Case], numbers: _Numbers | None) -> list[CaseShown]:
+    """Cases as the API shows them; one that was made just now has no cells, and no numbers are looked for."""
     signed = amendments.signed(session, project, [row.id for row in rows])
     rules = signing_rules.get(session, project).rules
     shown = []
     for row in rows:
-        count, signature = numbers.of(row.id), signed.get(row.id)
+        count, signature = CaseNumbers() if numbers is None else numbers.of(row.id), signed.get(row.id)
         facts = {name: value for name, value in vars(count).items() if name != "newest"}
         specimen = ("id", "key", "note", "accession", "collected_at", "received_at", "wbc", "assigned_to", "created_at")
         state = _state(count, signature)
-        met = [] if state == "signed" else numbers.fired(row.id, rules)
+        met = [] if state == "signed" or numbers is None else numbers.fired(row.id, rules)
         shown.append(
             CaseShown.model_validate(
                 {
