@@ -35,13 +35,14 @@ export function decodeReference(buffer: ArrayBuffer): Reference {
   return { x: x as Float32Array, y: y as Float32Array, codes: codes as Record<string, Uint8Array>, classes };
 }
 
-/** The reference never moves: fetched once for a bundle. */
+/** The reference never moves: fetched once for a bundle. A bundle may have no map: that is not asked for again. */
 export const useReference = () =>
   useQuery({
     queryKey: ["model", "landscape"],
     queryFn: async ({ signal }) =>
       decodeReference(await body(api.GET("/model/landscape", { parseAs: "arrayBuffer", signal }))),
     staleTime: Number.POSITIVE_INFINITY,
+    retryOnMount: false,
   });
 
 /** The reference in the groups that go with a scheme of the project's cells; grey where it has nothing to say. */
