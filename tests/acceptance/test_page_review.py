@@ -174,7 +174,7 @@ def test_others_follow_a_correction_and_the_desk_says_so(desk: Desk) -> None:
     crops = desk.crops("Neutrophil")
     crops.nth(0).click()
     crops.nth(39).click(modifiers=["Shift"])
-    expect(page.get_by_text("40 selected")).to_be_visible()
+    expect(page.get_by_text("40 selected", exact=True)).to_be_visible()
     page.keyboard.press("i")
     note = page.locator(".note-followed")
     expect(note).to_be_visible()
