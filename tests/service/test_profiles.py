@@ -286,10 +286,8 @@ def test_the_queue_ends_at_its_limit_though_the_case_stays_held_back(desk: Desk,
     assert desk.get("/trust", case=case)["enough"]
 
 
-def test_a_profile_says_what_its_probabilities_are_calibrated_on(
-    module_database: Database, tiny_bundle: Bundle
-) -> None:
-    desk = two_scanners(module_database, tiny_bundle.with_familiarity(Familiarity(limit=1.0, growth=1.0, start=0.5)))
+def test_a_profile_says_what_its_probabilities_are_calibrated_on(database: Database, tiny_bundle: Bundle) -> None:
+    desk = two_scanners(database, tiny_bundle.with_familiarity(Familiarity(limit=1.0, growth=1.0, start=0.5)))
     camera = begin(desk, "away", "Camera")
 
     def calibrations() -> dict[int, Any]:
