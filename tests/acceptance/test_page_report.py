@@ -172,7 +172,7 @@ def test_remark_grades_and_crops_are_filled_in(page: Page, reported: Reported) -
 
 
 def test_before_it_is_signed_it_is_preliminary(page: Page, tmp_path: Path) -> None:
-    body = _saved(page, page.get_by_role("link", name="Preliminary PDF"), tmp_path)
+    body = _saved(page, page.get_by_role("button", name="Preliminary PDF"), tmp_path)
     words = _words(body)
     assert "PRELIMINARY, NOT SIGNED" in words
     assert "Seen by Παπαδόπουλος." in words
@@ -190,7 +190,7 @@ def test_signed_it_goes_out_in_every_form(page: Page, reported: Reported, tmp_pa
     forms = {}
     for title in ("Report (PDF", "HL7 v2.5.1", "FHIR R4", "Signed differential"):
         menu.click()
-        forms[title] = _saved(page, page.get_by_role("link", name=re.compile(f"^{re.escape(title)}")), tmp_path)
+        forms[title] = _saved(page, page.get_by_role("button", name=re.compile(f"^{re.escape(title)}")), tmp_path)
     pdf, hl7, fhir, table = forms.values()
     differential = reported.get("/signatures")["items"][0]["differential"]
     counted = {row["label"]: row["after"] for row in differential["rows"]}

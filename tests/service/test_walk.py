@@ -37,6 +37,8 @@ TAKEN = {
     "export_reviews",
     "export_teaching_cells",
     "export_panel_truth",
+    "take_report",
+    "take_preliminary_report",
 }
 """What takes data away; whoever may look may, by a token for reading as well."""
 QUESTIONS = {"ask_known", *TAKEN}

@@ -14,3 +14,9 @@ export function save(data: Blob, name: string): void {
   follow(made, name);
   setTimeout(() => URL.revokeObjectURL(made), 60_000);
 }
+
+/** Have the browser save the file that an answer holds, under the name that it gives. */
+export function saveAnswer({ data, response }: { data?: unknown; response: Response }): void {
+  const given = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  save(data as Blob, given?.[1] ?? "hemosight");
+}

@@ -521,13 +521,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        get?: never;
+        put?: never;
         /**
-         * Get Preliminary Report
+         * Take Preliminary Report
          * @description The report of a case that nobody signed, as PDF: every page says that it is preliminary and not signed.
          */
-        get: operations["get_preliminary_report"];
-        put?: never;
-        post?: never;
+        post: operations["take_preliminary_report"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1930,16 +1930,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        get?: never;
+        put?: never;
         /**
-         * Get Report
+         * Take Report
          * @description The report of a signed record, with all signatures under it: the same bytes every time.
          *
          *     A record of which the second signature is still wanted says so, and is preliminary. Nothing that changes later
-         *     (ranges, text blocks, names, labels, the model) changes it.
+         *     (ranges, text blocks, names, labels, the model) changes it. Who takes it away is noted, so it is no GET.
          */
-        get: operations["get_report"];
-        put?: never;
-        post?: never;
+        post: operations["take_report"];
         delete?: never;
         options?: never;
         head?: never;
@@ -9916,7 +9916,7 @@ export interface operations {
             };
         };
     };
-    get_preliminary_report: {
+    take_preliminary_report: {
         parameters: {
             query?: never;
             header?: never;
@@ -12683,7 +12683,7 @@ export interface operations {
             };
         };
     };
-    get_report: {
+    take_report: {
         parameters: {
             query?: {
                 /** @description `csv` is the differential; `hl7` is ORU^R01; `fhir` a Bundle. */

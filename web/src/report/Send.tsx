@@ -1,5 +1,8 @@
-import { Dropdown } from "react-bootstrap";
-import { address } from "../api/client";
+import { useMutation } from "@tanstack/react-query";
+import { Button, Dropdown } from "react-bootstrap";
+import { api } from "../api/client";
+import { saveAnswer } from "../api/download";
+import { FaultLine } from "../ui/states";
 
 export type Form = "pdf" | "csv" | "hl7" | "fhir";
 
@@ -10,9 +13,15 @@ const FORMS: [Form, string, string][] = [
   ["csv", "CSV", "Signed differential (CSV)"],
 ];
 
-/** Where the report of a signed record lies in a form. */
-export const reportOf = (project: number, signature: number, format: Form) =>
-  address(`/projects/${project}/signatures/${signature}/report`, { format });
+/** Takes the report of a signed record away in a form. That is noted, so it is asked for and not a link. */
+const useReports = (project: number, signature: number) =>
+  useMutation({
+    mutationFn: (format: Form) => {
+      const params = { path: { project, signature }, query: { format } };
+      return api.POST("/projects/{project}/signatures/{signature}/report", { params, parseAs: "blob" });
+    },
+    onSuccess: saveAnswer,
+  });
 
 /** The report of what is shown: of a signed record in every form, of a case that nobody signed as a preliminary PDF. */
 export function Send({
@@ -24,39 +33,60 @@ export function Send({
   signature: number | null;
   ofCase: number | null;
 }) {
-  if (signature !== null) {
-    return (
+  if (signature !== null) return <Signed project={project} signature={signature} />;
+  return ofCase ? <Preliminary project={project} ofCase={ofCase} /> : null;
+}
+
+function Signed({ project, signature }: { project: number; signature: number }) {
+  const take = useReports(project, signature);
+  return (
+    <>
       <Dropdown align="end">
         <Dropdown.Toggle size="sm" id="send">
           Report
         </Dropdown.Toggle>
         <Dropdown.Menu>
           {FORMS.map(([form, , title]) => (
-            <Dropdown.Item key={form} href={reportOf(project, signature, form)} download>
+            <Dropdown.Item key={form} as="button" onClick={() => take.mutate(form)}>
               {title}
             </Dropdown.Item>
           ))}
         </Dropdown.Menu>
       </Dropdown>
-    );
-  }
-  if (!ofCase) return null;
+      <FaultLine fault={take.error} />
+    </>
+  );
+}
+
+function Preliminary({ project, ofCase }: { project: number; ofCase: number }) {
+  const take = useMutation({
+    mutationFn: () => {
+      const params = { path: { project, case: ofCase } };
+      return api.POST("/projects/{project}/cases/{case}/preliminary-report", { params, parseAs: "blob" });
+    },
+    onSuccess: saveAnswer,
+  });
   return (
-    <a
-      className="btn btn-sm btn-outline-primary"
-      href={address(`/projects/${project}/cases/${ofCase}/preliminary-report`)}
-      download
-    >
-      Preliminary PDF
-    </a>
+    <>
+      <Button size="sm" variant="outline-primary" disabled={take.isPending} onClick={() => take.mutate()}>
+        Preliminary PDF
+      </Button>
+      <FaultLine fault={take.error} />
+    </>
   );
 }
 
 /** The same beside a version of the record. */
 export function Forms({ project, signature }: { project: number; signature: number }) {
-  return FORMS.map(([form, short, title]) => (
-    <a key={form} href={reportOf(project, signature, form)} title={title} download>
-      {short}
-    </a>
-  ));
+  const take = useReports(project, signature);
+  return (
+    <>
+      {FORMS.map(([form, short, title]) => (
+        <button key={form} type="button" className="bin-act" title={title} onClick={() => take.mutate(form)}>
+          {short}
+        </button>
+      ))}
+      <FaultLine fault={take.error} />
+    </>
+  );
 }

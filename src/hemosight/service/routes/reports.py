@@ -26,7 +26,7 @@ from hemosight.service.routes.differential import counted
 from hemosight.service.routes.familiarity import of_cases, refuse_foreign
 from hemosight.service.schemas.differential import DifferentialShown
 from hemosight.service.schemas.reports import FindingsChange, ReportForm
-from hemosight.service.security.permissions import Id, ProjectAdmin, Reviewer, Viewer
+from hemosight.service.security.permissions import Id, ProjectAdmin, Reviewer, Taker, Viewer
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import (
     amendments,
@@ -108,9 +108,9 @@ def change_findings(seat: Reviewer, session: Transaction, case: Id, given: Findi
 # --- documents --------------------------------------------------------------------------------------------
 
 
-@router.get(
+@router.post(
     "/signatures/{signature}/report",
-    operation_id="get_report",
+    operation_id="take_report",
     response_class=Response,
     responses={
         200: {
@@ -124,8 +124,8 @@ def change_findings(seat: Reviewer, session: Transaction, case: Id, given: Findi
         }
     },
 )
-def get_report(
-    seat: Viewer,
+def take_report(
+    seat: Taker,
     service: Service,
     signature: Id,
     form: Annotated[
@@ -135,7 +135,7 @@ def get_report(
     """The report of a signed record, with all signatures under it: the same bytes every time.
 
     A record of which the second signature is still wanted says so, and is preliminary. Nothing that changes later
-    (ranges, text blocks, names, labels, the model) changes it.
+    (ranges, text blocks, names, labels, the model) changes it. Who takes it away is noted, so it is no GET.
     """
     with service.database.session() as session:
         signatures.get(session, seat.project, signature)
@@ -148,13 +148,13 @@ def get_report(
     return _file(body, form, f"{made.key or f'record-{signature}'}-version-{made.version}{replaced}")
 
 
-@router.get(
+@router.post(
     "/cases/{case}/preliminary-report",
-    operation_id="get_preliminary_report",
+    operation_id="take_preliminary_report",
     response_class=Response,
     responses={200: {"content": {"application/pdf": _BINARY}, "description": "The file."}},
 )
-def get_preliminary_report(seat: Viewer, service: Service, case: Id) -> Response:
+def take_preliminary_report(seat: Taker, service: Service, case: Id) -> Response:
     """The report of a case that nobody signed, as PDF: every page says that it is preliminary and not signed."""
     with service.database.session() as session:
         cases.get(session, seat.project, case)
