@@ -362,7 +362,7 @@ function Agrees({ agreement, failed }: { agreement: AgreementShown | undefined; 
           )}
         </p>
       ) : (
-        <p className="quiet">No cell has been labelled by a person yet.</p>
+        <p className="quiet">No cell has been labelled one by one yet.</p>
       )}
       {agreement && agreement.in_bulk.cells > 0 && (
         <p className="quiet">
