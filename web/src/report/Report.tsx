@@ -3,8 +3,8 @@ import { useEffect, useMemo, useState } from "react";
 import { Button, Dropdown, Form } from "react-bootstrap";
 import { address, api, body } from "../api/client";
 import { follow } from "../api/download";
-import { useCases, useMemberNames, useProject, useSession } from "../api/queries";
-import type { AgreementShown, DifferentialShown, NewExport, SpecimenOfRecord } from "../api/schema";
+import { useCases, useProject, useSession } from "../api/queries";
+import type { DifferentialShown, NewExport, SpecimenOfRecord } from "../api/schema";
 import { useTheme } from "../app/theme";
 import { nameOf } from "../cases/inHand";
 import { Chart } from "../charts/Chart";
@@ -18,10 +18,11 @@ import type { EventKind } from "../project/service";
 import { useSigning } from "../signing/queries";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
+import { Agrees } from "./Agrees";
 import { CheckList } from "./Checks";
 import { Counted } from "./Counted";
 import { Crops } from "./Crops";
-import { byName, percent, reviewedCells, strength } from "./differential";
+import { byName, reviewedCells } from "./differential";
 import { sharesFigure } from "./figure";
 import { Reclassified } from "./Reclassified";
 import { Send } from "./Send";
@@ -336,47 +337,4 @@ function Specimen({ specimen }: { specimen: SpecimenOfRecord }) {
     note,
   ].filter(Boolean);
   return facts.length ? <p className="report-specimen">{facts.join(" · ")}</p> : null;
-}
-
-function Agrees({ agreement, failed }: { agreement: AgreementShown | undefined; failed: unknown }) {
-  const { project } = useProjectContext();
-  const who = useMemberNames(project.id);
-  if (failed) return null;
-  const model = agreement?.human_model;
-  return (
-    <section className="report-agreement">
-      <h2>Agreement</h2>
-      {model && model.n > 0 ? (
-        <p>
-          People and model agree on {model.agreement !== null && percent(model.agreement)} of{" "}
-          {model.n.toLocaleString("en")} labelled cells.
-          {model.kappa !== null && (
-            <>
-              <br />
-              Kappa {model.kappa.toFixed(2)}{" "}
-              <span className="quiet">
-                {model.low !== null && model.high !== null && `${model.low.toFixed(2)} to ${model.high.toFixed(2)}, `}
-                {strength(model.kappa)}
-              </span>
-            </>
-          )}
-        </p>
-      ) : (
-        <p className="quiet">No cell has been labelled one by one yet.</p>
-      )}
-      {agreement && agreement.in_bulk.cells > 0 && (
-        <p className="quiet">
-          {agreement.in_bulk.cells.toLocaleString("en")} cells were labelled many at once,{" "}
-          {agreement.in_bulk.as_read.toLocaleString("en")} of them as the model had read them: no measurement, and not
-          counted here.
-        </p>
-      )}
-      {agreement?.humans.map(({ a, b, kappa, n }) => (
-        <p key={`${a} ${b}`}>
-          {who(a)} and {who(b)}: {kappa === null ? "too few cells" : `kappa ${kappa.toFixed(2)}`}{" "}
-          <span className="quiet">on {n} cells</span>
-        </p>
-      ))}
-    </section>
-  );
 }
