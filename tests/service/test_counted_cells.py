@@ -141,6 +141,10 @@ def test_what_was_drawn_counts_and_nothing_else(database: Database, film: Film) 
     film.label(outside, "monocyte")
     (case,) = film.reviewer.get(film.path("/cases")).json()["items"]
     assert (case["images"], case["counted"], case["labelled"]) == (CELLS, len(chosen), 1)
+    # The newest label lies outside the count, and the case is signed as it stands.
+    body = {"case": film.case, "role": "first", "note": "A hundred counted.", "digest": film.differential()["digest"]}
+    signed = film.reviewer.post(film.path("/signatures"), json=body)
+    assert signed.status_code == 201, signed.text
 
 
 def test_drawing_anew_after_labels_takes_a_reason_that_stays(database: Database, film: Film) -> None:

@@ -6,6 +6,7 @@ the model reads there is left behind: it has learnt from those very labels.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,7 +100,8 @@ class Source:
                 given: list[dict[str, Any] | None] = []
                 for number, (case, one) in enumerate(fit.items()):
                     signed_record = _get(client, f"{base}/signatures/{one.signature}")
-                    records += _case(client, base, case, one, signed_record["profile"], types, folder)
+                    there = _case(client, base, case, one, signed_record["profile"], types, folder)
+                    records += _counted(there, signed_record.get("cells") or [])
                     given += [None] if signed_record.get("cells") is None else signed_record["cells"]
                     if fetching is not None:
                         fetching(number + 1, len(fit))
@@ -191,6 +193,14 @@ def _case(
         }
         for path, label in [*labels.items(), *((path, None) for path in unlabelled)]
     ]
+
+
+def _counted(records: list[dict[str, Any]], cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Without the cells that lay outside the count when the case was signed: its differential is not of them."""
+    outside = {cell["sha256"] for cell in cells if cell.get("outside")}
+    if not outside:
+        return records
+    return [row for row in records if hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest() not in outside]
 
 
 def _agreed(

@@ -47,7 +47,7 @@ def readers(
         if not reader:
             raise bad(file, "a name in the column reader of every row", "none")
         if cell and label:
-            own = (types or {}).get(label) or named(label) or label
+            own = types[label] if types and label in types else named(label) or label
             found.setdefault(reader, {}).setdefault(cell, None if label == UNSURE else own)
     return found
 

@@ -106,7 +106,8 @@ def tally(snapshot: Snapshot, case: int | None = None, level: Level | None = Non
         reclassified=moves(moved & (label != -1)),
         moved_by_model=moves(moved & (label == -1)),
         cases=len(np.unique(snapshot.case[own])),
-        reviewed_until=int(snapshot.version[own].max(initial=0)),
+        # Of the whole case, as who signs compares it with every label record of it.
+        reviewed_until=int(snapshot.version[snapshot.of_case(case) & snapshot.asked].max(initial=0)),
         level=level,
         families=families(spec),
     )
