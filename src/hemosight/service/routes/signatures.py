@@ -189,6 +189,7 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         )
     with service.database.session() as session:
         cells = signatures.cells(session, seat.project, case)
+        bundle_id = projects.get(session, seat.project).bundle_id
         _require_open(amendments.signed(session, seat.project, [case]).get(case))
         second = projects.get(session, seat.project).second_signer
         scanner = signed_record.profile(profiles.of_case(session, seat.project, cases.get(session, seat.project, case)))
@@ -223,6 +224,8 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             raise _changed("a differential that nobody changes while it is signed", "a label that came in")
         if signed_record.profile(profiles.of_case(session, seat.project, row_of_case)) != scanner:
             raise _changed("a scanner profile that nobody changes while a case is signed", "another profile or scale")
+        if projects.get(session, seat.project).bundle_id != bundle_id:
+            raise _changed("a project that one bundle reads while a case is signed", "one that was moved to another")
         drawn = counting.of(row_of_case)
         if (None if drawn is None else drawn.draw) != now.counting:
             raise _changed("a case of which nobody draws the cells anew while it is signed", "another draw")
@@ -249,7 +252,7 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             given,
             rules,
             case_id=case,
-            bundle_id=state.bundle_id,
+            bundle_id=bundle_id,
             reviewed_until=count.reviewed_until,
             taught_until=now.taught_until,
             differential=differential,
