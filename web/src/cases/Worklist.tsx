@@ -151,7 +151,10 @@ export default function Worklist() {
                 </td>
                 <td className="small" data-column="flags">
                   {flags(one).map((flag, at) => (
-                    <span key={flag} className={/^(held back|rule fired)/.test(flag) ? "flag-grave" : undefined}>
+                    <span
+                      key={`${at} ${flag}`}
+                      className={/^(held back|rule fired)/.test(flag) ? "flag-grave" : undefined}
+                    >
                       {at > 0 && " · "}
                       {flag}
                     </span>

@@ -136,7 +136,7 @@ function Types() {
   const model = useReference().data?.classes.cell_type ?? [];
   const sets = useLabelSets(open?.id ?? 0, open !== undefined && chosen !== 0).data;
   const own = sets?.find(({ name }) => name === "cell_type")?.classes;
-  const types = chosen === 0 || !open ? model : inTree(inUse(own ?? []));
+  const types = chosen === 0 || !open ? model : own ? inTree(inUse(own)) : model;
   if (!types.length && !projects.length) return null;
   return (
     <div>

@@ -147,7 +147,7 @@ function Begin() {
           onChange={(event) => {
             const chosen = cases.find(({ id }) => id === Number(event.target.value));
             setOfCase(chosen?.id ?? null);
-            if (chosen) setCells(Math.min(chosen.images, MOST));
+            if (chosen) setCells(Math.min(chosen.counted, MOST));
           }}
         >
           <option value="">all cases</option>

@@ -68,7 +68,7 @@ function Drawing(props: { ofCase: number; counting: CellDraw | null; labelled: b
     event.preventDefault();
     draw.mutate();
   };
-  const asks = counting !== null && labelled;
+  const asks = labelled && (counting !== null || order !== "all");
   return (
     <Form className="report-drawing" onSubmit={submit}>
       <Form.Select

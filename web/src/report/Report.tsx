@@ -8,6 +8,7 @@ import type { DifferentialShown, NewExport, SpecimenOfRecord } from "../api/sche
 import { useTheme } from "../app/theme";
 import { nameOf } from "../cases/inHand";
 import { Chart } from "../charts/Chart";
+import { NONE } from "../columns/columns";
 import { fetchColumns } from "../columns/fetch";
 import { FindingsForm } from "../findings/FindingsForm";
 import { Signed } from "../findings/Signed";
@@ -119,6 +120,10 @@ export default function Report() {
     () => chosen === null && new Set(columns.data?.case ?? [-1, 0]).size > 1,
     [chosen, columns.data?.case],
   );
+  const labelled = useMemo(
+    () => columns.data?.label.some((code, row) => code !== NONE && columns.data.case[row] === chosen) ?? false,
+    [columns.data, chosen],
+  );
   const figure = useMemo(() => rows && sharesFigure(rows, marks, dark), [rows, marks, dark]);
 
   // Who takes data away is noted, so it is asked for first; the file then streams to the disk.
@@ -204,7 +209,7 @@ export default function Report() {
               counting={data.counting ?? null}
               ofCase={chosen}
               may={may && !record && signing.data !== undefined && !signing.data.locked}
-              labelled={(reviewedCells(data) ?? 0) > 0}
+              labelled={labelled}
             />
             <Table differential={data} marks={marks} />
             {chosen && !record && signing.data && !signing.data.locked && <FindingsForm ofCase={chosen} may={may} />}

@@ -70,7 +70,7 @@ class ImportPlan:
     labels
         Image -> its label, of those that would be written; None is never among them.
     same
-        TextTable that have that label already.
+        Cells that have that label already.
     blank
         Rows without a label.
     unknown

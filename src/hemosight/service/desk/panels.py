@@ -36,9 +36,10 @@ def choose(
 
     ``random``: any that were read. ``stratified``: as evenly of each reading as there are cells. ``differing``: cells
     whose label is another than the model's reading come first, the surest readings before others, then random ones.
-    ``labelled`` takes cells with a label that is no ``?`` alone.
+    ``labelled`` takes cells with a label that is no ``?`` alone. Of a case, only cells that count.
     """
-    fit = snapshot.of_case(case) & snapshot.read & (snapshot.predicted >= 0)
+    own = snapshot.of_case(case) if case is None else snapshot.counting(case)
+    fit = own & snapshot.read & (snapshot.predicted >= 0)
     if labelled:
         fit &= snapshot.label >= 0
     rng = np.random.default_rng(seed)

@@ -47,6 +47,8 @@ def choose(
     """
     free = snapshot.read & (snapshot.label == NOTHING) & snapshot.of_case(case) & snapshot.asked
     free &= ~np.isin(snapshot.ids, list(skip))
+    if case is not None and strategy != "adapt":  # what teaches may lie anywhere; what is asked for the case counts
+        free &= ~snapshot.outside
     rows = np.flatnonzero(free)
     if strategy == "adapt":
         return _adapt(snapshot, rows, n, int((snapshot.of_case(case) & (snapshot.label != NOTHING)).sum()) + len(skip))

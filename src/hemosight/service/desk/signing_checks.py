@@ -43,7 +43,7 @@ class RuleCounts:
     Parameters
     ----------
     cells
-        All cells of the case.
+        Cells of the case that count.
     counted, apart
         Cells of each type that counts among the leukocytes, and of each that stands apart.
     families
@@ -82,7 +82,7 @@ def checks(count: Tally, familiarity: CaseFamiliarity | None, rules: SigningRule
     familiarity
         How well the model knows its scanner; None where the case has no read cell.
     cells
-        How many cells the case has.
+        How many cells of the case count.
     """
     found = [*_of_cells(count, rules), *_of_scanner(familiarity), _target(count, rules)]
     found += [_rule(rule, RuleCounts.of(count, cells)) for rule in rules.rules]

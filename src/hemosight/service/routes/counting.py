@@ -29,8 +29,8 @@ def set_counting(seat: Reviewer, service: Service, case: Id, given: NewCounting)
     """Draw the cells of a case that count, or let all count; gives the differential of those.
 
     The cells are drawn from fields in which counting is fair (and from crops that came without a field), at random or
-    field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Drawing
-    anew once cells are labelled takes a reason; every draw stands in the audit trail. A signed case has to be amended.
+    field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Once
+    cells are labelled a draw takes a reason; every draw stands in the audit trail. A signed case has to be amended.
     """
     state = service.project_states.get(seat.project)
     snapshot = state.readings.snapshot(CELL_TYPE)
@@ -74,14 +74,14 @@ def set_counting(seat: Reviewer, service: Service, case: Id, given: NewCounting)
 def _require_reason(
     session: Session, seat: ProjectSeat, row: Case, before: DrawnCells | None, given: NewCounting
 ) -> None:
-    if before is None or given.reason:
+    if given.reason or (before is None and given.leukocytes is None):
         return
     label_set = labels.label_set_of(session, seat.project, CELL_TYPE).id
     labelled = counting.labelled(session, seat.project, label_set, row.id)
     if labelled:
         raise Refusal(
             "in_the_way",
-            expected="a reason for counting other cells than were drawn",
+            expected="a reason for choosing the cells that count now",
             came=f"none, and {labelled} {'cell is' if labelled == 1 else 'cells are'} labelled",
             mend="Say why; it stands in the audit trail and with the record.",
         )
