@@ -102,6 +102,25 @@ def test_a_workbook_is_read(folder: Path, workbook: Callable[[Path, list[tuple[s
     assert read(folder, (folder / "t.xlsx").read_bytes(), "t.xlsx")[0] == EXPECTED
 
 
+def test_a_workbook_that_names_a_cell_at_the_end_of_the_sheet_ends_nothing(
+    folder: Path, workbook: Callable[[Path, list[tuple[str, ...]]], None]
+) -> None:
+    """Some hundred bytes ask for 500 GB of room: the process that reads them may not have it, and we go on."""
+    import zipfile
+
+    workbook(folder / "t.xlsx", [("path", "label"), *ROWS])
+    with zipfile.ZipFile(folder / "t.xlsx") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    last = b'<row r="1048576"><c r="XFD1048576" t="inlineStr"><is><t>x</t></is></c></row></sheetData>'
+    parts[sheet] = parts[sheet].replace(b"</sheetData>", last)
+    with zipfile.ZipFile(folder / "t.xlsx", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(BadTable, match="more memory or time"):
+        read(folder, (folder / "t.xlsx").read_bytes(), "t.xlsx")
+
+
 @pytest.fixture
 def workbook() -> Callable[[Path, list[tuple[str, ...]]], None]:
     """Writes the smallest workbook there is."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +16,13 @@ import polars as pl
 
 from hemosight.errors import BadTable, UnreadableImage
 from hemosight.images.decode import read_bytes
+from hemosight.images.sources import sheet
 from hemosight.images.sources.columns import column_of
 
 _SHEETS = (".xlsx", ".xls", ".ods")
 _SEPARATORS = ",;\t|"
+_SECONDS = 60.0
+"""For a workbook; of a hundred thousand rows it takes two or three."""
 _ABOVE = 10
 """Lines of a title or of comments above the header that are passed over."""
 
@@ -120,19 +126,16 @@ def _unguarded(value: str) -> str:
 
 
 def _sheet(data: bytes) -> list[tuple[int, list[str]]]:
-    """The first sheet of a workbook."""
-    from python_calamine import CalamineError, CalamineWorkbook
-
+    """The first sheet of a workbook, read by a process of its own (:mod:`hemosight.images.sources.sheet`)."""
+    command = [sys.executable, "-I", sheet.__file__]
     try:
-        rows = CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except CalamineError as error:
-        raise ValueError(f"a damaged workbook ({error})") from error
-    return [(line, [_text(value) for value in row]) for line, row in enumerate(rows, 1)]
-
-
-def _text(value: object) -> str:
-    # A sheet has no whole numbers: patient 7 is 7.0 in it.
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=_SECONDS, check=True)
+    except (subprocess.SubprocessError, OSError) as error:
+        raise ValueError("a workbook that takes more memory or time to read than any table of labels") from error
+    rows = json.loads(done.stdout)
+    if isinstance(rows, str):
+        raise ValueError(rows)
+    return list(enumerate(rows, 1))
 
 
 def _csv(data: bytes) -> list[tuple[int, list[str]]]:
