@@ -34,6 +34,8 @@ from hemosight.images.samples import to_uint8, white_of
 Pixels = NDArray[np.uint8]
 """An RGB picture, uint8, height x width x 3."""
 
+_KEPT = 1 << 20
+"""Bytes of a colour profile of which it is remembered what it does; cameras' and scanners' have some thousands."""
 _SAME = 2
 """Levels by which makers' tables of sRGB differ from its formula."""
 
@@ -313,13 +315,16 @@ def _to_srgb(rgb: Pixels, profile: bytes | None) -> Pixels:
 
     What a profile is called decides nothing: "linear sRGB" has sRGB's primaries, and another curve.
     """
-    if not profile or _is_srgb(profile):
+    if not profile:
+        return rgb
+    is_srgb = _is_srgb if len(profile) <= _KEPT else _is_srgb.__wrapped__
+    if is_srgb(profile):
         return rgb
     moved = _moved(rgb, profile, ImageCms.Intent.PERCEPTUAL)
     return rgb if moved is None else moved
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _is_srgb(profile: bytes) -> bool:
     """Whether a profile leaves every colour within :data:`_SAME` levels of where it was."""
     steps = np.arange(0, 256, 17, dtype=np.uint8)

@@ -24,6 +24,8 @@ from hemosight.images.samples import to_uint8, white_of, white_of_bits, white_of
 
 Samples = NDArray[np.uint8]
 
+_OME_MOST = 1 << 20
+"""Characters of a description as OME that are looked at; of one picture it has some thousands."""
 _SLIDES = {
     "is_svs": "SVS (Aperio slide)",
     "is_ndpi": "NDPI (Hamamatsu slide)",
@@ -173,11 +175,16 @@ def _require_alone(file: tifffile.TiffFile) -> None:
             raise several(f"a TIFF of {len(file.pages)} pages")
 
 
+def _ome(file: tifffile.TiffFile) -> str:
+    """What a file says as OME, as far as one picture needs."""
+    return (file.ome_metadata or "")[:_OME_MOST]
+
+
 def _order_of_channels(file: tifffile.TiffFile) -> tuple[int, ...]:
     """Which channels are red, green and blue: by their names or colours, else in this order."""
     stated: list[int | None] = []
     if file.is_ome:
-        for channel in re.findall(r"<(?:\w+:)?Channel\b[^>]*>", file.ome_metadata or ""):
+        for channel in re.findall(r"<(?:\w+:)?Channel\b[^<>]*>", _ome(file)):
             found = dict(re.findall(r'\b(Name|Color)="([^"]*)"', channel))
             if "Name" in found and not re.fullmatch(r"(?i)(channel|ch|c)?[ :_-]*[0-9:]*", found["Name"]):
                 stated.append(_NAMES.get(found["Name"].strip().lower()))
@@ -228,7 +235,7 @@ def _declared(file: tifffile.TiffFile, page: Any) -> float | None:
     if page.bitspersample < 8:
         return white_of_bits(page.bitspersample)
     if file.is_ome:
-        found = re.search(r'<(?:\w+:)?Pixels\b[^>]*\bSignificantBits="(\d+)"', file.ome_metadata or "")
+        found = re.search(r'<(?:\w+:)?Pixels\b[^<>]*\bSignificantBits="(\d+)"', _ome(file))
         if found and 0 < int(found[1]) <= page.bitspersample:
             return white_of_bits(int(found[1]))
     # MinSampleValue and MaxSampleValue (280, 281) are statistics and, by the standard, change no brightness.
