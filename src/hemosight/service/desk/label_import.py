@@ -26,6 +26,12 @@ from hemosight.service.storage.class_facts import ClassRow
 
 PROPOSALS = 3
 _CHECKSUM = re.compile("[0-9a-f]{64}")
+_DEEP = 8
+"""Parts of a name that are looked up together."""
+_FEW = 64
+"""Cells whose whole names are compared where so many parts agree."""
+_LONGEST = 400
+"""Parts of a path that are compared; no stored name has more characters."""
 _IDS = ("sha256", "content id", "content_id", "id")
 
 
@@ -215,29 +221,48 @@ def _same(text: str) -> str:
 
 
 class _Finder:
-    """Finds a row's cell: by its content, else by its path, the end of it or its file name, where one cell fits."""
+    """Finds a row's cell: by its content, else by its path, the end of it or its file name, where one cell fits.
+
+    Ends of up to :data:`_DEEP` parts are looked up; of the few that agree so far, the longest common end decides.
+    """
 
     def __init__(self, cells: Sequence[KnownImage]) -> None:
         self._by_content = {cell.sha256: cell for cell in cells if cell.sha256}
         self._by_end: dict[str, list[KnownImage]] = defaultdict(list)
         for cell in cells:
             parts = _parts(cell.name)
-            for start in range(len(parts)):
-                self._by_end["/".join(parts[start:])].append(cell)
+            for depth in range(1, min(len(parts), _DEEP) + 1):
+                self._by_end["/".join(parts[-depth:])].append(cell)
 
     def __call__(self, path: str, content: str) -> KnownImage | None:
         content = content.strip().lower()
         found = self._by_content.get(content)
         if found is None and _CHECKSUM.fullmatch(content):
             return None  # the row says which picture it is of: another one of the same name is another cell
+        if found is not None:
+            return found
         parts = _parts(path)
-        for start in range(len(parts)):
-            if found is not None:
-                break
-            fitting = self._by_end.get("/".join(parts[start:]), [])
+        for depth in range(min(len(parts), _DEEP), 0, -1):
+            fitting = self._by_end.get("/".join(parts[-depth:]), [])
+            if len(fitting) == 1:
+                return fitting[0]
             if fitting:
-                return fitting[0] if len(fitting) == 1 else None
-        return found
+                return _alike(parts, fitting) if depth == _DEEP and len(fitting) <= _FEW else None
+        return None
+
+
+def _alike(parts: Sequence[str], cells: Sequence[KnownImage]) -> KnownImage | None:
+    """The cell whose name shares the longest end with a path; None where several share it."""
+    end = parts[:-_LONGEST:-1]
+    shared = [_agreeing(end, _parts(cell.name)[::-1]) for cell in cells]
+    best = [cell for cell, length in zip(cells, shared, strict=True) if length == max(shared)]
+    return best[0] if len(best) == 1 else None
+
+
+def _agreeing(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many values agree from the first one on."""
+    differing = (at for at, (mine, others) in enumerate(zip(one, other, strict=False)) if mine != others)
+    return next(differing, min(len(one), len(other)))
 
 
 def _parts(path: str) -> list[str]:

@@ -46,7 +46,8 @@ def import_labels(given: NewLabelImport, seat: Reviewer, service: Service, later
     with service.database.session() as session:
         if given.case is not None:
             cases.get(session, seat.project, given.case)
-        events.take_turn(session, seat.project)
+        if not given.check:  # whoever only asks holds nobody up
+            events.take_turn(session, seat.project)
         row = labels.label_set_of(session, seat.project, given.label_set)
         known = {cell.image: cell for cell in _cells(session, seat, row, given.case)}
         plan = label_import.plan(
