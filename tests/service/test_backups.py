@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import json
 import shutil
 import tempfile
@@ -99,12 +100,17 @@ def test_what_a_killed_trial_left_is_cleared_and_one_under_way_is_not() -> None:
     folder.chmod(0o755)
     (folder / "hemosight-20260101T000000Z.backup.part").touch()
     (folder / "by-hand.backup.part").touch()
+    (folder / "hemosight-20260102T000000Z.backup.part").touch()
     left = Cluster(folder / ".check-left" / "postgres")
+    under_way = (folder / "hemosight-20260102T000000Z.backup.part").open("rb")
+    fcntl.flock(under_way, fcntl.LOCK_EX)
     with embedded(folder / ".check-left", after=None):
         backups.clear_left_over(folder)
         assert left.postmaster() is not None, "it is in use"
     assert left.postmaster() is not None, "nobody stopped it, as after a kill"
     backups.clear_left_over(folder)
     assert left.postmaster() is None
-    assert [item.name for item in folder.iterdir()] == ["by-hand.backup.part"]
+    names = sorted(item.name for item in folder.iterdir())
+    assert names == ["by-hand.backup.part", "hemosight-20260102T000000Z.backup.part"], "nobody's, and one being written"
+    under_way.close()
     shutil.rmtree(folder)

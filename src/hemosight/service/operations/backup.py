@@ -5,6 +5,7 @@ Everything a service has lies in its database, the pictures included, so a dump 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -31,11 +32,14 @@ def backup(database: Database, file: Path) -> int:
     part.parent.mkdir(parents=True, exist_ok=True)
     part.touch(mode=0o600)
     part.chmod(0o600)
+    held = os.open(part, os.O_RDONLY)
     try:
+        fcntl.flock(held, fcntl.LOCK_EX)  # whoever clears what a kill left sees that this one is being written
         _run("pg_dump", ["--format=custom", "--compress=gzip:1", *_PLAIN, f"--file={part}"], database)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+        os.close(held)
     return file.stat().st_size
 
 

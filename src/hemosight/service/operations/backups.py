@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import json
 import shutil
 import tempfile
@@ -86,8 +87,12 @@ def make(database: Database, settings: Settings) -> BackupReport:
 def clear_left_over(folder: Path) -> None:
     """Remove what a killed process left: half files of the schedule, and trial databases, whose servers outlive it."""
     for part in folder.glob(f"{_PREFIX}*{_SUFFIX}.part"):
-        part.unlink(missing_ok=True)
+        with suppress(OSError), part.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while somebody writes it
+            part.unlink(missing_ok=True)
     for scratch in folder.glob(f"{_CHECK}*"):
+        if scratch.is_symlink():
+            continue
         with suppress(HemoSightError, OSError), turn(scratch):
             holding = Holding(scratch)
             holding.take()
