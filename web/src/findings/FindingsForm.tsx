@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { Form } from "react-bootstrap";
 import { Link } from "react-router";
 import { address } from "../api/client";
@@ -63,6 +63,14 @@ function Remark({
     // What could not be stored stays where it was typed.
     if (remark.trim() !== over) save(remark.trim(), over).catch(() => setDraft({ text: remark, over }));
   };
+  const open = draft !== null && draft.text.trim() !== now.remark;
+  // Leaving the field stores what was typed; a reload in the middle of it would lose it.
+  useEffect(() => {
+    if (!open) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener("beforeunload", ask);
+    return () => window.removeEventListener("beforeunload", ask);
+  }, [open]);
   return (
     <Form.Group controlId="findings-remark">
       <Form.Label>Remark</Form.Label>
@@ -75,6 +83,7 @@ function Remark({
         onChange={(event) => setDraft({ text: event.target.value, over: draft?.over ?? now.remark })}
         onBlur={() => draft !== null && !theirs && store(draft.text)}
       />
+      {open && !theirs && <p className="small quiet">Not stored yet: it is when you leave the field.</p>}
       {theirs && (
         <p className="fault-line" role="alert">
           Somebody else wrote meanwhile: “{now.remark}”. Yours is not stored yet.{" "}

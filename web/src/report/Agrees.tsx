@@ -3,6 +3,9 @@ import type { AgreementShown } from "../api/schema";
 import { useProjectContext } from "../project/context";
 import { percent, strength } from "./differential";
 
+/** Labelled cells below which a kappa says nothing: its interval spans most of the scale. */
+const ENOUGH = 20;
+
 /** How far people and model, and people among one another, say the same of the cells that were labelled one by one. */
 export function Agrees({ agreement, failed }: { agreement: AgreementShown | undefined; failed: unknown }) {
   const { project } = useProjectContext();
@@ -16,7 +19,8 @@ export function Agrees({ agreement, failed }: { agreement: AgreementShown | unde
         <p>
           People and model agree on {model.agreement !== null && percent(model.agreement)} of{" "}
           {model.n.toLocaleString("en")} labelled cells.
-          {model.kappa !== null && (
+          {model.kappa !== null && model.n < ENOUGH && <span className="quiet"> Too few for a kappa.</span>}
+          {model.kappa !== null && model.n >= ENOUGH && (
             <>
               <br />
               Kappa {model.kappa.toFixed(2)}{" "}

@@ -117,6 +117,8 @@ def table(snapshot: Snapshot, rows: Sequence[Any], bundle: str) -> pl.DataFrame:
                 for column, name in enumerate(names)
             },
             "novelty": numbers(snapshot.novelty[at]),
+            # Where only drawn cells of a case count, the shares of the others are nobody's.
+            **({"outside": snapshot.outside[at]} if snapshot.outside[at].any() else {}),
             "x": numbers(snapshot.x[at]),
             "y": numbers(snapshot.y[at]),
             "label": pl.Series(said, dtype=pl.String),
