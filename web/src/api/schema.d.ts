@@ -479,8 +479,8 @@ export interface paths {
          * @description Draw the cells of a case that count, or let all count; gives the differential of those.
          *
          *     The cells are drawn from fields in which counting is fair (and from crops that came without a field), at random or
-         *     field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Drawing
-         *     anew once cells are labelled takes a reason; every draw stands in the audit trail. A signed case has to be amended.
+         *     field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Once
+         *     cells are labelled a draw takes a reason; every draw stands in the audit trail. A signed case has to be amended.
          */
         put: operations["set_counting"];
         post?: never;
