@@ -30,6 +30,7 @@ import {
   efficiencyFigure,
   lossFigure,
 } from "./figures";
+import { LeftOut } from "./LeftOut";
 import "./model.scss";
 
 /** What reads the cells: what it learnt from, how well it reads, where it comes from and where it ends. */
@@ -70,6 +71,7 @@ export default function Model() {
           </p>
         )}
       </header>
+      <LeftOut model={model.data} />
       <Charts model={model.data} types={types} />
       {confusion && <Types confusion={confusion} types={types} />}
       <ReferenceMap />

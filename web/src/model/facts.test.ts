@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ModelShown } from "../api/schema";
 import { PLAIN } from "../columns/columns";
-import { attributesOf, calibrationOf, confusionOf, countsOf, inOrder, readoutOf, trainingOf } from "./facts";
+import { attributesOf, calibrationOf, confusionOf, countsOf, inOrder, leftOutOf, readoutOf, trainingOf } from "./facts";
 
 const marks = ["ig", "blast"].map((name) => ({
   name,
@@ -78,4 +78,19 @@ test("says what is read of the encoder, where that is more than its last map", (
       "lies. They were brought to one scale on 1,400 crops without a label.",
   );
   expect(readoutOf({ turns: 4 }, 1280)).toBeNull();
+});
+
+test("a laboratory that was left out is called by its title, and has blasts only where there were any", () => {
+  const share = { value: 0.5, low: 0.4, high: 0.6 };
+  const blasts = { found: share, false: share, patients: 70, patients_found: 62 };
+  const left = {
+    here: { cells: 30, patients: 3, accuracy: share, blasts },
+    else_where: { cells: 9, patients: 2, accuracy: share },
+  };
+  const source = { name: "here", title: "Here Hospital", licence: "", citation: "", page: "", cells: 1 };
+  const bundle = { ...model.bundle, sources: [source] };
+  const found = leftOutOf({ ...model, bundle, figures: { left_out: left } });
+  expect(found.map(({ name }) => name)).toEqual(["Here Hospital", "else where"]);
+  expect(found.map(({ figures }) => figures.blasts?.patients_found)).toEqual([62, undefined]);
+  expect(leftOutOf({ ...model, bundle, figures: {} })).toEqual([]);
 });

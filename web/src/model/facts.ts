@@ -23,6 +23,21 @@ export function heldOutOf(model: Model): HeldOut | null {
   return (model.figures.held_out as HeldOut | undefined) ?? null;
 }
 
+/** How a laboratory was read that took part in nothing, cells by patient; blasts where it has any. */
+export interface LeftOut {
+  cells: number;
+  patients: number;
+  accuracy: Interval;
+  blasts?: { found: Interval; false: Interval; patients: number; patients_found: number } | null;
+}
+
+/** The laboratories that were left out of everything in turn, by their names, where the bundle has such figures. */
+export function leftOutOf(model: Model): { name: string; figures: LeftOut }[] {
+  const measured = (model.figures.left_out ?? {}) as Record<string, LeftOut>;
+  const titles = new Map(model.bundle.sources.map(({ name, title }) => [name, title]));
+  return Object.entries(measured).map(([name, figures]) => ({ name: titles.get(name) ?? plain(name), figures }));
+}
+
 /** Cells of each class in the support set, in the order of `marks`: the differential's. */
 export function countsOf(model: Model, labelSet: string, marks: Mark[]): { name: string; count: number }[] {
   const set = model.label_sets.find(({ name }) => name === labelSet);
