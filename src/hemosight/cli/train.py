@@ -32,6 +32,7 @@ def train(
     ] = 0.1,
     hold_out_seed: Annotated[int, typer.Option(min=0, help="Seed of that share.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    device: Annotated[str | None, typer.Option(help="A torch device; the best one there is by default.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Where prepared pixels lie, for all runs.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -86,6 +87,7 @@ def train(
         config,
         out,
         resume=resume,
+        device=device,
         cache=cache,
         display=Display(quiet),
         command=typed(["hemosight", *sys.argv[1:]]),

@@ -211,7 +211,9 @@ def density_jitter(gain: Tensor, bias: Tensor, contrast: Tensor, log_gain: Tenso
     """
     residual = torch.linalg.cross(_GIEMSA[0], _GIEMSA[1])
     stains = functional.normalize(torch.cat([_GIEMSA, residual[None]]), dim=1).T
-    stained = stains @ torch.diag_embed(gain) @ torch.linalg.inv(stains)
+    unstained = torch.linalg.inv(stains).to(gain.device)
+    stains = stains.to(gain.device)
+    stained = stains @ torch.diag_embed(gain) @ unstained
     spread = contrast.view(-1, 1, 1)
     return spread * stained, (1 - spread) * stained, bias @ stains.T - log_gain
 

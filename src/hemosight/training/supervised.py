@@ -23,12 +23,12 @@ import polars as pl
 import torch
 from safetensors.torch import load_file, save_file
 
-from hemosight.errors import BatchTooLarge
+from hemosight.errors import BadSetting, BatchTooLarge
 from hemosight.images.catalog import Catalog
 from hemosight.training import backbones, run_folder
 from hemosight.training.baseline_task import Classifier
 from hemosight.training.display import Display
-from hemosight.training.distributed import Processes, processes
+from hemosight.training.distributed import Processes, choose_device, processes
 from hemosight.training.labelled_cells import LabelledCells
 from hemosight.training.pretraining_data import cache_home
 from hemosight.training.stopping import stop_signals
@@ -46,6 +46,7 @@ def train_supervised(
     folder: str | Path,
     *,
     resume: bool = False,
+    device: str | None = None,
     cache: str | Path | None = None,
     display: Display | None = None,
     command: Sequence[str] = (),
@@ -58,6 +59,8 @@ def train_supervised(
         Cells that may be learnt from: what is held out must not be among them.
     folder
         New, unless ``resume``.
+    device
+        A torch device; the best one by default.
     cache
         Folder of prepared pixels, shared by runs; in the user's cache folder by default.
     command
@@ -94,13 +97,15 @@ def train_supervised(
         encoder = backbones.create(config.backbone, config.weights)
         network = Classifier(encoder, len(data.classes), config.dropout)
         _take_head(network, config.weights)
-        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- untyped in torch
+        where = choose_device(device, group.local_rank)
+        network = _placed(network, where)
+        teachers = [_placed(_teacher(Path(run), data.classes, config.dropout), where) for run in config.teachers]
         log = _Log(folder)
-        task = SupervisedTask(network, config, data, group, log.add)
+        task = SupervisedTask(network, config, data, group, log.add, teachers)
         kept = CheckpointFile(
             folder / "checkpoint.pt", beside=lambda state: _save_averaged(folder, task, state["step"])
         )
-        loop = Trainer(task, kept, shown, processes=group, save_every=config.checkpoint_minutes)
+        loop = Trainer(task, kept, shown, processes=group, device=where, save_every=config.checkpoint_minutes)
         facts = _facts(config, data, command, group)
         if resume:
             _require_same(json.loads((folder / "run.json").read_text()), facts)
@@ -125,7 +130,7 @@ def _save_averaged(folder: Path, task: SupervisedTask, step: int) -> None:
     facts = json.loads((folder / "run.json").read_text())
     averaged = task.averaged
     backbones.save(averaged.encoder, folder, task.config.preprocessing, {**facts, "step": step})
-    head = {"weight": averaged.top.weight.detach().contiguous(), "bias": averaged.top.bias.detach()}
+    head = {"weight": averaged.top.weight.detach().cpu().contiguous(), "bias": averaged.top.bias.detach().cpu()}
     save_file(head, folder / "classifier.safetensors")
 
 
@@ -149,6 +154,25 @@ class _Log:
         lines = file.read_text().splitlines(keepends=True)
         kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step]
         file.write_text("".join([lines[0], *kept]))
+
+
+def _placed(network: Classifier, device: torch.device) -> Classifier:
+    return network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] -- untyped in torch
+
+
+def _teacher(run: Path, classes: Sequence[str], dropout: float) -> Classifier:
+    """The averaged network of another run, which has to tell the same classes apart."""
+    encoder, file = backbones.load(run)
+    theirs = file.provenance.get("classes")
+    if theirs != list(classes):
+        raise BadSetting(
+            expected=f"a teacher of the classes {', '.join(classes)}",
+            came=f"{run}, of {theirs}",
+            mend="Train the teacher on the same laboratories.",
+        )
+    network = Classifier(encoder, len(classes), dropout)
+    network.top.load_state_dict(load_file(run / "classifier.safetensors"))
+    return network
 
 
 def _take_head(network: Classifier, weights: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,6 +48,14 @@ class SupervisedConfig(BaseModel):
         After this share of the steps the first layers rest: the stem and so many stages of blocks.
     average
         Of the averaged weights, a step.
+    precision
+        Arithmetic of the network.
+    teachers
+        Run folders whose averaged networks, of the same classes, are learnt from beside the labels.
+    teacher_share
+        Weight of what they say; the labels have the rest.
+    teacher_turns
+        What they say is averaged over so many quarter turns of the view: their student needs none.
     seed
         Of the classifying layer, the order, the views, dropout.
     checkpoint_minutes
@@ -78,6 +86,10 @@ class SupervisedConfig(BaseModel):
     rest_after: Share = 0.4
     resting_stages: Annotated[int, Field(ge=0)] = 2
     average: Share = 0.998
+    precision: Literal["fp32", "bf16"] = "fp32"
+    teachers: tuple[str, ...] = ()
+    teacher_share: Share = 0.7
+    teacher_turns: Annotated[int, Field(ge=1, le=4)] = 2
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Positive = 5.0
 

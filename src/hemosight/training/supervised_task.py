@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import distributed, nn
+from numpy.typing import NDArray
+from torch import Tensor, distributed, nn
+from torch.optim import swa_utils
 
 from hemosight.training.baseline_task import Classifier
 from hemosight.training.distributed import Processes
@@ -41,7 +43,8 @@ def make_optimizer(network: Classifier, config: SupervisedConfig) -> torch.optim
             lr = config.norm_lr
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
         groups.append({"params": [parameter], "lr": lr, "whole": lr, "weight_decay": decay})
-    return torch.optim.AdamW(groups, betas=(0.9, 0.99))
+    fused = next(network.parameters()).device.type == "cuda"
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=fused)
 
 
 class SupervisedTask(Task[None]):
@@ -57,12 +60,26 @@ class SupervisedTask(Task[None]):
         data: LabelledCells,
         group: Processes,
         keep: Callable[[Mapping[str, Any]], None] = lambda row: None,
+        teachers: Sequence[Classifier] = (),
     ) -> None:
         self.keep = keep
         self.network, self.config, self.data, self.group = network, config, data, group
+        self.teachers = [teacher.eval().requires_grad_(False) for teacher in teachers]
+        self.device = next(network.parameters()).device
         self.averaged = copy.deepcopy(network).eval()
         self.optimizer = make_optimizer(network, config)
-        self.scanners = data.scanners(config)
+        scanners = data.scanners(config)
+        self.scanners = None if scanners is None else scanners.to(self.device)
+        self._resident = self._on_device()
+
+    def _on_device(self) -> Tensor | None:
+        """All pixels on a graphics card, which waits for a step's pictures otherwise; None where they may not fit."""
+        if self.device.type != "cuda":
+            return None
+        free, _ = torch.cuda.mem_get_info(self.device)
+        if 4 * self.data.pixels.pixels.nbytes > free:
+            return None
+        return torch.from_numpy(self.data.pixels[self.data.cells]).to(self.device)
 
     @property
     def epochs(self) -> int:
@@ -93,16 +110,18 @@ class SupervisedTask(Task[None]):
         rng = np.random.default_rng(seed_for(config.seed, "order", *numbers))
         rows = np.sort(rng.choice(len(data.codes), config.batch, p=data.shares))
         pictures = scanner_views(
-            torch.from_numpy(data.pixels[data.cells[rows]]),
-            torch.from_numpy(data.masks[rows]),
-            torch.from_numpy(data.whose[rows]),
+            self._pictures(rows),
+            torch.from_numpy(data.masks[rows]).to(self.device),
+            torch.from_numpy(data.whose[rows]).to(self.device),
             self.scanners,
             config.views,
             size=config.window,
             generator=torch.Generator().manual_seed(seed_for(config.seed, "views", *numbers)),
         ).contiguous(memory_format=torch.channels_last)
         torch.manual_seed(seed_for(config.seed, "dropout", *numbers))
-        loss = partial_cross_entropy(network(pictures), torch.from_numpy(data.allowed[rows]), config.smoothing)
+        with self._arithmetic():
+            logits = network(pictures)
+        loss = self._loss(logits.float(), pictures, torch.from_numpy(data.allowed[rows]).to(self.device))
         loss.backward()
         if self.group.count > 1:
             self._average_gradients()
@@ -111,6 +130,27 @@ class SupervisedTask(Task[None]):
         self.optimizer.zero_grad(set_to_none=True)
         self._average_weights(number)
         return StepResult(float(loss.detach()), config.batch * self.group.count, self.optimizer.param_groups[0]["lr"])
+
+    def _pictures(self, rows: NDArray[np.int64]) -> Tensor:
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(rows).to(self.device)]
+        return torch.from_numpy(self.data.pixels[self.data.cells[rows]]).to(self.device)
+
+    def _arithmetic(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def _loss(self, logits: Tensor, pictures: Tensor, allowed: Tensor) -> Tensor:
+        """Of the labels, and of what teachers say of the same view, averaged over them and over quarter turns."""
+        config = self.config
+        told = partial_cross_entropy(logits, allowed, config.smoothing)
+        if not self.teachers:
+            return told
+        with torch.no_grad(), self._arithmetic():
+            turned = [torch.rot90(pictures, turn, (2, 3)) for turn in range(config.teacher_turns)]
+            said = [teacher(view).float().softmax(dim=1) for teacher in self.teachers for view in turned]
+        taught = torch.stack(said).mean(dim=0)
+        shown = -(taught * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        return (1 - config.teacher_share) * told + config.teacher_share * shown
 
     def _average_gradients(self) -> None:
         trained = [parameter for parameter in self.network.parameters() if parameter.grad is not None]
@@ -123,13 +163,12 @@ class SupervisedTask(Task[None]):
     @torch.no_grad()
     def _average_weights(self, number: int) -> None:
         keep = min(self.config.average, (number + 1) / (number + 10))
-        for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(now, 1 - keep)
-        for mean, now in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
-            if now.dtype.is_floating_point:
-                mean.lerp_(
-                    now, 1 - min(keep, 0.98)
-                )  # statistics follow the weights, which stand for an average already
+        swa_utils.get_ema_multi_avg_fn(keep)(list(self.averaged.parameters()), list(self.network.parameters()), 1)
+        pairs = zip(self.averaged.buffers(), self.network.buffers(), strict=True)
+        floating = [(mean, now) for mean, now in pairs if now.dtype.is_floating_point]
+        # Statistics follow the weights, which stand for an average already.
+        means, nows = [mean for mean, _ in floating], [now for _, now in floating]
+        swa_utils.get_ema_multi_avg_fn(min(keep, 0.98))(means, nows, 1)
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Hand the step's row on."""
