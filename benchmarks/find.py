@@ -82,7 +82,7 @@ def drawn(count: int, seed: int = 9, most: int = 5) -> list[Known]:
         lamp = Lamp(float(rng.uniform(0, 0.6)), float(rng.uniform()), float(rng.uniform(0, 0.4)))
         field = draw_field(
             640, 480, labels, rng, stain=Stain.random(rng), scanner=scanner, lamp=lamp,
-            touching=number % 2 if most else 0, on_border=number % 3 == 0 if most else 0,
+            touching=number % 2 if most else 0, on_border=most > 0 and number % 3 == 0,
         )  # fmt: skip
         own = [(cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in field.cells]
         fields.append(Known(f"drawn {number}", field.pixels, 7.5 * scanner.pixels_per_um, own))
