@@ -22,6 +22,7 @@ from hemosight.images.decode import Pixels, decode, read_bytes
 from hemosight.images.finding import slides
 from hemosight.images.finding.cells import FoundCell, find
 from hemosight.images.finding.fairness import Fairness, fairness
+from hemosight.images.formulas import guarded
 from hemosight.images.names import to_text
 from hemosight.images.preprocess import crop_around, resize
 
@@ -238,9 +239,10 @@ class Tables:
         """Write what was found in one image."""
         name = to_text(os.path.relpath(searched.path, self._root))
         scale, found = searched.scale, searched.fairness
+        shown = guarded(name)  # a spreadsheet computes nothing of it
         self._fields.writerow(
             [
-                name,
+                shown,
                 searched.width or "",
                 searched.height or "",
                 "" if scale is None else f"{scale.red_cell_px:.1f}",
@@ -257,7 +259,7 @@ class Tables:
                 crop = f"crops/{name.replace(os.sep, '/').replace('../', '')}_{number:03d}.png"
                 self._write(searched, cell, self.folder / crop)
             box = (f"{value:.1f}" for value in (cell.x, cell.y, cell.width, cell.height))
-            self._cells.writerow([name, *box, f"{cell.score:.4f}", "+".join(cell.marks), crop])
+            self._cells.writerow([shown, *box, f"{cell.score:.4f}", "+".join(cell.marks), crop])
 
     def _write(self, searched: Searched, cell: FoundCell, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
