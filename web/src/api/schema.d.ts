@@ -1590,28 +1590,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/projects/{project}/panels/{panel}/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export Panel Truth
-         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
-         *
-         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table as the truth.
-         */
-        post: operations["export_panel_truth"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/projects/{project}/panels/{panel}/next": {
         parameters: {
             query?: never;
@@ -1639,19 +1617,58 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Export Panel Readings
-         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
-         *
-         *     `hemosight validate --readings` reads it; first readings alone count there.
-         */
-        get: operations["export_panel_readings"];
+        get?: never;
         put?: never;
         /**
          * Add Panel Reading
          * @description Say what the cell is; gives the next one. A reading cannot be changed: the first look is what counts.
          */
         post: operations["add_panel_reading"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/readings/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Readings
+         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
+         *
+         *     `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
+         *     each person reads.
+         */
+        post: operations["export_panel_readings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/reference/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Reference
+         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
+         *
+         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table.
+         */
+        post: operations["export_panel_reference"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3534,15 +3551,18 @@ export interface components {
         };
         /**
          * ConfusionShown
-         * @description Cells that are one type by the consensus (or by the mark) and were called another.
+         * @description Cells that are one type by the reference and were called another.
          */
         ConfusionShown: {
             /** Count */
             count: number;
+            /**
+             * Reference
+             * @description The mark; in a panel without marks the consensus.
+             */
+            reference: string;
             /** Said */
             said: string;
-            /** Truth */
-            truth: string;
         };
         /**
          * CountRow
@@ -11981,38 +12001,6 @@ export interface operations {
             };
         };
     };
-    export_panel_truth: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                panel: number;
-                project: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The table. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/csv": string;
-                };
-            };
-            /** @description Why not. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FaultAnswer"];
-                };
-            };
-        };
-    };
     get_panel_next: {
         parameters: {
             query?: never;
@@ -12033,36 +12021,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PanelNext"];
                 };
-            };
-            /** @description Why not. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FaultAnswer"];
-                };
-            };
-        };
-    };
-    export_panel_readings: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                panel: number;
-                project: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description Why not. */
             "4XX": {
@@ -12098,6 +12056,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PanelNext"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_readings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_reference: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Why not. */
