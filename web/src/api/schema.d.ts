@@ -480,7 +480,8 @@ export interface paths {
          *
          *     The cells are drawn from fields in which counting is fair (and from crops that came without a field), at random or
          *     field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Once
-         *     cells are labelled a draw takes a reason; every draw stands in the audit trail. A signed case has to be amended.
+         *     cells are labelled a draw takes a reason. Every choice is kept with the case and goes into its record, every draw
+         *     with its cells stands in the audit trail. A signed case has to be amended.
          */
         put: operations["set_counting"];
         post?: never;
@@ -2899,6 +2900,7 @@ export interface components {
          *         {
          *           "count": 2,
          *           "level": "second",
+         *           "measured": "Blast 2 cells, 1.0%",
          *           "says": "Blast 2 cells, 1.0%, rule: 1% or more"
          *         }
          *       ],
@@ -3048,15 +3050,30 @@ export interface components {
              */
             at: string;
             /**
-             * Chosen
+             * Cells In Unfair Fields
+             * @description Read cells that were left out because counting is not fair in their field.
+             */
+            cells_in_unfair_fields: number;
+            /**
+             * Counted Cells
              * @description Cells that were drawn: these leukocytes, and what was met on the way.
              */
-            chosen: number;
+            counted_cells: number;
             /**
-             * Met
+             * Counted Leukocytes
              * @description Leukocytes among the cells that were drawn, as they counted then.
              */
-            met: number;
+            counted_leukocytes: number;
+            /**
+             * Eligible Cells
+             * @description Cells that they were drawn from.
+             */
+            eligible_cells: number;
+            /**
+             * First Field
+             * @description Of a battlement: the field that it began in.
+             */
+            first_field?: number | null;
             /**
              * Method
              * @description `random`: single cells; `battlement`: field after field from a drawn one.
@@ -3069,11 +3086,6 @@ export interface components {
              */
             name: string;
             /**
-             * Pool
-             * @description Cells that they were drawn from.
-             */
-            pool: number;
-            /**
              * Reason
              * @description Why they were drawn anew; empty for a first draw.
              */
@@ -3084,17 +3096,12 @@ export interface components {
              */
             seed: number;
             /**
-             * Unfair
-             * @description Read cells that were left out because counting is not fair in their field.
+             * Target Leukocytes
+             * @description Leukocytes that were to be counted.
              */
-            unfair: number;
+            target_leukocytes: number;
             /** User */
             user: number;
-            /**
-             * Wanted
-             * @description Leukocytes that were to be met.
-             */
-            wanted: number;
         };
         /**
          * CellInField
@@ -3589,6 +3596,44 @@ export interface components {
             title: string;
         };
         /**
+         * CountingChoice
+         * @description One choice of the cells of a case that count: a draw, or all of them again.
+         */
+        CountingChoice: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Labelled Cells
+             * @description Cells of the case that had a label then; null where nobody knows.
+             */
+            labelled_cells: number | null;
+            /**
+             * Method
+             * @description Null for all cells.
+             */
+            method: ("random" | "battlement") | null;
+            /**
+             * Name
+             * @description Who chose, as they were called then.
+             */
+            name: string;
+            /**
+             * Reason
+             * @description Why; empty where none was given.
+             */
+            reason: string;
+            /** Seed */
+            seed: number | null;
+            /**
+             * Target Leukocytes
+             * @description Leukocytes that were to be counted; null for all cells.
+             */
+            target_leukocytes: number | null;
+        };
+        /**
          * CurvePoint
          * @description How well the model read the last cells before it learnt from them.
          */
@@ -3635,6 +3680,12 @@ export interface components {
             bundle: string;
             /** @description How the cells that count were drawn; null where all do. */
             counting?: components["schemas"]["CellDraw"] | null;
+            /**
+             * Counting Choices
+             * @description Every choice of the cells that count, the first in front; empty where all do and always did.
+             * @default []
+             */
+            counting_choices: components["schemas"]["CountingChoice"][];
             /**
              * Digest
              * @description Of the counts: equal where they are. Send it to sign what was seen.
@@ -5546,7 +5597,7 @@ export interface components {
             reason: string;
             /**
              * Same Order
-             * @description Keep method and seed of the draw that stands: go on in its order, or less far.
+             * @description Keep method, seed and first field of the draw that stands: go on in its order, or less far.
              * @default false
              */
             same_order: boolean;
@@ -7296,8 +7347,13 @@ export interface components {
              */
             level: "warn" | "reason" | "second" | "block";
             /**
+             * Measured
+             * @description The same without what the rule asks.
+             */
+            measured: string;
+            /**
              * Says
-             * @description The same in words.
+             * @description The same in words, with what the rule asks.
              */
             says: string;
         };
@@ -8666,6 +8722,7 @@ export type Comments = components['schemas']['Comments'];
 export type Confusion = components['schemas']['Confusion'];
 export type ConfusionShown = components['schemas']['ConfusionShown'];
 export type CountRow = components['schemas']['CountRow'];
+export type CountingChoice = components['schemas']['CountingChoice'];
 export type CurvePoint = components['schemas']['CurvePoint'];
 export type DecisionShown = components['schemas']['DecisionShown'];
 export type DifferentialShown = components['schemas']['DifferentialShown'];
