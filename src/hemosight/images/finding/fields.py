@@ -23,7 +23,7 @@ from hemosight.images.finding import slides
 from hemosight.images.finding.cells import FoundCell, find
 from hemosight.images.finding.fairness import Fairness, fairness
 from hemosight.images.formulas import guarded
-from hemosight.images.names import to_text
+from hemosight.images.names import fitting, to_text
 from hemosight.images.preprocess import crop_around, resize
 
 CROP = 360
@@ -256,7 +256,8 @@ class Tables:
         for number, cell in enumerate(sorted(searched.cells, key=lambda cell: (cell.y, cell.x)), start=1):
             crop = ""
             if self._crops:
-                crop = f"crops/{name.replace(os.sep, '/').replace('../', '')}_{number:03d}.png"
+                *above, last = name.replace(os.sep, "/").replace("../", "").split("/")
+                crop = "/".join(["crops", *map(fitting, above), fitting(last, f"_{number:03d}.png")])
                 self._write(searched, cell, self.folder / crop)
             box = (f"{value:.1f}" for value in (cell.x, cell.y, cell.width, cell.height))
             self._cells.writerow([shown, *box, f"{cell.score:.4f}", "+".join(cell.marks), crop])
