@@ -6,7 +6,7 @@ import type { CellDraw, CountingChoice, NewCounting } from "../api/schema";
 import { useFieldList } from "../fields/queries";
 import { useProjectContext } from "../project/context";
 import { FaultLine } from "../ui/states";
-import { choiceWords, drawnWords, SIZES } from "./counting";
+import { choiceWords, drawnWords, inFields, SIZES } from "./counting";
 
 interface Props {
   /** How the cells that count were drawn; null where all count. */
@@ -57,8 +57,6 @@ function Drawing(props: { ofCase: number; counting: CellDraw | null; labelled: b
   const { project } = useProjectContext();
   const queries = useQueryClient();
   const fields = useFieldList(ofCase).data ?? [];
-  // Cells that came as single crops lie in no field to go to.
-  const inFields = fields.some(({ fair, cells }) => fair && cells > 0);
   const [size, setSize] = useState<number>(counting?.target_leukocytes ?? 200);
   const [order, setOrder] = useState<Order>("random");
   const [reason, setReason] = useState("");
@@ -94,7 +92,7 @@ function Drawing(props: { ofCase: number; counting: CellDraw | null; labelled: b
         onChange={(e) => setOrder(e.target.value as Order)}
       >
         <option value="random">single cells at random</option>
-        {inFields && <option value="battlement">field after field (battlement)</option>}
+        {inFields(fields) && <option value="battlement">field after field (battlement)</option>}
         {counting && <option value="same">on in the order that was drawn</option>}
         {counting && <option value="all">all cells count again</option>}
       </Form.Select>

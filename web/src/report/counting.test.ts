@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { CellDraw, CountingChoice } from "../api/schema";
-import { choiceWords, drawnWords } from "./counting";
+import { choiceWords, drawnWords, inFields } from "./counting";
 
 const draw: CellDraw = {
   method: "random",
@@ -28,6 +28,22 @@ test("says where the film has fewer", () => {
   const words = drawnWords({ ...draw, method: "battlement", counted_leukocytes: 150, cells_in_unfair_fields: 0 });
   expect(words).toContain("field after field, from a drawn one: all there are, 150 of the 200 leukocytes");
   expect(words).not.toContain("unfit");
+});
+
+test("offers field after field where cells lie in fair fields", () => {
+  expect(inFields([])).toBe(false);
+  expect(
+    inFields([
+      { fair: false, cells: 4 },
+      { fair: true, cells: 0 },
+    ]),
+  ).toBe(false);
+  expect(
+    inFields([
+      { fair: false, cells: 4 },
+      { fair: true, cells: 1 },
+    ]),
+  ).toBe(true);
 });
 
 test("says what was chosen before, why, and what was known then", () => {

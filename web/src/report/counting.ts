@@ -1,6 +1,6 @@
 /** How the cells that count were drawn, in words. */
 
-import type { CellDraw, CountingChoice } from "../api/schema";
+import type { CellDraw, CountingChoice, FieldShown } from "../api/schema";
 import { when } from "../ui/time";
 
 const WAYS: Record<CellDraw["method"], string> = {
@@ -10,6 +10,10 @@ const WAYS: Record<CellDraw["method"], string> = {
 
 /** As many leukocytes as may be asked for. */
 export const SIZES = [100, 200, 400] as const;
+
+/** Whether one can count field after field: there are cells in fields that are fair; single crops lie in none. */
+export const inFields = (fields: readonly Pick<FieldShown, "fair" | "cells">[]): boolean =>
+  fields.some(({ fair, cells }) => fair && cells > 0);
 
 const count = (cells: number) => cells.toLocaleString("en");
 
