@@ -39,6 +39,7 @@ export const ACTIONS: Record<string, string> = {
   "panel.create": "made a panel",
   "panel.decide": "decided a cell of a panel",
   "panel.export": "took what a panel agreed on away as a table",
+  "panel.export_readings": "took a panel's readings away as a table",
   "profile.change": "changed a scanner",
   "profile.create": "made a scanner",
   "profile.measure": "measured a scanner's scale",

@@ -480,7 +480,8 @@ export interface paths {
          *
          *     The cells are drawn from fields in which counting is fair (and from crops that came without a field), at random or
          *     field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Once
-         *     cells are labelled a draw takes a reason; every draw stands in the audit trail. A signed case has to be amended.
+         *     cells are labelled a draw takes a reason. Every choice is kept with the case and goes into its record, every draw
+         *     with its cells stands in the audit trail. A signed case has to be amended.
          */
         put: operations["set_counting"];
         post?: never;
@@ -1590,28 +1591,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/projects/{project}/panels/{panel}/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export Panel Truth
-         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
-         *
-         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table as the truth.
-         */
-        post: operations["export_panel_truth"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/projects/{project}/panels/{panel}/next": {
         parameters: {
             query?: never;
@@ -1639,19 +1618,58 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Export Panel Readings
-         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
-         *
-         *     `hemosight validate --readings` reads it; first readings alone count there.
-         */
-        get: operations["export_panel_readings"];
+        get?: never;
         put?: never;
         /**
          * Add Panel Reading
          * @description Say what the cell is; gives the next one. A reading cannot be changed: the first look is what counts.
          */
         post: operations["add_panel_reading"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/readings/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Readings
+         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
+         *
+         *     `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
+         *     each person reads.
+         */
+        post: operations["export_panel_readings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/reference/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Reference
+         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
+         *
+         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table.
+         */
+        post: operations["export_panel_reference"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2882,6 +2900,7 @@ export interface components {
          *         {
          *           "count": 2,
          *           "level": "second",
+         *           "measured": "Blast 2 cells, 1.0%",
          *           "says": "Blast 2 cells, 1.0%, rule: 1% or more"
          *         }
          *       ],
@@ -3031,15 +3050,30 @@ export interface components {
              */
             at: string;
             /**
-             * Chosen
+             * Cells In Unfair Fields
+             * @description Read cells that were left out because counting is not fair in their field.
+             */
+            cells_in_unfair_fields: number;
+            /**
+             * Counted Cells
              * @description Cells that were drawn: these leukocytes, and what was met on the way.
              */
-            chosen: number;
+            counted_cells: number;
             /**
-             * Met
+             * Counted Leukocytes
              * @description Leukocytes among the cells that were drawn, as they counted then.
              */
-            met: number;
+            counted_leukocytes: number;
+            /**
+             * Eligible Cells
+             * @description Cells that they were drawn from.
+             */
+            eligible_cells: number;
+            /**
+             * First Field
+             * @description Of a battlement: the field that it began in.
+             */
+            first_field?: number | null;
             /**
              * Method
              * @description `random`: single cells; `battlement`: field after field from a drawn one.
@@ -3052,11 +3086,6 @@ export interface components {
              */
             name: string;
             /**
-             * Pool
-             * @description Cells that they were drawn from.
-             */
-            pool: number;
-            /**
              * Reason
              * @description Why they were drawn anew; empty for a first draw.
              */
@@ -3067,17 +3096,12 @@ export interface components {
              */
             seed: number;
             /**
-             * Unfair
-             * @description Read cells that were left out because counting is not fair in their field.
+             * Target Leukocytes
+             * @description Leukocytes that were to be counted.
              */
-            unfair: number;
+            target_leukocytes: number;
             /** User */
             user: number;
-            /**
-             * Wanted
-             * @description Leukocytes that were to be met.
-             */
-            wanted: number;
         };
         /**
          * CellInField
@@ -3534,15 +3558,18 @@ export interface components {
         };
         /**
          * ConfusionShown
-         * @description Cells that are one type by the consensus (or by the mark) and were called another.
+         * @description Cells that are one type by the reference and were called another.
          */
         ConfusionShown: {
             /** Count */
             count: number;
+            /**
+             * Reference
+             * @description The mark; in a panel without marks the consensus.
+             */
+            reference: string;
             /** Said */
             said: string;
-            /** Truth */
-            truth: string;
         };
         /**
          * CountRow
@@ -3567,6 +3594,44 @@ export interface components {
             reviewed: number | null;
             /** Title */
             title: string;
+        };
+        /**
+         * CountingChoice
+         * @description One choice of the cells of a case that count: a draw, or all of them again.
+         */
+        CountingChoice: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Labelled Cells
+             * @description Cells of the case that had a label then; null where nobody knows.
+             */
+            labelled_cells: number | null;
+            /**
+             * Method
+             * @description Null for all cells.
+             */
+            method: ("random" | "battlement") | null;
+            /**
+             * Name
+             * @description Who chose, as they were called then.
+             */
+            name: string;
+            /**
+             * Reason
+             * @description Why; empty where none was given.
+             */
+            reason: string;
+            /** Seed */
+            seed: number | null;
+            /**
+             * Target Leukocytes
+             * @description Leukocytes that were to be counted; null for all cells.
+             */
+            target_leukocytes: number | null;
         };
         /**
          * CurvePoint
@@ -3615,6 +3680,12 @@ export interface components {
             bundle: string;
             /** @description How the cells that count were drawn; null where all do. */
             counting?: components["schemas"]["CellDraw"] | null;
+            /**
+             * Counting Choices
+             * @description Every choice of the cells that count, the first in front; empty where all do and always did.
+             * @default []
+             */
+            counting_choices: components["schemas"]["CountingChoice"][];
             /**
              * Digest
              * @description Of the counts: equal where they are. Send it to sign what was seen.
@@ -5526,7 +5597,7 @@ export interface components {
             reason: string;
             /**
              * Same Order
-             * @description Keep method and seed of the draw that stands: go on in its order, or less far.
+             * @description Keep method, seed and first field of the draw that stands: go on in its order, or less far.
              * @default false
              */
             same_order: boolean;
@@ -7276,8 +7347,13 @@ export interface components {
              */
             level: "warn" | "reason" | "second" | "block";
             /**
+             * Measured
+             * @description The same without what the rule asks.
+             */
+            measured: string;
+            /**
              * Says
-             * @description The same in words.
+             * @description The same in words, with what the rule asks.
              */
             says: string;
         };
@@ -8646,6 +8722,7 @@ export type Comments = components['schemas']['Comments'];
 export type Confusion = components['schemas']['Confusion'];
 export type ConfusionShown = components['schemas']['ConfusionShown'];
 export type CountRow = components['schemas']['CountRow'];
+export type CountingChoice = components['schemas']['CountingChoice'];
 export type CurvePoint = components['schemas']['CurvePoint'];
 export type DecisionShown = components['schemas']['DecisionShown'];
 export type DifferentialShown = components['schemas']['DifferentialShown'];
@@ -11981,38 +12058,6 @@ export interface operations {
             };
         };
     };
-    export_panel_truth: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                panel: number;
-                project: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The table. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/csv": string;
-                };
-            };
-            /** @description Why not. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FaultAnswer"];
-                };
-            };
-        };
-    };
     get_panel_next: {
         parameters: {
             query?: never;
@@ -12033,36 +12078,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PanelNext"];
                 };
-            };
-            /** @description Why not. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FaultAnswer"];
-                };
-            };
-        };
-    };
-    export_panel_readings: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                panel: number;
-                project: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description Why not. */
             "4XX": {
@@ -12098,6 +12113,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PanelNext"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_readings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_reference: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Why not. */

@@ -22,7 +22,8 @@ from hemosight.images.decode import Pixels, decode, read_bytes
 from hemosight.images.finding import slides
 from hemosight.images.finding.cells import FoundCell, find
 from hemosight.images.finding.fairness import Fairness, fairness
-from hemosight.images.names import to_text
+from hemosight.images.formulas import guarded
+from hemosight.images.names import fitting, to_text
 from hemosight.images.preprocess import crop_around, resize
 
 CROP = 360
@@ -238,9 +239,10 @@ class Tables:
         """Write what was found in one image."""
         name = to_text(os.path.relpath(searched.path, self._root))
         scale, found = searched.scale, searched.fairness
+        shown = guarded(name)  # a spreadsheet computes nothing of it
         self._fields.writerow(
             [
-                name,
+                shown,
                 searched.width or "",
                 searched.height or "",
                 "" if scale is None else f"{scale.red_cell_px:.1f}",
@@ -254,10 +256,11 @@ class Tables:
         for number, cell in enumerate(sorted(searched.cells, key=lambda cell: (cell.y, cell.x)), start=1):
             crop = ""
             if self._crops:
-                crop = f"crops/{name.replace(os.sep, '/').replace('../', '')}_{number:03d}.png"
+                *above, last = name.replace(os.sep, "/").replace("../", "").split("/")
+                crop = "/".join(["crops", *map(fitting, above), fitting(last, f"_{number:03d}.png")])
                 self._write(searched, cell, self.folder / crop)
             box = (f"{value:.1f}" for value in (cell.x, cell.y, cell.width, cell.height))
-            self._cells.writerow([name, *box, f"{cell.score:.4f}", "+".join(cell.marks), crop])
+            self._cells.writerow([shown, *box, f"{cell.score:.4f}", "+".join(cell.marks), crop])
 
     def _write(self, searched: Searched, cell: FoundCell, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)

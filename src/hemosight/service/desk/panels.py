@@ -107,12 +107,12 @@ class PanelAnswer:
 
 @dataclass(frozen=True)
 class CellOfPanel:
-    """A cell, and what was known of it: the model's reading, what was shown in the aided turn, the marked truth."""
+    """A cell, and what was known of it: the model's reading, what was shown in the aided turn, its mark."""
 
     image: int
     predicted: str | None = None
     shown: str | None = None
-    truth: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class ReaderResult:
     median_ms, aided_ms
         Median time of a reading, blind and aided.
     confusion
-        (consensus or marked type, said, count) of the first readings.
+        (reference, said, count) of the first readings; the reference is the mark, without marks the consensus.
     """
 
     user: int
@@ -190,8 +190,8 @@ def results(cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: 
     counts = _counts(images, sure, readers, types)
     bad = _suspects(images, readers, counts, found)
     intervals = reader_intervals(counts, prior=_PRIOR, draws=100) if found is not None else None
-    right = {cell.image: cell.truth for cell in cells if cell.truth is not None} or best
-    marked = any(cell.truth is not None for cell in cells)
+    right = {cell.image: cell.mark for cell in cells if cell.mark is not None} or best
+    marked = any(cell.mark is not None for cell in cells)
     return PanelResult(
         together=_together(images, sure, types),
         pairs=_pairs(sure, readers),
@@ -307,7 +307,7 @@ def _reader(
         else None,
         median_ms=_median(first),
         aided_ms=_median(aided),
-        confusion=[(truth, label, n) for (truth, label), n in sorted(pairs.items(), key=lambda pair: -pair[1])],
+        confusion=[(reference, label, n) for (reference, label), n in sorted(pairs.items(), key=lambda pair: -pair[1])],
     )
 
 
