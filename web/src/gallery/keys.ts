@@ -7,7 +7,7 @@ import type { Step } from "./layout";
 export type Meaning =
   | { do: "label"; label: string | null }
   | { do: "agree" | "undo" | "redo" | "all" | "none" | "toggle" | "heat" | "search" | "keys" | "bigger" | "smaller" }
-  | { do: "compare" }
+  | { do: "compare" | "tag" | "tag-again" }
   | { do: "step"; step: Step; extend: boolean };
 
 export interface Pressed {
@@ -38,6 +38,8 @@ const PLAIN: Record<string, Meaning> = {
   "+": { do: "bigger" },
   "-": { do: "smaller" },
   "=": { do: "compare" },
+  "#": { do: "tag" },
+  ".": { do: "tag-again" },
   "?": { do: "label", label: "?" },
   Backspace: { do: "label", label: null },
   Delete: { do: "label", label: null },
@@ -50,6 +52,9 @@ const SIGNS: Record<string, string> = {
   "\u037e": "?",
   "／": "/",
   "＝": "=",
+  "＃": "#",
+  "．": ".",
+  "。": ".",
   "＋": "+",
   "－": "-",
 };
@@ -115,6 +120,8 @@ export const KEY_CARD: [string, string][] = [
   ["Ctrl Z", "undo; with Shift, do it again"],
   ["H", "where the model looked"],
   ["=", "compare side by side"],
+  ["#", "put tags on what is selected, or take them off"],
+  [".", "the last tag again: on, or off"],
   ["+ −", "larger or smaller crops"],
   ["/", "search"],
   ["1 2", "where somebody labelled the same cell: keep theirs, take yours"],
