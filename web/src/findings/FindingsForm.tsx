@@ -83,7 +83,8 @@ function Remark({
         onChange={(event) => setDraft({ text: event.target.value, over: draft?.over ?? now.remark })}
         onBlur={() => draft !== null && !theirs && store(draft.text)}
       />
-      {open && !theirs && <p className="small quiet">Not stored yet: it is when you leave the field.</p>}
+      {/* Its line is always there: as it went when the field was left, what was clicked moved away under the pointer. */}
+      {!theirs && <p className="small quiet">{open ? "Not stored yet: it is when you leave the field." : "\u00a0"}</p>}
       {theirs && (
         <p className="fault-line" role="alert">
           Somebody else wrote meanwhile: “{now.remark}”. Yours is not stored yet.{" "}
