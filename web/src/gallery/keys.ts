@@ -38,7 +38,6 @@ const PLAIN: Record<string, Meaning> = {
   "+": { do: "bigger" },
   "-": { do: "smaller" },
   "=": { do: "compare" },
-  "#": { do: "tag" },
   ".": { do: "tag-again" },
   "?": { do: "label", label: "?" },
   Backspace: { do: "label", label: null },
@@ -53,6 +52,7 @@ const SIGNS: Record<string, string> = {
   "／": "/",
   "＝": "=",
   "＃": "#",
+  "№": "#",
   "．": ".",
   "。": ".",
   "＋": "+",
@@ -80,6 +80,8 @@ export function meaning(pressed: Pressed, classes: readonly Mark[]): Meaning | n
   // A laboratory may have given a type a letter of its own script: that one is meant as it is written.
   const own = classes.some((mark) => mark.key.toUpperCase() === pressed.key.toUpperCase());
   const key = own ? pressed.key : latin(pressed);
+  // Many layouts have this sign behind AltGr, which some systems tell as Ctrl and Alt, or behind Option.
+  if (key === "#" && !pressed.metaKey && (pressed.altKey || !pressed.ctrlKey)) return { do: "tag" };
   if (pressed.altKey) return null;
   if (pressed.ctrlKey || pressed.metaKey) {
     const letter = key.toLowerCase();
