@@ -102,8 +102,8 @@ def test_who_did_what_is_in_the_audit_trail_and_on_the_cell(desk: Desk) -> None:
     assert shown["name"] == "odd"
     assert shown["user"] == desk.people["reviewer"].get("/session").json()["user"]["id"]
     with desk.project.database.session() as session:
-        told = session.scalars(select(Event.data).where(Event.kind == "tags").order_by(Event.id)).all()
-    assert [(one["tag"], one["cells"]) for one in told] == [("odd", 2), ("odd", 1)]
+        noted = session.scalars(select(Event.data).where(Event.kind == "tags").order_by(Event.id)).all()
+    assert [(one["tag"], one["cells"]) for one in noted] == [("odd", 2), ("odd", 1)]
 
 
 def test_a_signed_case_takes_tags_which_are_no_labels(desk: Desk, tiny_bundle: Bundle) -> None:

@@ -58,14 +58,14 @@ export function Views({ arrangement, size, setSize }: Props) {
   };
   const mayShare = project.role !== "viewer";
   const row = (view: ViewShown) => {
-    const mine = view.user === me;
+    const isOwn = view.user === me;
     return (
       <div key={view.id} className="views-row">
-        <Dropdown.Item onClick={() => void take(view.view)} title={mine ? undefined : `shared by ${view.by}`}>
+        <Dropdown.Item onClick={() => void take(view.view)} title={isOwn ? undefined : `shared by ${view.by}`}>
           {view.name}
-          {!mine && <span className="quiet small"> {view.by}</span>}
+          {!isOwn && <span className="quiet small"> {view.by}</span>}
         </Dropdown.Item>
-        {mine && mayShare && (
+        {isOwn && mayShare && (
           <button
             type="button"
             className="bin-act"
@@ -77,7 +77,7 @@ export function Views({ arrangement, size, setSize }: Props) {
             {view.shared ? "shared" : "share"}
           </button>
         )}
-        {(mine || project.role === "admin") && (
+        {(isOwn || project.role === "admin") && (
           <button
             type="button"
             className="bin-act"
