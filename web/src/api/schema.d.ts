@@ -1740,6 +1740,29 @@ export interface paths {
         patch: operations["change_profile"];
         trace?: never;
     };
+    "/api/v1/projects/{project}/profiles/{profile}/finder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fit Finder
+         * @description Fit the score from which the search takes something for a white cell to what people added and removed.
+         *
+         *     Only fields that somebody looked at as a whole say it. It moves where that is better beyond chance, for cases that
+         *     begin from then on: the fields of one case are searched by one rule.
+         */
+        post: operations["fit_finder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/profiles/{profile}/measure": {
         parameters: {
             query?: never;
@@ -4098,7 +4121,7 @@ export interface components {
             id: number;
             /**
              * Image
-             * @description Null of one that was removed as no white cell.
+             * @description Null of one that was removed as no white cell, and of one that another field counts.
              */
             image: number | null;
             /**
@@ -4115,6 +4138,11 @@ export interface components {
              * @description How likely the search takes it for a white cell; null where it saw none.
              */
             score: number | null;
+            /**
+             * Seen In
+             * @description Number of the field that shows it as well, and counts it.
+             */
+            seen_in: number | null;
             /** Width */
             width: number;
             /**
@@ -4154,9 +4182,11 @@ export interface components {
          *       "height": 900,
          *       "id": 3,
          *       "name": "film/field-003.png",
+         *       "reasons": [],
          *       "red_cell_px": 76.2,
          *       "removed": 0,
          *       "scale_from": "red cells",
+         *       "seen_again": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4208,12 +4238,22 @@ export interface components {
              * @description Why, in words.
              */
             fairness: string;
+            /**
+             * Film
+             * @description What fields of one film share; null where the place is not known.
+             */
+            film: string | null;
             /** Height */
             height: number;
             /** Id */
             id: number;
             /** Name */
             name: string;
+            /**
+             * Reasons
+             * @description What speaks against counting in it: thick, thin, blurred.
+             */
+            reasons: string[];
             /**
              * Red Cell Px
              * @description How wide red cells are in it, in pixels.
@@ -4230,6 +4270,11 @@ export interface components {
              */
             scale_from: string;
             /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
+            /**
              * Uploaded At
              * Format: date-time
              */
@@ -4239,6 +4284,16 @@ export interface components {
              * @description Pixels.
              */
             width: number;
+            /**
+             * X
+             * @description Where its left side lies on the film, in its pixels.
+             */
+            x: number | null;
+            /**
+             * Y
+             * @description Where its upper side lies.
+             */
+            y: number | null;
         };
         /**
          * FieldFault
@@ -4293,6 +4348,11 @@ export interface components {
             /** Name */
             name: string;
             /**
+             * Placed
+             * @description Whether its name says where on the film it lies; else overlapping fields count a cell twice.
+             */
+            placed: boolean;
+            /**
              * Reason
              * @description Why the field was refused.
              */
@@ -4307,6 +4367,11 @@ export interface components {
              * @description Where that is known from.
              */
             scale_from: string | null;
+            /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
         };
         /**
          * FieldShown
@@ -4323,9 +4388,11 @@ export interface components {
          *       "height": 900,
          *       "id": 3,
          *       "name": "film/field-003.png",
+         *       "reasons": [],
          *       "red_cell_px": 76.2,
          *       "removed": 0,
          *       "scale_from": "red cells",
+         *       "seen_again": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4368,12 +4435,22 @@ export interface components {
              * @description Why, in words.
              */
             fairness: string;
+            /**
+             * Film
+             * @description What fields of one film share; null where the place is not known.
+             */
+            film: string | null;
             /** Height */
             height: number;
             /** Id */
             id: number;
             /** Name */
             name: string;
+            /**
+             * Reasons
+             * @description What speaks against counting in it: thick, thin, blurred.
+             */
+            reasons: string[];
             /**
              * Red Cell Px
              * @description How wide red cells are in it, in pixels.
@@ -4390,6 +4467,11 @@ export interface components {
              */
             scale_from: string;
             /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
+            /**
              * Uploaded At
              * Format: date-time
              */
@@ -4399,6 +4481,16 @@ export interface components {
              * @description Pixels.
              */
             width: number;
+            /**
+             * X
+             * @description Where its left side lies on the film, in its pixels.
+             */
+            x: number | null;
+            /**
+             * Y
+             * @description Where its upper side lies.
+             */
+            y: number | null;
         };
         /**
          * Fields
@@ -4457,6 +4549,71 @@ export interface components {
             items: components["schemas"]["FileOutcome"][];
         };
         /**
+         * FinderFitted
+         * @description What the fields of a scanner that people looked at as a whole say of the score to search it with.
+         * @example {
+         *       "before": 0.5,
+         *       "chance": 0.011,
+         *       "false_before": 2,
+         *       "false_cells": 4,
+         *       "fields": 40,
+         *       "least": 0.3,
+         *       "mended": 11,
+         *       "missed": 3,
+         *       "missed_before": 14,
+         *       "spoilt": 2
+         *     }
+         */
+        FinderFitted: {
+            /**
+             * Before
+             * @description The score so far.
+             */
+            before: number;
+            /**
+             * Chance
+             * @description How often so much would be mended by chance (McNemar's exact test, one-sided).
+             */
+            chance: number;
+            /**
+             * False Before
+             * @description What it takes for a white cell that is none.
+             */
+            false_before: number;
+            /** False Cells */
+            false_cells: number;
+            /**
+             * Fields
+             * @description Fields that were looked at as a whole; what follows is of those.
+             */
+            fields: number;
+            /**
+             * Least
+             * @description The score from now on, for cases that begin; the same unless better beyond chance.
+             */
+            least: number;
+            /**
+             * Mended
+             * @description What those judge right and the score so far wrong.
+             */
+            mended: number;
+            /**
+             * Missed
+             * @description The same of scores that were each chosen without the field they are judged on.
+             */
+            missed: number;
+            /**
+             * Missed Before
+             * @description White cells that the score so far misses.
+             */
+            missed_before: number;
+            /**
+             * Spoilt
+             * @description The other way round.
+             */
+            spoilt: number;
+        };
+        /**
          * FinderShown
          * @description What the search for white cells did in the fields of a scanner, as far as people looked at them as a whole.
          */
@@ -4481,6 +4638,12 @@ export interface components {
              * @description Fields that are kept.
              */
             fields: number;
+            /**
+             * Least
+             * @description Score from which the search takes something for a white cell.
+             * @default 0.5
+             */
+            least: number;
             /**
              * Missed
              * @description Of these, cells that the search missed and people added.
@@ -6748,6 +6911,7 @@ export interface components {
          *         "checked": 12,
          *         "false_cells": 3,
          *         "fields": 40,
+         *         "least": 0.5,
          *         "missed": 2
          *       },
          *       "id": 2,
@@ -9046,6 +9210,7 @@ export type Fields = components['schemas']['Fields'];
 export type FieldsFound = components['schemas']['FieldsFound'];
 export type FileOutcome = components['schemas']['FileOutcome'];
 export type FileOutcomes = components['schemas']['FileOutcomes'];
+export type FinderFitted = components['schemas']['FinderFitted'];
 export type FinderShown = components['schemas']['FinderShown'];
 export type Findings = components['schemas']['Findings'];
 export type FindingsChange = components['schemas']['FindingsChange'];
@@ -12624,6 +12789,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProfileShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    fit_finder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FinderFitted"];
                 };
             };
             /** @description Why not. */
