@@ -9,7 +9,7 @@ import { byName } from "../report/differential";
 import { inks, Letter } from "../ui/marks";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
-import { bounds, confused, seconds } from "./figures";
+import { bounds, byCase, confused, seconds } from "./figures";
 import { panelsKey } from "./Panels";
 
 /** Cells on which all agree that are shown beside those on which they differ. */
@@ -53,7 +53,8 @@ export function Results({ panel }: { panel: PanelShown }) {
       </header>
       {panel.kind === "proficiency" ? <Certificates panel={panel} readers={readers} /> : null}
       <Together rows={together} marks={marks} />
-      <Readers readers={readers} pairs={results.data.pairs} marked={panel.kind === "proficiency"} />
+      <Readers readers={readers} pairs={results.data.pairs} panel={panel} />
+      <Times rows={results.data.times} readers={readers} />
       <Confusions readers={readers} marks={marks} marked={panel.kind === "proficiency"} />
       <section>
         <h2>
@@ -116,11 +117,14 @@ function Together({ rows, marks }: { rows: PanelResults["together"]; marks: Map<
 interface ReadersProps {
   readers: ReaderResultShown[];
   pairs: PanelResults["pairs"];
-  /** Whether there are marks to be right by. */
-  marked: boolean;
+  panel: PanelShown;
 }
 
-function Readers({ readers, pairs, marked }: ReadersProps) {
+function Readers({ readers, pairs, panel }: ReadersProps) {
+  /** Whether there are marks to be right by. */
+  const marked = panel.kind === "proficiency";
+  const { timed } = panel;
+  const planted = panel.planted > 0;
   const name = (user: number) => readers.find((one) => one.user === user)?.name ?? `person ${user}`;
   return (
     <section>
@@ -135,9 +139,12 @@ function Readers({ readers, pairs, marked }: ReadersProps) {
             <th>Right, by the consensus</th>
             {marked && <th>Right, by the marks</th>}
             {marked && <th>Right by the marks, aided</th>}
-            <th>Time a cell</th>
-            <th>Time a cell, aided</th>
-            <th>Planted readings kept</th>
+            {timed && <th>Time a cell</th>}
+            {timed && <th>Time a cell, aided</th>}
+            {timed && <th>Time a case</th>}
+            {timed && <th>Time a case, aided</th>}
+            {planted && <th>Planted readings kept</th>}
+            {planted && <th>Given blind already</th>}
           </tr>
         </thead>
         <tbody>
@@ -150,9 +157,12 @@ function Readers({ readers, pairs, marked }: ReadersProps) {
               <td>{bounds(one.accuracy)}</td>
               {marked && <td>{bounds(one.score)}</td>}
               {marked && <td>{bounds(one.aided_score)}</td>}
-              <td>{seconds(one.median_ms)}</td>
-              <td>{seconds(one.aided_ms)}</td>
-              <td>{bounds(one.followed)}</td>
+              {timed && <td>{seconds(one.median_ms)}</td>}
+              {timed && <td>{seconds(one.aided_ms)}</td>}
+              {timed && <td>{seconds(one.case_ms)}</td>}
+              {timed && <td>{seconds(one.aided_case_ms)}</td>}
+              {planted && <td>{bounds(one.followed)}</td>}
+              {planted && <td>{bounds(one.misled)}</td>}
             </tr>
           ))}
         </tbody>
@@ -164,6 +174,39 @@ function Readers({ readers, pairs, marked }: ReadersProps) {
           </li>
         ))}
       </ul>
+    </section>
+  );
+}
+
+/** How long each reader took over the cells of each case. */
+function Times({ rows, readers }: { rows: PanelResults["times"]; readers: ReaderResultShown[] }) {
+  if (rows.length === 0) return null;
+  const aided = rows.some(({ aided_ms }) => aided_ms !== null);
+  return (
+    <section>
+      <h2>Time a case</h2>
+      <table className="panel-times">
+        <thead>
+          <tr>
+            <th>Case</th>
+            <th>Reader</th>
+            <th>Cells</th>
+            <th>Blind</th>
+            {aided && <th>Aided</th>}
+          </tr>
+        </thead>
+        <tbody>
+          {byCase(rows).map((row) => (
+            <tr key={`${row.case}-${row.user}`}>
+              <th scope="row">{row.key}</th>
+              <td>{readers.find((one) => one.user === row.user)?.name}</td>
+              <td>{row.cells}</td>
+              <td>{seconds(row.blind_ms)}</td>
+              {aided && <td>{seconds(row.aided_ms)}</td>}
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </section>
   );
 }

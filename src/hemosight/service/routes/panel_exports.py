@@ -46,7 +46,9 @@ def export_panel_truth(panel: Id, seat: Taker, session: Transaction) -> Response
 
 @router.get("/{panel}/readings", operation_id="export_panel_readings", response_class=Response)
 def export_panel_readings(panel: Id, seat: Viewer, session: Transaction) -> Response:
-    """Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
+    """Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`, `case`, `shown`.
+
+    `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
 
     `hemosight validate --readings` reads it; first readings alone count there.
     """
@@ -56,12 +58,15 @@ def export_panel_readings(panel: Id, seat: Viewer, session: Transaction) -> Resp
     content = panels.content_ids(session, sorted({one.image_id for one in said}))
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(["sha256", "reader", "label", "turn", "ms", "at"])
+    of = panels.cases(session, panel)
+    shown = {one.image_id: one.shown for one in panels.cells(session, panel)}
+    table.writerow(["sha256", "reader", "label", "turn", "ms", "at", "case", "shown"])
     for one in said:
         if one.image_id in content:
-            name = names[one.user_id]
-            guarded = f"'{name}" if name[:1] in tuple("=+-@\t\r") else name  # a spreadsheet would compute it
-            table.writerow([content[one.image_id], guarded, one.label, one.turn, one.ms, one.at.isoformat()])
+            name, case = _guarded(names[one.user_id]), _guarded(of.get(one.image_id, (0, ""))[1])
+            seen = shown.get(one.image_id) if one.turn == panels.AIDED else None
+            facts = [content[one.image_id], name, one.label, one.turn, one.ms, one.at.isoformat(), case, seen]
+            table.writerow(facts)
     headers = {"Content-Disposition": f'attachment; filename="panel-{panel}.csv"'}
     return Response(buffer.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -84,14 +89,23 @@ def closed(session: Session, seat: ProjectSeat, panel: int) -> Panel:
 
 def results(session: Session, row: Panel, cells: Sequence[PanelCell]) -> PanelResult:
     """What was read of a panel so far, compared."""
+    of = panels.cases(session, row.id)
     return desk.results(
-        [CellOfPanel(one.image_id, one.predicted, one.shown, one.truth) for one in cells],
+        [
+            CellOfPanel(one.image_id, one.predicted, one.shown, one.truth, of.get(one.image_id, (None, ""))[0])
+            for one in cells
+        ],
         [
             PanelAnswer(one.image_id, one.user_id, one.turn, one.label, one.ms)
             for one in panels.readings(session, row.id)
         ],
         [one.user for one in panels.readers(session, row.id)],
     )
+
+
+def _guarded(text: str) -> str:
+    """Without a beginning that a spreadsheet would compute."""
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def _names(session: Session, panel: int) -> dict[int, str]:

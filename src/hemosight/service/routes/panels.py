@@ -21,6 +21,7 @@ from hemosight.service.errors import Refusal
 from hemosight.service.routes.panel_exports import closed, results
 from hemosight.service.schemas.panels import (
     Bounded,
+    CaseTimeShown,
     CellResultShown,
     CoefficientShown,
     ConfusionShown,
@@ -127,6 +128,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
             repeated=given.repeated,
             aided=given.aided,
             planted=given.planted,
+            timed=given.timed,
             created_by=seat.user.id,
         )
         audit.note(session, seat, "panel.create", {"panel": made.id, **given.model_dump()}, seat.project)
@@ -166,7 +168,8 @@ def add_panel_reading(panel: Id, given: NewReading, seat: Reviewer, session: Tra
             came=f"one of cell {given.image}",
             mend="Ask for the next cell.",
         )
-    panels.read(session, panel, given.image, seat.user.id, given.turn, given.label, given.ms)
+    looked = given.ms if row.timed else None
+    panels.read(session, panel, given.image, seat.user.id, given.turn, given.label, looked)
     return _next(session, row, seat.user.id)
 
 
@@ -189,6 +192,7 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
     people = {one.user: one.name for one in panels.readers(session, panel)}
     cells = panels.cells(session, panel)
     found = results(session, row, cells)
+    keys = dict(panels.cases(session, panel).values())
     decided, predicted = panels.decisions(session, panel), {one.image_id: one.predicted for one in cells}
     return PanelResults(
         together=[
@@ -208,8 +212,11 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
                 score=_bounded(one.score),
                 aided_score=_bounded(one.aided_score),
                 followed=_bounded(one.followed),
+                misled=_bounded(one.misled),
                 median_ms=one.median_ms,
                 aided_ms=one.aided_ms,
+                case_ms=one.case_ms,
+                aided_case_ms=one.aided_case_ms,
                 confusion=[ConfusionShown(truth=truth, said=said, count=n) for truth, said, n in one.confusion],
             )
             for one in found.readers
@@ -230,6 +237,17 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
                 predicted=predicted[one.image],
             )
             for one in sorted(found.cells, key=lambda one: not one.differing)
+        ],
+        times=[
+            CaseTimeShown(
+                user=one.user,
+                case=one.case,
+                key=keys[one.case],
+                cells=one.cells,
+                blind_ms=one.blind,
+                aided_ms=one.aided,
+            )
+            for one in found.times
         ],
     )
 
@@ -300,6 +318,7 @@ def _shown(session: Session, row: Panel, seat: ProjectSeat) -> PanelShown:
         repeated=row.repeated,
         aided=row.aided,
         planted=row.planted,
+        timed=row.timed,
         created_at=row.created_at,
         closed_at=row.closed_at,
         readers=[ReaderShown(user=one.user, name=one.name, done=one.done) for one in people],
