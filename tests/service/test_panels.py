@@ -302,6 +302,63 @@ def test_what_was_given_blind_already_is_told_from_what_a_planted_reading_brough
     assert (reader.followed.value, reader.misled.value) == (0.75, 0.25)
 
 
+def test_what_a_panel_agreed_on_teaches_where_nobody_labelled(module_database: Database, room: Room) -> None:
+    room.unlabel()
+    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+
+    def read() -> dict[int, str]:
+        assert state.settle("cell_type", patience=120.0)
+        now = state.readings.snapshot("cell_type")
+        return {int(image): now.spec.names[row] for image, row in zip(now.ids, now.predicted, strict=True)}
+
+    before = read()
+    panel = room.begin(cells=30, repeated=0)
+    wrong = {image: "basophil" if label != "basophil" else "blast" for image, label in before.items()}
+    for who in range(3):
+        room.read(panel, who, lambda image, *_: wrong[image])
+    path = f"{room.path}/panels/{panel}/teaching"
+    assert room.admin.put(path, json={"teaches": True}).status_code == 409, "it is still read blind"
+    room.close(panel)
+    assert read() == before, "readings of a panel teach nothing by themselves"
+    assert room.readers[0].put(path, json={"teaches": True}).status_code == 403
+    shown = room.admin.put(path, json={"teaches": True})
+    assert (shown.status_code, shown.json()["teaches"]) == (200, True)
+    taught = read()
+    with module_database.session() as session:
+        cells = [one.image_id for one in storage.cells(session, panel)]
+    moved = [image for image in cells if taught[image] != before[image]]
+    assert sum(taught[image] == wrong[image] for image in moved) > len(cells) / 2
+    # A person's label stands in the place of the consensus, and comes before it.
+    chosen = next(image for image in moved if taught[image] == wrong[image])
+    lda = state.learner._fits[next(iter(state.learner._fits))].ldas
+    assert all(len(one) == 0 for one in lda.values()), "no label was given"
+    room.project.say({chosen: before[chosen]})
+    assert read() != before
+    room.unlabel()
+    assert read() == taught
+    assert room.admin.put(path, json={"teaches": False}).status_code == 200
+    assert read() == before, "all of it can be taken back"
+    with module_database.session() as session:
+        query = select(AuditRow.subject).where(AuditRow.action == "panel.teach").order_by(AuditRow.id)
+        assert [row["teaches"] for row in session.scalars(query)] == [True, False]
+
+
+def test_a_cell_is_taught_by_its_probabilities_and_a_decision_by_itself() -> None:
+    cells = [CellOfPanel(image) for image in (1, 2, 3, 4)]
+    said = [PanelAnswer(image, user, 1, "blast") for image in (1, 2) for user in (1, 2, 3)]
+    said += [PanelAnswer(3, user, 1, "monocyte" if user == 3 else "blast") for user in (1, 2, 3)]
+    said += [PanelAnswer(4, user, 1, "?") for user in (1, 2, 3)] + [PanelAnswer(1, 1, 3, "monocyte")]
+    shares = desk.teaching(cells, said, [1, 2, 3], {2: "monocyte", 9: "blast", 4: "?"})
+    assert shares[2] == {"monocyte": 1.0}
+    assert shares.keys() == {1, 2, 3}, "nobody named the fourth, and the ninth is not of the panel"
+    assert sum(shares[3].values()) == pytest.approx(1)
+    assert shares[1]["blast"] > 0.5
+    (found,) = [one for one in desk.results(cells, said, [1, 2, 3]).cells if one.image == 3]
+    assert found.consensus is not None
+    assert shares[3][found.consensus] == pytest.approx(found.probability)
+    assert desk.teaching(cells, said[:3], [1], {}) == {}, "one reader is no consensus"
+
+
 def test_proficiency_is_scored_against_labels_that_stood(room: Room) -> None:
     room.unlabel()
     nothing = room.admin.post(

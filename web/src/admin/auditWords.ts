@@ -41,6 +41,7 @@ export const ACTIONS: Record<string, string> = {
   "panel.close": "closed a panel",
   "panel.create": "made a panel",
   "panel.decide": "decided a cell of a panel",
+  "panel.teach": "said whether a panel teaches",
   "panel.export": "took what a panel agreed on away as a table",
   "profile.change": "changed a scanner",
   "profile.create": "made a scanner",

@@ -1744,6 +1744,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/panels/{panel}/teaching": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Panel Teaching
+         * @description Have the project's classifier learn what a closed session agreed on, or not.
+         *
+         *     Each cell that nobody labelled counts for every type by its probability in the consensus; a decided one for its own.
+         */
+        put: operations["set_panel_teaching"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/profiles": {
         parameters: {
             query?: never;
@@ -5909,7 +5931,7 @@ export interface components {
          * NewDossier
          * @description A validation to make.
          * @example {
-         *       "protocol": "title = \"Validation\"\n[limits]\nleast_accuracy = 0.8\n"
+         *       "protocol": "title = \"Validation\"\nwritten_by = \"A. Reviewer\"\nwritten_on = 2026-03-02\n"
          *     }
          */
         NewDossier: {
@@ -6769,6 +6791,11 @@ export interface components {
             reads: boolean;
             /** Repeated */
             repeated: number;
+            /**
+             * Teaches
+             * @description Whether its consensus teaches the project's classifier.
+             */
+            teaches: boolean;
             /** Timed */
             timed: boolean;
             /** Title */
@@ -6778,6 +6805,17 @@ export interface components {
              * @description Readings that each reader gives, repeated and aided ones included.
              */
             total: number;
+        };
+        /**
+         * PanelTeaching
+         * @description Whether what a session agreed on teaches.
+         * @example {
+         *       "teaches": true
+         *     }
+         */
+        PanelTeaching: {
+            /** Teaches */
+            teaches: boolean;
         };
         /**
          * Panels
@@ -9208,6 +9246,7 @@ export type PairShown = components['schemas']['PairShown'];
 export type PanelNext = components['schemas']['PanelNext'];
 export type PanelResults = components['schemas']['PanelResults'];
 export type PanelShown = components['schemas']['PanelShown'];
+export type PanelTeaching = components['schemas']['PanelTeaching'];
 export type Panels = components['schemas']['Panels'];
 export type PasswordChange = components['schemas']['PasswordChange'];
 export type PingEvent = components['schemas']['PingEvent'];
@@ -12729,6 +12768,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PanelResults"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    set_panel_teaching: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelTeaching"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelShown"];
                 };
             };
             /** @description Why not. */

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { Button } from "react-bootstrap";
+import { Button, Form } from "react-bootstrap";
 import { address, api, body } from "../api/client";
 import { save } from "../api/download";
 import type { CellResultShown, ClassShown as Mark, PanelResults, PanelShown, ReaderResultShown } from "../api/schema";
@@ -21,6 +21,7 @@ export function Results({ panel }: { panel: PanelShown }) {
   const classes = useProjectState((state) => state.columns.classes);
   const marks = useMemo(() => byName(classes), [classes]);
   const path = { project: project.id, panel: panel.id };
+  const queries = useQueryClient();
   const results = useQuery({
     queryKey: [...panelsKey(project.id), panel.id, "results"],
     queryFn: ({ signal }) => body(api.GET("/projects/{project}/panels/{panel}/results", { params: { path }, signal })),
@@ -29,6 +30,11 @@ export function Results({ panel }: { panel: PanelShown }) {
   const take = useMutation({
     mutationFn: () => api.POST("/projects/{project}/panels/{panel}/export", { params: { path }, parseAs: "blob" }),
     onSuccess: ({ data }) => save(data as unknown as Blob, `panel-${panel.id}-truth.csv`),
+  });
+  const teach = useMutation({
+    mutationFn: (teaches: boolean) =>
+      body(api.PUT("/projects/{project}/panels/{panel}/teaching", { params: { path }, body: { teaches } })),
+    onSuccess: () => queries.invalidateQueries({ queryKey: panelsKey(project.id) }),
   });
   if (results.isPending) return <Loading what="Comparing the readers" />;
   if (results.isError) return <Failure fault={results.error} retry={() => results.refetch()} />;
@@ -49,7 +55,16 @@ export function Results({ panel }: { panel: PanelShown }) {
             Truth (CSV)
           </Button>
         </p>
-        <FaultLine fault={take.error} />
+        {project.role === "admin" && !project.archived && (
+          <Form.Check
+            id="panel-teaches"
+            label="The model learns what the panel agreed on: cells that nobody labelled, each type by its probability"
+            checked={panel.teaches}
+            disabled={teach.isPending}
+            onChange={(event) => teach.mutate(event.target.checked)}
+          />
+        )}
+        <FaultLine fault={take.error ?? teach.error} />
       </header>
       {panel.kind === "proficiency" ? <Certificates panel={panel} readers={readers} /> : null}
       <Together rows={together} marks={marks} />

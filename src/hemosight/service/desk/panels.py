@@ -271,6 +271,26 @@ def case_times(cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], reader
     return found
 
 
+def teaching(
+    cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: Sequence[int], decided: Mapping[int, str]
+) -> dict[int, dict[str, float]]:
+    """What a panel teaches of each cell: type -> its probability by the consensus; a decision stands for itself alone.
+
+    Cells of which nobody named a type are left out, and all that nobody decided where there is no consensus.
+    """
+    first: dict[int, dict[int, str]] = {}
+    for one in said:
+        if one.turn == FIRST and one.label != UNSURE:
+            first.setdefault(one.image, {})[one.user] = one.label
+    types = list(ordered({label for by in first.values() for label in by.values()}))
+    images = [cell.image for cell in cells if first.get(cell.image)]
+    found = _consensus(images, first, readers, types)
+    rows = [] if found is None else found.posterior.tolist()
+    shares = {image: dict(zip(types, row, strict=True)) for image, row in zip(images, rows, strict=False)}
+    known = {cell.image for cell in cells}
+    return shares | {image: {label: 1.0} for image, label in decided.items() if image in known and label != UNSURE}
+
+
 def _counts(
     images: Sequence[int], sure: Mapping[int, Mapping[int, str]], readers: Sequence[int], types: Sequence[str]
 ) -> NDArray[np.float64]:

@@ -34,6 +34,7 @@ from hemosight.service.schemas.panels import (
     PanelResults,
     Panels,
     PanelShown,
+    PanelTeaching,
     ReaderResultShown,
     ReaderShown,
     SaidShown,
@@ -41,7 +42,8 @@ from hemosight.service.schemas.panels import (
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, ProjectSeat, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, cases, labels, panels, projects
+from hemosight.service.storage import audit, cases, events, labels, panels, projects
+from hemosight.service.storage.live_events import SettingsEvent
 from hemosight.service.storage.tables import Panel
 
 router = APIRouter(prefix="/projects/{project}/panels", tags=["panels"])
@@ -264,8 +266,24 @@ def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: T
         raise Refusal("unfit", expected="a class of the label set", came=given.label, mend="Choose one of its classes.")
     panels.decide(session, panel, given.image, seat.user.id, given.label, given.note)
     audit.note(session, seat, "panel.decide", {"panel": panel, **given.model_dump()}, seat.project)
+    if row.teaches:
+        events.tell(session, seat.project, SettingsEvent(changed=["consensus"]))
     its = panels.decisions(session, panel)[given.image]
     return DecisionShown(label=its.label, note=its.note, user=its.user_id, at=its.at)
+
+
+@router.put("/{panel}/teaching", operation_id="set_panel_teaching")
+def set_panel_teaching(panel: Id, given: PanelTeaching, seat: ProjectAdmin, session: Transaction) -> PanelShown:
+    """Have the project's classifier learn what a closed session agreed on, or not.
+
+    Each cell that nobody labelled counts for every type by its probability in the consensus; a decided one for its own.
+    """
+    row = closed(session, seat, panel)
+    row.teaches = given.teaches
+    session.flush()
+    audit.note(session, seat, "panel.teach", {"panel": panel, "teaches": given.teaches}, seat.project)
+    events.tell(session, seat.project, SettingsEvent(changed=["consensus"]))
+    return _shown(session, row, seat)
 
 
 # --- steps ----------------------------------------------------------------------------------------------------
@@ -319,6 +337,7 @@ def _shown(session: Session, row: Panel, seat: ProjectSeat) -> PanelShown:
         aided=row.aided,
         planted=row.planted,
         timed=row.timed,
+        teaches=row.teaches,
         created_at=row.created_at,
         closed_at=row.closed_at,
         readers=[ReaderShown(user=one.user, name=one.name, done=one.done) for one in people],

@@ -62,6 +62,7 @@ class PanelShown(BaseModel):
     aided: bool
     planted: float
     timed: bool
+    teaches: bool = Field(description="Whether its consensus teaches the project's classifier.")
     created_at: datetime.datetime
     closed_at: datetime.datetime | None
     readers: list[ReaderShown]
@@ -95,6 +96,13 @@ class NewReading(Shape):
     turn: int = Field(ge=1, le=3)
     label: ClassName = Field(description="A class of the label set, or `?` for unsure.")
     ms: int | None = Field(None, ge=0, le=86_400_000, description="How long they looked; kept in timed ones alone.")
+
+
+class PanelTeaching(Shape):
+    """Whether what a session agreed on teaches."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"teaches": True}]})
+    teaches: bool
 
 
 class NewDecision(Shape):

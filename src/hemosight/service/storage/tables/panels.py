@@ -14,6 +14,7 @@ class Panel(Table):
     ``kind`` is ``panel`` or ``proficiency`` (a marked set). ``aided``: after the blind readings every cell is read once
     more with the model's reading shown. ``planted`` is the share of those that are wrong on purpose, of which readers
     are told that there are some. ``timed``: how long readers look is kept, which they are told.
+    ``teaches``: once closed, its consensus teaches the project's classifier.
     """
 
     __tablename__ = "panels"
@@ -34,6 +35,7 @@ class Panel(Table):
     aided: Mapped[bool] = mapped_column(server_default=false())
     planted: Mapped[float] = mapped_column(server_default=text("0"))
     timed: Mapped[bool] = mapped_column(server_default=false())
+    teaches: Mapped[bool] = mapped_column(server_default=false())
     created_by: Mapped[int | None] = ref("users.id")
     created_at: Mapped[Moment] = now()
     closed_at: Mapped[Moment | None]

@@ -21,6 +21,7 @@ def upgrade() -> None:
     """Add three tables; cases that were signed before have no point on the charts. Panels of before were timed."""
     op.add_column("panels", sa.Column("timed", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.execute("UPDATE panels SET timed = true")
+    op.add_column("panels", sa.Column("teaches", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_table(
         "drift_points",
         sa.Column("signature_id", sa.BigInteger(), nullable=False),
