@@ -135,9 +135,10 @@ def test_an_administrator_asks_and_everybody_of_the_project_sees_it(laboratory: 
 
 
 NO_PROTOCOLS = ("title = ", "no toml", 'title = "x"\n', PROTOCOL.replace('"Films of March"', "3"))
+ENDLESS = ("a = " + "[" * 20_000, "a = " + "9" * 10_000)
 
 
-@pytest.mark.parametrize("protocol", NO_PROTOCOLS)
+@pytest.mark.parametrize("protocol", [*NO_PROTOCOLS, *ENDLESS], ids=lambda given: given[:12])
 def test_what_is_no_protocol_is_refused_before_anybody_works_on_it(laboratory: Laboratory, protocol: str) -> None:
     answer = laboratory.ask(protocol=protocol)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unfit")

@@ -32,7 +32,7 @@ def make_dossier(given: NewDossier, seat: ProjectAdmin, session: Transaction) ->
     """Ask for a dossier on the signed cases as they are when a worker begins; it is made beside the review."""
     try:
         facts = tomllib.loads(given.protocol)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers without an end, brackets in brackets
         came = f"a text that is none: {error}"
         raise Refusal("unfit", expected="a protocol in TOML", came=came, mend=_MEND) from error
     if missing := [name for name in _ASKED if not facts.get(name)]:
