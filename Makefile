@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both work as root and as an ordinary user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage unit check audit page api benchmark docs offline sbom setup dev browser proxy lock clean
+.PHONY: help demo test test-long kills load coverage unit check audit page api benchmark docs offline sbom setup dev browser proxy lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 MODULES := web/node_modules/.package-lock.json
@@ -37,6 +37,9 @@ endef
 
 test-long: .venv/.dev page ## the tests that take minutes each: kills, attacks, soaks; before every release
 	$(BIN)/pytest -m long $(ARGS)
+
+kills: .venv/.dev ## a hundred random kills, each run proven; stopped, it goes on where build/kills.tsv ends
+	$(BIN)/python tests/kills.py build/kills.tsv
 
 # Neither npm nor a browser nor PostgreSQL. A file is faster without the workers' start.
 unit: .venv/.dev ## the quick tests alone, in half a minute; ARGS=tests/space/test_teaching.py for one file
