@@ -73,6 +73,9 @@ api: .venv/.dev $(MODULES) ## the page's types anew from the service's descripti
 benchmark: .venv/.dev ## ratios against baseline pipelines, into docs/reference/figures.md; fails where one fell by a third
 	$(BIN)/python benchmarks/speed.py --write $(ARGS)
 
+load: .venv/.dev ## 30 and 50 reviewers at once and a soak, 35 minutes, into docs/reference/figures.md; on an idle machine
+	$(BIN)/python benchmarks/reviewers.py --write $(ARGS)
+
 docs: .venv/.dev ## the documentation as a site, build/docs/index.html; a broken link ends it
 	$(BIN)/python docs/reference/make_cli.py
 	$(BIN)/python docs/reference/make_settings.py
