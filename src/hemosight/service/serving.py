@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from hemosight.service import connections
 from hemosight.service.app import create_app
 from hemosight.service.errors import ServiceFault
 from hemosight.service.operations import logs
@@ -154,6 +155,8 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=connections.of(settings),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
