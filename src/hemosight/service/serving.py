@@ -81,7 +81,11 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
                 workers.terminate()
                 app.state.broker.close()
 
-            _Server(_config(app, settings), ready, stopping.begin, ending).run(sockets=[listener])
+            stopping.at_worst(schedule.end_at_once)
+            try:
+                _Server(_config(app, settings), ready, stopping.begin, ending).run(sockets=[listener])
+            finally:
+                schedule.end_at_once(min(3.0, 0.5 * stopping.remaining()))
 
 
 @contextmanager
