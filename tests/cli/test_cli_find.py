@@ -95,6 +95,19 @@ def test_a_bad_file_costs_its_own_row_and_the_exit_code_says_so(fields: Path, tm
     assert not (tmp_path / "out" / "crops").exists()
 
 
+def test_a_field_of_the_longest_name_costs_no_other(fields: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "film"
+    folder.mkdir()
+    field = (fields / "field_1.png").read_bytes()
+    for name in ("x" * 251 + ".png", "x" * 250 + "y.png", "z.png"):
+        (folder / name).write_bytes(field)
+    result = run("find", folder, "--out", tmp_path / "out", "--mpp", 0.0974)
+    assert result.exit_code == 0, result.output
+    crops = [row["crop"] for row in table(tmp_path / "out" / "cells.csv")]
+    assert len(set(crops)) == len(crops) == 6
+    assert all((tmp_path / "out" / crop).is_file() for crop in crops)
+
+
 def test_reading_needs_crops(fields: Path, tmp_path: Path) -> None:
     result = run("find", fields, "--out", tmp_path / "out", "--read", "--no-crops")
     assert result.exit_code == 1

@@ -14,7 +14,8 @@ from PIL import Image
 from hemosight.images.finding.cells import FoundCell
 from hemosight.images.finding.fields import OK, Searched
 from hemosight.images.finding.places import Place, Shown, by_name, in_pixels, seen_again
-from hemosight.images.names import to_text
+from hemosight.images.formulas import guarded, unguarded
+from hemosight.images.names import fitting, to_text
 
 CELL_COLUMNS = ("image", "x", "y", "width", "height", "score", "mark", "crop", "fair")
 FIELD_COLUMNS = (
@@ -75,6 +76,7 @@ class Tables:
         """Write what was found in one image."""
         name = to_text(os.path.relpath(searched.path, self._root))
         key = name.replace(os.sep, "/")
+        shown = guarded(name)  # a spreadsheet computes nothing of it
         scale, found = searched.scale, searched.fairness
         cells = sorted(searched.cells, key=lambda cell: (cell.y, cell.x))
         if searched.status == OK and not searched.tiles:
@@ -84,7 +86,7 @@ class Tables:
                 self._placed[name], self._found[name] = (place, searched.width, searched.height), cells
         self._fields.writerow(
             [
-                name,
+                shown,
                 searched.width or "",
                 searched.height or "",
                 "" if scale is None else f"{scale.red_cell_px:.1f}",
@@ -99,15 +101,16 @@ class Tables:
         for tile in searched.tiles:
             self._tiles = self._tiles or self._begin("tiles.csv", TILE_COLUMNS)
             place = (tile.x, tile.y, tile.width, tile.height)
-            self._tiles.writerow([name, *place, tile.cells, f"{tile.covered:.2f}", _said(tile.reasons)])
+            self._tiles.writerow([shown, *place, tile.cells, f"{tile.covered:.2f}", _said(tile.reasons)])
         for number, cell in enumerate(cells, start=1):
             crop = ""
             if self._crops:
-                crop = f"crops/{key.replace('../', '')}_{number:03d}.png"
+                *above, last = key.replace("../", "").split("/")
+                crop = "/".join(["crops", *map(fitting, above), fitting(last, f"_{number:03d}.png")])
                 self._write(searched, cell, self.folder / crop)
             box = (f"{value:.1f}" for value in (cell.x, cell.y, cell.width, cell.height))
             fair = _said(_reasons(searched, cell))
-            self._cells.writerow([name, *box, f"{cell.score:.4f}", "+".join(cell.marks), crop, fair])
+            self._cells.writerow([shown, *box, f"{cell.score:.4f}", "+".join(cell.marks), crop, fair])
         if searched.tiles:
             self._wait(0)  # a slide is closed when it is done with
 
@@ -151,8 +154,9 @@ class Tables:
         gone: set[Path] = set()
         cells = []
         for row in _rows(self.folder / "cells.csv"):
-            numbers[row["image"]] = number = numbers.get(row["image"], 0) + 1
-            if (row["image"], number) in again:
+            name = unguarded(row["image"])
+            numbers[name] = number = numbers.get(name, 0) + 1
+            if (name, number) in again:
                 if row["crop"]:
                     gone.add(self.folder / row["crop"])
                 marks = [mark for mark in (row["mark"], SEEN_AGAIN) if mark]
@@ -163,8 +167,9 @@ class Tables:
         self.crops = [crop for crop in self.crops if crop not in gone]
         fields = []
         for row in _rows(self.folder / "fields.csv"):
-            if (place := places.get(row["image"])) is not None:
-                elsewhere = sum(name == row["image"] for name, _ in again)
+            image = unguarded(row["image"])
+            if (place := places.get(image)) is not None:
+                elsewhere = sum(name == image for name, _ in again)
                 row |= {"x": f"{place.x:.1f}", "y": f"{place.y:.1f}", "seen_again": str(elsewhere)}
                 row |= {"cells": str(int(row["cells"]) - elsewhere)}
             fields.append(row)

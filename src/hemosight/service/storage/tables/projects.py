@@ -91,7 +91,8 @@ class Case(Table):
     ``wbc`` is the leukocyte count of the specimen in 10^9 per litre; ``profile_id`` the scanner it came from, null
     where nobody chose one. ``findings`` is what its report says besides counts
     (:class:`hemosight.service.storage.findings.Findings` as JSON). ``counting`` says which of its cells count
-    (:class:`hemosight.service.storage.counting.DrawnCells` as JSON), null where all do.
+    (:class:`hemosight.service.storage.counting.DrawnCells` as JSON), null where all do, ``draws`` how often and why
+    somebody chose so (:class:`hemosight.service.storage.counting.CountingChoice`).
     """
 
     __tablename__ = "cases"
@@ -108,6 +109,7 @@ class Case(Table):
     profile_id: Mapped[int | None] = ref("profiles.id", index=True)
     findings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     counting: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    draws: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     created_at: Mapped[Moment] = now()
 
 
