@@ -8,24 +8,24 @@ import pytest
 
 from hemosight.errors import BadTable
 from hemosight.images.finding.cells import BORDER, FoundCell
-from hemosight.images.finding.places import Place, Shown, by_name, in_pixels, read, seen_again
+from hemosight.images.finding.places import FieldPlace, FilmCell, by_name, in_pixels, read, seen_again
 
 
 @pytest.mark.parametrize(
     ("name", "place"),
     [
-        ("a/7 [x=1024,y=2048,w=512,h=512].tif", Place("a/7 []", 1024, 2048)),
-        ("a/7 [d=4,x=1024,y=2048,w=512,h=512].png", Place("a/7 []", 256, 512)),
-        ("film_x0_y480.jpg", Place("film_", 0, 480)),
-        ("film_X000640_Y000480_v2.jpg", Place("film__v2", 640, 480)),
-        ("tile x=12.5, y=8.5.png", Place("tile ", 12.5, 8.5)),
+        ("a/7 [x=1024,y=2048,w=512,h=512].tif", FieldPlace("a/7 []", 1024, 2048)),
+        ("a/7 [d=4,x=1024,y=2048,w=512,h=512].png", FieldPlace("a/7 []", 256, 512)),
+        ("film_x0_y480.jpg", FieldPlace("film_", 0, 480)),
+        ("film_X000640_Y000480_v2.jpg", FieldPlace("film__v2", 640, 480)),
+        ("tile x=12.5, y=8.5.png", FieldPlace("tile ", 12.5, 8.5)),
         ("field_003.jpg", None),
         ("max12y3.jpg", None),
         ("film_12_40.jpg", None),  # columns, dates, numbers of a film: not guessed
         ("x12/y40.jpg", None),
     ],
 )
-def test_names_that_tell_a_place_and_names_that_do_not(name: str, place: Place | None) -> None:
+def test_names_that_tell_a_place_and_names_that_do_not(name: str, place: FieldPlace | None) -> None:
     assert by_name(name) == place
 
 
@@ -38,22 +38,22 @@ def test_films_are_told_apart_by_what_else_the_name_says() -> None:
 
 def test_numbers_of_columns_and_rows_are_no_pixels() -> None:
     grid = [(x, y) for x in range(4) for y in range(3)]
-    counted = {f"{x}{y}": (Place("a", x, y), 640, 480) for x, y in grid}
-    pixels = {f"b{x}{y}": (Place("b", 600 * x, 440 * y + x % 2), 640, 480) for x, y in grid}
+    counted = {f"{x}{y}": (FieldPlace("a", x, y), 640, 480) for x, y in grid}
+    pixels = {f"b{x}{y}": (FieldPlace("b", 600 * x, 440 * y + x % 2), 640, 480) for x, y in grid}
     assert in_pixels(counted | pixels) == {name: place for name, (place, _, _) in pixels.items()}
 
 
 def test_a_row_of_fields_has_places() -> None:
-    row = {str(x): (Place("a", 600 * x, 0), 640, 480) for x in range(3)}
+    row = {str(x): (FieldPlace("a", 600 * x, 0), 640, 480) for x in range(3)}
     assert len(in_pixels(row)) == 3
 
 
-def _shown(field: str, number: int, x: float, y: float, score: float = 0.9, marks: tuple[str, ...] = ()) -> Shown:
-    return Shown(field, number, FoundCell(x, y, 150, 150, score, marks))
+def _shown(field: str, number: int, x: float, y: float, score: float = 0.9, marks: tuple[str, ...] = ()) -> FilmCell:
+    return FilmCell(field, number, FoundCell(x, y, 150, 150, score, marks))
 
 
 def test_a_cell_of_two_fields_counts_once_and_the_whole_one_stays() -> None:
-    cut = Shown("a", 1, FoundCell(560, 100, 80, 150, 0.99, (BORDER,)))
+    cut = FilmCell("a", 1, FoundCell(560, 100, 80, 150, 0.99, (BORDER,)))
     whole = _shown("b", 1, 565, 104, 0.7)
     apart = _shown("b", 2, 900, 104)
     assert seen_again([cut, whole, apart]) == {("a", 1): whole}
@@ -94,10 +94,10 @@ def test_a_table_gives_places_in_pixels_or_micrometres(tmp_path: Path) -> None:
     table = tmp_path / "places.csv"
     table.write_text("image,x_um,y_um\nfilm/a.png,100,50.5\nfilm\\b.png,0,0\n", encoding="utf-8")
     found = read(table, {"film/a.png": 0.1})
-    assert found["film/a.png"] == Place("film", 1000, 505)
+    assert found["film/a.png"] == FieldPlace("film", 1000, 505)
     assert found["film/b.png"].film == "film"
     table.write_text("image,x,y\na.png,7,8\n", encoding="utf-8")
-    assert read(table, {}) == {"a.png": Place(".", 7, 8)}
+    assert read(table, {}) == {"a.png": FieldPlace(".", 7, 8)}
 
 
 @pytest.mark.parametrize("text", ["image,left,top\na.png,1,2\n", "", "image,x,y\na.png,1,two\n"])

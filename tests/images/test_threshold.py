@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hemosight.images.finding.cells import FoundCell, find
-from hemosight.images.finding.threshold import LEAST_SEEN, Errors, Judged, fit, judged
+from hemosight.images.finding.threshold import LEAST_SEEN, FinderErrors, JudgedField, fit, judged
 from hemosight.images.synthetic.camera import draw_field
 
 
-def _fields(rng: np.random.Generator, count: int, pale: float) -> list[Judged]:
+def _fields(rng: np.random.Generator, count: int, pale: float) -> list[JudgedField]:
     """Four cells with high scores and dirt with low ones; in a share of the fields a pale cell scores 0.2 to 0.45."""
     fields = []
     for _ in range(count):
@@ -20,7 +20,7 @@ def _fields(rng: np.random.Generator, count: int, pale: float) -> list[Judged]:
         if rng.uniform() < pale:
             scores.append(rng.uniform(0.2, 0.45))
             truth.append(True)
-        fields.append(Judged(np.array(scores), np.array(truth)))
+        fields.append(JudgedField(np.array(scores), np.array(truth)))
     return fields
 
 
@@ -34,7 +34,9 @@ def test_cells_that_people_keep_adding_lower_the_threshold() -> None:
 
 def test_false_ones_that_people_keep_removing_raise_it() -> None:
     rng = np.random.default_rng(2)
-    fields = [Judged(np.array([0.97, 0.95, rng.uniform(0.5, 0.7)]), np.array([True, True, False])) for _ in range(20)]
+    fields = [
+        JudgedField(np.array([0.97, 0.95, rng.uniform(0.5, 0.7)]), np.array([True, True, False])) for _ in range(20)
+    ]
     found = fit(fields)
     assert 0.7 <= found.least < 0.95
     assert (found.before.false_cells, found.after.false_cells) == (20, 0)
@@ -61,17 +63,17 @@ def test_without_any_signal_it_moves_as_seldom_as_is_said() -> None:
         for _ in range(15):
             unsure = rng.uniform(0.3, 0.7, 2)
             scores = np.concatenate([rng.uniform(0.9, 1, 4), unsure])
-            fields.append(Judged(scores, np.concatenate([np.ones(4, bool), rng.uniform(size=2) < 0.5])))
+            fields.append(JudgedField(scores, np.concatenate([np.ones(4, bool), rng.uniform(size=2) < 0.5])))
         moved += fit(fields).least != 0.5
     assert moved / 300 < 0.05
 
 
 def test_a_threshold_that_was_moved_goes_back_when_fields_say_so() -> None:
     rng = np.random.default_rng(6)
-    fields = [Judged(np.array([0.97, rng.uniform(0.2, 0.4)]), np.array([True, False])) for _ in range(20)]
+    fields = [JudgedField(np.array([0.97, rng.uniform(0.2, 0.4)]), np.array([True, False])) for _ in range(20)]
     found = fit(fields, least=0.15)
     assert found.least >= 0.4
-    assert found.before == Errors(0, 20)
+    assert found.before == FinderErrors(0, 20)
 
 
 def test_no_field_says_nothing() -> None:

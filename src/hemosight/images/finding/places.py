@@ -31,7 +31,7 @@ MICRONS = ("image", "x_um", "y_um")
 
 
 @dataclass(frozen=True)
-class Place:
+class FieldPlace:
     """Where a field lies.
 
     Parameters
@@ -47,11 +47,11 @@ class Place:
     y: float
 
 
-def by_name(name: str) -> Place | None:
+def by_name(name: str) -> FieldPlace | None:
     """The place that a file's name gives (with its folders, ``/`` between them); None where it gives none.
 
     >>> by_name("film/7 [d=2,x=1024,y=512,w=2048,h=2048].tif")
-    Place(film='film/7 []', x=512.0, y=256.0)
+    FieldPlace(film='film/7 []', x=512.0, y=256.0)
     """
     path = PurePosixPath(name)
     found = _NAMED.search(path.stem)
@@ -60,10 +60,10 @@ def by_name(name: str) -> Place | None:
     reduced = _REDUCED.search(path.stem)
     by = max(float(reduced["d"]), 1e-6) if reduced else 1.0
     rest = _REDUCED.sub("", path.stem[: found.start()]) + path.stem[found.end() :]
-    return Place((path.parent / rest).as_posix(), float(found["x"]) / by, float(found["y"]) / by)
+    return FieldPlace((path.parent / rest).as_posix(), float(found["x"]) / by, float(found["y"]) / by)
 
 
-def read(table: Path, mpp: Mapping[str, float]) -> dict[str, Place]:
+def read(table: Path, mpp: Mapping[str, float]) -> dict[str, FieldPlace]:
     """Places by image from a table with the columns image, x, y (pixels), or image, x_um, y_um (micrometres).
 
     ``mpp`` is the micrometres a pixel of each image. Images of one folder are of one film. Raises
@@ -75,7 +75,7 @@ def read(table: Path, mpp: Mapping[str, float]) -> dict[str, Place]:
     columns = next((names for names in (COLUMNS, MICRONS) if set(names) <= set(given)), None)
     if columns is None:
         raise _bad(table, f"the columns {', '.join(COLUMNS)} or {', '.join(MICRONS)}", ", ".join(given) or "no row")
-    found: dict[str, Place] = {}
+    found: dict[str, FieldPlace] = {}
     for number, row in enumerate(rows, start=2):
         name = (row["image"] or "").replace("\\", "/")
         try:
@@ -83,7 +83,7 @@ def read(table: Path, mpp: Mapping[str, float]) -> dict[str, Place]:
         except (TypeError, ValueError):
             raise _bad(table, f"numbers in line {number}", f"{row[columns[1]]!r}, {row[columns[2]]!r}") from None
         by = mpp.get(name, 1.0) if columns == MICRONS else 1.0
-        found[name] = Place(PurePosixPath(name).parent.as_posix(), x / by, y / by)
+        found[name] = FieldPlace(PurePosixPath(name).parent.as_posix(), x / by, y / by)
     return found
 
 
@@ -96,7 +96,7 @@ def _bad(table: Path, expected: str, came: str) -> BadTable:
     )
 
 
-def in_pixels(placed: Mapping[str, tuple[Place, int, int]]) -> dict[str, Place]:
+def in_pixels(placed: Mapping[str, tuple[FieldPlace, int, int]]) -> dict[str, FieldPlace]:
     """Those places that can be pixels, of fields with their width and height.
 
     Numbers so near one another that fields would show nearly the same are of columns and rows: how far such fields
@@ -105,14 +105,14 @@ def in_pixels(placed: Mapping[str, tuple[Place, int, int]]) -> dict[str, Place]:
     films: dict[str, list[str]] = {}
     for name, (place, _, _) in placed.items():
         films.setdefault(place.film, []).append(name)
-    kept: dict[str, Place] = {}
+    kept: dict[str, FieldPlace] = {}
     for names in films.values():
         if all(_apart(placed, names, axis) for axis in (0, 1)):
             kept |= {name: placed[name][0] for name in names}
     return kept
 
 
-def _apart(placed: Mapping[str, tuple[Place, int, int]], names: Sequence[str], axis: int) -> bool:
+def _apart(placed: Mapping[str, tuple[FieldPlace, int, int]], names: Sequence[str], axis: int) -> bool:
     values = sorted({(placed[name][0].x, placed[name][0].y)[axis] for name in names})
     size = max(placed[name][1:][axis] for name in names)
     steps = [after - before for before, after in itertools.pairwise(values)]
@@ -122,7 +122,7 @@ def _apart(placed: Mapping[str, tuple[Place, int, int]], names: Sequence[str], a
 
 
 @dataclass(frozen=True)
-class Shown:
+class FilmCell:
     """A cell as one field shows it: the field's name, the cell's number in it, and its box on the film."""
 
     field: str
@@ -130,7 +130,7 @@ class Shown:
     cell: FoundCell
 
 
-def seen_again(cells: Sequence[Shown]) -> dict[tuple[str, int], Shown]:
+def seen_again(cells: Sequence[FilmCell]) -> dict[tuple[str, int], FilmCell]:
     """Which cells of a film are counted in another field: by field and number, with the one that stands for them.
 
     Two boxes of different fields that share most of the smaller one are of one cell, so that places may be wrong by
@@ -138,8 +138,8 @@ def seen_again(cells: Sequence[Shown]) -> dict[tuple[str, int], Shown]:
     """
     ordered = sorted(cells, key=lambda one: (BORDER in one.cell.marks, -one.cell.score, one.field, one.number))
     widest = max((max(one.cell.width, one.cell.height) for one in ordered), default=1.0)
-    squares: dict[tuple[int, int], list[Shown]] = {}
-    found: dict[tuple[str, int], Shown] = {}
+    squares: dict[tuple[int, int], list[FilmCell]] = {}
+    found: dict[tuple[str, int], FilmCell] = {}
     for one in ordered:
         column, row = int(one.cell.x // widest), int(one.cell.y // widest)
         near = (

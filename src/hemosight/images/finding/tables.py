@@ -13,7 +13,7 @@ from PIL import Image
 
 from hemosight.images.finding.cells import FoundCell
 from hemosight.images.finding.fields import OK, Searched
-from hemosight.images.finding.places import Place, Shown, by_name, in_pixels, seen_again
+from hemosight.images.finding.places import FieldPlace, FilmCell, by_name, in_pixels, seen_again
 from hemosight.images.formulas import guarded, unguarded
 from hemosight.images.names import fitting, to_text
 
@@ -43,7 +43,9 @@ class Tables:
     again`` in one, where it has no crop.
     """
 
-    def __init__(self, folder: Path, root: Path, crops: bool = True, places: Mapping[str, Place] | None = None) -> None:
+    def __init__(
+        self, folder: Path, root: Path, crops: bool = True, places: Mapping[str, FieldPlace] | None = None
+    ) -> None:
         self.folder = folder
         self._root = root
         self._crops = crops
@@ -57,7 +59,7 @@ class Tables:
         self._threads = min(os.cpu_count() or 1, 8)
         self._pool = ThreadPoolExecutor(self._threads)
         self._writing: list[Future[None]] = []
-        self._placed: dict[str, tuple[Place, int, int]] = {}
+        self._placed: dict[str, tuple[FieldPlace, int, int]] = {}
         self._found: dict[str, list[FoundCell]] = {}
         self._read = 0
         self.seen_again = 0
@@ -139,15 +141,15 @@ class Tables:
         if places:
             self._mark(places, self._again(places))
 
-    def _again(self, places: Mapping[str, Place]) -> set[tuple[str, int]]:
-        films: dict[str, list[Shown]] = {}
+    def _again(self, places: Mapping[str, FieldPlace]) -> set[tuple[str, int]]:
+        films: dict[str, list[FilmCell]] = {}
         for name, place in places.items():
             shown = films.setdefault(place.film, [])
             for number, cell in enumerate(self._found[name], start=1):
-                shown.append(Shown(name, number, cell.moved(place.x, place.y)))
+                shown.append(FilmCell(name, number, cell.moved(place.x, place.y)))
         return {key for shown in films.values() for key in seen_again(shown)}
 
-    def _mark(self, places: Mapping[str, Place], again: set[tuple[str, int]]) -> None:
+    def _mark(self, places: Mapping[str, FieldPlace], again: set[tuple[str, int]]) -> None:
         """Write the tables anew, with the places of the fields and the mark of what is counted elsewhere."""
         self.seen_again = len(again)
         numbers: dict[str, int] = {}

@@ -27,7 +27,7 @@ independent of one another: it then moves without a reason in fewer than one of 
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedField:
     """A field that somebody looked at as a whole.
 
     Parameters
@@ -46,7 +46,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Errors:
+class FinderErrors:
     """What a threshold misses, and what it takes for a white cell that is none."""
 
     missed: int
@@ -59,7 +59,7 @@ class Errors:
 
 
 @dataclass(frozen=True)
-class Fit:
+class ThresholdFit:
     """What fields say of a threshold.
 
     Parameters
@@ -67,9 +67,9 @@ class Fit:
     least
         The threshold to search with from now on.
     before
-        Errors of the threshold so far.
+        FinderErrors of the threshold so far.
     after
-        Errors with thresholds that were chosen without the field they are judged on.
+        FinderErrors with thresholds that were chosen without the field they are judged on.
     mended, spoilt
         Candidates that those read right where the threshold so far was wrong, and the other way round.
     chance
@@ -77,14 +77,14 @@ class Fit:
     """
 
     least: float
-    before: Errors
-    after: Errors
+    before: FinderErrors
+    after: FinderErrors
     mended: int
     spoilt: int
     chance: float
 
 
-def judged(candidates: Sequence[FoundCell], known: Sequence[FoundCell]) -> Judged:
+def judged(candidates: Sequence[FoundCell], known: Sequence[FoundCell]) -> JudgedField:
     """What the search sees in a field, the surest first, beside the white cells that people left standing there."""
     left = list(known)
     truth = []
@@ -94,33 +94,33 @@ def judged(candidates: Sequence[FoundCell], known: Sequence[FoundCell]) -> Judge
         truth.append(hit)
         if hit and same is not None:
             left.remove(same)
-    return Judged(np.array([cell.score for cell in candidates], np.float64), np.array(truth, np.bool_), len(left))
+    return JudgedField(np.array([cell.score for cell in candidates], np.float64), np.array(truth, np.bool_), len(left))
 
 
-def fit(fields: Sequence[Judged], least: float = FOUND) -> Fit:
+def fit(fields: Sequence[JudgedField], least: float = FOUND) -> ThresholdFit:
     """The threshold that fields ask for; the one so far (``least``) unless another is better beyond chance."""
     grid = np.unique(np.append(GRID, least))
     errors = np.array([[_errors(field, at).total for at in grid] for field in fields]).reshape(len(fields), len(grid))
     every = errors.sum(axis=0)
-    after = Errors(0, 0)
+    after = FinderErrors(0, 0)
     mended = spoilt = 0
     for field, own in zip(fields, errors, strict=True):
         chosen = _best(grid, every - own, least)
         found = _errors(field, chosen)
-        after = Errors(after.missed + found.missed, after.false_cells + found.false_cells)
+        after = FinderErrors(after.missed + found.missed, after.false_cells + found.false_cells)
         right, was = ((field.scores >= at) == field.truth for at in (chosen, least))
         mended += int((right & ~was).sum())
         spoilt += int((was & ~right).sum())
     chance = float(binom.sf(mended - 1, mended + spoilt, 0.5)) if mended else 1.0
     so_far = [_errors(field, least) for field in fields]
-    before = Errors(sum(one.missed for one in so_far), sum(one.false_cells for one in so_far))
+    before = FinderErrors(sum(one.missed for one in so_far), sum(one.false_cells for one in so_far))
     better = chance < CHANCE and after.total < before.total
-    return Fit(_best(grid, every, least) if better else least, before, after, mended, spoilt, chance)
+    return ThresholdFit(_best(grid, every, least) if better else least, before, after, mended, spoilt, chance)
 
 
-def _errors(field: Judged, least: float) -> Errors:
+def _errors(field: JudgedField, least: float) -> FinderErrors:
     taken = field.scores >= least
-    return Errors(int((field.truth & ~taken).sum()) + field.unseen, int((taken & ~field.truth).sum()))
+    return FinderErrors(int((field.truth & ~taken).sum()) + field.unseen, int((taken & ~field.truth).sum()))
 
 
 def _best(grid: NDArray[np.float64], errors: NDArray[np.int_], least: float) -> float:

@@ -18,7 +18,7 @@ from hemosight.images.decode import Pixels, decode, measure
 from hemosight.images.finding.cells import FOUND, FoundCell, find
 from hemosight.images.finding.fairness import fairness, words
 from hemosight.images.finding.fields import CROP, RED_CELL_UM, Scale, Searched, by_nuclei, of_pixels
-from hemosight.images.finding.places import Place, Shown, by_name, in_pixels, seen_again
+from hemosight.images.finding.places import FieldPlace, FilmCell, by_name, in_pixels, seen_again
 from hemosight.images.limits import MEGAPIXELS
 from hemosight.service.errors import NothingThere
 from hemosight.service.intake.thumbnails import thumbnail
@@ -165,7 +165,7 @@ class FieldIntake:
 
     def _again(
         self, name: str, sha256: bytes, size: tuple[int, int], cells: Sequence[FoundCell]
-    ) -> tuple[Place | None, dict[int, int]]:
+    ) -> tuple[FieldPlace | None, dict[int, int]]:
         """Where the field lies, and which of its cells (by their place in the list) a field of the case counts as what.
 
         Of two fields that show a cell the one that came first counts it: it may be labelled there already.
@@ -182,8 +182,8 @@ class FieldIntake:
         if own not in in_pixels({**there.placed, own: (place, *size)}):
             return None, {}
         boxes = [replace(cell, marks=(), score=2.0) for _, cell in there.cells]
-        shown = [Shown("", at, box) for at, box in enumerate(boxes)]
-        shown += [Shown(own, at, cell.moved(place.x, place.y)) for at, cell in enumerate(cells)]
+        shown = [FilmCell("", at, box) for at, box in enumerate(boxes)]
+        shown += [FilmCell(own, at, cell.moved(place.x, place.y)) for at, cell in enumerate(cells)]
         again = seen_again(shown)
         return place, {at: there.cells[one.number][0] for (field, at), one in again.items() if field == own}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hemosight.errors import UnreadableImage
 from hemosight.images.decode import decode
 from hemosight.images.finding.cells import FoundCell, find
-from hemosight.images.finding.threshold import LEAST_SEEN, Fit, Judged, fit, judged
+from hemosight.images.finding.threshold import LEAST_SEEN, JudgedField, ThresholdFit, fit, judged
 from hemosight.service.errors import Refusal
 from hemosight.service.security.permissions import ProjectSeat
 from hemosight.service.storage import audit, fields, images, profiles
@@ -16,7 +16,7 @@ MOST = 300
 """Fields that are looked at, the newest: each is searched again."""
 
 
-def teach(database: Database, seat: ProjectSeat, profile: int) -> tuple[Fit, int, float]:
+def teach(database: Database, seat: ProjectSeat, profile: int) -> tuple[ThresholdFit, int, float]:
     """Fit a scanner's threshold to its fields that were looked at as a whole, and keep it.
 
     Gives what they say, how many fields that were, and the threshold before. Raises
@@ -46,7 +46,7 @@ def teach(database: Database, seat: ProjectSeat, profile: int) -> tuple[Fit, int
     return found, len(own), before
 
 
-def _judged(database: Database, project: int, field: int) -> Judged | None:
+def _judged(database: Database, project: int, field: int) -> JudgedField | None:
     """One field searched again, however little something looks like a cell; None where its file cannot be read."""
     with database.session() as session:
         row = fields.get(session, project, field)

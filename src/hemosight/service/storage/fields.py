@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from hemosight.images.finding.cells import FOUND
-from hemosight.images.finding.places import Place
+from hemosight.images.finding.places import FieldPlace
 from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.storage import cases, deletion, events, profiles, uploads
 from hemosight.service.storage.amendments import require_unlocked
@@ -51,7 +51,7 @@ class NewField:
     fine: float | None
     reasons: tuple[str, ...]
     least: float = FOUND
-    place: Place | None = None
+    place: FieldPlace | None = None
 
 
 @dataclass(frozen=True)

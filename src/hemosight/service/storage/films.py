@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hemosight.images.finding.cells import FoundCell
-from hemosight.images.finding.places import Place
+from hemosight.images.finding.places import FieldPlace
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.fields import cells
 from hemosight.service.storage.tables import CameraField, FieldCell, Picture
@@ -22,7 +22,7 @@ class OnFilm:
     A cell is the number of its row and its box on the film, with its score and marks.
     """
 
-    placed: dict[str, tuple[Place, int, int]]
+    placed: dict[str, tuple[FieldPlace, int, int]]
     cells: list[tuple[int, FoundCell]]
 
 
@@ -35,10 +35,10 @@ def on_film(session: Session, project: int, case: int | None, film: str) -> OnFi
         .join(Picture, Picture.sha256 == CameraField.sha256)
         .where(CameraField.project_id == project, CameraField.case_id == case, CameraField.film == film)
     )
-    placed: dict[str, tuple[Place, int, int]] = {}
+    placed: dict[str, tuple[FieldPlace, int, int]] = {}
     found: list[tuple[int, FoundCell]] = []
     for row, width, height in session.execute(query):
-        place = Place(film, row.x or 0.0, row.y or 0.0)
+        place = FieldPlace(film, row.x or 0.0, row.y or 0.0)
         placed[str(row.id)] = (place, width, height)
         for cell in cells(session, row.id):
             if cell.image_id is not None:
