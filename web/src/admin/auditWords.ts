@@ -19,6 +19,9 @@ export const ACTIONS: Record<string, string> = {
   "comment.assign": "asked somebody to answer a comment",
   "comment.export": "took comments away as a table",
   "comment.mark": "marked a comment",
+  "dossier.create": "asked for a validation dossier",
+  "dossier.export": "took a validation dossier away",
+  "drift.answer": "answered the control charts of a scanner",
   "field.add": "uploaded fields",
   "field.check": "said whether a field was looked at as a whole",
   "field.delete": "deleted a field",
@@ -38,7 +41,9 @@ export const ACTIONS: Record<string, string> = {
   "panel.close": "closed a panel",
   "panel.create": "made a panel",
   "panel.decide": "decided a cell of a panel",
+  "panel.teach": "said whether a panel teaches",
   "panel.export": "took what a panel agreed on away as a table",
+  "panel.export_readings": "took a panel's readings away as a table",
   "profile.change": "changed a scanner",
   "profile.create": "made a scanner",
   "profile.measure": "measured a scanner's scale",
@@ -62,6 +67,8 @@ export const ACTIONS: Record<string, string> = {
   "signature.export": "exported a signed record",
   "signature.report": "took a report away",
   "signing.rules": "changed the signing rules",
+  "tag.add": "put a tag on cells",
+  "tag.remove": "took a tag off cells",
   "teaching.add": "put a cell into the teaching library",
   "teaching.change": "changed the note of a teaching cell",
   "teaching.export": "took the teaching library away",
@@ -73,6 +80,8 @@ export const ACTIONS: Record<string, string> = {
   "user.change": "changed an account",
   "user.create": "made an account",
   "user.erase": "erased an account",
+  "view.forget": "forgot a view of the table",
+  "view.keep": "kept a view of the table",
 };
 
 /** What rows are about: the first parts of the actions, so that the filter has every one that words were found for. */

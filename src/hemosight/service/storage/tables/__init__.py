@@ -11,6 +11,7 @@ The procrastinate library keeps its own tables (``procrastinate_*``) in the same
 from __future__ import annotations
 
 from hemosight.service.storage.tables.base import Moment, Table
+from hemosight.service.storage.tables.desk import CellTag, SavedView
 from hemosight.service.storage.tables.fields import CameraField, FieldCell
 from hemosight.service.storage.tables.images import (
     CellEmbedding,
@@ -48,6 +49,7 @@ from hemosight.service.storage.tables.records import (
 )
 from hemosight.service.storage.tables.searches import Look
 from hemosight.service.storage.tables.teaching import TeachingCell
+from hemosight.service.storage.tables.validation import Dossier, DriftAnswer, DriftPoint
 
 __all__ = [
     "APPEND_ONLY",
@@ -58,11 +60,15 @@ __all__ = [
     "CameraField",
     "Case",
     "CellEmbedding",
+    "CellTag",
     "Comment",
     "CommentAssignment",
     "CommentMark",
     "CurrentLabelRow",
     "Device",
+    "Dossier",
+    "DriftAnswer",
+    "DriftPoint",
     "EmbeddingAttempt",
     "Event",
     "FieldCell",
@@ -87,6 +93,7 @@ __all__ = [
     "Profile",
     "Project",
     "RefusedFile",
+    "SavedView",
     "Signature",
     "SignedIn",
     "Table",
