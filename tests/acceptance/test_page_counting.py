@@ -72,6 +72,12 @@ def test_the_table_marks_what_lies_outside_and_filters_by_it(film: Film) -> None
     page = film.page
     film.open()
     expect(page.locator(".crop.outside").first).to_be_visible()
+    # Counts of all cells stand beside shares of the drawn ones: both are said.
+    expect(page.locator(".types-notice")).to_contain_text("pale cells are not counted")
+    row = page.locator(".type-row", has_text="Neutrophil").first.locator(".count")
+    counted, there = (int(number) for number in row.inner_text().split(" of "))
+    assert 0 < counted < there
+    expect(page.locator(".bin-header").filter(has_text="Neutrophil").first).to_contain_text(f"{counted} counted")
     page.get_by_role("button", name="filter", exact=True).click()
     page.get_by_label("Counted or not").select_option("in")
     expect(page.locator(".crop.outside")).to_have_count(0)

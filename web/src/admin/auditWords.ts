@@ -63,6 +63,8 @@ export const ACTIONS: Record<string, string> = {
   "signature.export": "exported a signed record",
   "signature.report": "took a report away",
   "signing.rules": "changed the signing rules",
+  "tag.add": "put a tag on cells",
+  "tag.remove": "took a tag off cells",
   "teaching.add": "put a cell into the teaching library",
   "teaching.change": "changed the note of a teaching cell",
   "teaching.export": "took the teaching library away",
@@ -74,6 +76,8 @@ export const ACTIONS: Record<string, string> = {
   "user.change": "changed an account",
   "user.create": "made an account",
   "user.erase": "erased an account",
+  "view.forget": "forgot a view of the table",
+  "view.keep": "kept a view of the table",
 };
 
 /** What rows are about: the first parts of the actions, so that the filter has every one that words were found for. */

@@ -324,7 +324,7 @@ function Head({ differential }: { differential: DifferentialShown }) {
       {total.toLocaleString("en")} leukocytes, read by {bundle}
       {taught_until !== null &&
         taught_until > 0 &&
-        `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, up to no. ${taught_until}`}
+        `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, the newest of them label record ${taught_until}`}
       .{" "}
       {reviewed !== null &&
         `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}
