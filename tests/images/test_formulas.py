@@ -9,7 +9,8 @@ import pytest
 
 from hemosight.engine.readings import csv
 from hemosight.images.catalog import Catalog
-from hemosight.images.finding.fields import Searched, Tables
+from hemosight.images.finding.fields import Searched
+from hemosight.images.finding.tables import Tables
 from hemosight.images.formulas import guarded, guarded_table, unguarded, unguarded_table
 from hemosight.images.sources.cells import read_cells
 
