@@ -67,6 +67,7 @@ def test_it_is_begun_for_three_readers(panel: Panel) -> None:
     form.get_by_label("Title").fill("What is a blast")
     form.get_by_label("Cells", exact=True).fill(str(CELLS))
     form.get_by_label("Met twice by each reader").fill("34")
+    form.get_by_label("Keep how long each reader looks").check()
     for name in PEOPLE.values():
         form.get_by_label(name).check()
     form.get_by_role("button", name="Begin").click()

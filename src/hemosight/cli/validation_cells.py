@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hemosight.cli import signed_cells
 from hemosight.cli.fetching import exported
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Source:
         from hemosight.images import sources
         from hemosight.lab.validation.origin import Origin
 
+        if signed_cells.there(self.place):
+            yield signed_cells.read(self.place, say, fetching)
+            return
         if self.project is None:
             catalog, lines = sources.measured(sources.read(self.place, progress=fetching, say=say), progress=measuring)
             for line in lines:

@@ -675,6 +675,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/dossiers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Dossiers
+         * @description Validations that were asked for in a project, the newest first.
+         */
+        get: operations["list_dossiers"];
+        put?: never;
+        /**
+         * Make Dossier
+         * @description Ask for a dossier on the signed cases as they are when a worker begins; it is made beside the review.
+         */
+        post: operations["make_dossier"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/dossiers/{dossier}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Dossier
+         * @description A dossier as a file; it shows crops, so that taking it is noted.
+         */
+        post: operations["export_dossier"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/doubts": {
         parameters: {
             query?: never;
@@ -713,6 +757,26 @@ export interface paths {
          *     Cancelling the upload ends it.
          */
         post: operations["draw_cells"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Drift
+         * @description Control charts of every scanner: a point for each signed case, the rules that it broke, what is promised.
+         */
+        get: operations["get_drift"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1642,7 +1706,9 @@ export interface paths {
         put?: never;
         /**
          * Export Panel Readings
-         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
+         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`, `case`, `shown`.
+         *
+         *     `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
          *
          *     `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
          *     each person reads.
@@ -1696,6 +1762,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/panels/{panel}/teaching": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Panel Teaching
+         * @description Have the project's classifier learn what a closed session agreed on, or not.
+         *
+         *     Each cell that nobody labelled counts for every type by its probability in the consensus; a decided one for its own.
+         */
+        put: operations["set_panel_teaching"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/profiles": {
         parameters: {
             query?: never;
@@ -1738,6 +1826,26 @@ export interface paths {
          * @description Change a profile's name or scale. With another scale its cells are read again, but those of signed cases.
          */
         patch: operations["change_profile"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/profiles/{profile}/drift-answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer Drift
+         * @description Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does.
+         */
+        post: operations["answer_drift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/projects/{project}/profiles/{profile}/finder": {
@@ -3105,6 +3213,24 @@ export interface components {
             wbc: number | null;
         };
         /**
+         * CaseTimeShown
+         * @description How long a reader took over the cells of a case, milliseconds; both turns are of the same cells.
+         */
+        CaseTimeShown: {
+            /** Aided Ms */
+            aided_ms: number | null;
+            /** Blind Ms */
+            blind_ms: number;
+            /** Case */
+            case: number;
+            /** Cells */
+            cells: number;
+            /** Key */
+            key: string;
+            /** User */
+            user: number;
+        };
+        /**
          * Cases
          * @description A page of cases.
          */
@@ -3892,6 +4018,101 @@ export interface components {
             name: string;
         };
         /**
+         * DossierShown
+         * @description A validation that somebody asked for.
+         */
+        DossierShown: {
+            /**
+             * Asked At
+             * Format: date-time
+             */
+            asked_at: string;
+            /** Asked By */
+            asked_by: number;
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: number;
+            /**
+             * Name
+             * @description Who asked.
+             */
+            name: string;
+            /** Protocol */
+            protocol: string;
+            /**
+             * Protocol Sha256
+             * @description Of the protocol, as the dossier bears it.
+             */
+            protocol_sha256: string;
+            /**
+             * Said
+             * @description What the command said.
+             */
+            said: string;
+            /**
+             * State
+             * @description `waiting` for a worker, `running`, `made`, or `failed` (`said` says why).
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "made" | "failed";
+            summary: components["schemas"]["DossierSummary"] | null;
+            /**
+             * Title
+             * @description The protocol's.
+             */
+            title: string;
+        };
+        /**
+         * DossierSummary
+         * @description A dossier in a few lines.
+         */
+        DossierSummary: {
+            /**
+             * Bundle
+             * @description Name and version of the bundle that was validated.
+             */
+            bundle: string;
+            /** Cases */
+            cases: number;
+            /** Cells */
+            cells: number;
+            /**
+             * Changes
+             * @description What is other than in the project's dossier before.
+             */
+            changes: string[];
+            /** Verdicts */
+            verdicts: components["schemas"]["DossierVerdict"][];
+        };
+        /**
+         * DossierVerdict
+         * @description A limit of the protocol, what was found, and whether it is met.
+         */
+        DossierVerdict: {
+            /** Asked */
+            asked: string;
+            /** Found */
+            found: string;
+            /**
+             * Judged
+             * @description `met`, `not shown` (its interval is too wide) or `not met`.
+             */
+            judged: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * Dossiers
+         * @description The dossiers of a project, the newest first.
+         */
+        Dossiers: {
+            /** Items */
+            items: components["schemas"]["DossierShown"][];
+            /** Next */
+            next?: null;
+        };
+        /**
          * DoubtShown
          * @description A label that looks wrong beside all others.
          */
@@ -3980,6 +4201,161 @@ export interface components {
             count: number;
             /** Label */
             label: string;
+        };
+        /**
+         * DriftAnswerShown
+         * @description What somebody said to the flags of a scanner.
+         */
+        DriftAnswerShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "explained" | "validated";
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            /** User */
+            user: number;
+        };
+        /**
+         * DriftCase
+         * @description A signed case on the charts of its scanner.
+         */
+        DriftCase: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Id */
+            id: number;
+            /** Key */
+            key: string;
+            /**
+             * Signature
+             * @description The first signature of its newest version, which the points are of.
+             */
+            signature: number;
+        };
+        /**
+         * DriftChartShown
+         * @description A measure, case by case.
+         */
+        DriftChartShown: {
+            /**
+             * Centre
+             * @description What is usual; null while it is being learnt.
+             */
+            centre: number | null;
+            /** Deviation */
+            deviation: number | null;
+            /**
+             * Kind
+             * @description `novelty`, `agreement` and `type` are shares; `scale` is in pixels.
+             * @enum {string}
+             */
+            kind: "novelty" | "agreement" | "scale" | "stain" | "brightness" | "type";
+            /** Name */
+            name: string;
+            /**
+             * Points
+             * @description One for each case, in their order.
+             */
+            points: components["schemas"]["DriftPointShown"][];
+            /** Title */
+            title: string;
+        };
+        /**
+         * DriftFlag
+         * @description A rule that a case broke and to which nobody has said anything.
+         */
+        DriftFlag: {
+            /** Case */
+            case: number;
+            /** Chart */
+            chart: string;
+            /** Key */
+            key: string;
+            /** Rules */
+            rules: string[];
+            /** Title */
+            title: string;
+            /** Z */
+            z: number;
+        };
+        /**
+         * DriftPointShown
+         * @description A case on a chart.
+         */
+        DriftPointShown: {
+            /**
+             * Rules
+             * @description Rules that it completes: `1_3s`, `2_2s`, `R_4s`, `4_1s`.
+             */
+            rules: string[];
+            /**
+             * Usual
+             * @description Whether it is one of those that say what is usual; they are not judged.
+             */
+            usual: boolean;
+            /**
+             * Value
+             * @description Null where the case says nothing of it.
+             */
+            value: number | null;
+            /**
+             * Z
+             * @description In standard deviations from what is usual; null while that is not known.
+             */
+            z: number | null;
+        };
+        /**
+         * DriftPromise
+         * @description What the charts of a scanner promise together, by simulation.
+         */
+        DriftPromise: {
+            /**
+             * False
+             * @description Share of scanners flagged within 100 cases though nothing changes.
+             */
+            false: number;
+            /**
+             * Median
+             * @description Half of such drifts are flagged by this case after they began.
+             */
+            median: number;
+            /**
+             * Most
+             * @description 95 in a hundred are.
+             */
+            most: number;
+            /**
+             * Shift
+             * @description Standard deviations of the drift that the next two are of.
+             */
+            shift: number;
+            /**
+             * Stretch
+             * @description By how much the limits of the rules are wider than of one chart alone.
+             */
+            stretch: number;
+        };
+        /**
+         * Drifts
+         * @description The scanners of a project, the oldest first.
+         */
+        Drifts: {
+            /** Items */
+            items: components["schemas"]["ScannerDriftShown"][];
+            /** Next */
+            next?: null;
         };
         /**
          * Efficiency
@@ -5856,6 +6232,20 @@ export interface components {
             note: string;
         };
         /**
+         * NewDossier
+         * @description A validation to make.
+         * @example {
+         *       "protocol": "title = \"Validation\"\nwritten_by = \"A. Reviewer\"\nwritten_on = 2026-03-02\n"
+         *     }
+         */
+        NewDossier: {
+            /**
+             * Protocol
+             * @description The protocol as TOML, written before looking.
+             */
+            protocol: string;
+        };
+        /**
          * NewDrawing
          * @description Which drawn cells are wanted.
          * @example {
@@ -5876,6 +6266,24 @@ export interface components {
              * @default 0
              */
             seed: number;
+        };
+        /**
+         * NewDriftAnswer
+         * @description What is said to the flags of a scanner.
+         * @example {
+         *       "kind": "explained",
+         *       "note": "New batch of stain, 2 March"
+         *     }
+         */
+        NewDriftAnswer: {
+            /**
+             * Kind
+             * @description `explained`: the cause is known and gone, what is usual stays. `validated`: it was validated anew, and the cases that follow say what is usual.
+             * @enum {string}
+             */
+            kind: "explained" | "validated";
+            /** Note */
+            note: string;
         };
         /**
          * NewExport
@@ -6181,6 +6589,12 @@ export interface components {
              * @default 0.1
              */
             repeated: number;
+            /**
+             * Timed
+             * @description Keep how long readers look at each cell; readers are told so.
+             * @default false
+             */
+            timed: boolean;
             /** Title */
             title: string;
         };
@@ -6253,7 +6667,7 @@ export interface components {
             label: string;
             /**
              * Ms
-             * @description How long the reader looked.
+             * @description How long they looked; kept in timed ones alone.
              */
             ms?: number | null;
             /** Turn */
@@ -6682,6 +7096,11 @@ export interface components {
             pairs: components["schemas"]["PairShown"][];
             /** Readers */
             readers: components["schemas"]["ReaderResultShown"][];
+            /**
+             * Times
+             * @description By reader and case; empty of a session that was not timed.
+             */
+            times: components["schemas"]["CaseTimeShown"][];
             /** Together */
             together: components["schemas"]["TogetherShown"][];
         };
@@ -6724,6 +7143,13 @@ export interface components {
             reads: boolean;
             /** Repeated */
             repeated: number;
+            /**
+             * Teaches
+             * @description Whether its consensus teaches the project's classifier.
+             */
+            teaches: boolean;
+            /** Timed */
+            timed: boolean;
             /** Title */
             title: string;
             /**
@@ -6731,6 +7157,17 @@ export interface components {
              * @description Readings that each reader gives, repeated and aided ones included.
              */
             total: number;
+        };
+        /**
+         * PanelTeaching
+         * @description Whether what a session agreed on teaches.
+         * @example {
+         *       "teaches": true
+         *     }
+         */
+        PanelTeaching: {
+            /** Teaches */
+            teaches: boolean;
         };
         /**
          * Panels
@@ -7256,15 +7693,27 @@ export interface components {
         ReaderResultShown: {
             /** @description By the consensus' model of readers (Dawid and Skene). */
             accuracy: components["schemas"]["Bounded"] | null;
+            /** Aided Case Ms */
+            aided_case_ms: number | null;
             /** Aided Ms */
             aided_ms: number | null;
             aided_score: components["schemas"]["Bounded"] | null;
+            /**
+             * Case Ms
+             * @description Of the cells of a case together, median over cases.
+             */
+            case_ms: number | null;
             /** Confusion */
             confusion: components["schemas"]["ConfusionShown"][];
             /** @description Share of planted wrong readings that were kept. */
             followed: components["schemas"]["Bounded"] | null;
-            /** Median Ms */
+            /**
+             * Median Ms
+             * @description Of a cell, in the blind readings.
+             */
             median_ms: number | null;
+            /** @description Share of those that the reader had given blind already. */
+            misled: components["schemas"]["Bounded"] | null;
             /** Name */
             name: string;
             /** @description Agreement with themselves on the repeated cells. */
@@ -7693,6 +8142,46 @@ export interface components {
              * @description The factor worth using: 1 where it is near that, or unknown.
              */
             used: number;
+        };
+        /**
+         * ScannerDriftShown
+         * @description The control charts of a scanner profile.
+         */
+        ScannerDriftShown: {
+            /**
+             * Answers
+             * @description The newest first.
+             */
+            answers: components["schemas"]["DriftAnswerShown"][];
+            /**
+             * Asks
+             * @description Whether the scanner is to be validated anew.
+             */
+            asks: boolean;
+            /**
+             * Baseline
+             * @description Cases that say what is usual.
+             */
+            baseline: number;
+            /** Cases */
+            cases: components["schemas"]["DriftCase"][];
+            /** Charts */
+            charts: components["schemas"]["DriftChartShown"][];
+            /**
+             * Flags
+             * @description Flags that ask for a new validation.
+             */
+            flags: components["schemas"]["DriftFlag"][];
+            /**
+             * Learnt
+             * @description Cases since what is usual was last learnt anew.
+             */
+            learnt: number;
+            /** Name */
+            name: string;
+            /** Profile */
+            profile: number;
+            promise: components["schemas"]["DriftPromise"] | null;
         };
         /**
          * Score
@@ -9157,6 +9646,7 @@ export type CaseChange = components['schemas']['CaseChange'];
 export type CaseEvent = components['schemas']['CaseEvent'];
 export type CaseFamiliarityShown = components['schemas']['CaseFamiliarityShown'];
 export type CaseShown = components['schemas']['CaseShown'];
+export type CaseTimeShown = components['schemas']['CaseTimeShown'];
 export type Cases = components['schemas']['Cases'];
 export type CellChange = components['schemas']['CellChange'];
 export type CellDraw = components['schemas']['CellDraw'];
@@ -9189,10 +9679,21 @@ export type DecisionShown = components['schemas']['DecisionShown'];
 export type DifferentialShown = components['schemas']['DifferentialShown'];
 export type DiskShown = components['schemas']['DiskShown'];
 export type Doer = components['schemas']['Doer'];
+export type DossierShown = components['schemas']['DossierShown'];
+export type DossierSummary = components['schemas']['DossierSummary'];
+export type DossierVerdict = components['schemas']['DossierVerdict'];
+export type Dossiers = components['schemas']['Dossiers'];
 export type DoubtShown = components['schemas']['DoubtShown'];
 export type Doubts = components['schemas']['Doubts'];
 export type Drawn = components['schemas']['Drawn'];
 export type DrawnType = components['schemas']['DrawnType'];
+export type DriftAnswerShown = components['schemas']['DriftAnswerShown'];
+export type DriftCase = components['schemas']['DriftCase'];
+export type DriftChartShown = components['schemas']['DriftChartShown'];
+export type DriftFlag = components['schemas']['DriftFlag'];
+export type DriftPointShown = components['schemas']['DriftPointShown'];
+export type DriftPromise = components['schemas']['DriftPromise'];
+export type Drifts = components['schemas']['Drifts'];
 export type Efficiency = components['schemas']['Efficiency'];
 export type Ended = components['schemas']['Ended'];
 export type Example = components['schemas']['Example'];
@@ -9255,7 +9756,9 @@ export type NewCase = components['schemas']['NewCase'];
 export type NewComment = components['schemas']['NewComment'];
 export type NewCounting = components['schemas']['NewCounting'];
 export type NewDecision = components['schemas']['NewDecision'];
+export type NewDossier = components['schemas']['NewDossier'];
 export type NewDrawing = components['schemas']['NewDrawing'];
+export type NewDriftAnswer = components['schemas']['NewDriftAnswer'];
 export type NewExport = components['schemas']['NewExport'];
 export type NewFieldCell = components['schemas']['NewFieldCell'];
 export type NewLabel = components['schemas']['NewLabel'];
@@ -9284,6 +9787,7 @@ export type PairShown = components['schemas']['PairShown'];
 export type PanelNext = components['schemas']['PanelNext'];
 export type PanelResults = components['schemas']['PanelResults'];
 export type PanelShown = components['schemas']['PanelShown'];
+export type PanelTeaching = components['schemas']['PanelTeaching'];
 export type Panels = components['schemas']['Panels'];
 export type PasswordChange = components['schemas']['PasswordChange'];
 export type PingEvent = components['schemas']['PingEvent'];
@@ -9319,6 +9823,7 @@ export type RowsShown = components['schemas']['RowsShown'];
 export type RuleFired = components['schemas']['RuleFired'];
 export type SaidShown = components['schemas']['SaidShown'];
 export type ScaleMeasured = components['schemas']['ScaleMeasured'];
+export type ScannerDriftShown = components['schemas']['ScannerDriftShown'];
 export type Score = components['schemas']['Score'];
 export type SearchShown = components['schemas']['SearchShown'];
 export type SessionShown = components['schemas']['SessionShown'];
@@ -10775,6 +11280,108 @@ export interface operations {
             };
         };
     };
+    list_dossiers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dossiers"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    make_dossier: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDossier"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DossierShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_dossier: {
+        parameters: {
+            query?: {
+                /** @description Every file, or the PDF alone. */
+                format?: "zip" | "pdf";
+            };
+            header?: never;
+            path: {
+                dossier: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                    "application/zip": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     list_doubts: {
         parameters: {
             query?: {
@@ -10834,6 +11441,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Drawn"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_drift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drifts"];
                 };
             };
             /** @description Why not. */
@@ -12697,6 +13335,42 @@ export interface operations {
             };
         };
     };
+    set_panel_teaching: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelTeaching"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     list_profiles: {
         parameters: {
             query?: {
@@ -12789,6 +13463,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProfileShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    answer_drift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDriftAnswer"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScannerDriftShown"];
                 };
             };
             /** @description Why not. */

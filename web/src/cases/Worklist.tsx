@@ -9,6 +9,7 @@ import { useProjectContext, useProjectState } from "../project/context";
 import { Sketch } from "../ui/Sketch";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { ago, when } from "../ui/time";
+import { Asks } from "../validation/Drift";
 import { CaseForm } from "./CaseForm";
 import {
   ANY,
@@ -62,6 +63,7 @@ export default function Worklist() {
         <h1>Cases</h1>
         {next && <Button onClick={() => navigate(`${root}?case=${next.id}`)}>Review next: {next.key}</Button>}
       </header>
+      <Asks />
       <div className="worklist-filter">
         <Form.Control
           size="sm"

@@ -7,6 +7,7 @@ import { useTrust } from "../foreign/familiarity";
 import { ByType } from "../foreign/Trust";
 import { useProjectContext, useProjectState } from "../project/context";
 import { Failure, FaultLine, Loading } from "../ui/states";
+import { Asks } from "../validation/Drift";
 import { calibrationWords, differs, factor, measuredWords, useProfileActions, useProfiles } from "./profiles";
 import "./profiles.scss";
 
@@ -107,6 +108,7 @@ function Scanner({ one, all }: { one: ProfileShown; all: Profiles }) {
       )}
       {one.finder && <Finder profile={one.id} finder={one.finder} />}
       {one.calibration && <p className="quiet">{calibrationWords(one.calibration)}</p>}
+      <Asks profile={one.id} />
       <ScannerTrust profile={one.id} />
       <FaultLine fault={change.error ?? measure.error ?? merge.error} />
       {may && (

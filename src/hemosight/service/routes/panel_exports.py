@@ -48,7 +48,9 @@ def export_panel_reference(panel: Id, seat: Taker, session: Transaction) -> Resp
     "/{panel}/readings/export", operation_id="export_panel_readings", response_class=Response, responses=_TABLE
 )
 def export_panel_readings(panel: Id, seat: Taker, session: Transaction) -> Response:
-    """Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
+    """Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`, `case`, `shown`.
+
+    `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
 
     `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
     each person reads.
@@ -56,8 +58,13 @@ def export_panel_readings(panel: Id, seat: Taker, session: Transaction) -> Respo
     closed(session, seat, panel)
     said, names = panels.readings(session, panel), _names(session, panel)
     content = panels.content_ids(session, sorted({one.image_id for one in said}))
+    of = panels.cases(session, panel)
+    shown = {one.image_id: one.shown for one in panels.cells(session, panel)}
     rows = [
-        (content[one.image_id], names[one.user_id], one.label, one.turn, one.ms, one.at.isoformat())
+        (
+            *(content[one.image_id], names[one.user_id], one.label, one.turn, one.ms, one.at.isoformat()),
+            *(of.get(one.image_id, (0, ""))[1], shown.get(one.image_id) if one.turn == panels.AIDED else None),
+        )
         for one in said
         if one.image_id in content
     ]
@@ -68,7 +75,7 @@ def export_panel_readings(panel: Id, seat: Taker, session: Transaction) -> Respo
 # --- steps ----------------------------------------------------------------------------------------------------
 
 _READINGS = {"sha256": pl.String, "reader": pl.String, "label": pl.String, "turn": pl.Int64, "ms": pl.Int64}
-_READINGS |= {"at": pl.String}
+_READINGS |= {"at": pl.String, "case": pl.String, "shown": pl.String}
 
 
 def _file(table: pl.DataFrame, name: str) -> Response:
@@ -91,14 +98,23 @@ def closed(session: Session, seat: ProjectSeat, panel: int) -> Panel:
 
 def results(session: Session, row: Panel, cells: Sequence[PanelCell]) -> PanelResult:
     """What was read of a panel so far, compared."""
+    of = panels.cases(session, row.id)
     return desk.results(
-        [CellOfPanel(one.image_id, one.predicted, one.shown, one.mark) for one in cells],
+        [
+            CellOfPanel(one.image_id, one.predicted, one.shown, one.mark, of.get(one.image_id, (None, ""))[0])
+            for one in cells
+        ],
         [
             PanelAnswer(one.image_id, one.user_id, one.turn, one.label, one.ms)
             for one in panels.readings(session, row.id)
         ],
         [one.user for one in panels.readers(session, row.id)],
     )
+
+
+def _guarded(text: str) -> str:
+    """Without a beginning that a spreadsheet would compute."""
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def _names(session: Session, panel: int) -> dict[int, str]:

@@ -22,6 +22,7 @@ from hemosight.service.errors import Refusal
 from hemosight.service.routes.panel_exports import closed, results
 from hemosight.service.schemas.panels import (
     Bounded,
+    CaseTimeShown,
     CellResultShown,
     CoefficientShown,
     ConfusionShown,
@@ -34,6 +35,7 @@ from hemosight.service.schemas.panels import (
     PanelResults,
     Panels,
     PanelShown,
+    PanelTeaching,
     ReaderResultShown,
     ReaderShown,
     SaidShown,
@@ -41,7 +43,8 @@ from hemosight.service.schemas.panels import (
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, ProjectSeat, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, cases, labels, panels, projects
+from hemosight.service.storage import audit, cases, events, labels, panels, projects
+from hemosight.service.storage.live_events import SettingsEvent
 from hemosight.service.storage.tables import Panel
 
 router = APIRouter(prefix="/projects/{project}/panels", tags=["panels"])
@@ -128,6 +131,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
             repeated=given.repeated,
             aided=given.aided,
             planted=given.planted,
+            timed=given.timed,
             created_by=seat.user.id,
         )
         audit.note(session, seat, "panel.create", {"panel": made.id, **given.model_dump()}, seat.project)
@@ -167,7 +171,8 @@ def add_panel_reading(panel: Id, given: NewReading, seat: Reviewer, session: Tra
             came=f"one of cell {given.image}",
             mend="Ask for the next cell.",
         )
-    panels.read(session, panel, given.image, seat.user.id, given.turn, given.label, given.ms)
+    looked = given.ms if row.timed else None
+    panels.read(session, panel, given.image, seat.user.id, given.turn, given.label, looked)
     return _next(session, row, seat.user.id)
 
 
@@ -190,6 +195,7 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
     people = {one.user: one.name for one in panels.readers(session, panel)}
     cells = panels.cells(session, panel)
     found = results(session, row, cells)
+    keys = dict(panels.cases(session, panel).values())
     decided, predicted = panels.decisions(session, panel), {one.image_id: one.predicted for one in cells}
     return PanelResults(
         together=[
@@ -209,8 +215,11 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
                 score=_bounded(one.score),
                 aided_score=_bounded(one.aided_score),
                 followed=_bounded(one.followed),
+                misled=_bounded(one.misled),
                 median_ms=one.median_ms,
                 aided_ms=one.aided_ms,
+                case_ms=one.case_ms,
+                aided_case_ms=one.aided_case_ms,
                 confusion=[ConfusionShown(reference=its, said=said, count=n) for its, said, n in one.confusion],
             )
             for one in found.readers
@@ -232,6 +241,17 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
             )
             for one in sorted(found.cells, key=lambda one: not one.differing)
         ],
+        times=[
+            CaseTimeShown(
+                user=one.user,
+                case=one.case,
+                key=keys[one.case],
+                cells=one.cells,
+                blind_ms=one.blind,
+                aided_ms=one.aided,
+            )
+            for one in found.times
+        ],
     )
 
 
@@ -247,8 +267,24 @@ def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: T
         raise Refusal("unfit", expected="a class of the label set", came=given.label, mend="Choose one of its classes.")
     panels.decide(session, panel, given.image, seat.user.id, given.label, given.note)
     audit.note(session, seat, "panel.decide", {"panel": panel, **given.model_dump()}, seat.project)
+    if row.teaches:
+        events.tell(session, seat.project, SettingsEvent(changed=["consensus"]))
     its = panels.decisions(session, panel)[given.image]
     return DecisionShown(label=its.label, note=its.note, user=its.user_id, at=its.at)
+
+
+@router.put("/{panel}/teaching", operation_id="set_panel_teaching")
+def set_panel_teaching(panel: Id, given: PanelTeaching, seat: ProjectAdmin, session: Transaction) -> PanelShown:
+    """Have the project's classifier learn what a closed session agreed on, or not.
+
+    Each cell that nobody labelled counts for every type by its probability in the consensus; a decided one for its own.
+    """
+    row = closed(session, seat, panel)
+    row.teaches = given.teaches
+    session.flush()
+    audit.note(session, seat, "panel.teach", {"panel": panel, "teaches": given.teaches}, seat.project)
+    events.tell(session, seat.project, SettingsEvent(changed=["consensus"]))
+    return _shown(session, row, seat)
 
 
 # --- steps ----------------------------------------------------------------------------------------------------
@@ -301,6 +337,8 @@ def _shown(session: Session, row: Panel, seat: ProjectSeat) -> PanelShown:
         repeated=row.repeated,
         aided=row.aided,
         planted=row.planted,
+        timed=row.timed,
+        teaches=row.teaches,
         created_at=row.created_at,
         closed_at=row.closed_at,
         readers=[ReaderShown(user=one.user, name=one.name, done=one.done) for one in people],

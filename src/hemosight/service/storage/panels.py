@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import class_facts
 from hemosight.service.storage.tables import (
+    Case,
     Image,
     LabelSet,
     Panel,
@@ -78,6 +79,13 @@ def cells(session: Session, panel: int) -> list[PanelCell]:
     query = select(PanelCell).join(Image, Image.id == PanelCell.image_id)
     query = query.where(PanelCell.panel_id == panel, Image.deleted_at.is_(None))
     return list(session.scalars(query.order_by(PanelCell.position)))
+
+
+def cases(session: Session, panel: int) -> dict[int, tuple[int, str]]:
+    """Image -> number and key of its case, of the cells of a panel that are of one."""
+    query = select(PanelCell.image_id, Case.id, Case.key).join(Image, Image.id == PanelCell.image_id)
+    query = query.join(Case, Case.id == Image.case_id).where(PanelCell.panel_id == panel)
+    return {image: (case, key) for image, case, key in session.execute(query)}
 
 
 def readers(session: Session, panel: int) -> list[ReaderProgress]:

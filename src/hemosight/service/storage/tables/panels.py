@@ -13,7 +13,8 @@ class Panel(Table):
 
     ``kind`` is ``panel`` or ``proficiency`` (a marked set). ``aided``: after the blind readings every cell is read once
     more with the model's reading shown. ``planted`` is the share of those that are wrong on purpose, of which readers
-    are told that there are some.
+    are told that there are some. ``timed``: how long readers look is kept, which they are told.
+    ``teaches``: once closed, its consensus teaches the project's classifier.
     """
 
     __tablename__ = "panels"
@@ -33,6 +34,8 @@ class Panel(Table):
     repeated: Mapped[float]
     aided: Mapped[bool] = mapped_column(server_default=false())
     planted: Mapped[float] = mapped_column(server_default=text("0"))
+    timed: Mapped[bool] = mapped_column(server_default=false())
+    teaches: Mapped[bool] = mapped_column(server_default=false())
     created_by: Mapped[int | None] = ref("users.id")
     created_at: Mapped[Moment] = now()
     closed_at: Mapped[Moment | None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025"
-down_revision = "0021"
+revision = "0024"
+down_revision = "0023"
 
 _REMOVED = "ck_field_cells_removed"
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0026"
-down_revision = "0021"
+revision = "0025"
+down_revision = "0024"
 
 # What the numbers of a draw were called, and are.
 _RENAMED = """
