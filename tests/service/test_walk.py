@@ -37,6 +37,7 @@ TAKEN = {
     "export_reviews",
     "export_teaching_cells",
     "export_panel_truth",
+    "export_dossier",
     "take_report",
     "take_preliminary_report",
 }
