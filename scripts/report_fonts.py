@@ -1,11 +1,13 @@
-"""Make the fonts of signed reports: Noto Sans in two weights, and the Chinese and Japanese characters that names have.
+"""Make the fonts of signed reports: Noto Sans in two weights, and the characters that names have in other scripts.
 
-    pip download --no-deps fontpkg-noto-sans==2.15 pylopdf-fonts-zh-cn==0.1.1    # and unzip both into FOLDER
+    pip download --no-deps fontpkg-noto-sans==2.15 fontpkg-noto-sans-arabic==2.12 pylopdf-fonts-zh-cn==0.1.1
+    npm pack @expo-google-fonts/noto-sans-hebrew@0.4.1    # and unpack all four into FOLDER
     .venv/bin/python scripts/report_fonts.py FOLDER
 
-Both are under the SIL Open Font License 1.1, which lies beside them. Noto Sans is cut down to Latin, Greek, Cyrillic
+All are under the SIL Open Font License 1.1, which lies beside them. Noto Sans is cut down to Latin, Greek, Cyrillic
 and the signs of measures; Noto Sans SC to GB 2312, the common half of Big5, and the kana and the first level of
-JIS X 0208, and its curves are turned into TrueType's, which every reader of PDF knows.
+JIS X 0208, and its curves are turned into TrueType's, which every reader of PDF knows; Noto Sans Arabic to the Arabic
+block and the forms in which letters join, which the program chooses itself; Noto Sans Hebrew to its letters and points.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ HERE = Path(__file__).parent.parent / "src/hemosight/service/documents/fonts"
 LATIN = [*range(0x20, 0x250), *range(0x2B0, 0x370), *range(0x370, 0x530), *range(0x1E00, 0x2000)]
 LATIN += [*range(0x2000, 0x2070), *range(0x2070, 0x20D0), *range(0x2100, 0x2150), 0x2190, 0x2191, 0x2192, 0x2193]
 LATIN += [0x2212, 0x2215, 0x221E, 0x2248, 0x2260, 0x2264, 0x2265, 0x25CF, 0xFFFD]
+
+ARABIC = [*range(0x600, 0x700), *range(0xFB50, 0xFE00), *range(0xFE70, 0xFF00)]
+HEBREW = [*range(0x590, 0x600), *range(0xFB1D, 0xFB50)]
 
 
 def characters() -> set[int]:
@@ -75,12 +80,19 @@ def quadratic(font: TTFont) -> None:
 
 
 def main(folder: Path) -> None:
-    """Write the three fonts."""
+    """Write the five fonts."""
     for weight, name in ((400, "Regular"), (700, "Bold")):
         with TTFont(folder / "fontpkg_noto_sans/files/NotoSans[wdth,wght].ttf", recalcTimestamp=False) as font:
             instantiateVariableFont(font, {"wght": weight, "wdth": 100}, inplace=True)
             cut(font, set(LATIN))
             font.save(HERE / f"NotoSans-{name}.ttf")
+    with TTFont(folder / "fontpkg_noto_sans_arabic/files/NotoSansArabic[wdth,wght].ttf", recalcTimestamp=False) as font:
+        instantiateVariableFont(font, {"wght": 400, "wdth": 100}, inplace=True)
+        cut(font, set(ARABIC))
+        font.save(HERE / "NotoSansArabic-Regular.ttf")
+    with TTFont(folder / "package/400Regular/NotoSansHebrew_400Regular.ttf", recalcTimestamp=False) as font:
+        cut(font, set(HEBREW))
+        font.save(HERE / "NotoSansHebrew-Regular.ttf")
     with TTFont(folder / "pylopdf_fonts_zh_cn/NotoSansSC-Regular.otf", recalcTimestamp=False) as font:
         cut(font, characters())
         quadratic(font)

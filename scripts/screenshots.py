@@ -1,20 +1,24 @@
 #!/usr/bin/env python
 """Every screen of the review desk, light and dark, on drawn cells, into docs/screens/.
 
-    .venv/bin/python scripts/screenshots.py
+    .venv/bin/python scripts/screenshots.py [SCREEN ...]
+    .venv/bin/python scripts/screenshots.py --widths 1440 1280 820 --out FOLDER    # to be looked at, not kept
 
-Starts the real service with a project of two hundred drawn cells: no picture of a data set is ever in it. Needs the
-built page (`make page`) and a Chromium; WebGL is drawn in software.
+With ``--out`` every screen there is is photographed, those too that no page of the documentation shows, and each that
+is wider than its window is named. Starts the real service with a project of two hundred drawn cells: no picture of a
+data set is ever in it. Needs the built page (`make page`) and a Chromium; WebGL is drawn in software.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import sys
 import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import httpx
 from PIL import Image
@@ -28,45 +32,62 @@ import drawn  # noqa: E402
 from running import PAGE, QUIET, chromium  # noqa: E402
 
 OUT = ROOT / "docs" / "screens"
-SIZE: ViewportSize = {"width": 1280, "height": 820}
+HEIGHTS = {1440: 900, 1280: 820, 820: 1180}
+"""Windows that the page is made for: their width and height in pixels. The documentation's are 1280 wide."""
 PICTURES = """() => [...document.images].every((picture) => {
   const { top, bottom } = picture.getBoundingClientRect();
   return picture.complete || bottom < 0 || top > innerHeight;
 })"""
 """Whether every picture in sight has come."""
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 MOST = 400_000
 """Bytes of a picture."""
 
 
-def main(*wanted: str) -> None:
-    """Start the service, fill a project, photograph every screen twice; only those named, where any are."""
+def main() -> None:
+    """Start the service, fill a project, photograph every screen at each width, light and dark."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("screens", nargs="*", help="only these")
+    parser.add_argument("--widths", nargs="+", type=int, default=[1280], choices=sorted(HEIGHTS))
+    parser.add_argument("--out", type=Path, help="a folder to look at the pictures in; docs/screens where not given")
+    given = parser.parse_args()
     path = chromium()
     if path is None or not PAGE.exists():
         sys.exit("screenshots need a Chromium and the built page: make page")
-    OUT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, drawn.serving() as service, sync_playwright() as playwright:
+    if given.out is None and given.widths != [1280]:
+        sys.exit("the documentation's pictures are 1280 wide; name another folder with --out")
+    folder = given.out or OUT
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as drawings, drawn.serving() as service, sync_playwright() as playwright:
         with drawn.client(service.address) as api:
-            files = drawn.crops(Path(folder))
+            files = drawn.crops(Path(drawings))
             project = drawn.project(api, "Smears of March", files, case="24-1187", second_signer=True)
             _review(api, project)
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        for screens in (SCREENS, SIGNED):
+        rounds = [SCREENS | (MORE if given.out else {}), SIGNED]
+        for screens in rounds:
             if screens is SIGNED:
                 with drawn.client(service.address) as api:
                     _sign(api, project)
-            for scheme in ("light", "dark"):
-                context = browser.new_context(
-                    base_url=service.address, viewport=SIZE, color_scheme=scheme, reduced_motion="reduce"
-                )
-                page = context.new_page()
-                for name, act in screens.items():
-                    if wanted and name not in wanted:
-                        continue
-                    act(page, f"/projects/{project}")
-                    page.wait_for_timeout(900)
-                    page.wait_for_function(PICTURES)
-                    _keep(page.screenshot(), OUT / f"{name}-{scheme}.png")
-                context.close()
+            chosen = {name: act for name, act in screens.items() if not given.screens or name in given.screens}
+            for width in given.widths:
+                size: ViewportSize = {"width": width, "height": HEIGHTS[width]}
+                for scheme in SCHEMES:
+                    context = browser.new_context(
+                        base_url=service.address, viewport=size, color_scheme=scheme, reduced_motion="reduce"
+                    )
+                    page = context.new_page()
+                    for name, act in chosen.items():
+                        act(page, f"/projects/{project}")
+                        page.wait_for_timeout(900)
+                        page.wait_for_function(PICTURES)
+                        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                            print(f"{name} is wider than its window of {width}")  # noqa: T201
+                        if given.out:
+                            page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
+                        else:
+                            _keep(page.screenshot(), folder / f"{name}-{scheme}.png")
+                    context.close()
         browser.close()
 
 
@@ -92,6 +113,9 @@ def _review(api: httpx.Client, project: int) -> None:
         },
     )
     answer.raise_for_status()
+    tagged = [item["image"] for item in items[4:9]]
+    api.post(f"/projects/{project}/tags", json={"tag": "ask Amina", "images": tagged}).raise_for_status()
+    api.put(f"/projects/{project}/views", json={"name": "least sure", "shared": True, "view": {}}).raise_for_status()
     api.post(
         f"/projects/{project}/images/{items[3]['image']}/comments", json={"text": "A smudge, or a folded nucleus?"}
     ).raise_for_status()
@@ -160,6 +184,42 @@ SCREENS: dict[str, Callable[[Page, str], None]] = {
 }
 
 
+def _tags(page: Page, root: str) -> None:
+    _gallery(page, root)
+    page.keyboard.press("#")
+    page.get_by_role("dialog").wait_for()
+
+
+def _menu(name: str) -> Callable[[Page, str], None]:
+    def go(page: Page, root: str) -> None:
+        _gallery(page, root)
+        page.get_by_role("button", name=name, exact=True).click()
+
+    return go
+
+
+def _selected(page: Page, root: str) -> None:
+    _gallery(page, root)
+    page.keyboard.press("Control+a")
+
+
+MORE: dict[str, Callable[[Page, str], None]] = {
+    "tags": _tags,
+    "views": _menu("views"),
+    "filter": _menu("filter"),
+    "add-type": _menu("+ type"),
+    "selected": _selected,
+    "worklist": _at("cases", ".case-chip"),
+    "search": _at("search", ".shell-main > *"),
+    "library": _at("library", ".shell-main > *"),
+    "reviews": _at("reviews", ".shell-main > *"),
+    "panels": _at("panels", ".shell-main > *"),
+    "counter": _at("counter", ".shell-main > *"),
+    "audit": _at("/admin/users", ".shell-main > *"),
+    "account": _at("/account", ".shell-main > *"),
+    "missing": _at("/nowhere", ".shell-main > *"),
+}
+"""What the documentation does not show."""
 SIGNED: dict[str, Callable[[Page, str], None]] = {
     "signed": _at("", ".signed-banner"),
     "report-signed": _at("report", ".report-figure svg"),
@@ -180,4 +240,4 @@ def _keep(picture: bytes, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -5,6 +5,7 @@ With scroll bars, which tests hide otherwise, since some of the faults were thei
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -304,6 +305,35 @@ def test_a_view_is_kept_and_taken_up_again(amina: Seat) -> None:
     expect(page.locator(".filtered-out")).to_contain_text("No cell passes the filter.")
     page.get_by_label("Forget the view labelled ones").click()
     expect(page.get_by_role("button", name="labelled ones", exact=True)).to_have_count(0)
+
+
+def test_a_view_is_shared_and_what_a_browser_kept_goes_to_the_service(
+    amina: Seat, bela: Seat, api: httpx.Client, project: int
+) -> None:
+    theirs = bela.desk()
+    # As an earlier version kept it.
+    old = {"name": "unsure ones", "sort": "novel", "filter": {"who": "people", "certainty": 1, "unusual": False}}
+    kept = json.dumps([{**old, "unusualApart": True, "size": 120}])
+    theirs.evaluate(f"kept => localStorage.setItem('hemosight.views.{project}', kept)", kept)
+    theirs.reload()
+    expect(theirs.locator(".crop").first).to_be_visible()
+    theirs.get_by_role("button", name="views").click()
+    theirs.get_by_label("Share the view unsure ones").click()
+    expect(theirs.get_by_label("Keep the view unsure ones to oneself")).to_have_attribute("aria-pressed", "true")
+    assert theirs.evaluate(f"localStorage.getItem('hemosight.views.{project}')") is None
+    theirs.keyboard.press("Escape")
+    page = amina.desk()
+    page.get_by_role("button", name="views").click()
+    page.get_by_role("button", name=re.compile("^unsure ones")).first.click()
+    expect(page.locator(".filtered-out")).to_contain_text("show everything")
+    expect(page.get_by_label("Size of crops")).to_have_value("120")
+    (view,) = api.get(f"/projects/{project}/views").json()["items"]
+    assert (view["name"], view["by"], view["view"]["sort"]) == ("unsure ones", PEOPLE["bela"], "novel")
+    # Who administers the project may take away what others share.
+    page.get_by_label("Forget the view unsure ones").click()
+    expect(page.get_by_role("button", name=re.compile("^unsure ones"))).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.get_by_label("Size of crops").fill("88")
 
 
 def test_comparing_more_than_four_says_so(amina: Seat) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk import panels as desk
-from hemosight.service.desk.panel_truth import truth as agreed
+from hemosight.service.desk.panel_reference import reference as agreed
 from hemosight.service.desk.panels import CellOfPanel, CellResult, PanelAnswer
 from hemosight.service.security import passwords
 from hemosight.service.storage import panels as storage
@@ -132,8 +133,8 @@ def test_nothing_is_seen_before_it_is_closed_and_nothing_read_after(room: Room) 
     room.read(panel, 0, lambda *_: "blast", most=2)
     for who in (room.admin, room.readers[1]):
         assert who.get(f"{place}/results").json()["error"]["code"] == "in_the_way"
-        assert who.get(f"{place}/readings").status_code == 409
-    assert room.admin.post(f"{place}/export").json()["error"]["code"] == "in_the_way"
+        for what in ("readings", "reference"):
+            assert who.post(f"{place}/{what}/export").json()["error"]["code"] == "in_the_way"
     # Only its readers read: the admin of the project is none.
     assert room.admin.get(f"{place}/next").json()["error"]["code"] == "not_allowed"
     now = room.readers[1].get(f"{place}/next").json()
@@ -141,6 +142,43 @@ def test_nothing_is_seen_before_it_is_closed_and_nothing_read_after(room: Room) 
     late = {"image": now["image"], "turn": 1, "label": "blast"}
     assert room.readers[1].post(f"{place}/readings", json=late).json()["error"]["code"] == "in_the_way"
     assert room.readers[0].post(f"{place}/close").status_code == 403
+
+
+def test_no_reading_lands_after_the_panel_was_closed(room: Room) -> None:
+    """Closing and reading are transactions of their own: each waits for the other, and the later one knows of it."""
+    panel = room.begin()
+    place, reader = f"{room.path}/panels/{panel}", room.readers[1]
+    now = reader.get(f"{place}/next").json()
+    given = {"image": now["image"], "turn": 1, "label": "blast"}
+    with ThreadPoolExecutor(1) as pool:
+        with room.project.database.session() as session:
+            row = storage.get(session, room.project.id, panel, hold="alone")
+            row.closed_at = func.now()
+            session.flush()
+            answer = pool.submit(reader.post, f"{place}/readings", json=given)
+            with pytest.raises(TimeoutError):
+                answer.result(timeout=0.5)
+        assert answer.result(timeout=30).json()["error"]["code"] == "in_the_way"
+    with room.project.database.session() as session:
+        assert storage.readings(session, panel) == []
+
+
+def test_a_panel_is_closed_when_readings_that_are_on_their_way_are_stored(room: Room) -> None:
+    panel = room.begin()
+    place = f"{room.path}/panels/{panel}"
+    image = room.readers[1].get(f"{place}/next").json()["image"]
+    with ThreadPoolExecutor(1) as pool:
+        with room.project.database.session() as session:
+            storage.get(session, room.project.id, panel, hold="open")
+            # Others read meanwhile.
+            assert len(room.read(panel, 0, lambda *_: "blast", most=1)) == 1
+            answer = pool.submit(room.admin.post, f"{place}/close")
+            with pytest.raises(TimeoutError):
+                answer.result(timeout=0.5)
+            assert storage.read(session, panel, image, room.project.users[2], storage.FIRST, "blast", None)
+        assert answer.result(timeout=30).json()["closed_at"] is not None
+    with room.project.database.session() as session:
+        assert len(storage.readings(session, panel)) == 2
 
 
 def test_the_first_look_counts(room: Room) -> None:
@@ -182,7 +220,7 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
         assert suspects <= {room.project.users[3]}
     best, _, last = sorted(found["readers"], key=lambda one: one["user"])
     assert best["accuracy"]["value"] > last["accuracy"]["value"] + 0.1
-    assert any(one["truth"] != one["said"] for one in last["confusion"])
+    assert any(one["reference"] != one["said"] for one in last["confusion"])
     kappas = {(one["a"], one["b"]): one["kappa"]["value"] for one in found["pairs"]}
     assert kappas[room.project.users[1], room.project.users[2]] == 1
     # Differences are decided side by side; the newest decision counts.
@@ -196,8 +234,8 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
     # What was agreed on leaves as a table: decisions first, then the consensus.
     label = next(kind for kind in kinds if kind != truth[first["image"]])
     room.readers[0].post(f"{place}/decisions", json={"image": first["image"], "label": label})
-    answer = room.readers[0].post(f"{place}/export")
-    assert answer.headers["content-disposition"] == f'attachment; filename="panel-{panel}-truth.csv"'
+    answer = room.readers[0].post(f"{place}/reference/export")
+    assert answer.headers["content-disposition"] == f'attachment; filename="panel-{panel}-reference.csv"'
     told = {row["sha256"]: row for row in csv.DictReader(io.StringIO(answer.text))}
     with room.project.database.session() as session:
         content = storage.content_ids(session, room.project.images)
@@ -209,9 +247,15 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
     with room.project.database.session() as session:
         noted = session.scalars(select(AuditRow).where(AuditRow.action == "panel.export")).all()
     assert [(row.user_id, row.subject["panel"]) for row in noted] == [(room.project.users[1], panel)]
-    assert room.readers[0].get(f"{place}/export").status_code in (404, 405), "what is noted is no GET"
-    # And the readings leave as a table that `validate --readings` takes.
-    rows = list(csv.DictReader(io.StringIO(room.admin.get(f"{place}/readings").text)))
+    # And the readings leave as a table that `validate --readings` takes; they say how each person reads.
+    answer = room.admin.post(f"{place}/readings/export")
+    assert answer.headers["content-disposition"] == f'attachment; filename="panel-{panel}-readings.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    with room.project.database.session() as session:
+        noted = session.scalars(select(AuditRow).where(AuditRow.action == "panel.export_readings")).all()
+    assert [(row.user_id, row.subject) for row in noted] == [(room.project.users[0], {"panel": panel, "readings": 120})]
+    for what in ("readings/export", "reference/export", "readings"):
+        assert room.readers[0].get(f"{place}/{what}").status_code in (404, 405), "what is noted is no GET"
     assert len(rows) == 120
     assert {row["turn"] for row in rows} == {"1"}
     assert all(len(row["sha256"]) == 64 for row in rows)
@@ -425,7 +469,7 @@ def test_simulated_readers_are_recovered_within_their_intervals() -> None:
     assert right > 0.9
 
 
-def test_the_truth_of_a_cell_is_the_decision_then_the_consensus_then_what_all_said() -> None:
+def test_the_reference_of_a_cell_is_the_decision_then_the_consensus_then_what_all_said() -> None:
     def cell(image: int, consensus: str | None, **said: str) -> CellResult:
         labels = dict(enumerate(said.values()))
         return CellResult(image, labels, consensus, None, len(set(labels.values())) > 1, [])

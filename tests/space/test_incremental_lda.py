@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -279,6 +281,34 @@ def test_a_class_without_a_label_is_never_read() -> None:
     probabilities = classifier.probabilities(vectors)
     assert np.allclose(probabilities[:, 1], 0.0)
     assert np.allclose(probabilities.sum(axis=1), 1.0)
+
+
+def test_a_standardised_reference_learns_as_a_fit_on_divided_vectors(support: SupportSet) -> None:
+    known, names = support.labelled("type")
+    deviations = lda.deviations_of(known)
+    fitted = lda.fit_standardised(known, names)
+    reference = Reference.of(support, "type", fitted, standardised=True)
+    divided = replace(support, embeddings=replace(support.embeddings, vectors=(known / deviations).astype(np.float32)))
+    plain = Reference.of(divided, "type", lda.fit(*divided.labelled("type")))
+    assert reference.amount == pytest.approx(plain.amount, rel=1e-4)
+    vectors, codes = _cells(3, seed=5)
+    ours = IncrementalLDA(CLASSES, lambda cells: vectors[cells], DIM, reference)
+    theirs = IncrementalLDA(CLASSES, lambda cells: (vectors / deviations).astype(np.float32)[cells], DIM, plain)
+    for learner in (ours, theirs):
+        learner.update(np.arange(6), codes[:6])
+    first, second = ours.classifier(), theirs.classifier()
+    assert first is not None
+    assert second is not None
+    scores = first.scores(vectors), second.scores((vectors / deviations).astype(np.float32))
+    np.testing.assert_allclose(_centred(scores[0]), _centred(scores[1]), rtol=1e-3, atol=1e-3)
+    left, also = ours.leave_one_out(), theirs.leave_one_out()
+    np.testing.assert_allclose(_centred(left.scores), _centred(also.scores), rtol=1e-3, atol=1e-3)
+    unlike = Reference.of(support, "type", lda.fit(known, names))
+    different = _learner(vectors, unlike)
+    different.update(np.arange(6), codes[:6])
+    other = different.classifier()
+    assert other is not None
+    assert np.abs(_centred(other.scores(vectors)) - _centred(scores[0])).max() > 0.05
 
 
 # --- taught by shares -------------------------------------------------------------------------------------------

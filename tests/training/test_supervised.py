@@ -10,16 +10,20 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_runs import Stopper, TinyNetwork
+from torch import Tensor, nn
 
-from hemosight.errors import RunConflict, TooFewLabels
+from hemosight.errors import BadSetting, RunConflict, TooFewLabels
 from hemosight.images.catalog import Catalog
 from hemosight.training import backbones, supervised
 from hemosight.training.baseline_task import Classifier
-from hemosight.training.labelled_cells import NO_CELL, drawing_shares, training_labels
+from hemosight.training.display import Display
+from hemosight.training.distributed import Processes
+from hemosight.training.labelled_cells import NO_CELL, LabelledCells, drawing_shares, training_labels
 from hemosight.training.supervised import train_supervised
 from hemosight.training.supervised_config import SupervisedConfig
-from hemosight.training.supervised_task import early_layers, make_optimizer
+from hemosight.training.supervised_task import SupervisedTask, early_layers, make_optimizer
 
 pytestmark = pytest.mark.train
 SETTINGS: dict[str, Any] = {
@@ -38,8 +42,11 @@ SETTINGS: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def tiny_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     def create(name: str, weights: str) -> backbones.Encoder:
-        assert (name, weights) == ("tiny", "imagenet")
-        return backbones.Encoder("tiny", TinyNetwork(norm=True))
+        assert name == "tiny"
+        encoder = backbones.Encoder("tiny", TinyNetwork(norm=True))
+        if weights != "imagenet":
+            encoder.load_state_dict(load_file(weights))
+        return encoder
 
     monkeypatch.setattr(supervised.backbones, "create", create)
 
@@ -148,3 +155,51 @@ def test_one_type_alone_teaches_nothing(drawn_catalog: Catalog, cache: Path, tmp
     blasts = drawn_catalog.where(pl.col("label") == "blast")
     with pytest.raises(TooFewLabels, match="blast"):
         train_supervised(blasts, config(), tmp_path, cache=cache)
+
+
+def test_a_student_learns_what_its_teacher_says_of_a_view_and_its_turns(
+    drawn_catalog: Catalog, cache: Path, tmp_path: Path
+) -> None:
+    settings = config(teacher_share=0.999, teacher_turns=4, steps=60)
+    data = LabelledCells.prepare(drawn_catalog, settings, cache, Display(quiet=True))
+    torch.manual_seed(3)
+    teacher, student = (
+        Classifier(backbones.Encoder("tiny", TinyNetwork(norm=True)), len(data.classes), 0.0) for _ in range(2)
+    )
+    nn.init.normal_(teacher.top.weight, std=2.0)  # sure of something, and right only by chance
+    task = SupervisedTask(student, settings, data, Processes(), teachers=[teacher])
+    pixels = data.pixels[data.cells[:64]][:, 8:36, 8:36]
+    views = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+
+    def said(network: Classifier, turns: int) -> Tensor:
+        with torch.no_grad():
+            each = [network(torch.rot90(views, turn, (2, 3))).softmax(1) for turn in range(turns)]
+        return torch.stack(each).mean(dim=0)
+
+    before = float((said(task.averaged, 1) - said(teacher, 4)).abs().mean())
+    weights = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    losses = [task.step(None, 0, number).loss for number in range(settings.steps)]
+    after = float((said(student.eval(), 1) - said(teacher, 4)).abs().mean())
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
+    assert after < 0.7 * before
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in teacher.state_dict().items())
+
+
+def test_a_teacher_of_other_classes_is_refused(drawn_catalog: Catalog, cache: Path, tmp_path: Path) -> None:
+    fewer = drawn_catalog.where(pl.col("label") != "blast")
+    train_supervised(fewer, config(steps=2), tmp_path / "teacher", cache=cache)
+    taught = config(steps=2, teachers=(str(tmp_path / "teacher"),))
+    with pytest.raises(BadSetting, match="Train the teacher on the same laboratories"):
+        train_supervised(drawn_catalog, taught, tmp_path / "student", cache=cache)
+    train_supervised(drawn_catalog, config(steps=2), tmp_path / "other", cache=cache)
+    taught = config(steps=2, teachers=(str(tmp_path / "other"),))
+    assert train_supervised(drawn_catalog, taught, tmp_path / "student", cache=cache)
+    assert json.loads((tmp_path / "student/run.json").read_text())["recipe"]["teachers"] == [str(tmp_path / "other")]
+
+
+def test_half_precision_learns_as_well(drawn_catalog: Catalog, cache: Path, tmp_path: Path) -> None:
+    assert train_supervised(drawn_catalog, config(precision="bf16"), tmp_path / "half", cache=cache)
+    assert train_supervised(drawn_catalog, config(), tmp_path / "whole", cache=cache)
+    half, whole = (pl.read_csv(tmp_path / name / "log.csv")["loss"].to_numpy() for name in ("half", "whole"))
+    assert np.abs(half - whole).max() < 0.1
+    assert (half != whole).any()

@@ -166,9 +166,8 @@ def _case(
     has a subtype alone. Whatever scale the scanner got since, a signed case's cells stay as they were read. Records of
     before there were profiles name none; then the case's profile of now says it.
     """
-    import polars as pl
-
     from hemosight.images import archive
+    from hemosight.images.sources.cells import read_cells
 
     packed, place = folder / f"{case}.zip", folder / str(case)
     address, _, project = base.partition("/api/v1/projects/")
@@ -178,8 +177,8 @@ def _case(
             file.write(piece)
     archive.unpack(packed, place)
     packed.unlink()
-    said = pl.read_csv(place / "labels.csv", infer_schema=False)
-    labels = {place / row["path"].lstrip("'"): row["label"] for row in said.iter_rows(named=True)}
+    said = read_cells(place / "labels.csv")
+    labels = {place / row["path"]: row["label"] or None for _, row in said.rows()}
     tables = {place / "labels.csv", place / "readings.csv"}
     unlabelled = [path for path in sorted(place.rglob("*")) if path.is_file() and path not in labels.keys() | tables]
     if profile is None:

@@ -29,6 +29,8 @@ ALPHABETS = {
     r"^[\w.@+-]+$": "letters, digits and . _ @ + - only, without spaces",
     r"^[a-z0-9][a-z0-9_-]{0,59}$": "small letters, digits, _ and - only, 60 at most, and a letter or digit first",
     r"^[^\x00-\x1f/\\?]+$": "no slash, backslash, question mark or line break",
+    r"^[^\x00-\x1f\x7f]+$": "no line break",
+    r"^[^;\x00-\x1f\x7f]+$": "no semicolon or line break",
     r"^[0-9a-f]{64}$": "64 hexadecimal digits",
     r"^#[0-9a-f]{6}$": "a colour as # and six hexadecimal digits, in small letters",
     r"^[A-Za-z0-9]$": "one letter or digit",

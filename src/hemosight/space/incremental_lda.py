@@ -51,29 +51,43 @@ class Reference:
         Shrinkage of the reference, 0 to 1.
     slope
         Inverse temperature of classifiers fitted from here on.
+    deviations
+        Of each dimension, where the discriminant is one of standardised vectors (:func:`hemosight.space.lda.shrunk`).
     """
 
     classifier: LinearClassifier
     statistics: LDAStatistics
     amount: float
     slope: float
+    deviations: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
-        cls, support: SupportSet, label_set: str, classifier: LinearClassifier, slope: float | None = None
+        cls,
+        support: SupportSet,
+        label_set: str,
+        classifier: LinearClassifier,
+        slope: float | None = None,
+        *,
+        standardised: bool = False,
     ) -> Reference:
         """Sum a support set over one label set, which ``classifier`` reads.
 
         ``slope`` is the inverse temperature of discriminants fitted from here; the classifier's own where None, which
-        is right as long as the classifier is a discriminant.
+        is right as long as the classifier is a discriminant; ``standardised`` where it is one of standardised vectors.
         """
         vectors, labels = support.labelled(label_set)
         column = {name: code for code, name in enumerate(classifier.classes)}
         codes = np.array([column[str(label)] for label in labels], np.int64)
         origin = vectors.mean(axis=0, dtype=np.float64)
         statistics = LDAStatistics.of(vectors, codes, len(classifier.classes), origin)
-        amount = lda.estimate(statistics, vectors, codes, np.ones(len(codes)))
-        return cls(classifier, statistics, amount, classifier.slope if slope is None else slope)
+        slope, weights = classifier.slope if slope is None else slope, np.ones(len(codes))
+        if not standardised:
+            return cls(classifier, statistics, lda.estimate(statistics, vectors, codes, weights), slope)
+        deviations = lda.deviations_of(vectors)
+        divided = (vectors / deviations).astype(np.float32)
+        sums = LDAStatistics.of(divided, codes, len(classifier.classes), origin / deviations)
+        return cls(classifier, statistics, lda.estimate(sums, divided, codes, weights), slope, deviations)
 
     def over(self, classes: Sequence[str]) -> Reference:
         """The same with other columns: classes in this order, new ones without a cell.
@@ -239,7 +253,7 @@ class IncrementalLDA:
         total, amount, _ = self.statistics(weight)
         if total.present.sum() < 2:
             return None
-        slopes, bias = lda.solve(total, amount)
+        slopes, bias = lda.solve(total, amount, deviations=self._deviations)
         return LinearClassifier(self.classes, slopes, bias, self._slope(total, amount))
 
     def classifier_without(self, cells: Sequence[int], weight: float = WEIGHT) -> LinearClassifier | None:
@@ -268,7 +282,12 @@ class IncrementalLDA:
         if not len(cells) or total.present.sum() < 2:
             return LeftOut(cells[:0], truth[:0], np.zeros((0, len(self.classes))))
         points = self._vectors_of(cells).astype(np.float64) - total.origin
-        return LeftOut(cells, truth, _without(total, amount, each, points, truth))
+        covariance = lda.shrunk(total, amount, deviations=self._deviations)
+        return LeftOut(cells, truth, _without(total, amount, each, points, truth, covariance))
+
+    @property
+    def _deviations(self) -> NDArray[np.float64] | None:
+        return None if self.reference is None else self.reference.deviations
 
     def statistics(self, weight: float = WEIGHT) -> tuple[LDAStatistics, float, float]:
         """Sums of all cells, the amount of shrinkage (0 to 1), and the weight of one labelled cell in the sums."""
@@ -324,11 +343,19 @@ def _any(shares: NDArray[np.float64]) -> list[int]:
 
 
 def _without(
-    total: LDAStatistics, amount: float, each: float, points: NDArray[np.float64], truth: Codes
+    total: LDAStatistics,
+    amount: float,
+    each: float,
+    points: NDArray[np.float64],
+    truth: Codes,
+    covariance: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Scores (cells x classes) by classifiers that each know all but that cell; ``points`` are from the origin."""
+    """Scores (cells x classes) by classifiers that each know all but that cell; ``points`` are from the origin.
+
+    ``covariance`` is that of all cells, shrunk; it is overwritten.
+    """
     means, rows = total.means(), np.arange(len(points))
-    factor = cho_factor(lda.shrunk(total, amount), lower=True, overwrite_a=True, check_finite=False)
+    factor = cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
     mass, own = total.counts.sum(), total.counts[truth]
     apart = points - means[truth]
     solved = cho_solve(factor, apart.T).T  # u = A^-1 r for each cell

@@ -142,15 +142,15 @@ class SupervisedTask(Task[None]):
     def _loss(self, logits: Tensor, pictures: Tensor, allowed: Tensor) -> Tensor:
         """Of the labels, and of what teachers say of the same view, averaged over them and over quarter turns."""
         config = self.config
-        told = partial_cross_entropy(logits, allowed, config.smoothing)
+        labelled = partial_cross_entropy(logits, allowed, config.smoothing)
         if not self.teachers:
-            return told
+            return labelled
         with torch.no_grad(), self._arithmetic():
             turned = [torch.rot90(pictures, turn, (2, 3)) for turn in range(config.teacher_turns)]
             said = [teacher(view).float().softmax(dim=1) for teacher in self.teachers for view in turned]
         taught = torch.stack(said).mean(dim=0)
         shown = -(taught * logits.log_softmax(dim=1)).sum(dim=1).mean()
-        return (1 - config.teacher_share) * told + config.teacher_share * shown
+        return (1 - config.teacher_share) * labelled + config.teacher_share * shown
 
     def _average_gradients(self) -> None:
         trained = [parameter for parameter in self.network.parameters() if parameter.grad is not None]

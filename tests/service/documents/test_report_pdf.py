@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import unicodedata
 from typing import Any
 
 import pypdfium2
@@ -63,7 +65,15 @@ def test_it_says_what_was_signed(body: bytes) -> None:
 
 
 def test_it_says_how_the_cells_were_drawn() -> None:
-    drawn = {"method": "battlement", "wanted": 100, "seed": 77, "met": 100, "chosen": 104, "pool": 400, "unfair": 0}
+    drawn = {
+        "method": "battlement",
+        "target_leukocytes": 100,
+        "seed": 77,
+        "counted_leukocytes": 100,
+        "counted_cells": 104,
+        "eligible_cells": 400,
+        "cells_in_unfair_fields": 0,
+    }
     text = " ".join(_text(report(differential={**counts(), "counting": drawn})).split())
     assert "104 cells drawn field after field" in text
     assert "(seed 77)" in text
@@ -117,8 +127,52 @@ def test_text_of_any_script_comes_out_or_is_named() -> None:
     text = _text(report(record=record(remark=names)))
     assert names in text
     assert "do not have" not in text
-    text = _text(report(record=record(remark="odd \U0001d51b, \u0628 and \U0001f9ea\x07\u202e")))
-    assert re.search(r"do not have\s+are printed as .: U\+0628, U\+1D51B, U\+1F9EA", text)
+    text = _text(report(record=record(remark="odd \U0001d51b, \u0928 and \U0001f9ea\x07\u202e")))
+    assert re.search(r"do not have\s+are printed as .: U\+0928, U\+1D51B, U\+1F9EA", text)
+
+
+ARABIC = (
+    "\u062a\u0645\u062a \u0627\u0644\u0645\u0631\u0627\u062c\u0639"
+    "\u0629\u060c \u0644\u0627 \u0623\u0631\u0648\u0645\u0627\u062a"
+)
+HEBREW = "\u05d3\u05f4\u05e8 \u05d9\u05e9\u05e8\u05d0\u05dc \u05db\u05d4\u05df"
+
+
+def test_names_and_remarks_from_right_to_left_are_printed() -> None:
+    """PDFium gives such text back in the order of reading, with the forms of letters, which NFKC takes back."""
+    signer = dataclasses.replace(FIRST, name=HEBREW)
+    # PDFium turns the words of a run within a line of another script; one word alone it gives back as it is.
+    remark = f"{ARABIC}.\n{HEBREW}\nLeft shift; ask {HEBREW[-3:]} again."
+    made = report(record=record(remark=remark, laboratory=ARABIC), signers=(signer, SECOND))
+    text = unicodedata.normalize("NFKC", _text(made))
+    assert "do not have" not in text
+    assert text.count(ARABIC) == 2, "laboratory and remark"
+    assert text.count(HEBREW) == 2, "in the remark, and as the signer"
+    assert f"Left shift; ask {HEBREW[-3:]} again." in text, (
+        "what follows another script is in the page's own font again"
+    )
+
+
+def test_a_paragraph_from_right_to_left_begins_at_the_right_and_is_broken_in_its_own_order() -> None:
+    document = pypdfium2.PdfDocument(
+        pdf(report(record=record(remark=f"{HEBREW} " * 12 + "\n" + "Blasts.")), pictures())
+    )
+    page = document[0].get_textpage()
+    found = [page.get_rect(place) for place in range(page.count_rects())]
+    levels = {round(rect[1] / 8) for rect in found if "\u05db" in page.get_text_bounded(*rect)}
+    top, below = ([rect for rect in found if round(rect[1] / 8) == level] for level in sorted(levels, reverse=True))
+    edge = 595.28 - 16 * 72 / 25.4
+    for line in (top, below):
+        assert max(rect[2] for rect in line) == pytest.approx(edge, abs=3)
+    assert min(rect[0] for rect in below) > min(rect[0] for rect in top) + 40, "the last line is short at its left"
+
+
+def test_scripts_that_are_mixed_do_not_confuse_the_fonts() -> None:
+    remark = "\u767d\u8840\u7403" * 40 + " see Dr. Amina.\nThen Latin again, 12.5%."
+    text = _text(report(record=record(remark=remark)))
+    assert "".join(text.split()).count("\u767d\u8840\u7403") == 40
+    assert "see Dr. Amina." in text
+    assert "Then Latin again, 12.5%." in text
 
 
 def test_long_remarks_and_names_go_on_over_pages() -> None:

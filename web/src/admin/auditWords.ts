@@ -43,6 +43,7 @@ export const ACTIONS: Record<string, string> = {
   "panel.decide": "decided a cell of a panel",
   "panel.teach": "said whether a panel teaches",
   "panel.export": "took what a panel agreed on away as a table",
+  "panel.export_readings": "took a panel's readings away as a table",
   "profile.change": "changed a scanner",
   "profile.create": "made a scanner",
   "profile.measure": "measured a scanner's scale",
@@ -66,6 +67,8 @@ export const ACTIONS: Record<string, string> = {
   "signature.export": "exported a signed record",
   "signature.report": "took a report away",
   "signing.rules": "changed the signing rules",
+  "tag.add": "put a tag on cells",
+  "tag.remove": "took a tag off cells",
   "teaching.add": "put a cell into the teaching library",
   "teaching.change": "changed the note of a teaching cell",
   "teaching.export": "took the teaching library away",
@@ -77,6 +80,8 @@ export const ACTIONS: Record<string, string> = {
   "user.change": "changed an account",
   "user.create": "made an account",
   "user.erase": "erased an account",
+  "view.forget": "forgot a view of the table",
+  "view.keep": "kept a view of the table",
 };
 
 /** What rows are about: the first parts of the actions, so that the filter has every one that words were found for. */

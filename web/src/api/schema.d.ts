@@ -480,7 +480,8 @@ export interface paths {
          *
          *     The cells are drawn from fields in which counting is fair (and from crops that came without a field), at random or
          *     field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Once
-         *     cells are labelled a draw takes a reason; every draw stands in the audit trail. A signed case has to be amended.
+         *     cells are labelled a draw takes a reason. Every choice is kept with the case and goes into its record, every draw
+         *     with its cells stands in the audit trail. A signed case has to be amended.
          */
         put: operations["set_counting"];
         post?: never;
@@ -1654,28 +1655,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/projects/{project}/panels/{panel}/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export Panel Truth
-         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
-         *
-         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table as the truth.
-         */
-        post: operations["export_panel_truth"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/projects/{project}/panels/{panel}/next": {
         parameters: {
             query?: never;
@@ -1703,21 +1682,60 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Export Panel Readings
-         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`, `case`, `shown`.
-         *
-         *     `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
-         *
-         *     `hemosight validate --readings` reads it; first readings alone count there.
-         */
-        get: operations["export_panel_readings"];
+        get?: never;
         put?: never;
         /**
          * Add Panel Reading
          * @description Say what the cell is; gives the next one. A reading cannot be changed: the first look is what counts.
          */
         post: operations["add_panel_reading"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/readings/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Readings
+         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`, `case`, `shown`.
+         *
+         *     `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
+         *
+         *     `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
+         *     each person reads.
+         */
+        post: operations["export_panel_readings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/reference/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Reference
+         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
+         *
+         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table.
+         */
+        post: operations["export_panel_reference"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1824,6 +1842,29 @@ export interface paths {
          * @description Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does.
          */
         post: operations["answer_drift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/profiles/{profile}/finder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fit Finder
+         * @description Fit the score from which the search takes something for a white cell to what people added and removed.
+         *
+         *     Only fields that somebody looked at as a whole say it. It moves where that is better beyond chance, for cases that
+         *     begin from then on: the fields of one case are searched by one rule.
+         */
+        post: operations["fit_finder"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2078,6 +2119,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tags
+         * @description Every tag of the project with its cells.
+         */
+        get: operations["list_tags"];
+        put?: never;
+        /**
+         * Change Tags
+         * @description Put a tag on cells, or take it off. Cells that have it already, or have it not, are left as they are.
+         */
+        post: operations["change_tags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/teaching": {
         parameters: {
             query?: never;
@@ -2253,6 +2318,50 @@ export interface paths {
          */
         post: operations["add_files"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Views
+         * @description One's own views of the table, then those that other members share.
+         */
+        get: operations["list_views"];
+        /**
+         * Keep View
+         * @description Keep a view under a name; one's own of that name is replaced. Who may only look shares none.
+         */
+        put: operations["keep_view"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/views/{view}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forget View
+         * @description Forget a view: one's own, or as an administrator of the project one that is shared.
+         */
+        delete: operations["forget_view"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2990,6 +3099,7 @@ export interface components {
          *         {
          *           "count": 2,
          *           "level": "second",
+         *           "measured": "Blast 2 cells, 1.0%",
          *           "says": "Blast 2 cells, 1.0%, rule: 1% or more"
          *         }
          *       ],
@@ -3157,15 +3267,30 @@ export interface components {
              */
             at: string;
             /**
-             * Chosen
+             * Cells In Unfair Fields
+             * @description Read cells that were left out because counting is not fair in their field.
+             */
+            cells_in_unfair_fields: number;
+            /**
+             * Counted Cells
              * @description Cells that were drawn: these leukocytes, and what was met on the way.
              */
-            chosen: number;
+            counted_cells: number;
             /**
-             * Met
+             * Counted Leukocytes
              * @description Leukocytes among the cells that were drawn, as they counted then.
              */
-            met: number;
+            counted_leukocytes: number;
+            /**
+             * Eligible Cells
+             * @description Cells that they were drawn from.
+             */
+            eligible_cells: number;
+            /**
+             * First Field
+             * @description Of a battlement: the field that it began in.
+             */
+            first_field?: number | null;
             /**
              * Method
              * @description `random`: single cells; `battlement`: field after field from a drawn one.
@@ -3178,11 +3303,6 @@ export interface components {
              */
             name: string;
             /**
-             * Pool
-             * @description Cells that they were drawn from.
-             */
-            pool: number;
-            /**
              * Reason
              * @description Why they were drawn anew; empty for a first draw.
              */
@@ -3193,17 +3313,12 @@ export interface components {
              */
             seed: number;
             /**
-             * Unfair
-             * @description Read cells that were left out because counting is not fair in their field.
+             * Target Leukocytes
+             * @description Leukocytes that were to be counted.
              */
-            unfair: number;
+            target_leukocytes: number;
             /** User */
             user: number;
-            /**
-             * Wanted
-             * @description Leukocytes that were to be met.
-             */
-            wanted: number;
         };
         /**
          * CellInField
@@ -3660,15 +3775,18 @@ export interface components {
         };
         /**
          * ConfusionShown
-         * @description Cells that are one type by the consensus (or by the mark) and were called another.
+         * @description Cells that are one type by the reference and were called another.
          */
         ConfusionShown: {
             /** Count */
             count: number;
+            /**
+             * Reference
+             * @description The mark; in a panel without marks the consensus.
+             */
+            reference: string;
             /** Said */
             said: string;
-            /** Truth */
-            truth: string;
         };
         /**
          * CountRow
@@ -3693,6 +3811,44 @@ export interface components {
             reviewed: number | null;
             /** Title */
             title: string;
+        };
+        /**
+         * CountingChoice
+         * @description One choice of the cells of a case that count: a draw, or all of them again.
+         */
+        CountingChoice: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Labelled Cells
+             * @description Cells of the case that had a label then; null where nobody knows.
+             */
+            labelled_cells: number | null;
+            /**
+             * Method
+             * @description Null for all cells.
+             */
+            method: ("random" | "battlement") | null;
+            /**
+             * Name
+             * @description Who chose, as they were called then.
+             */
+            name: string;
+            /**
+             * Reason
+             * @description Why; empty where none was given.
+             */
+            reason: string;
+            /** Seed */
+            seed: number | null;
+            /**
+             * Target Leukocytes
+             * @description Leukocytes that were to be counted; null for all cells.
+             */
+            target_leukocytes: number | null;
         };
         /**
          * CurvePoint
@@ -3741,6 +3897,12 @@ export interface components {
             bundle: string;
             /** @description How the cells that count were drawn; null where all do. */
             counting?: components["schemas"]["CellDraw"] | null;
+            /**
+             * Counting Choices
+             * @description Every choice of the cells that count, the first in front; empty where all do and always did.
+             * @default []
+             */
+            counting_choices: components["schemas"]["CountingChoice"][];
             /**
              * Digest
              * @description Of the counts: equal where they are. Send it to sign what was seen.
@@ -4335,7 +4497,7 @@ export interface components {
             id: number;
             /**
              * Image
-             * @description Null of one that was removed as no white cell.
+             * @description Null of one that was removed as no white cell, and of one that another field counts.
              */
             image: number | null;
             /**
@@ -4352,6 +4514,11 @@ export interface components {
              * @description How likely the search takes it for a white cell; null where it saw none.
              */
             score: number | null;
+            /**
+             * Seen In
+             * @description Number of the field that shows it as well, and counts it.
+             */
+            seen_in: number | null;
             /** Width */
             width: number;
             /**
@@ -4391,9 +4558,11 @@ export interface components {
          *       "height": 900,
          *       "id": 3,
          *       "name": "film/field-003.png",
+         *       "reasons": [],
          *       "red_cell_px": 76.2,
          *       "removed": 0,
          *       "scale_from": "red cells",
+         *       "seen_again": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4445,12 +4614,22 @@ export interface components {
              * @description Why, in words.
              */
             fairness: string;
+            /**
+             * Film
+             * @description What fields of one film share; null where the place is not known.
+             */
+            film: string | null;
             /** Height */
             height: number;
             /** Id */
             id: number;
             /** Name */
             name: string;
+            /**
+             * Reasons
+             * @description What speaks against counting in it: thick, thin, blurred.
+             */
+            reasons: string[];
             /**
              * Red Cell Px
              * @description How wide red cells are in it, in pixels.
@@ -4467,6 +4646,11 @@ export interface components {
              */
             scale_from: string;
             /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
+            /**
              * Uploaded At
              * Format: date-time
              */
@@ -4476,6 +4660,16 @@ export interface components {
              * @description Pixels.
              */
             width: number;
+            /**
+             * X
+             * @description Where its left side lies on the film, in its pixels.
+             */
+            x: number | null;
+            /**
+             * Y
+             * @description Where its upper side lies.
+             */
+            y: number | null;
         };
         /**
          * FieldFault
@@ -4530,6 +4724,11 @@ export interface components {
             /** Name */
             name: string;
             /**
+             * Placed
+             * @description Whether its name says where on the film it lies; else overlapping fields count a cell twice.
+             */
+            placed: boolean;
+            /**
              * Reason
              * @description Why the field was refused.
              */
@@ -4544,6 +4743,11 @@ export interface components {
              * @description Where that is known from.
              */
             scale_from: string | null;
+            /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
         };
         /**
          * FieldShown
@@ -4560,9 +4764,11 @@ export interface components {
          *       "height": 900,
          *       "id": 3,
          *       "name": "film/field-003.png",
+         *       "reasons": [],
          *       "red_cell_px": 76.2,
          *       "removed": 0,
          *       "scale_from": "red cells",
+         *       "seen_again": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4605,12 +4811,22 @@ export interface components {
              * @description Why, in words.
              */
             fairness: string;
+            /**
+             * Film
+             * @description What fields of one film share; null where the place is not known.
+             */
+            film: string | null;
             /** Height */
             height: number;
             /** Id */
             id: number;
             /** Name */
             name: string;
+            /**
+             * Reasons
+             * @description What speaks against counting in it: thick, thin, blurred.
+             */
+            reasons: string[];
             /**
              * Red Cell Px
              * @description How wide red cells are in it, in pixels.
@@ -4627,6 +4843,11 @@ export interface components {
              */
             scale_from: string;
             /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
+            /**
              * Uploaded At
              * Format: date-time
              */
@@ -4636,6 +4857,16 @@ export interface components {
              * @description Pixels.
              */
             width: number;
+            /**
+             * X
+             * @description Where its left side lies on the film, in its pixels.
+             */
+            x: number | null;
+            /**
+             * Y
+             * @description Where its upper side lies.
+             */
+            y: number | null;
         };
         /**
          * Fields
@@ -4694,6 +4925,71 @@ export interface components {
             items: components["schemas"]["FileOutcome"][];
         };
         /**
+         * FinderFitted
+         * @description What the fields of a scanner that people looked at as a whole say of the score to search it with.
+         * @example {
+         *       "before": 0.5,
+         *       "chance": 0.011,
+         *       "false_before": 2,
+         *       "false_cells": 4,
+         *       "fields": 40,
+         *       "least": 0.3,
+         *       "mended": 11,
+         *       "missed": 3,
+         *       "missed_before": 14,
+         *       "spoilt": 2
+         *     }
+         */
+        FinderFitted: {
+            /**
+             * Before
+             * @description The score so far.
+             */
+            before: number;
+            /**
+             * Chance
+             * @description How often so much would be mended by chance (McNemar's exact test, one-sided).
+             */
+            chance: number;
+            /**
+             * False Before
+             * @description What it takes for a white cell that is none.
+             */
+            false_before: number;
+            /** False Cells */
+            false_cells: number;
+            /**
+             * Fields
+             * @description Fields that were looked at as a whole; what follows is of those.
+             */
+            fields: number;
+            /**
+             * Least
+             * @description The score from now on, for cases that begin; the same unless better beyond chance.
+             */
+            least: number;
+            /**
+             * Mended
+             * @description What those judge right and the score so far wrong.
+             */
+            mended: number;
+            /**
+             * Missed
+             * @description The same of scores that were each chosen without the field they are judged on.
+             */
+            missed: number;
+            /**
+             * Missed Before
+             * @description White cells that the score so far misses.
+             */
+            missed_before: number;
+            /**
+             * Spoilt
+             * @description The other way round.
+             */
+            spoilt: number;
+        };
+        /**
          * FinderShown
          * @description What the search for white cells did in the fields of a scanner, as far as people looked at them as a whole.
          */
@@ -4718,6 +5014,12 @@ export interface components {
              * @description Fields that are kept.
              */
             fields: number;
+            /**
+             * Least
+             * @description Score from which the search takes something for a white cell.
+             * @default 0.5
+             */
+            least: number;
             /**
              * Missed
              * @description Of these, cells that the search missed and people added.
@@ -5019,6 +5321,8 @@ export interface components {
              * @description `waiting`, `ok`, or why it could not be read.
              */
             status: string;
+            /** Tags */
+            tags: components["schemas"]["TagShown"][];
             /**
              * Uncertainty
              * @description 1 less the distance of the two most probable classes.
@@ -5685,7 +5989,7 @@ export interface components {
          * LiveEvent
          * @description What `data:` of a server-sent event holds.
          */
-        LiveEvent: components["schemas"]["ImagesEvent"] | components["schemas"]["CaseEvent"] | components["schemas"]["ProfileEvent"] | components["schemas"]["ReadingsEvent"] | components["schemas"]["LabelsEvent"] | components["schemas"]["TaughtEvent"] | components["schemas"]["CommentEvent"] | components["schemas"]["TeachingEvent"] | components["schemas"]["LabelSetEvent"] | components["schemas"]["SettingsEvent"] | components["schemas"]["ProjectDeletedEvent"] | components["schemas"]["SignatureEvent"] | components["schemas"]["PingEvent"] | components["schemas"]["MissedEvent"];
+        LiveEvent: components["schemas"]["ImagesEvent"] | components["schemas"]["CaseEvent"] | components["schemas"]["ProfileEvent"] | components["schemas"]["ReadingsEvent"] | components["schemas"]["LabelsEvent"] | components["schemas"]["TaughtEvent"] | components["schemas"]["CommentEvent"] | components["schemas"]["TeachingEvent"] | components["schemas"]["TagsEvent"] | components["schemas"]["LabelSetEvent"] | components["schemas"]["SettingsEvent"] | components["schemas"]["ProjectDeletedEvent"] | components["schemas"]["SignatureEvent"] | components["schemas"]["PingEvent"] | components["schemas"]["MissedEvent"];
         /**
          * LookLabel
          * @description What makes a look that found something a label as well.
@@ -5902,7 +6206,7 @@ export interface components {
             reason: string;
             /**
              * Same Order
-             * @description Keep method and seed of the draw that stands: go on in its order, or less far.
+             * @description Keep method, seed and first field of the draw that stands: go on in its order, or less far.
              * @default false
              */
             same_order: boolean;
@@ -6426,6 +6730,30 @@ export interface components {
             role: "first" | "second";
         };
         /**
+         * NewTags
+         * @description A tag to put on cells, or to take off.
+         * @example {
+         *       "images": [
+         *         17,
+         *         42
+         *       ],
+         *       "on": true,
+         *       "tag": "ask Amina"
+         *     }
+         */
+        NewTags: {
+            /** Images */
+            images: number[];
+            /**
+             * On
+             * @description False takes the tag off.
+             * @default true
+             */
+            on: boolean;
+            /** Tag */
+            tag: string;
+        };
+        /**
          * NewTeachingCell
          * @description A cell for the library of the type that a person labelled it with.
          * @example {
@@ -6576,6 +6904,30 @@ export interface components {
              * Format: password
              */
             password: string;
+        };
+        /**
+         * NewView
+         * @description A view under a name; one's own of the same name is replaced.
+         * @example {
+         *       "name": "to be asked",
+         *       "shared": true,
+         *       "view": {
+         *         "filter": {
+         *           "who": "model"
+         *         }
+         *       }
+         *     }
+         */
+        NewView: {
+            /** Name */
+            name: string;
+            /**
+             * Shared
+             * @description Whether the other members of the project see it.
+             * @default false
+             */
+            shared: boolean;
+            view: components["schemas"]["View"];
         };
         /**
          * NextShown
@@ -6996,6 +7348,7 @@ export interface components {
          *         "checked": 12,
          *         "false_cells": 3,
          *         "fields": 40,
+         *         "least": 0.5,
          *         "missed": 2
          *       },
          *       "id": 2,
@@ -7725,8 +8078,13 @@ export interface components {
              */
             level: "warn" | "reason" | "second" | "block";
             /**
+             * Measured
+             * @description The same without what the rule asks.
+             */
+            measured: string;
+            /**
              * Says
-             * @description The same in words.
+             * @description The same in words, with what the rule asks.
              */
             says: string;
         };
@@ -8513,6 +8871,80 @@ export interface components {
             warnings: string[];
         };
         /**
+         * TagListed
+         * @description A tag, and the cells that have it.
+         */
+        TagListed: {
+            /** Images */
+            images: number[];
+            /** Name */
+            name: string;
+        };
+        /**
+         * TagShown
+         * @description A tag of a cell, and who put it there.
+         */
+        TagShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Name */
+            name: string;
+            /** User */
+            user: number;
+        };
+        /**
+         * Tags
+         * @description Every tag of a project, in the order of the alphabet.
+         * @example {
+         *       "items": [
+         *         {
+         *           "images": [
+         *             17,
+         *             42
+         *           ],
+         *           "name": "ask Amina"
+         *         }
+         *       ]
+         *     }
+         */
+        Tags: {
+            /** Items */
+            items: components["schemas"]["TagListed"][];
+        };
+        /**
+         * TagsChanged
+         * @description What that changed; undone by sending these cells with the other `on`.
+         */
+        TagsChanged: {
+            /** Images */
+            images: number[];
+            /** On */
+            on: boolean;
+            /**
+             * Tag
+             * @description As the project spells it: letters' case does not make another tag.
+             */
+            tag: string;
+        };
+        /**
+         * TagsEvent
+         * @description A tag was put on cells, or taken off.
+         */
+        TagsEvent: {
+            /** Cells */
+            cells: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "tags";
+            /** Tag */
+            tag: string;
+        };
+        /**
          * TaughtEvent
          * @description The classifier of a label set has learnt labels; predictions may have moved.
          */
@@ -9045,6 +9477,111 @@ export interface components {
             next: number | null;
         };
         /**
+         * View
+         * @description How the table is sorted, filtered and laid out.
+         */
+        View: {
+            /**
+             * @default {
+             *       "certainty": 1,
+             *       "counted": "all",
+             *       "unusual": false,
+             *       "who": "all"
+             *     }
+             */
+            filter: components["schemas"]["ViewFilter"];
+            /**
+             * Folded
+             * @description Bins that are folded away: names of classes, or `?` for unsure.
+             * @default []
+             */
+            folded: string[];
+            /**
+             * Label Set
+             * @default cell_type
+             */
+            label_set: string;
+            /**
+             * Size
+             * @description Pixels of a crop's side.
+             * @default 88
+             */
+            size: number;
+            /**
+             * Sort
+             * @default uncertain
+             * @enum {string}
+             */
+            sort: "uncertain" | "confident" | "novel" | "arrival";
+            /**
+             * Unusual Apart
+             * @description Whether unusual cells lie in a bin of their own.
+             * @default true
+             */
+            unusual_apart: boolean;
+        };
+        /**
+         * ViewFilter
+         * @description Which cells a view shows.
+         */
+        ViewFilter: {
+            /**
+             * Certainty
+             * @description Only cells whose reading is at most this certain.
+             * @default 1
+             */
+            certainty: number;
+            /**
+             * Counted
+             * @default all
+             * @enum {string}
+             */
+            counted: "all" | "in" | "out";
+            /** Tag */
+            tag?: string | null;
+            /**
+             * Unusual
+             * @default false
+             */
+            unusual: boolean;
+            /**
+             * Who
+             * @default all
+             * @enum {string}
+             */
+            who: "all" | "model" | "people";
+        };
+        /**
+         * ViewShown
+         * @description A saved view, and whose it is.
+         */
+        ViewShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Shared */
+            shared: boolean;
+            /** User */
+            user: number;
+            view: components["schemas"]["View"];
+        };
+        /**
+         * Views
+         * @description One's own views, then what others share.
+         */
+        Views: {
+            /** Items */
+            items: components["schemas"]["ViewShown"][];
+        };
+        /**
          * WithModel
          * @description People against the model, cell by cell, before the model could learn from them.
          */
@@ -9136,6 +9673,7 @@ export type Comments = components['schemas']['Comments'];
 export type Confusion = components['schemas']['Confusion'];
 export type ConfusionShown = components['schemas']['ConfusionShown'];
 export type CountRow = components['schemas']['CountRow'];
+export type CountingChoice = components['schemas']['CountingChoice'];
 export type CurvePoint = components['schemas']['CurvePoint'];
 export type DecisionShown = components['schemas']['DecisionShown'];
 export type DifferentialShown = components['schemas']['DifferentialShown'];
@@ -9173,6 +9711,7 @@ export type Fields = components['schemas']['Fields'];
 export type FieldsFound = components['schemas']['FieldsFound'];
 export type FileOutcome = components['schemas']['FileOutcome'];
 export type FileOutcomes = components['schemas']['FileOutcomes'];
+export type FinderFitted = components['schemas']['FinderFitted'];
 export type FinderShown = components['schemas']['FinderShown'];
 export type Findings = components['schemas']['Findings'];
 export type FindingsChange = components['schemas']['FindingsChange'];
@@ -9232,12 +9771,14 @@ export type NewProfile = components['schemas']['NewProfile'];
 export type NewProject = components['schemas']['NewProject'];
 export type NewReading = components['schemas']['NewReading'];
 export type NewSignature = components['schemas']['NewSignature'];
+export type NewTags = components['schemas']['NewTags'];
 export type NewTeachingCell = components['schemas']['NewTeachingCell'];
 export type NewToken = components['schemas']['NewToken'];
 export type NewType = components['schemas']['NewType'];
 export type NewUndo = components['schemas']['NewUndo'];
 export type NewUpload = components['schemas']['NewUpload'];
 export type NewUser = components['schemas']['NewUser'];
+export type NewView = components['schemas']['NewView'];
 export type NextShown = components['schemas']['NextShown'];
 export type OfferedType = components['schemas']['OfferedType'];
 export type OfferedTypes = components['schemas']['OfferedTypes'];
@@ -9304,6 +9845,11 @@ export type SpecimenOfRecord = components['schemas']['SpecimenOfRecord'];
 export type Step = components['schemas']['Step'];
 export type StoredLabel = components['schemas']['StoredLabel'];
 export type SystemShown = components['schemas']['SystemShown'];
+export type TagListed = components['schemas']['TagListed'];
+export type TagShown = components['schemas']['TagShown'];
+export type Tags = components['schemas']['Tags'];
+export type TagsChanged = components['schemas']['TagsChanged'];
+export type TagsEvent = components['schemas']['TagsEvent'];
 export type TaughtEvent = components['schemas']['TaughtEvent'];
 export type TeachingCellChange = components['schemas']['TeachingCellChange'];
 export type TeachingCellShown = components['schemas']['TeachingCellShown'];
@@ -9328,6 +9874,10 @@ export type UploadShown = components['schemas']['UploadShown'];
 export type UserChange = components['schemas']['UserChange'];
 export type UserShown = components['schemas']['UserShown'];
 export type Users = components['schemas']['Users'];
+export type View = components['schemas']['View'];
+export type ViewFilter = components['schemas']['ViewFilter'];
+export type ViewShown = components['schemas']['ViewShown'];
+export type Views = components['schemas']['Views'];
 export type WithModel = components['schemas']['WithModel'];
 export type WorkerShown = components['schemas']['WorkerShown'];
 export type $defs = Record<string, never>;
@@ -11384,6 +11934,8 @@ export interface operations {
                 case?: number | null;
                 /** @description Stands in the name, the case or a comment. */
                 text?: string | null;
+                /** @description Has this tag. */
+                tag?: string | null;
                 labelled?: boolean | null;
                 unsure?: boolean | null;
                 sort?: "id" | "confidence" | "uncertainty" | "novelty";
@@ -12619,38 +13171,6 @@ export interface operations {
             };
         };
     };
-    export_panel_truth: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                panel: number;
-                project: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The table. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/csv": string;
-                };
-            };
-            /** @description Why not. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FaultAnswer"];
-                };
-            };
-        };
-    };
     get_panel_next: {
         parameters: {
             query?: never;
@@ -12671,36 +13191,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PanelNext"];
                 };
-            };
-            /** @description Why not. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FaultAnswer"];
-                };
-            };
-        };
-    };
-    export_panel_readings: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                panel: number;
-                project: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description Why not. */
             "4XX": {
@@ -12736,6 +13226,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PanelNext"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_readings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_reference: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Why not. */
@@ -12945,6 +13499,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ScannerDriftShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    fit_finder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FinderFitted"];
                 };
             };
             /** @description Why not. */
@@ -13497,6 +14083,72 @@ export interface operations {
             };
         };
     };
+    list_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tags"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    change_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTags"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagsChanged"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     list_teaching_cells: {
         parameters: {
             query?: {
@@ -13877,6 +14529,102 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["FileOutcomes"];
                 };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_views: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Views"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    keep_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewView"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    forget_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                view: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why not. */
             "4XX": {

@@ -152,13 +152,10 @@ export default function Worklist() {
                   {Math.round(100 * reviewed(one))}%
                 </td>
                 <td className="small" data-column="flags">
-                  {flags(one).map((flag, at) => (
-                    <span
-                      key={`${at} ${flag}`}
-                      className={/^(held back|rule fired)/.test(flag) ? "flag-grave" : undefined}
-                    >
+                  {flags(one).map(({ text, grave }, at) => (
+                    <span key={`${at} ${text}`} className={grave ? "flag-grave" : undefined}>
                       {at > 0 && " · "}
-                      {flag}
+                      {text}
                     </span>
                   ))}
                 </td>

@@ -4,6 +4,7 @@ import { isUnusual, NONE, READ, rowOf } from "../columns/columns";
 import { InField } from "../fields/InField";
 import { OnReport } from "../findings/OnReport";
 import { useProjectContext, useProjectState } from "../project/context";
+import { CellTags } from "../tags/CellTags";
 import { inks } from "../ui/marks";
 import { FaultLine } from "../ui/states";
 import { FileName } from "./FileName";
@@ -25,6 +26,8 @@ interface Props {
   label: (label: string | null) => void;
   agree: () => void;
   show: (image: number) => void;
+  /** Open the tags of what is selected; null for whoever may only look. */
+  tag: (() => void) | null;
 }
 
 /** Follows a value once it has stood still, so that walking along a line does not ask for every cell. */
@@ -132,6 +135,7 @@ export function CellPanel(props: Props) {
           </div>
         )}
 
+        <CellTags image={chosen} detail={shown} tag={props.tag} />
         <Teach image={chosen} type={person?.title ?? null} />
         {shown && <Readings detail={shown} names={[columns.labelSet]} />}
         {shown?.in_field && <InField image={shown.id} at={shown.in_field} />}

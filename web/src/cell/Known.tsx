@@ -10,6 +10,7 @@ import { useProjectContext, useProjectState } from "../project/context";
 import { inks, Letter } from "../ui/marks";
 import { when } from "../ui/time";
 import { LargeCrop } from "./LargeCrop";
+import { DISTANCE } from "./Like";
 import "./known.scss";
 
 /** What can stand beside the cell: a signed cell of the laboratory, or a drawing of a type. */
@@ -222,8 +223,7 @@ function SideBySide({
                   <dd>{one.cell.same_profile ? "the same" : "another one"}</dd>
                   <dt>Distance</dt>
                   <dd>
-                    {one.cell.distance.toFixed(2)}
-                    {one.cell.teaching && ", a teaching cell"}
+                    {one.cell.distance.toFixed(2)} ({DISTANCE}){one.cell.teaching && ", a teaching cell"}
                   </dd>
                 </>
               ) : (

@@ -4,6 +4,9 @@ import { inks } from "../ui/marks";
 import { Picture } from "../ui/Picture";
 import { useNeighbours } from "./queries";
 
+/** What a distance between two cells means: it is between unit vectors, and so has no unit. */
+export const DISTANCE = "0 is the same picture, 2 as unlike as can be";
+
 /** The nearest cells of the project with their distances. */
 export function Like({ image, title, show }: { image: number | null; title: string; show: (image: number) => void }) {
   const { project } = useProjectContext();
@@ -16,6 +19,7 @@ export function Like({ image, title, show }: { image: number | null; title: stri
   return (
     <section className="like">
       <h3>{title}</h3>
+      <p className="small quiet">Beneath each its distance: {DISTANCE}.</p>
       <ul>
         {items.map(({ other, label, distance }) => {
           const mark = classes.find((mark) => mark.name === label);

@@ -83,7 +83,8 @@ function Remark({
         onChange={(event) => setDraft({ text: event.target.value, over: draft?.over ?? now.remark })}
         onBlur={() => draft !== null && !theirs && store(draft.text)}
       />
-      {open && !theirs && <p className="small quiet">Not stored yet: it is when you leave the field.</p>}
+      {/* Its line stays where it is empty: a click that leaves the field must meet what it was aimed at. */}
+      {!theirs && <p className="small quiet">{open ? "Not stored yet: it is when you leave the field." : "\u00a0"}</p>}
       {theirs && (
         <p className="fault-line" role="alert">
           Somebody else wrote meanwhile: “{now.remark}”. Yours is not stored yet.{" "}

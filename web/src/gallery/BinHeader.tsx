@@ -21,6 +21,7 @@ export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel 
   const { rows, code, folded } = arrangement.bins[index]!;
   const { title, mark, label } = arrangement.heads[index]!;
   const total = arrangement.counts.get(code) ?? 0;
+  const drawn = arrangement.drawn ? (arrangement.drawn.get(code) ?? 0) : undefined;
   const open: number[] = [];
   for (const row of rows) if (columns.label[row] === NONE) open.push(columns.id[row]!);
   const share = arrangement.shares.get(code);
@@ -43,6 +44,9 @@ export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel 
           ? total.toLocaleString("en")
           : `${rows.length.toLocaleString("en")} of ${total.toLocaleString("en")}`}
       </span>
+      {drawn !== undefined && drawn !== total && (
+        <span className="quiet small">{drawn.toLocaleString("en")} counted</span>
+      )}
       <span className="quiet small" title={SHARE}>
         {mark && total > 0 && share !== undefined ? `${Math.round(100 * share)}%` : ""}
       </span>

@@ -9,6 +9,7 @@ export const CHOSEN = 8;
 export const PENDING = 16;
 export const ODD = 32;
 export const OUTSIDE = 64;
+export const TAGGED = 128;
 
 const CLASSES: [number, string][] = [
   [LABELLED, "labelled"],
@@ -18,6 +19,7 @@ const CLASSES: [number, string][] = [
   [PENDING, "pending"],
   [ODD, "odd"],
   [OUTSIDE, "outside"],
+  [TAGGED, "tagged"],
 ];
 
 export function thumbnail(project: number, image: number): string {

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { DeleteCells, MoveCells } from "../cases/CellActions";
 import { CellPanel } from "../cell/CellPanel";
 import { lockedCases, rowOf } from "../columns/columns";
@@ -8,9 +8,11 @@ import { MapDrawer } from "../landscape/Drawer";
 import { ProposedScanner } from "../profiles/Adapting";
 import { useProjectContext, useProjectState } from "../project/context";
 import { SignedBanner } from "../signing/SignedBanner";
+import { toggled, useTags } from "../tags/queries";
 import { Failure, Loading } from "../ui/states";
 import { UploadArea } from "../upload/UploadArea";
 import { useArrangement } from "./arrangement";
+import { useHeight, useRemembered } from "./hooks";
 import { KeyCard } from "./KeyCard";
 import { elsewhere, meaning } from "./keys";
 import { LabelMenu, SelectionBar } from "./LabelMenu";
@@ -23,41 +25,7 @@ import { Types } from "./Types";
 import "./gallery.scss";
 
 const Compare = lazy(() => import("../cell/Compare"));
-
-/** A number or a choice that this browser remembers. */
-function useRemembered<T>(name: string, first: T): [T, (value: T) => void] {
-  const [value, setValue] = useState<T>(() => {
-    try {
-      return JSON.parse(localStorage.getItem(`hemosight.${name}`) ?? "") as T;
-    } catch {
-      return first;
-    }
-  });
-  const keep = useCallback(
-    (value: T) => {
-      localStorage.setItem(`hemosight.${name}`, JSON.stringify(value));
-      setValue(value);
-    },
-    [name],
-  );
-  return [value, keep];
-}
-
-/** Room below the messages at the table's foot, pixels (gallery.scss). */
-const FOOT_GAP = 12;
-
-/** How much of the table's foot an element lies over as it changes, pixels; 0 while it is empty. */
-function useHeight(): [(element: HTMLElement | null) => void, number] {
-  const [height, setHeight] = useState(0);
-  const observer = useRef<ResizeObserver | null>(null);
-  const follow = useCallback((element: HTMLElement | null) => {
-    observer.current?.disconnect();
-    observer.current =
-      element && new ResizeObserver(() => setHeight(element.offsetHeight && element.offsetHeight + FOOT_GAP));
-    if (element) observer.current?.observe(element);
-  }, []);
-  return [follow, height];
-}
+const TagDialog = lazy(() => import("../tags/TagDialog"));
 
 /** The desk: types, the table of crops, the chosen cell. */
 export default function Gallery() {
@@ -66,16 +34,16 @@ export default function Gallery() {
   const fault = useProjectState((state) => state.fault);
   const columns = useProjectState((state) => state.columns);
   const chosen = useProjectState((state) => state.chosen);
-  const arrangement = useArrangement(project.id, columns, () => {
-    const { selection, chosen } = store.snapshot();
-    return selection.size ? [...selection] : chosen !== null ? [chosen] : [];
-  });
+  const arrangement = useArrangement(project.id, columns, () => inReach());
   const [size, setSize] = useRemembered("size", 88);
   const [typesOpen, setTypesOpen] = useRemembered("types", !window.matchMedia("(max-width: 600px)").matches);
   const [cellOpen, setCellOpen] = useRemembered("cell", true);
   const [heat, setHeat] = useState(false);
   const [keys, setKeys] = useState(false);
   const [asking, setAsking] = useState<{ what: "move" | "delete"; images: number[]; close: () => void } | null>(null);
+  const [tagging, setTagging] = useState<number[] | null>(null);
+  const [lastTag, setLastTag] = useState<string | null>(null);
+  const tags = useTags();
   const [comparing, setComparing] = useState(false);
   const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
   const table = useRef<TableHandle>(null);
@@ -90,11 +58,16 @@ export default function Gallery() {
   const { names } = arrangement;
   const foreign = useFamiliarity()?.foreign ?? false;
 
+  /** What an act is for: what is selected, else the chosen cell. */
+  const inReach = () => {
+    const { selection, chosen } = store.snapshot();
+    return selection.size ? [...selection] : chosen !== null ? [chosen] : [];
+  };
   /** Label what is selected, and let the eye go on to the next cell of the bin. */
   const speak = (say: (images: number[]) => void, stays: boolean) => {
     if (!mayLabel) return;
-    const { selection, chosen } = store.snapshot();
-    const images = selection.size ? [...selection] : chosen !== null ? [chosen] : [];
+    const { chosen } = store.snapshot();
+    const images = inReach();
     if (!images.length) return;
     const spot = table.current?.spotOf(chosen ?? images[0]!);
     const layout = table.current?.layout();
@@ -111,11 +84,24 @@ export default function Gallery() {
     if (store.snapshot().chosen !== null) setComparing(true);
   };
   const ask = (what: "move" | "delete") => () => {
-    const { selection, chosen } = store.snapshot();
-    const images = selection.size ? [...selection] : chosen !== null ? [chosen] : [];
+    const images = inReach();
     if (images.length) setAsking({ what, images, close: () => setAsking(null) });
   };
-  const acts = { move: ask("move"), remove: project.role === "admin" ? ask("delete") : null };
+  // Tags are no labels: a signed case may have them as well.
+  const tag = () => {
+    const images = inReach();
+    if (mayReview && images.length) setTagging(images);
+  };
+  const tagAgain = () => {
+    const images = inReach();
+    if (lastTag === null) tag();
+    else if (mayReview && images.length) void store.tag(images, lastTag, toggled(tags, lastTag, images));
+  };
+  const acts = {
+    tag: mayReview ? tag : null,
+    move: ask("move"),
+    remove: project.role === "admin" ? ask("delete") : null,
+  };
   const show = (images: number[]) => {
     store.select(images);
     if (images[0] !== undefined) table.current?.reveal(images[0]);
@@ -194,6 +180,12 @@ export default function Gallery() {
         break;
       case "compare":
         compare();
+        break;
+      case "tag":
+        tag();
+        break;
+      case "tag-again":
+        tagAgain();
         break;
       case "step": {
         if (!handle) return;
@@ -303,12 +295,18 @@ export default function Gallery() {
             label={label}
             agree={agree}
             show={(image) => show([image])}
+            tag={mayReview ? tag : null}
           />
         )}
       </aside>
       {menu && <LabelMenu {...menu} close={() => setMenu(null)} label={label} agree={agree} {...acts} />}
       {asking && (asking.what === "move" ? <MoveCells {...asking} /> : <DeleteCells {...asking} />)}
       <KeyCard classes={columns.classes} show={keys} close={() => setKeys(false)} />
+      {tagging && (
+        <Suspense>
+          <TagDialog images={tagging} used={setLastTag} close={() => setTagging(null)} />
+        </Suspense>
+      )}
       {comparing && (
         <Suspense>
           <Compare close={() => setComparing(false)} known={(image) => rowOf(columns, image) >= 0} />

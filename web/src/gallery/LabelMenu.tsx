@@ -9,6 +9,8 @@ interface Props {
   close: () => void;
   label: (label: string | null) => void;
   agree: () => void;
+  /** Put tags on the cells; null for whoever may not. */
+  tag: (() => void) | null;
   /** Put the cells into another case. */
   move: () => void;
   /** Delete the cells; null for whoever may not. */
@@ -16,7 +18,7 @@ interface Props {
 }
 
 /** The menu on a cell: every label, for those who would rather point than press. */
-export function LabelMenu({ x, y, close, label, agree, move, remove }: Props) {
+export function LabelMenu({ x, y, close, label, agree, tag, move, remove }: Props) {
   const classes = inTree(inUse(useProjectState((state) => state.columns.classes)));
   const count = useProjectState((state) => state.selection.size);
   const menu = useRef<HTMLDivElement>(null);
@@ -46,7 +48,7 @@ export function LabelMenu({ x, y, close, label, agree, move, remove }: Props) {
   };
 
   const left = Math.min(x, window.innerWidth - 220);
-  const top = Math.max(8, Math.min(y, window.innerHeight - 40 - 30 * (classes.length + 6)));
+  const top = Math.max(8, Math.min(y, window.innerHeight - 40 - 30 * (classes.length + 7)));
   return (
     <div
       className="dropdown-menu show label-menu"
@@ -79,6 +81,11 @@ export function LabelMenu({ x, y, close, label, agree, move, remove }: Props) {
         Take the label back
       </button>
       <hr className="dropdown-divider" />
+      {tag && (
+        <button type="button" role="menuitem" className="dropdown-item" onClick={act(tag)}>
+          Tag…
+        </button>
+      )}
       <button type="button" role="menuitem" className="dropdown-item" onClick={act(move)}>
         Move to another case…
       </button>
@@ -96,12 +103,14 @@ export function SelectionBar({
   label,
   agree,
   compare,
+  tag,
   move,
   remove,
 }: {
   label: (label: string | null) => void;
   agree: () => void;
   compare: () => void;
+  tag: (() => void) | null;
   move: () => void;
   remove: (() => void) | null;
 }) {
@@ -132,6 +141,11 @@ export function SelectionBar({
       <button type="button" className="bin-act" onClick={compare}>
         compare
       </button>
+      {tag && (
+        <button type="button" className="bin-act" onClick={tag}>
+          tag…
+        </button>
+      )}
       <button type="button" className="bin-act" onClick={move}>
         move…
       </button>

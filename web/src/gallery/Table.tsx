@@ -3,11 +3,12 @@ import { useMemberNames, useSession } from "../api/queries";
 import { isUnusual, NONE, READ, rowOf } from "../columns/columns";
 import { useFamiliarity } from "../foreign/familiarity";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useTagged } from "../tags/queries";
 import { inks } from "../ui/marks";
 import type { Arrangement } from "./arrangement";
 import { BinHeader } from "./BinHeader";
 import { EVERYTHING } from "./bins";
-import { CHOSEN, Crop, LABELLED, MOVED, ODD, OUTSIDE, PENDING, SELECTED, thumbnail } from "./Crop";
+import { CHOSEN, Crop, LABELLED, MOVED, ODD, OUTSIDE, PENDING, SELECTED, TAGGED, thumbnail } from "./Crop";
 import { briefly, roomFor } from "./captions";
 import { calm, drift, farewell, glide, type Scene } from "./glide";
 import { corner, type Layout, laid, type Spot, spotOf, spots, within } from "./layout";
@@ -51,6 +52,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, ha
   const me = useSession().data?.user?.id;
   const nameOf = useMemberNames(project.id);
   const foreign = useFamiliarity()?.foreign ?? false;
+  const tagged = useTagged();
 
   const scroller = useRef<HTMLDivElement>(null);
   const elements = useRef(new Map<number, HTMLElement>());
@@ -172,7 +174,8 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, ha
       (chosen === image ? CHOSEN : 0) |
       (pending.has(image) ? PENDING : 0) |
       (isUnusual(columns, row) ? ODD : 0) |
-      (columns.outside[row] ? OUTSIDE : 0);
+      (columns.outside[row] ? OUTSIDE : 0) |
+      (tagged.has(image) ? TAGGED : 0);
     return (
       <Crop
         key={image}
@@ -183,7 +186,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, ha
         size={layout.size}
         flags={flags}
         bare={view.rush && !elements.current.has(image)}
-        name={`Cell ${image}, ${title}, ${labelled ? `labelled, ${whose(row)}` : read ? `read by model, ${certainty}` : "not read"}${columns.outside[row] ? ", not among the counted cells" : ""}`}
+        name={`Cell ${image}, ${title}, ${labelled ? `labelled, ${whose(row)}` : read ? `read by model, ${certainty}` : "not read"}${columns.outside[row] ? ", not among the counted cells" : ""}${tagged.has(image) ? `, tagged ${tagged.get(image)!.join(", ")}` : ""}`}
         caption={caption}
         reachable={chosen === null ? index === firstBin && spotInBin === 0 : chosen === image}
         keep={keep}

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "react";
 import { Dropdown, Form } from "react-bootstrap";
 import { api, body } from "../api/client";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useTags } from "../tags/queries";
 import { AddCells } from "../upload/UploadArea";
 import type { Arrangement } from "./arrangement";
 import { EVERYTHING, SORTS, type Sort } from "./bins";
@@ -22,6 +23,7 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
   const chosen = useProjectState((state) => state.chosen);
   const selected = useProjectState((state) => state.selection.size);
   const { filter, setFilter, sort, narrowed } = arrangement;
+  const tags = useTags();
   const drawn = useProjectState((state) => state.columns.outside.includes(1)) || filter.counted !== "all";
 
   return (
@@ -70,6 +72,22 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
               <option value="all">Counted or not</option>
               <option value="in">Cells that are counted</option>
               <option value="out">Cells outside the count</option>
+            </Form.Select>
+          )}
+          {(tags.length > 0 || filter.tag !== null) && (
+            <Form.Select
+              size="sm"
+              aria-label="Tag"
+              value={filter.tag ?? ""}
+              onChange={(e) => setFilter({ ...filter, tag: e.target.value || null })}
+            >
+              <option value="">Any tag or none</option>
+              {filter.tag !== null && !tags.some(({ name }) => name === filter.tag) && <option>{filter.tag}</option>}
+              {tags.map(({ name }) => (
+                <option key={name} value={name}>
+                  {`tagged ${name}`}
+                </option>
+              ))}
             </Form.Select>
           )}
           <Form.Label className="small mb-0" htmlFor="certainty">

@@ -2,11 +2,13 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { api, body } from "../api/client";
 import type { ClassShown as Mark } from "../api/schema";
 import { type Columns, inTree } from "../columns/columns";
+import { useTags } from "../tags/queries";
 import { distancesFrom, NEAR } from "./alike";
 import {
   type BinOrder,
   binned,
   counted,
+  drawnCounts,
   EVERYTHING,
   type Filter,
   isNarrowed,
@@ -61,6 +63,8 @@ export interface Arrangement {
   filteredOut: BinName[];
   names: BinName[];
   counts: Map<number, number>;
+  /** Of a case of which cells were drawn: how many of each bin count; null where all do. */
+  drawn: Map<number, number> | null;
   /** Each type's share as the differential counts it. */
   shares: Map<number, number>;
   place: Uint8Array;
@@ -73,6 +77,7 @@ export interface Arrangement {
   setFilter: (filter: Filter) => void;
   setUnusualApart: (apart: boolean) => void;
   fold: (code: number) => void;
+  setFolded: (codes: ReadonlySet<number>) => void;
   again: () => void;
 }
 
@@ -95,6 +100,8 @@ export function useArrangement(project: number, columns: Columns, likened: () =>
   const [filter, setFilter] = useState<Filter>(EVERYTHING);
   const [folded, setFolded] = useState<ReadonlySet<number>>(new Set());
   const [unusualApart, setUnusualApart] = useState(true);
+  const tags = useTags();
+  const tagged = useMemo(() => new Set(tags.find(({ name }) => name === filter.tag)?.images), [tags, filter.tag]);
   const [turn, setTurn] = useState(0);
   const distance = useRef<((id: number, row: number) => number) | undefined>(undefined);
   const before = useRef<{ standing: BinOrder; turn: number; labelSet: string } | null>(null);
@@ -110,7 +117,8 @@ export function useArrangement(project: number, columns: Columns, likened: () =>
     return now;
   }, [columns, unusualApart, sort, turn]);
 
-  const bins = useMemo(() => binned(columns, standing, filter), [columns, standing, filter]);
+  const bins = useMemo(() => binned(columns, standing, filter, tagged), [columns, standing, filter, tagged]);
+  const drawn = useMemo(() => drawnCounts(columns, standing.place), [columns, standing]);
   const counts = useMemo(() => counted(standing.place), [standing]);
   const share = useMemo(() => shares(columns), [columns]);
   const names = useMemo(() => binNames(columns.classes, counts), [columns.classes, counts]);
@@ -148,6 +156,7 @@ export function useArrangement(project: number, columns: Columns, likened: () =>
     filteredOut,
     names,
     counts,
+    drawn,
     shares: share,
     place: standing.place,
     standing,
@@ -158,6 +167,7 @@ export function useArrangement(project: number, columns: Columns, likened: () =>
     setSort,
     setFilter,
     setUnusualApart,
+    setFolded,
     fold: (code) =>
       setFolded((folded) => {
         const next = new Set(folded);

@@ -1,7 +1,19 @@
 import { expect, test } from "vitest";
 import { NONE, UNREADABLE, UNSURE, WAITING } from "../columns/columns";
 import { columnsOf } from "../columns/made";
-import { binned, counted, EVERYTHING, kept, placed, sorted, UNREADABLE_BIN, UNUSUAL_BIN, WAITING_BIN } from "./bins";
+import {
+  binned,
+  counted,
+  drawnCounts,
+  EVERYTHING,
+  isNarrowed,
+  kept,
+  placed,
+  sorted,
+  UNREADABLE_BIN,
+  UNUSUAL_BIN,
+  WAITING_BIN,
+} from "./bins";
 
 const columns = columnsOf([
   { id: 1, predicted: 0, margin: 0.9, probability: 0.95, case: 4 },
@@ -110,4 +122,26 @@ test("sorting equals the slow way, ties in the order of arrival", () => {
     const slow = cells.filter((cell) => cell.predicted === bin).sort((a, b) => a.margin - b.margin || a.id - b.id);
     expect(rowsOf(bins, bin)).toEqual(slow.map((cell) => cell.id));
   }
+});
+
+test("a tag lets through the cells that have it, and narrows the table", () => {
+  const place = placed(columns, { unusual: false });
+  const standing = sorted(columns, place, "arrival");
+  const filter = { ...EVERYTHING, tag: "odd" };
+  const found = binned(columns, standing, filter, new Set([2, 5]));
+  const ids = [...found.values()].flatMap((rows) => [...rows].map((row) => columns.id[row]!));
+  expect(ids.sort()).toEqual([2, 5]);
+  expect(binned(columns, standing, filter).size).toBe(0);
+  expect(isNarrowed(filter)).toBe(true);
+});
+
+test("where cells were drawn, a bin knows how many of it count", () => {
+  const drawn = columnsOf([
+    { id: 1, predicted: 0 },
+    { id: 2, predicted: 0, outside: 1 },
+    { id: 3, predicted: 1, outside: 1 },
+  ]);
+  expect(drawnCounts(drawn, placed(drawn, { unusual: false }))).toEqual(new Map([[0, 1]]));
+  const all = columnsOf([{ id: 1, predicted: 0 }]);
+  expect(drawnCounts(all, placed(all, { unusual: false }))).toBeNull();
 });

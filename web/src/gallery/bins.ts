@@ -104,18 +104,30 @@ export interface Filter {
   unusual: boolean;
   /** Of a case of which cells were drawn to be counted: only those, or only the others. */
   counted: "all" | "in" | "out";
+  /** Only cells that have this tag. */
+  tag: string | null;
   /** Only these images: what a search found. */
   among: ReadonlySet<number> | null;
 }
 
-export const EVERYTHING: Filter = { who: "all", certainty: 1, unusual: false, counted: "all", among: null };
+export const EVERYTHING: Filter = { who: "all", certainty: 1, unusual: false, counted: "all", tag: null, among: null };
 
 /** Whether a filter leaves cells out. */
 export const isNarrowed = (filter: Filter): boolean =>
-  filter.who !== "all" || filter.certainty < 1 || filter.unusual || filter.counted !== "all" || filter.among !== null;
+  filter.who !== "all" ||
+  filter.certainty < 1 ||
+  filter.unusual ||
+  filter.counted !== "all" ||
+  filter.tag !== null ||
+  filter.among !== null;
 
-/** The rows that a filter lets through, by bin and in order. */
-export function binned(columns: Columns, standing: BinOrder, filter: Filter): Map<number, Int32Array> {
+/** The rows that a filter lets through, by bin and in order; `tagged` are the cells that have the tag it asks for. */
+export function binned(
+  columns: Columns,
+  standing: BinOrder,
+  filter: Filter,
+  tagged: ReadonlySet<number> = NOBODY,
+): Map<number, Int32Array> {
   const { place, key } = standing;
   const order = new Float64Array(columns.count);
   const real = new Float32Array(1);
@@ -123,7 +135,7 @@ export function binned(columns: Columns, standing: BinOrder, filter: Filter): Ma
   const size = new Map<number, number>();
   let shown = 0;
   for (let row = 0; row < columns.count; row++) {
-    if (!passes(columns, row, filter)) continue;
+    if (!passes(columns, row, filter) || (filter.tag !== null && !tagged.has(columns.id[row]!))) continue;
     // A float's bits, turned so that they sort as whole numbers, with the row behind them: one native sort does all.
     real[0] = key[row]!;
     const raw = bits[0]!;
@@ -146,6 +158,8 @@ export function binned(columns: Columns, standing: BinOrder, filter: Filter): Ma
   return bins;
 }
 
+const NOBODY: ReadonlySet<number> = new Set();
+
 function passes(columns: Columns, row: number, filter: Filter): boolean {
   if (filter.who === "model" && columns.label[row] !== NONE) return false;
   if (filter.who === "people" && columns.label[row] === NONE) return false;
@@ -153,6 +167,12 @@ function passes(columns: Columns, row: number, filter: Filter): boolean {
   if (filter.unusual && !isUnusual(columns, row)) return false;
   if (filter.counted !== "all" && (columns.outside[row] !== 0) === (filter.counted === "in")) return false;
   return !filter.among || filter.among.has(columns.id[row]!);
+}
+
+/** Counts by bin of the cells that were drawn to be counted; null where all of them count. */
+export function drawnCounts(columns: Columns, place: Uint8Array): Map<number, number> | null {
+  if (!columns.outside.includes(1)) return null;
+  return counted(place.filter((_, row) => columns.outside[row] === 0));
 }
 
 /** Counts by bin, whatever the filter. */

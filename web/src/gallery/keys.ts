@@ -7,7 +7,7 @@ import type { Step } from "./layout";
 export type Meaning =
   | { do: "label"; label: string | null }
   | { do: "agree" | "undo" | "redo" | "all" | "none" | "toggle" | "heat" | "search" | "keys" | "bigger" | "smaller" }
-  | { do: "compare" }
+  | { do: "compare" | "tag" | "tag-again" }
   | { do: "step"; step: Step; extend: boolean };
 
 export interface Pressed {
@@ -38,6 +38,7 @@ const PLAIN: Record<string, Meaning> = {
   "+": { do: "bigger" },
   "-": { do: "smaller" },
   "=": { do: "compare" },
+  ".": { do: "tag-again" },
   "?": { do: "label", label: "?" },
   Backspace: { do: "label", label: null },
   Delete: { do: "label", label: null },
@@ -50,6 +51,10 @@ const SIGNS: Record<string, string> = {
   "\u037e": "?",
   "／": "/",
   "＝": "=",
+  "＃": "#",
+  "№": "#",
+  "．": ".",
+  "。": ".",
   "＋": "+",
   "－": "-",
 };
@@ -75,6 +80,8 @@ export function meaning(pressed: Pressed, classes: readonly Mark[]): Meaning | n
   // A laboratory may have given a type a letter of its own script: that one is meant as it is written.
   const own = classes.some((mark) => mark.key.toUpperCase() === pressed.key.toUpperCase());
   const key = own ? pressed.key : latin(pressed);
+  // Many layouts have this sign behind AltGr, which some systems tell as Ctrl and Alt, or behind Option.
+  if (key === "#" && !pressed.metaKey && (pressed.altKey || !pressed.ctrlKey)) return { do: "tag" };
   if (pressed.altKey) return null;
   if (pressed.ctrlKey || pressed.metaKey) {
     const letter = key.toLowerCase();
@@ -115,6 +122,8 @@ export const KEY_CARD: [string, string][] = [
   ["Ctrl Z", "undo; with Shift, do it again"],
   ["H", "where the model looked"],
   ["=", "compare side by side"],
+  ["#", "put tags on what is selected, or take them off"],
+  [".", "the last tag again: on, or off"],
   ["+ −", "larger or smaller crops"],
   ["/", "search"],
   ["1 2", "where somebody labelled the same cell: keep theirs, take yours"],

@@ -1,7 +1,10 @@
-import { beforeEach, expect, test } from "vitest";
-import { filterOf, forget, save, savedViews, type View } from "./views";
+import { beforeEach, expect, test, vi } from "vitest";
+import { MARKS } from "../columns/made";
+import { EVERYTHING, UNSURE_BIN, UNUSUAL_BIN } from "./bins";
+import { filterOf, foldedOf, handOver, inBrowser, viewOf } from "./views";
 
-const view = (name: string, change: Partial<View> = {}): View => ({
+const TABLE = { classes: MARKS, labelSet: "cell_type" };
+const old = (name: string, change = {}) => ({
   name,
   sort: "novel",
   filter: { who: "model", certainty: 0.7, unusual: false },
@@ -12,27 +15,39 @@ const view = (name: string, change: Partial<View> = {}): View => ({
 
 beforeEach(() => localStorage.clear());
 
-test("a view is there again, in its project, until it is forgotten", () => {
-  save(1, view("unsure ones"));
-  expect(savedViews(1)).toEqual([view("unsure ones")]);
-  expect(savedViews(2)).toEqual([]);
-  expect(forget(1, "unsure ones")).toEqual([]);
-  expect(savedViews(1)).toEqual([]);
+test("a view brings back sorting, filter, size and folded bins, but no search and no likeness", () => {
+  const filter = { ...EVERYTHING, who: "people" as const, tag: "ask Amina", among: new Set([1]) };
+  const folded = new Set([1, UNSURE_BIN, UNUSUAL_BIN]);
+  const kept = viewOf({ filter, sort: "similar", unusualApart: true, folded }, TABLE, 96);
+  expect(kept.sort).toBe("uncertain");
+  expect(kept.size).toBe(96);
+  expect(filterOf(kept)).toEqual({ ...filter, among: null });
+  expect(kept.folded).toEqual(["lymphocyte", "?"]);
+  expect(foldedOf(kept, MARKS)).toEqual(new Set([1, UNSURE_BIN]));
+  expect(foldedOf({ ...kept, folded: ["gone"] }, MARKS)).toEqual(new Set());
 });
 
-test("the same name is one view, and of many the newest are kept", () => {
-  save(1, view("a"));
-  save(1, view("a", { size: 64 }));
-  expect(savedViews(1)).toEqual([view("a", { size: 64 })]);
-  for (let at = 0; at < 20; at++) save(1, view(`view ${at}`));
-  expect(savedViews(1).map(({ name }) => name)).toEqual(Array.from({ length: 12 }, (_, at) => `view ${at + 8}`));
+test("what a browser kept goes to the service once, and quietly", async () => {
+  localStorage.setItem("hemosight.views.1", JSON.stringify([old("a"), old("b", { sort: "similar", size: 4000 })]));
+  const keep = vi.fn().mockResolvedValue(undefined);
+  expect(await handOver(1, ["a"], keep)).toBe(true);
+  expect(keep.mock.calls.map(([view]) => [view.name, view.view.sort, view.view.size])).toEqual([
+    ["b", "uncertain", 400],
+  ]);
+  expect(localStorage.getItem("hemosight.views.1")).toBeNull();
+  expect(await handOver(1, [], keep)).toBe(false);
+  expect(keep).toHaveBeenCalledTimes(1);
 });
 
-test("no search and no likeness is kept, and what is no view is left out", () => {
-  expect(save(1, view("like it", { sort: "similar" }))[0]!.sort).toBe("uncertain");
-  expect(filterOf(view("a"))).toEqual({ who: "model", certainty: 0.7, unusual: false, counted: "all", among: null });
+test("what the service does not take now stays for the next visit", async () => {
+  localStorage.setItem("hemosight.views.1", JSON.stringify([old("a")]));
+  expect(await handOver(1, [], () => Promise.reject(new Error("away")))).toBe(false);
+  expect(inBrowser(1).map(({ name }) => name)).toEqual(["a"]);
+});
+
+test("what is no view is left out", () => {
   localStorage.setItem("hemosight.views.1", '[{"name": "x"}, 7, null]');
-  expect(savedViews(1)).toEqual([]);
+  expect(inBrowser(1)).toEqual([]);
   localStorage.setItem("hemosight.views.1", "{");
-  expect(savedViews(1)).toEqual([]);
+  expect(inBrowser(1)).toEqual([]);
 });

@@ -1,24 +1,55 @@
-/** Saved views: how the table is sorted and filtered and how large its crops are, under a name of one's own. */
+/** Saved views: how the table is sorted and filtered and how large its crops are, under a name; the service keeps them. */
 
-import { EVERYTHING, type Filter, SORTS, type Sort } from "./bins";
+import type { View as Kept, NewView } from "../api/schema";
+import { type Columns, UNSURE } from "../columns/columns";
+import type { Arrangement } from "./arrangement";
+import { EVERYTHING, type Filter, SORTS } from "./bins";
 
-export interface View {
+/** The table as it stands, to be kept. A search is no part of a view, nor are cells that others were likened to. */
+export function viewOf(
+  { filter, sort, unusualApart, folded }: Pick<Arrangement, "filter" | "sort" | "unusualApart" | "folded">,
+  { classes, labelSet }: Pick<Columns, "classes" | "labelSet">,
+  size: number,
+): Kept {
+  const { who, certainty, unusual, counted, tag } = filter;
+  return {
+    // What is most like one cell means nothing without that cell.
+    sort: sort === "similar" ? "uncertain" : sort,
+    filter: { who, certainty, unusual, counted, tag },
+    unusual_apart: unusualApart,
+    size,
+    folded: [...folded].flatMap((code) => (code === UNSURE ? ["?"] : classes[code] ? [classes[code].name] : [])),
+    label_set: labelSet,
+  };
+}
+
+/** A view's filter as the table takes it. */
+export const filterOf = ({ filter }: Kept): Filter => ({ ...EVERYTHING, ...filter });
+
+/** The bins that a view has folded away, where the label set still has them. */
+export function foldedOf({ folded }: Kept, classes: Columns["classes"]): Set<number> {
+  const codes = folded?.map((name) => (name === "?" ? UNSURE : classes.findIndex((mark) => mark.name === name)));
+  return new Set(codes?.filter((code) => code >= 0));
+}
+
+// --- views that a browser kept by itself ---------------------------------------------------------------------------
+
+const place = (project: number) => `hemosight.views.${project}`;
+
+/** What an earlier version kept in this browser. */
+interface Old {
   name: string;
-  sort: Sort;
-  filter: Pick<Filter, "who" | "certainty" | "unusual">;
+  sort: string;
+  filter: { who: "all" | "model" | "people"; certainty: number; unusual: boolean };
   unusualApart: boolean;
   size: number;
 }
 
-/** As many as a menu shows. */
-const MOST = 12;
-const place = (project: number) => `hemosight.views.${project}`;
-
-function isView(value: unknown): value is View {
-  const view = value as Partial<View> | null;
+function isOld(value: unknown): value is Old {
+  const view = value as Partial<Old> | null;
   return (
     typeof view?.name === "string" &&
-    view.name !== "" &&
+    view.name.trim() !== "" &&
     typeof view.sort === "string" &&
     view.sort in SORTS &&
     typeof view.filter?.certainty === "number" &&
@@ -29,36 +60,49 @@ function isView(value: unknown): value is View {
   );
 }
 
-/** The views that this browser keeps of a project, by name. */
-export function savedViews(project: number, storage: Storage = localStorage): View[] {
+/** The views that this browser keeps of a project, as the service takes them. */
+export function inBrowser(project: number, storage: Storage = localStorage): NewView[] {
   try {
     const kept = JSON.parse(storage.getItem(place(project)) ?? "[]") as unknown;
-    return Array.isArray(kept) ? kept.filter(isView) : [];
+    if (!Array.isArray(kept)) return [];
+    return kept.filter(isOld).map(({ name, sort, filter: { who, certainty, unusual }, unusualApart, size }) => ({
+      name: name
+        .replace(/\p{Cc}/gu, " ")
+        .trim()
+        .slice(0, 40),
+      shared: false,
+      view: {
+        sort: sort === "similar" ? "uncertain" : (sort as Kept["sort"]),
+        filter: { who, certainty: Math.min(1, Math.max(0, certainty)), unusual, counted: "all", tag: null },
+        unusual_apart: unusualApart,
+        size: Math.min(400, Math.max(16, Math.round(size))),
+        folded: [],
+        label_set: "cell_type",
+      },
+    }));
   } catch {
     return [];
   }
 }
 
-/** Keep a view; one of the same name is replaced, and of too many the oldest goes. Gives all that are kept. */
-export function save(project: number, view: View, storage: Storage = localStorage): View[] {
-  // What is most like one cell means nothing without that cell.
-  const kept: View = view.sort === "similar" ? { ...view, sort: "uncertain" } : view;
-  const others = savedViews(project, storage).filter(({ name }) => name !== view.name);
-  return write(project, [...others, kept].slice(-MOST), storage);
+/**
+ * Hand what this browser kept to the service, once; `there` are the names it has already. What the service does not
+ * take now stays here, and is tried again on the next visit. True where anything was handed over.
+ */
+export async function handOver(
+  project: number,
+  there: readonly string[],
+  keep: (view: NewView) => Promise<unknown>,
+  storage: Storage = localStorage,
+): Promise<boolean> {
+  const own = inBrowser(project, storage);
+  if (storage.getItem(place(project)) === null) return false;
+  const fresh = own.filter(({ name }) => !there.includes(name));
+  try {
+    for (const view of fresh) await keep(view);
+  } catch {
+    return false;
+  }
+  storage.removeItem(place(project));
+  return fresh.length > 0;
 }
-
-export function forget(project: number, name: string, storage: Storage = localStorage): View[] {
-  return write(
-    project,
-    savedViews(project, storage).filter((view) => view.name !== name),
-    storage,
-  );
-}
-
-function write(project: number, views: View[], storage: Storage): View[] {
-  storage.setItem(place(project), JSON.stringify(views));
-  return views;
-}
-
-/** A view's filter as the table takes it; a search is no part of a view. */
-export const filterOf = ({ filter }: View): Filter => ({ ...EVERYTHING, ...filter });

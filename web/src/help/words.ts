@@ -56,6 +56,11 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
       ["label set", "a question that is asked of every cell, and the classes that may answer it"],
       ["label", "what a person says a cell is; never changed and never deleted, only followed by another"],
       ["unsure", "a label that says that the person could not decide; left out of percentages and of what is learnt"],
+      [
+        "tag",
+        "a word of a laboratory's own on a cell, shared by the project; it says nothing of what the cell is, and no label hangs on it",
+      ],
+      ["view", "how the table is sorted, filtered and laid out, kept under a name; its owner's until it is shared"],
       ["doubt", "a label that a classifier contradicts which learnt every other label"],
       [
         "agreement",

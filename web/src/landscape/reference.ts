@@ -22,8 +22,8 @@ const SOURCES = [
   { light: "#6f4bd4", dark: "#b6b1f1" },
 ];
 
-function sourceMark(name: string, index: number): Mark {
-  return { name, title: name, key: letterOf(index), ...SOURCES[index % SOURCES.length]!, ...PLAIN };
+function sourceMark(name: string, title: string, index: number): Mark {
+  return { name, title, key: letterOf(index), ...SOURCES[index % SOURCES.length]!, ...PLAIN };
 }
 
 /** Read the service's container. */
@@ -31,7 +31,9 @@ export function decodeReference(buffer: ArrayBuffer): Reference {
   const { header, arrays } = unpack(buffer);
   const { x, y, ...codes } = arrays;
   const sources = (header.sources ?? []) as string[];
-  const classes = { ...(header.sets as Record<string, Mark[]>), source: sources.map(sourceMark) };
+  const laboratories = (header.laboratories ?? sources) as string[];
+  const source = sources.map((name, index) => sourceMark(name, laboratories[index] ?? name, index));
+  const classes = { ...(header.sets as Record<string, Mark[]>), source };
   return { x: x as Float32Array, y: y as Float32Array, codes: codes as Record<string, Uint8Array>, classes };
 }
 

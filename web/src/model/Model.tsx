@@ -128,6 +128,7 @@ function Charts({ model, types }: { model: ModelShown; types: Mark[] }) {
     if (counts.length)
       panels.push({
         title: "What it learnt from",
+        about: "Cells with a label that the bundle holds, by type.",
         label: `Labelled cells of each type: ${counts.map(({ name, count }) => `${name} ${count}`).join(", ")}`,
         figure: countsFigure(counts, types, dark),
         height: 340,
@@ -135,6 +136,7 @@ function Charts({ model, types }: { model: ModelShown; types: Mark[] }) {
     if (confusion)
       panels.push({
         title: "What it mistakes for what",
+        about: "Held-out cells: each row those of one type, by what they were read as.",
         label: "Confusion matrix on held-out cells; the table of types has recall and precision",
         figure: confusionFigure(confusionOf(confusion), inOrder(confusion.classes, types), types),
         height: 340,
@@ -142,6 +144,8 @@ function Charts({ model, types }: { model: ModelShown; types: Mark[] }) {
     if (points.length)
       panels.push({
         title: "How many labels it takes",
+        about:
+          "Macro-F1 on cells that were set aside, by how many labels it was fitted on; the band is one standard deviation.",
         label: "Macro-F1 by number of labels",
         figure: efficiencyFigure(points),
         height: 280,
@@ -149,6 +153,7 @@ function Charts({ model, types }: { model: ModelShown; types: Mark[] }) {
     if (bins.length)
       panels.push({
         title: "Whether it is as sure as it is right",
+        about: "Held-out cells by how sure the model is of them; on the diagonal it is right as often as it is sure.",
         label: "Share of right readings by confidence",
         figure: calibrationFigure(bins),
         height: 280,
@@ -156,6 +161,7 @@ function Charts({ model, types }: { model: ModelShown; types: Mark[] }) {
     if (attributes.length)
       panels.push({
         title: "Attributes",
+        about: "Macro-F1 of each attribute, on cells that were held out.",
         label: `Macro-F1 of each attribute: ${attributes.map(({ name, value }) => `${name} ${value.toFixed(2)}`).join(", ")}`,
         figure: attributesFigure(attributes),
         height: 340,
@@ -163,6 +169,7 @@ function Charts({ model, types }: { model: ModelShown; types: Mark[] }) {
     if (model.training?.length)
       panels.push({
         title: "Training",
+        about: "What the encoder still did wrong, step by step, on the crops that it was trained on.",
         label: "Loss by step",
         figure: lossFigure(model.training),
         height: 280,

@@ -4,7 +4,7 @@ import { worded } from "../api/queries";
 import type { KnownBundleShown as Known } from "../api/schema";
 import { when } from "../ui/time";
 import type { HeldOut, Interval } from "./facts";
-import { plain, trainingOf } from "./facts";
+import { laboratoryOf, plain, trainingOf } from "./facts";
 
 /** A row of the comparison: its name, and what each bundle says; null where one says nothing. */
 export interface Row {
@@ -51,7 +51,7 @@ function run({ provenance, training }: Known): string | null {
 /** What one bundle says, by the name of the row; held-out figures first. */
 function facts(one: Known): Map<string, string | null> {
   const { held_out: held, left_out: left } = one.figures as Figures;
-  const laboratory = (name: string) => one.sources.find((source) => source.name === name)?.title || name;
+  const laboratory = (name: string) => laboratoryOf(one.sources.find((source) => source.name === name)?.title || name);
   return new Map<string, string | null>([
     ["macro-F1, held out", interval(held?.macro_f1)],
     ["accuracy, held out", interval(held?.accuracy)],

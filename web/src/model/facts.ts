@@ -31,10 +31,15 @@ export interface LeftOut {
   blasts?: { found: Interval; false: Interval; patients: number; patients_found: number } | null;
 }
 
+/** Whose cells a data set holds: what its title ends with, as the service has it (bundle_words.py). */
+export function laboratoryOf(title: string): string {
+  return title.split(", ").at(-1)!.split(" (")[0]!.trim() || title;
+}
+
 /** The laboratories that were left out of everything in turn, by their names, where the bundle has such figures. */
 export function leftOutOf(model: Model): { name: string; figures: LeftOut }[] {
   const measured = (model.figures.left_out ?? {}) as Record<string, LeftOut>;
-  const titles = new Map(model.bundle.sources.map(({ name, title }) => [name, title]));
+  const titles = new Map(model.bundle.sources.map(({ name, title }) => [name, laboratoryOf(title)]));
   return Object.entries(measured).map(([name, figures]) => ({ name: titles.get(name) ?? plain(name), figures }));
 }
 

@@ -27,7 +27,14 @@ export function countsFigure(counts: { name: string; count: number }[], types: M
         title: null,
         axis: { labelColor: inks.ink, labelLimit: 200 },
       },
-      x: { field: "count", type: "quantitative", title: "labelled cells", axis: { grid: true, tickCount: 5 } },
+      x: {
+        field: "count",
+        type: "quantitative",
+        title: "labelled cells",
+        axis: { grid: true, tickCount: 5 },
+        // Room for the number behind the longest bar.
+        scale: { domainMax: 1.18 * Math.max(1, ...counts.map(({ count }) => count)) },
+      },
       tooltip: [
         { field: "type", title: "Type" },
         { field: "count", title: "Cells", format: "," },

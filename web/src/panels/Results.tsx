@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Button, Form } from "react-bootstrap";
 import { address, api, body } from "../api/client";
-import { save } from "../api/download";
+import { saveAnswer } from "../api/download";
 import type { CellResultShown, ClassShown as Mark, PanelResults, PanelShown, ReaderResultShown } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
 import { byName } from "../report/differential";
@@ -28,8 +28,9 @@ export function Results({ panel }: { panel: PanelShown }) {
   });
   // What is taken away is noted, so it is asked for and not a link.
   const take = useMutation({
-    mutationFn: () => api.POST("/projects/{project}/panels/{panel}/export", { params: { path }, parseAs: "blob" }),
-    onSuccess: ({ data }) => save(data as unknown as Blob, `panel-${panel.id}-truth.csv`),
+    mutationFn: (what: "readings" | "reference") =>
+      api.POST(`/projects/{project}/panels/{panel}/${what}/export`, { params: { path }, parseAs: "blob" }),
+    onSuccess: saveAnswer,
   });
   const teach = useMutation({
     mutationFn: (teaches: boolean) =>
@@ -47,12 +48,12 @@ export function Results({ panel }: { panel: PanelShown }) {
         <h1>{panel.title}</h1>
         <p className="quiet">
           {panel.cells} cells, {panel.readers.length} readers, closed {when(panel.closed_at ?? panel.created_at)} ·{" "}
-          <a href={address(`/projects/${project.id}/panels/${panel.id}/readings`)} download>
+          <Button variant="link" size="sm" onClick={() => take.mutate("readings")} disabled={take.isPending}>
             Readings (CSV)
-          </a>{" "}
+          </Button>{" "}
           ·{" "}
-          <Button variant="link" size="sm" onClick={() => take.mutate()} disabled={take.isPending}>
-            Truth (CSV)
+          <Button variant="link" size="sm" onClick={() => take.mutate("reference")} disabled={take.isPending}>
+            Reference (CSV)
           </Button>
         </p>
         {project.role === "admin" && !project.archived && (
@@ -257,7 +258,7 @@ function Confusions({
                 <th scope="row">{one.name}</th>
                 <td>
                   {found
-                    .map(({ truth, said, count }) => `${title(truth)} read as ${title(said)} ${count}`)
+                    .map(({ reference, said, count }) => `${title(reference)} read as ${title(said)} ${count}`)
                     .join(" · ") || "none"}
                 </td>
               </tr>

@@ -14,7 +14,7 @@ test("times are in seconds", () => {
 });
 
 test("what was right is no confusion, and the most frequent stands first", () => {
-  const row = (truth: string, said: string, count: number) => ({ truth, said, count });
+  const row = (reference: string, said: string, count: number) => ({ reference, said, count });
   const rows = [row("blast", "blast", 40), row("blast", "?", 1), row("monocyte", "blast", 3)];
   expect(confused(rows)).toEqual([row("monocyte", "blast", 3), row("blast", "?", 1)]);
 });

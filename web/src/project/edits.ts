@@ -7,7 +7,7 @@ import type { EditMemory } from "./memory";
 import { type Press, seenVersion } from "./seen";
 import { requestName, type Sender } from "./sender";
 import type { ProjectService } from "./service";
-import type { LabelEdit, Note, StateHolder } from "./state";
+import type { Edit, LabelEdit, Note, StateHolder, TagEdit } from "./state";
 
 export type Send = (labels: NewLabels) => Promise<LabelAnswer>;
 
@@ -27,7 +27,7 @@ function withoutUndo(notes: readonly Note[]): readonly Note[] {
 
 export class Edits {
   /** Edits that the service has not answered, with the case that was in hand. */
-  private readonly underway = new Map<LabelEdit, number | null>();
+  private readonly underway = new Map<Edit, number | null>();
 
   constructor(
     private readonly service: ProjectService,
@@ -38,12 +38,12 @@ export class Edits {
   ) {}
 
   /** What can be undone in the case in hand: from before a reload, or from before another case was in hand. */
-  recalled(inHand: number | null): readonly LabelEdit[] {
+  recalled(inHand: number | null): readonly Edit[] {
     const waiting = [...this.underway].filter(([, ofCase]) => ofCase === inHand).map(([edit]) => edit);
     return [...this.memory.read(inHand), ...waiting];
   }
 
-  private remember(inHand: number | null, answered: LabelEdit | null = null): void {
+  private remember(inHand: number | null, answered: Edit | null = null): void {
     const now = this.holder.snapshot();
     const settled = now.past.filter((edit) => !this.underway.has(edit));
     if (inHand === now.case) this.memory.write(inHand, settled);
@@ -150,6 +150,32 @@ export class Edits {
     return Promise.all(runs.map((edit) => this.perform(edit, seen))).then(() => {});
   }
 
+  /** Put a tag on cells, or take it off. */
+  tag(images: readonly number[], tag: string, on: boolean): Promise<void> {
+    if (!images.length) return Promise.resolve();
+    const edit: TagEdit = { kind: "tag", tag, on, items: images.map((image) => ({ image })), records: [] };
+    this.holder.set({ past: [...this.holder.snapshot().past, edit], future: [] });
+    return this.sendTag(edit, on, edit);
+  }
+
+  /** `given` is the edit where it is made or made again; null where it is undone. */
+  private sendTag(edit: TagEdit, on: boolean, given: TagEdit | null): Promise<void> {
+    const inHand = this.holder.snapshot().case;
+    if (given) this.underway.set(given, inHand);
+    return this.sender.enqueue(async () => {
+      // Only what it changed is undone: cells that had the tag before keep it.
+      for (const images of chunks(given ? edit.items.map(({ image }) => image) : edit.records)) {
+        const answer = await this.sender.persist(() => this.service.tag({ tag: edit.tag, images, on }));
+        if (!answer) break;
+        given?.records.push(...answer.images);
+      }
+      if (given) this.underway.delete(given);
+      const { events } = this.holder.snapshot();
+      this.holder.set({ events: { ...events, tags: (events.tags ?? 0) + 1 } });
+      this.done(inHand, given);
+    });
+  }
+
   /** Undo the last edit. */
   undo(): Promise<void> {
     const edit = this.holder.snapshot().past.at(-1);
@@ -161,6 +187,7 @@ export class Edits {
     });
     this.underway.delete(edit);
     this.remember(this.holder.snapshot().case);
+    if (edit.kind === "tag") return this.sendTag(edit, !edit.on, null);
     const images = edit.items.map(({ image }) => image);
     const press = this.cells.pressed(edit.labelSet, images);
     const turn = this.cells.showUnsaved(
@@ -192,7 +219,7 @@ export class Edits {
       future: this.holder.snapshot().future.slice(0, -1),
       past: [...this.holder.snapshot().past, edit],
     });
-    return this.perform(edit);
+    return edit.kind === "tag" ? this.sendTag(edit, edit.on, edit) : this.perform(edit);
   }
 
   /** Ask one after the other, when everything before has been answered. */
@@ -216,16 +243,21 @@ export class Edits {
       }
       this.cells.settle(turn);
       if (edit) this.underway.delete(edit);
-      // What the service refused altogether is nothing to undo.
-      if (edit && !edit.records.length) {
-        const others = (other: LabelEdit) => other !== edit;
-        this.holder.set({
-          past: this.holder.snapshot().past.filter(others),
-          future: this.holder.snapshot().future.filter(others),
-        });
-      }
-      this.remember(inHand, edit);
+      this.done(inHand, edit);
     });
+  }
+
+  /** All answers to an edit have come. */
+  private done(inHand: number | null, edit: Edit | null): void {
+    // What the service refused altogether, or what changed nothing, is nothing to undo.
+    if (edit && !edit.records.length) {
+      const others = (other: Edit) => other !== edit;
+      this.holder.set({
+        past: this.holder.snapshot().past.filter(others),
+        future: this.holder.snapshot().future.filter(others),
+      });
+    }
+    this.remember(inHand, edit);
   }
 
   private answered(labelSet: string, answer: LabelAnswer, wanted: LabelEdit | null): void {

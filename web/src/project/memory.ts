@@ -1,14 +1,14 @@
 /** Edits that can still be undone, kept by this tab: a reload, or another case and back, takes none of them away. */
 
-import type { LabelEdit } from "./state";
+import type { Edit } from "./state";
 
 /** How many edits of a case are kept, and cells of all of them together. */
 const EDITS = 50;
 const CELLS = 20_000;
 
 export interface EditMemory {
-  read(inHand: number | null): LabelEdit[];
-  write(inHand: number | null, past: readonly LabelEdit[]): void;
+  read(inHand: number | null): Edit[];
+  write(inHand: number | null, past: readonly Edit[]): void;
 }
 
 /** Keeps nothing: for tests, and where the browser has no room. */
@@ -41,7 +41,8 @@ export function memoryOf(user: number, project: number, storage: Storage = sessi
   };
 }
 
-const isEdit = (value: unknown): value is LabelEdit => {
-  const edit = value as Partial<LabelEdit> | null;
-  return typeof edit?.labelSet === "string" && Array.isArray(edit.items) && Array.isArray(edit.records);
+const isEdit = (value: unknown): value is Edit => {
+  const edit = value as { labelSet?: unknown; tag?: unknown; items?: unknown; records?: unknown } | null;
+  const named = typeof edit?.labelSet === "string" || typeof edit?.tag === "string";
+  return named && Array.isArray(edit?.items) && Array.isArray(edit?.records);
 };

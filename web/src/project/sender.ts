@@ -1,7 +1,6 @@
 /** Sends one request after the other, each until it is answered: a broken line loses no label. */
 
 import { ServiceFault } from "../api/client";
-import type { LabelAnswer } from "../api/schema";
 import type { StateHolder } from "./state";
 
 /** Waits between two tries, milliseconds; the last one again and again. */
@@ -46,7 +45,7 @@ export class Sender {
   }
 
   /** Ask until there is an answer: a broken line loses nothing. Null where the service refused. */
-  async persist(ask: () => Promise<LabelAnswer>): Promise<LabelAnswer | null> {
+  async persist<Answer>(ask: () => Promise<Answer>): Promise<Answer | null> {
     for (let times = 0; ; times++) {
       try {
         const answer = await ask();

@@ -1,7 +1,7 @@
 /** What a project's store asks of the service. An interface, so that tests can stand in for it. */
 
 import { address, api, body } from "../api/client";
-import type { LabelAnswer, LiveEvent, NewLabels } from "../api/schema";
+import type { LabelAnswer, LiveEvent, NewLabels, NewTags, TagsChanged } from "../api/schema";
 import type { Delivery } from "../columns/columns";
 import { fetchColumns } from "../columns/fetch";
 
@@ -9,6 +9,7 @@ export interface ProjectService {
   columns(labelSet: string, since: number | null): Promise<Delivery>;
   label(request: NewLabels): Promise<LabelAnswer>;
   undo(request: string, labels: number[]): Promise<LabelAnswer>;
+  tag(request: NewTags): Promise<TagsChanged>;
   /** Listen from an event on; returns what ends it. */
   listen(after: number | null, onEvent: OnEvent, onConnection: (open: boolean) => void): () => void;
 }
@@ -28,6 +29,7 @@ const KINDS = Object.keys({
   taught: 0,
   comment: 0,
   teaching: 0,
+  tags: 0,
   label_set: 0,
   settings: 0,
   signature: 0,
@@ -41,6 +43,7 @@ export function serviceOf(project: number): ProjectService {
     columns: (labelSet, since) => fetchColumns(project, { label_set: labelSet, since: since ?? undefined }),
     label: (request) => body(api.POST("/projects/{project}/labels", { params, body: request })),
     undo: (request, labels) => body(api.POST("/projects/{project}/labels/undo", { params, body: { request, labels } })),
+    tag: (request) => body(api.POST("/projects/{project}/tags", { params, body: request })),
     listen: (after, onEvent, onConnection) =>
       listening(address(`/projects/${project}/events`), after, onEvent, onConnection),
   };

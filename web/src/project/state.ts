@@ -13,6 +13,19 @@ export interface LabelEdit {
   records: number[];
 }
 
+/** One step of tagging: undone and redone in its turn with the labels. */
+export interface TagEdit {
+  kind: "tag";
+  tag: string;
+  /** Whether it was put on, or taken off. */
+  on: boolean;
+  items: { image: number }[];
+  /** The cells that it changed; empty until the service has answered. */
+  records: number[];
+}
+
+export type Edit = LabelEdit | TagEdit;
+
 /** A cell that two people labelled: the other's label stands, and this person has yet to choose. */
 export interface Conflict {
   image: number;
@@ -57,8 +70,8 @@ export interface ProjectState {
   connection: "open" | "lost";
   notes: readonly Note[];
   conflicts: readonly Conflict[];
-  past: readonly LabelEdit[];
-  future: readonly LabelEdit[];
+  past: readonly Edit[];
+  future: readonly Edit[];
   /** How many events of each kind have come, for queries that depend on them. */
   events: Readonly<Partial<Record<EventKind, number>>>;
 }

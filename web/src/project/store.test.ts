@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ServiceFault } from "../api/client";
-import type { LabelAnswer, LabelOfEvent, LiveEvent, NewLabels } from "../api/schema";
+import type { LabelAnswer, LabelOfEvent, LiveEvent, NewLabels, NewTags } from "../api/schema";
 import { type Columns, NONE, rowOf, UNSURE } from "../columns/columns";
 import { columnsOf } from "../columns/made";
 import { memoryOf } from "./memory";
@@ -60,6 +60,10 @@ class Pretended implements ProjectService {
       answer.undo.push(version);
     }
     return answer;
+  }
+
+  async tag({ tag, images, on = true }: NewTags) {
+    return { tag, images, on };
   }
 
   async undo(_request: string, labels: number[]): Promise<LabelAnswer> {

@@ -106,6 +106,11 @@ export class ProjectStore {
     return this.edits.agree(images);
   }
 
+  /** Put a tag on cells, or take it off. Resolves when it is saved. */
+  tag(images: readonly number[], tag: string, on: boolean): Promise<void> {
+    return this.edits.tag(images, tag, on);
+  }
+
   /** End the conflicts: keep the labels that stand, or give one's own again, knowing the others. */
   resolveConflicts(own: boolean): Promise<void> {
     return this.edits.resolveConflicts(own);

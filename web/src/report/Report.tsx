@@ -207,6 +207,7 @@ export default function Report() {
             {!record && finer && <Levels level={level ?? data.level} choose={setLevel} />}
             <Counted
               counting={data.counting ?? null}
+              choices={data.counting_choices}
               ofCase={chosen}
               may={may && !record && signing.data !== undefined && !signing.data.locked}
               labelled={labelled}
@@ -323,7 +324,7 @@ function Head({ differential }: { differential: DifferentialShown }) {
       {total.toLocaleString("en")} leukocytes, read by {bundle}
       {taught_until !== null &&
         taught_until > 0 &&
-        `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, up to no. ${taught_until}`}
+        `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, the newest of them label record ${taught_until}`}
       .{" "}
       {reviewed !== null &&
         `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}

@@ -108,7 +108,7 @@ function Given({
   show: (wanted: Showing) => void;
 }) {
   const { differential, taught_until } = first;
-  const until = (label: number | null) => (label ? `label no. ${label}` : "no label");
+  const until = (label: number | null) => (label ? `label record ${label}` : "no label");
   const take = useMutation({
     mutationFn: async (format: "json" | "csv") => {
       const params = { path: { project, signature: first.id }, query: { format } };

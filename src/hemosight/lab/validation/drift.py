@@ -15,6 +15,7 @@ import polars as pl
 
 from hemosight.blood.palette import ordered
 from hemosight.blood.vocabulary import title
+from hemosight.engine.readings import csv
 from hemosight.images import pixel_scale
 from hemosight.images.catalog import Progress
 from hemosight.images.looks import looks
@@ -184,5 +185,5 @@ def write(out: Path, found: Sequence[Charts], rows: pl.DataFrame, facts: Sequenc
     )
     cover = Cover("Drift", intro, ("Chart", "Case", "Why", "What to do"), loud)
     written = page.write(out, sections, facts, {}, cover)
-    rows.write_csv(out / "tables" / "cases.csv", float_precision=6)
+    (out / "tables" / "cases.csv").write_text(csv(rows), encoding="utf-8")
     return written

@@ -26,7 +26,7 @@ from hemosight.service.desk.archive_stream import Read, stored
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.desk.tally import final_labels
-from hemosight.service.storage import exported, labels
+from hemosight.service.storage import exported, labels, tags
 from hemosight.service.storage.database import Database
 
 
@@ -49,7 +49,8 @@ def export(
     snapshot = state.readings.snapshot(label_set)
     with database.session() as session:
         rows = _rows(session, state, snapshot, case)
-    rows_of = table(snapshot, rows, f"{state.bundle.manifest.name} {state.bundle.manifest.version}")
+        tagged = tags.by_image(session, state.project)
+    rows_of = table(snapshot, rows, f"{state.bundle.manifest.name} {state.bundle.manifest.version}", tagged)
     stem = f"hemosight-project-{state.project}" + (f"-case-{case}" if case is not None else "")
     begin = codecs.BOM_UTF8 if mark else b""
 
@@ -89,8 +90,15 @@ def _rows(session: Session, state: ProjectState, snapshot: Snapshot, case: int |
     return [one for one in found if one.id in known]
 
 
-def table(snapshot: Snapshot, rows: Sequence[Any], bundle: str) -> pl.DataFrame:
-    """One row an image, in order; a probability column ``p_<class>`` for every class; none where it is held back."""
+def table(
+    snapshot: Snapshot, rows: Sequence[Any], bundle: str, tagged: Mapping[int, Sequence[str]] | None = None
+) -> pl.DataFrame:
+    """One row an image, in order; a probability column ``p_<class>`` for every class; none where it is held back.
+
+    ``tagged`` are the tags of cells, which stand in a column of their own with semicolons between them.
+    """
+    tagged = tagged or {}
+    tags_of = {row.id: "; ".join(tagged[row.id]) for row in rows if row.id in tagged}
     at = np.searchsorted(snapshot.ids, [row.id for row in rows]).astype(np.int64)
     names = snapshot.spec.names
     final, predicted, label = final_labels(snapshot), snapshot.predicted[at], snapshot.label[at]
@@ -129,6 +137,7 @@ def table(snapshot: Snapshot, rows: Sequence[Any], bundle: str) -> pl.DataFrame:
                 [row.labelled_at if ok else None for row, ok in zip(rows, there, strict=True)],
                 dtype=pl.Datetime("us", "UTC"),
             ),
+            **({"tags": pl.Series([tags_of.get(row.id) for row in rows], dtype=pl.String)} if tags_of else {}),
             "label_set": [snapshot.spec.name] * len(rows),
             "bundle": [bundle] * len(rows),
             "taught_until": [snapshot.taught_until] * len(rows),

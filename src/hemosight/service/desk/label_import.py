@@ -261,7 +261,7 @@ def _alike(parts: Sequence[str], cells: Sequence[KnownImage]) -> KnownImage | No
 
 def _agreeing(one: Sequence[str], other: Sequence[str]) -> int:
     """How many values agree from the first one on."""
-    differing = (at for at, (mine, others) in enumerate(zip(one, other, strict=False)) if mine != others)
+    differing = (at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right)
     return next(differing, min(len(one), len(other)))
 
 

@@ -107,14 +107,12 @@ class PanelAnswer:
 
 @dataclass(frozen=True)
 class CellOfPanel:
-    """A cell, and what was known of it: the model's reading, what was shown in the aided turn, the marked truth; and
-    its case.
-    """
+    """A cell and its case; what was known of it: the model's reading, what was shown in the aided turn, its mark."""
 
     image: int
     predicted: str | None = None
     shown: str | None = None
-    truth: str | None = None
+    mark: str | None = None
     case: int | None = None
 
 
@@ -158,7 +156,7 @@ class ReaderResult:
     case_ms, aided_case_ms
         Median over cases of the time for a case's cells, blind and aided.
     confusion
-        (consensus or marked type, said, count) of the first readings.
+        (reference, said, count) of the first readings; the reference is the mark, without marks the consensus.
     """
 
     user: int
@@ -218,8 +216,8 @@ def results(cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: 
     bad = _suspects(images, readers, counts, found)
     intervals = reader_intervals(counts, prior=_PRIOR, draws=100) if found is not None else None
     times = case_times(cells, said, readers)
-    right = {cell.image: cell.truth for cell in cells if cell.truth is not None} or best
-    marked = any(cell.truth is not None for cell in cells)
+    right = {cell.image: cell.mark for cell in cells if cell.mark is not None} or best
+    marked = any(cell.mark is not None for cell in cells)
     return PanelResult(
         together=_together(images, sure, types),
         pairs=_pairs(sure, readers),
@@ -389,7 +387,7 @@ def _reader(
         aided_ms=_median(aided),
         case_ms=_middle([one.blind for one in times]),
         aided_case_ms=_middle([one.aided for one in times if one.aided is not None]),
-        confusion=[(truth, label, n) for (truth, label), n in sorted(pairs.items(), key=lambda pair: -pair[1])],
+        confusion=[(reference, label, n) for (reference, label), n in sorted(pairs.items(), key=lambda pair: -pair[1])],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
@@ -11,6 +12,8 @@ from pathlib import Path
 from fontTools.ttLib import TTFont
 from fpdf import FPDF
 from fpdf.enums import Align, XPos, YPos
+
+from hemosight.service.documents.right_to_left import begins_right, joined, on_paper, unjoined
 
 FONTS = Path(__file__).parent / "fonts"
 MARGIN, WIDTH = 16.0, 210.0
@@ -22,8 +25,17 @@ RULE: Color = (205, 207, 210)
 PALE: Color = (243, 244, 246)
 WARN: Color = (140, 40, 12)
 PER_LITRE = "\N{MULTIPLICATION SIGN} 10⁹/L"
-_EAST = "NotoSansSC-Regular.ttf"
+_BODY = "NotoSans-Regular.ttf"
+_OTHERS = {
+    "east": "NotoSansSC-Regular.ttf",
+    "arabic": "NotoSansArabic-Regular.ttf",
+    "hebrew": "NotoSansHebrew-Regular.ttf",
+}
+"""Fonts that are opened when a text has their signs."""
 _MISSING = "\ufffd"
+_EAST = "\u2e80-\u9fff\uf900-\ufaff\uff01-\uffef"
+_WORD = re.compile(f" *(?:[{_EAST}][\u3001\u3002\uff0c\uff09\u300d]*|[^ {_EAST}]+)")
+"""What is kept in one line: a word, or an East Asian character with the sign that closes behind it."""
 
 
 @cache
@@ -60,7 +72,7 @@ class Paper(FPDF):
         super().__init__(format="A4")
         self.missing: set[str] = set()
         """Characters that no font of the report has; they are printed as a replacement sign."""
-        self._east = False
+        self._opened: list[str] = []
         self._watermark = watermark
         self.set_margins(MARGIN, 22, MARGIN)
         self.set_auto_page_break(True, 22)
@@ -75,27 +87,32 @@ class Paper(FPDF):
         self.set_creation_date(made)
 
     def fit(self, text: str) -> str:
-        """A text as these fonts can print it; what they lack is noted in :attr:`missing`."""
-        composed = unicodedata.normalize("NFC", text)
-        return "".join(self._sign(sign) for sign in composed)
+        """A text as these fonts can print it, in the order of reading; what they lack is noted in :attr:`missing`.
+
+        Arabic letters come in the forms in which they join.
+        """
+        return "".join(self._sign(sign) for sign in joined(unicodedata.normalize("NFC", text)))
 
     def _sign(self, sign: str) -> str:
-        if sign == "\n" or ord(sign) in _signs("NotoSans-Regular.ttf"):
+        if sign == "\n" or ord(sign) in _signs(_BODY):
             return sign
         if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
             return "" if unicodedata.category(sign) == "Cf" else " "
-        if ord(sign) in _signs(_EAST):
-            if not self._east:
-                self._east = True
-                self.add_font("east", "", FONTS / _EAST)
-                self.set_fallback_fonts(["east"], exact_match=False)
-            return sign
+        for name, file in _OTHERS.items():
+            if ord(sign) in _signs(file) and not unjoined(sign):
+                if name not in self._opened:
+                    self._opened.append(name)
+                    self.add_font(name, "", FONTS / file)
+                    self.set_fallback_fonts(self._opened, exact_match=False)
+                return sign
         self.missing.add(sign)
         return _MISSING
 
     def ink(self, size: float, style: str = "", color: Color = INK) -> None:
         """Choose size, weight (``B`` or nothing) and color of what is written next."""
         self.set_font("body", style, size)
+        # A font that fpdf2 fell back to within a line stays that of the page, which it forgets.
+        self.current_font_is_set_on_page = False
         self.set_text_color(*color)
 
     def put(
@@ -116,16 +133,48 @@ class Paper(FPDF):
             fitted = fitted.rstrip("…")[:-1].rstrip() + "…" if len(fitted) > 1 else ""
         self.set_xy(x, y)
         self.c_margin = 0
-        self.cell(width, size * 0.45, fitted, align=align)
+        self.cell(width, size * 0.45, on_paper(fitted), align=align)
 
     def words(
         self, text: str, size: float = 9, style: str = "", color: Color = INK, x: float = MARGIN, width: float = BODY
     ) -> None:
-        """A text over as many lines, and pages, as it takes."""
+        """A text over as many lines, and pages, as it takes.
+
+        A paragraph that begins at the right is set there where it has the whole width of the page.
+        """
         self.ink(size, style, color)
-        self.set_x(x)
         self.c_margin = 0
-        self.multi_cell(width, size * 0.5, self.fit(text), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        fitted, height = self.fit(text), size * 0.5
+        if all(sign == "\n" or ord(sign) in _signs(_BODY) for sign in fitted):
+            self.set_x(x)
+            self.multi_cell(width, height, fitted, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+            return
+        for paragraph in fitted.split("\n"):
+            right = begins_right(paragraph)
+            align = Align.R if right and width >= BODY else Align.L
+            # Lines are broken in the order of reading, and each is then turned for itself.
+            for line in self._lines(paragraph, width):
+                self.ink(size, style, color)
+                self.set_x(x)
+                turned = on_paper(line, from_right=right)
+                self.cell(width, height, turned, align=align, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def _lines(self, paragraph: str, width: float) -> list[str]:
+        """A paragraph broken at its blanks and East Asian characters; a word that is too long for a line is cut."""
+        lines = [""]
+        for word in _WORD.findall(paragraph):
+            longer = lines[-1] + word if lines[-1] else word.lstrip()
+            if self.get_string_width(longer) <= width:
+                lines[-1] = longer
+                continue
+            lines = [*lines, word.lstrip()] if lines[-1] else [*lines[:-1], word.lstrip()]
+            while self.get_string_width(lines[-1]) > width and len(lines[-1]) > 1:
+                whole = lines[-1]
+                fits = len(whole) - 1
+                while fits > 1 and self.get_string_width(whole[:fits]) > width:
+                    fits -= 1
+                lines[-1:] = [whole[:fits], whole[fits:]]
+        return lines
 
     def heading(self, text: str, room: float = 24) -> None:
         """A heading, on the next page where less than ``room`` millimetres are left under it."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from hemosight.blood.vocabulary import CELL_TYPE, title
+from hemosight.service.bundle_words import figures_in_words, masked
 from hemosight.service.routes.model import calibration_of, confusion_of, source_of, training_of
 from hemosight.service.routes.projects import label_sets
 from hemosight.service.schemas.bundles import (
@@ -154,10 +155,10 @@ def _known(row: KnownBundle, loaded: str, of: list[ProjectNamed]) -> KnownBundle
         sources=[source_of(facts) for facts in manifest.get("sources") or []],
         classes=list((sets.get(CELL_TYPE) or {}).get("classes", [])),
         label_sets=[title(name) for name in sets if name != CELL_TYPE],
-        figures=figures,
+        figures=figures_in_words(figures, manifest.get("sources") or []),
         confusion=confusion_of(held),
         calibration=calibration_of(held),
         training=training_of(provenance),
-        provenance=provenance,
-        commands=manifest.get("commands") or [],
+        provenance=masked(provenance),
+        commands=masked(manifest.get("commands") or []),
     )

@@ -19,6 +19,7 @@ from hemosight.service.errors import NothingThere
 from hemosight.service.routes.differential import CaseQuery
 from hemosight.service.routes.labels import shown as record_shown
 from hemosight.service.routes.pictures import window
+from hemosight.service.schemas.desk import TagShown
 from hemosight.service.schemas.images import (
     WAITING,
     CellInField,
@@ -35,7 +36,7 @@ from hemosight.service.schemas.labels import SetName
 from hemosight.service.schemas.pages import Limit
 from hemosight.service.security.permissions import Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, cases, events, fields, images, labels
+from hemosight.service.storage import audit, cases, events, fields, images, labels, tags
 from hemosight.service.storage.live_events import CommentEvent
 from hemosight.service.storage.tables import Comment, FieldCell
 from hemosight.space.neighbours import nearest
@@ -56,9 +57,10 @@ def list_images(
     label: Name = None,
     min_confidence: Share = None,
     max_confidence: Share = None,
-    min_novelty: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    min_novelty: Annotated[float | None, Query(ge=0, le=1e6, allow_inf_nan=False)] = None,
     case: CaseQuery = None,
     text: Annotated[str | None, Query(max_length=200, description="Stands in the name, the case or a comment.")] = None,
+    tag: Annotated[str | None, Query(max_length=40, description="Has this tag.")] = None,
     labelled: bool | None = None,
     unsure: bool | None = None,
     sort: Sort = "id",
@@ -73,6 +75,9 @@ def list_images(
     if case is not None:
         cases.require(session, seat.project, case)
     among = images.named(session, seat.project, text) if text else None
+    if tag is not None:
+        having = np.array(tags.listed(session, seat.project).get(tag, []), np.int64)
+        among = having if among is None else np.intersect1d(among, having)
     wanted = ImageFilter(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, case, among)
     rows, following = listing.page(snapshot, listing.rows(snapshot, wanted), sort, after, limit)
     facts = images.shown(session, seat.project, snapshot.ids[rows].tolist())
@@ -116,6 +121,7 @@ def get_image(seat: Viewer, service: Service, session: Transaction, image: Id) -
             for name, answer in answers.items()
         },
         comments=[_comment(row) for row in images.comments(session, image)],
+        tags=[TagShown(name=row.name, user=row.user_id, at=row.at) for row in tags.of_image(session, image)],
         history=[record_shown(record, name) for record, name in labels.history(session, image)],
     )
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Response
 from hemosight.blood.palette import marks
 from hemosight.blood.vocabulary import CELL_TYPE, title
 from hemosight.engine.bundle import Bundle, Manifest
+from hemosight.service.bundle_words import figures_in_words, laboratories, masked, split_in_words
 from hemosight.service.desk.columns import BINARY, MEDIA_TYPE, NO_CLASS, pack
 from hemosight.service.errors import NothingThere
 from hemosight.service.schemas.model import (
@@ -45,9 +46,9 @@ def read(_: SignedIn, service: Service) -> ModelShown:
             cells=len(bundle.support),
             dimensions=bundle.support.embeddings.dim,
             preprocessing=manifest.preprocessing,
-            provenance=manifest.encoder_provenance,
+            provenance=masked(manifest.encoder_provenance),
             sources=[source_of(facts) for facts in manifest.sources],
-            commands=manifest.commands,
+            commands=masked(manifest.commands),
         ),
         label_sets=[
             SetFacts(
@@ -60,7 +61,7 @@ def read(_: SignedIn, service: Service) -> ModelShown:
             )
             for name, facts in manifest.label_sets.items()
         ],
-        figures=manifest.figures,
+        figures=figures_in_words(manifest.figures, manifest.sources),
         confusion=confusion_of(held),
         calibration=calibration_of(held),
         label_efficiency=_efficiency(manifest),
@@ -84,7 +85,9 @@ def landscape(_: SignedIn, service: Service, if_none_match: Annotated[str | None
     columns = {"x": positions[:, 0], "y": positions[:, 1]}
     sources = sorted({str(source) for source in support.sources if source is not None})
     columns["source"] = _codes(support.sources, sources)
+    named = laboratories(bundle.manifest.sources)
     header: dict[str, Any] = {"count": len(support), "sources": sources, "sets": {}, "facts": bundle.landscape.facts}
+    header["laboratories"] = [named.get(name, name) for name in sources]
     for name in support.labels:
         found = marks(support.classes(name))
         columns[name] = _codes(support.labels[name], list(found))
@@ -99,21 +102,27 @@ def landscape(_: SignedIn, service: Service, if_none_match: Annotated[str | None
 def limits(bundle: Bundle) -> list[str]:
     """What the figures do not say, in sentences; worked out from the bundle itself."""
     manifest, support = bundle.manifest, bundle.support
-    said = [manifest.notice]
+    said, named = [manifest.notice], laboratories(manifest.sources)
     if "held_out" in manifest.figures:
-        said.append(f"Held-out cells are split {manifest.figures['held_out'].get('split', 'by image')}.")
+        split = split_in_words(manifest.figures["held_out"].get("split", "by image"), named)
+        said.append(f"Held-out cells are split {split}.")
     by_class: dict[str, set[str]] = {}
     for label, source in zip(support.labels.get(CELL_TYPE, ()), support.sources, strict=False):
         if label is not None and source is not None:
             by_class.setdefault(label, set()).add(source)
     said += [
-        f"{title(label)}: every labelled cell is of one source ({next(iter(sources))}); "
+        f"{title(label)}: every labelled cell is of one laboratory ({_named(named, sources)}); "
         "how it reads on other scanners is unknown."
         for label, sources in sorted(by_class.items())
         if len(sources) == 1
     ]
     said.append("A type that is not listed is read as one that is; look at the novelty.")
     return said
+
+
+def _named(named: Mapping[str, str], sources: set[str]) -> str:
+    (only,) = sources
+    return named.get(only, only)
 
 
 def _codes(values: tuple[str | None, ...], names: list[str]) -> np.ndarray:

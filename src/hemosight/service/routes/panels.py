@@ -7,6 +7,7 @@ turn that is meant for it. Readings of a panel are no labels and teach nothing.
 from __future__ import annotations
 
 import secrets
+from typing import Literal
 
 from fastapi import APIRouter
 from sqlalchemy import func
@@ -104,7 +105,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
     for position, row in enumerate(rows.tolist()):
         predicted = names[int(snapshot.predicted[row])]
         shown = (desk.misleading(snapshot, row) if row in planted else predicted) if given.aided else None
-        truth = names[int(snapshot.label[row])] if marked else None
+        mark = names[int(snapshot.label[row])] if marked else None
         cells.append(
             {
                 "image_id": int(snapshot.ids[row]),
@@ -112,7 +113,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
                 "again": len(rows) - position <= again,
                 "predicted": predicted,
                 "shown": shown,
-                "truth": truth,
+                "mark": mark,
             }
         )
     with service.database.session() as session:
@@ -152,7 +153,7 @@ def get_panel_next(panel: Id, seat: Reviewer, session: Transaction) -> PanelNext
 @router.post("/{panel}/readings", operation_id="add_panel_reading")
 def add_panel_reading(panel: Id, given: NewReading, seat: Reviewer, session: Transaction) -> PanelNext:
     """Say what the cell is; gives the next one. A reading cannot be changed: the first look is what counts."""
-    row = _open_to(session, seat, panel)
+    row = _open_to(session, seat, panel, hold="open")  # it is not closed before the reading is stored
     if given.label != UNSURE and given.label not in panels.classes(session, row):
         raise Refusal(
             "unfit", expected="a class of the label set, or ?", came=given.label, mend="Choose one of its classes."
@@ -178,7 +179,7 @@ def add_panel_reading(panel: Id, given: NewReading, seat: Reviewer, session: Tra
 @router.post("/{panel}/close", operation_id="close_panel")
 def close_panel(panel: Id, seat: ProjectAdmin, session: Transaction) -> PanelShown:
     """End a session: nothing more is read, and what was read can be seen."""
-    row = panels.get(session, seat.project, panel)
+    row = panels.get(session, seat.project, panel, hold="alone")  # readings that are being stored come first
     if row.closed_at is None:
         row.closed_at = func.now()
         session.flush()
@@ -219,7 +220,7 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
                 aided_ms=one.aided_ms,
                 case_ms=one.case_ms,
                 aided_case_ms=one.aided_case_ms,
-                confusion=[ConfusionShown(truth=truth, said=said, count=n) for truth, said, n in one.confusion],
+                confusion=[ConfusionShown(reference=its, said=said, count=n) for its, said, n in one.confusion],
             )
             for one in found.readers
         ],
@@ -289,9 +290,9 @@ def set_panel_teaching(panel: Id, given: PanelTeaching, seat: ProjectAdmin, sess
 # --- steps ----------------------------------------------------------------------------------------------------
 
 
-def _open_to(session: Session, seat: ProjectSeat, panel: int) -> Panel:
+def _open_to(session: Session, seat: ProjectSeat, panel: int, hold: Literal["open"] | None = None) -> Panel:
     """A panel that is open, and that this person reads."""
-    row = panels.get(session, seat.project, panel)
+    row = panels.get(session, seat.project, panel, hold)
     if seat.user.id not in {one.user for one in panels.readers(session, panel)}:
         raise Refusal(
             "not_allowed",

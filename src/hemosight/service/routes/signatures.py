@@ -231,8 +231,8 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             raise _changed("a scanner profile that nobody changes while a case is signed", "another profile or scale")
         if projects.get(session, seat.project).bundle_id != bundle_id:
             raise _changed("a project that one bundle reads while a case is signed", "one that was moved to another")
-        drawn = counting.of(row_of_case)
-        if (None if drawn is None else drawn.draw) != now.counting:
+        chosen = counting.of(row_of_case)
+        if (chosen.draw, list(chosen.choices)) != (now.counting, now.counting_choices):
             raise _changed("a case of which nobody draws the cells anew while it is signed", "another draw")
         said = findings.get(session, row_of_case)
         if given.findings is not None and given.findings != said.version:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from hemosight.service.schemas.desk import TagShown
 from hemosight.service.schemas.labels import LabelRecordShown
 
 WAITING = "waiting"
@@ -104,6 +105,7 @@ class ImageShown(ImageListed):
     y: float | None
     sets: dict[str, SetAnswer]
     comments: list[CommentShown]
+    tags: list[TagShown]
     history: list[LabelRecordShown]
 
 

@@ -154,9 +154,9 @@ class PairShown(BaseModel):
 
 
 class ConfusionShown(BaseModel):
-    """Cells that are one type by the consensus (or by the mark) and were called another."""
+    """Cells that are one type by the reference and were called another."""
 
-    truth: str
+    reference: str = Field(description="The mark; in a panel without marks the consensus.")
     said: str
     count: int
 

@@ -19,12 +19,13 @@ from hemosight.errors import UnreadableImage
 from hemosight.images.bare import bare
 from hemosight.images.decode import measure
 from hemosight.service.errors import NothingThere, Refusal
-from hemosight.service.storage import cases, events, original_names, teaching, uploads
+from hemosight.service.storage import cases, events, original_names, saved_views, tags, teaching, uploads
 from hemosight.service.storage.live_events import CaseEvent, ImagesEvent, ProjectDeletedEvent
 from hemosight.service.storage.tables import (
     CameraField,
     Case,
     CellEmbedding,
+    CellTag,
     CurrentLabelRow,
     EmbeddingAttempt,
     FieldCell,
@@ -157,6 +158,8 @@ def delete_project(session: Session, row: Project) -> int:
         )
     images = session.scalars(select(Image.id).where(Image.project_id == row.id)).all()
     teaching.forget_all(session, row.id)
+    tags.forget_all(session, row.id)
+    saved_views.forget_all(session, row.id)
     gone = _delete(session, row.id, images)
     forget_fields(session, CameraField.project_id == row.id)
     session.execute(
@@ -203,6 +206,6 @@ def _delete(session: Session, project: int, images: Sequence[int]) -> list[dict[
         .execution_options(synchronize_session=False)
     )
     original_names.forget(session, project, "image", ids)
-    for table in (CellEmbedding, EmbeddingAttempt, CurrentLabelRow, FieldCell):
+    for table in (CellEmbedding, CellTag, EmbeddingAttempt, CurrentLabelRow, FieldCell):
         session.execute(delete(table).where(table.image_id.in_(ids)).execution_options(synchronize_session=False))
     return gone

@@ -97,6 +97,14 @@ class TeachingEvent(_Event):
     image: int
 
 
+class TagsEvent(_Event):
+    """A tag was put on cells, or taken off."""
+
+    kind: Literal["tags"] = "tags"
+    tag: str
+    cells: int
+
+
 class LabelSetEvent(_Event):
     """A label set was made or changed."""
 
@@ -133,6 +141,7 @@ StoredEvent = (
     | TaughtEvent
     | CommentEvent
     | TeachingEvent
+    | TagsEvent
     | LabelSetEvent
     | SettingsEvent
     | ProjectDeletedEvent

@@ -11,6 +11,7 @@ The procrastinate library keeps its own tables (``procrastinate_*``) in the same
 from __future__ import annotations
 
 from hemosight.service.storage.tables.base import Moment, Table
+from hemosight.service.storage.tables.desk import CellTag, SavedView
 from hemosight.service.storage.tables.fields import CameraField, FieldCell
 from hemosight.service.storage.tables.images import (
     CellEmbedding,
@@ -59,6 +60,7 @@ __all__ = [
     "CameraField",
     "Case",
     "CellEmbedding",
+    "CellTag",
     "Comment",
     "CommentAssignment",
     "CommentMark",
@@ -91,6 +93,7 @@ __all__ = [
     "Profile",
     "Project",
     "RefusedFile",
+    "SavedView",
     "Signature",
     "SignedIn",
     "Table",

@@ -44,8 +44,8 @@ class Panel(Table):
 class PanelCell(Table):
     """A cell of a panel: what the model read when the panel was made, and what is shown and counts as right.
 
-    ``shown`` is the reading shown in an aided session (wrong on purpose where it differs from ``predicted``); ``truth``
-    is the label that stood, in proficiency.
+    ``shown`` is the reading shown in an aided session (wrong on purpose where it differs from ``predicted``); ``mark``
+    is the label that stood, in a marked set.
     """
 
     __tablename__ = "panel_cells"
@@ -55,7 +55,7 @@ class PanelCell(Table):
     again: Mapped[bool] = mapped_column(server_default=false())
     predicted: Mapped[str | None]
     shown: Mapped[str | None]
-    truth: Mapped[str | None]
+    mark: Mapped[str | None]
 
 
 class PanelReader(Table):

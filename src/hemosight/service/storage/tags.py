@@ -1,0 +1,86 @@
+"""Tags on cells: short words of a laboratory's own, beside labels, shared by the project.
+
+A tag says nothing of what a cell is: it teaches nobody, is no part of a signed record, and may stand on cells of signed
+cases. A tag is there as long as a cell has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from hemosight.images.names import composed
+from hemosight.service.errors import NothingThere, Refusal
+from hemosight.service.storage import events
+from hemosight.service.storage.live_events import TagsEvent
+from hemosight.service.storage.tables import CellTag, Image
+
+MOST_TAGS = 100
+"""Tags of a project: more are no help to whoever looks for one."""
+
+
+def listed(session: Session, project: int) -> dict[str, list[int]]:
+    """Every tag of a project in the order of the alphabet, with its cells in order."""
+    query = select(CellTag.name, func.array_agg(CellTag.image_id)).where(CellTag.project_id == project)
+    found = session.execute(query.group_by(CellTag.name)).all()
+    return {name: sorted(images) for name, images in sorted(found, key=lambda row: row[0].casefold())}
+
+
+def of_image(session: Session, image: int) -> Sequence[CellTag]:
+    """The tags of a cell, as they were given."""
+    return session.scalars(select(CellTag).where(CellTag.image_id == image).order_by(CellTag.at, CellTag.name)).all()
+
+
+def by_image(session: Session, project: int) -> dict[int, list[str]]:
+    """Cells that have tags, with these in the order of the alphabet."""
+    found: dict[int, list[str]] = {}
+    for name, images in listed(session, project).items():
+        for image in images:
+            found.setdefault(image, []).append(name)
+    return found
+
+
+def change(
+    session: Session, project: int, user: int, name: str, images: Sequence[int], *, on: bool
+) -> tuple[str, list[int]]:
+    """Put a tag on cells, or take it off; gives the tag as the project spells it, and the cells that this changed.
+
+    Raises :class:`~hemosight.service.errors.NothingThere` for a cell that the project does not have, and
+    :class:`~hemosight.service.errors.Refusal` for one tag too many.
+    """
+    events.take_turn(session, project)  # nobody deletes the cells in between, nor spells the same tag otherwise
+    there = session.scalars(select(Image.id).where(Image.project_id == project, Image.id.in_(images))).all()
+    if missing := set(images) - set(there):
+        raise NothingThere(kind=f"the cell {min(missing)} of this project")
+    name = _spelled(session, project, composed(name), new=on)
+    if on:
+        rows = [{"image_id": image, "name": name, "project_id": project, "user_id": user} for image in there]
+        query = insert(CellTag).values(rows).on_conflict_do_nothing().returning(CellTag.image_id)
+    else:
+        query = delete(CellTag).where(CellTag.name == name, CellTag.image_id.in_(there)).returning(CellTag.image_id)
+    changed = sorted(session.scalars(query))
+    if changed:
+        events.tell(session, project, TagsEvent(tag=name, cells=len(changed)))
+    return name, changed
+
+
+def _spelled(session: Session, project: int, name: str, *, new: bool) -> str:
+    """The project's tag that differs from this one in the case of letters at most, else this one."""
+    known = session.scalars(select(CellTag.name).where(CellTag.project_id == project).distinct()).all()
+    same = next((one for one in known if one.casefold() == name.casefold()), None)
+    if same is None and new and len(known) >= MOST_TAGS:
+        raise Refusal(
+            "unfit",
+            expected=f"at most {MOST_TAGS} tags in a project",
+            came="one more",
+            mend="Use one that is there, or take one off all of its cells first.",
+        )
+    return same or name
+
+
+def forget_all(session: Session, project: int) -> None:
+    """Take every tag off, of a project that is being deleted."""
+    session.execute(delete(CellTag).where(CellTag.project_id == project))
