@@ -298,7 +298,7 @@ def test_nobody_is_timed_unless_the_laboratory_asked(room: Room) -> None:
     found = room.close(panel)
     assert found["times"] == []
     assert {reader["median_ms"] for reader in found["readers"]} == {None}
-    table = room.readers[0].get(f"{room.path}/panels/{panel}/readings").text
+    table = room.readers[0].post(f"{room.path}/panels/{panel}/readings/export").text
     assert {row["ms"] for row in csv.DictReader(io.StringIO(table))} == {""}
 
 
@@ -315,7 +315,7 @@ def test_times_are_of_each_case_blind_and_aided_and_leave_with_the_readings(room
         assert (row["case"], row["key"], row["cells"]) == (number, "24-31", 6)
         assert row["blind_ms"] == row["aided_ms"] == 6 * (1000 + who), "repeated looks do not count"
     assert {reader["case_ms"] for reader in found["readers"]} == {6000.0, 6006.0, 6012.0}
-    table = list(csv.DictReader(io.StringIO(room.readers[0].get(f"{room.path}/panels/{panel}/readings").text)))
+    table = list(csv.DictReader(io.StringIO(room.readers[0].post(f"{room.path}/panels/{panel}/readings/export").text)))
     assert {row["case"] for row in table} == {"24-31"}
     assert all((row["shown"] != "") == (row["turn"] == "3") for row in table)
 
