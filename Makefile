@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both work as root and as an ordinary user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage unit check audit page api benchmark docs offline sbom setup dev browser proxy lock clean
+.PHONY: help demo test test-long kills load coverage unit check audit page api benchmark docs offline sbom setup dev browser proxy lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 MODULES := web/node_modules/.package-lock.json
@@ -38,6 +38,9 @@ endef
 test-long: .venv/.dev page ## the tests that take minutes each: kills, attacks, soaks; before every release
 	$(BIN)/pytest -m long $(ARGS)
 
+kills: .venv/.dev ## a hundred random kills, each run proven; stopped, it goes on where build/kills.tsv ends
+	$(BIN)/python tests/kills.py build/kills.tsv
+
 # Neither npm nor a browser nor PostgreSQL. A file is faster without the workers' start.
 unit: .venv/.dev ## the quick tests alone, in half a minute; ARGS=tests/space/test_teaching.py for one file
 	$(BIN)/pytest -n $(if $(ARGS),0,auto) -m "$(QUICK)" $(ARGS)
@@ -69,6 +72,9 @@ api: .venv/.dev $(MODULES) ## the page's types anew from the service's descripti
 
 benchmark: .venv/.dev ## ratios against baseline pipelines, into docs/reference/figures.md; fails where one fell by a third
 	$(BIN)/python benchmarks/speed.py --write $(ARGS)
+
+load: .venv/.dev ## 30 and 50 reviewers at once and a soak, 35 minutes, into docs/reference/figures.md; on an idle machine
+	$(BIN)/python benchmarks/reviewers.py --write $(ARGS)
 
 docs: .venv/.dev ## the documentation as a site, build/docs/index.html; a broken link ends it
 	$(BIN)/python docs/reference/make_cli.py

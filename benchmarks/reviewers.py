@@ -6,8 +6,10 @@ reviewers are shared by a few processes, so that the one that measures is not wh
 
     python benchmarks/reviewers.py --reviewers 30 --minutes 2
     python benchmarks/reviewers.py --reviewers 30 --minutes 30      # a soak: the memory every minute
+    python benchmarks/reviewers.py --write                          # make load: all of them, into the figures
 
-Say how busy the machine was: the load average is printed before and after.
+``--write`` takes 35 minutes and puts its tables into docs/reference/figures.md; on a machine where others are at work
+it refuses, since it would measure them. The load average is printed before and after every run.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +41,14 @@ KINDS = ("list", "image", "next", "relabel", "differential")
 TYPES = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "ig", "blast", "erythroblast", "platelet")
 CLIENTS = 3
 """Processes that the reviewers are shared by."""
+ROUNDS = ((30, 2.0), (50, 2.0), (30, 30.0))
+"""Reviewers and minutes of what is written down; the last is the soak."""
+GOAL_MS = 250
+"""What 95 of 100 requests of each kind are to stay below."""
+IDLE = 1.0
+"""A load average above this is others' work."""
+FIGURES = Path(__file__).parents[1] / "docs" / "reference" / "figures.md"
+BEGIN, END = "## Many reviewers\n\n", "## How many labels are enough"
 
 
 def main(
@@ -47,8 +57,28 @@ def main(
     minutes: Annotated[float, typer.Option(min=0.1, help="How long they work.")] = 2.0,
     pause: Annotated[float, typer.Option(min=0, help="Longest pause of a reviewer between two requests.")] = 0.5,
     bundle: Annotated[Path | None, typer.Option(help="Bundle to read with; the built-in one.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Every round of the figures, into the figures.")] = False,
+    accept: Annotated[bool, typer.Option("--accept", help="Write although others are at work here.")] = False,
 ) -> None:
     """Measure, and print a table of requests and one of memory."""
+    before = os.getloadavg()[0]
+    if write and before > IDLE and not accept:
+        typer.echo(
+            f"expected an idle machine; found a load average of {before:.1f}. Run it when others rest.", err=True
+        )
+        raise typer.Exit(1)
+    rounds = ROUNDS if write else ((reviewers, minutes),)
+    done = [(people, run(people, images, span, pause, bundle)) for people, span in rounds]
+    if write:
+        page = FIGURES.read_text(encoding="utf-8")
+        head, _, rest = page.partition(BEGIN)
+        FIGURES.write_text(
+            head + BEGIN + section(done, images, before) + END + rest.partition(END)[2], encoding="utf-8"
+        )
+
+
+def run(reviewers: int, images: int, minutes: float, pause: float, bundle: Path | None) -> Load:
+    """One round, in a service of its own."""
     folder = Path(tempfile.mkdtemp(prefix="hs-"))
     try:
         with filled.served(folder, bundle) as address:
@@ -59,6 +89,7 @@ def main(
             print(f"load average after: {os.getloadavg()[0]:.1f}")
             if done.memory[0][2] > (os.cpu_count() or 1):
                 print("Others were at work on this machine: these are no figures of an idle one.")
+            return done
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -188,6 +219,42 @@ def show(done: Load, reviewers: int, images: int) -> None:
     print("\nseconds   server's memory, MB   load average")
     for at, size, load in memory:
         print(f"{at:7.0f}   {size / 1e6:19.0f}   {load:12.1f}")
+
+
+def section(rounds: Sequence[tuple[int, Load]], images: int, before: float) -> str:
+    """The part of docs/reference/figures.md that is written from these rounds."""
+    lines = [
+        "    python benchmarks/reviewers.py --write          # make load",
+        "",
+        f"Written by that command. {machine()}.",
+        f"Reviewers, service and PostgreSQL on the same machine, whose load average before was {before:.1f}.",
+        f"One project of {images:,} images; each reviewer lists, looks, labels one to three cells, asks for the next,",
+        "and counts now and then, with pauses of at most half a second.",
+        f"Milliseconds, p50 and p95; the goal is {GOAL_MS} for every p95.",
+        "",
+        "| reviewers | minutes | requests a second | " + " | ".join(KINDS) + " | without an answer of 200 |",
+        "|---" * (len(KINDS) + 4) + "|",
+    ]
+    for people, done in rounds:
+        total, spent = sum(map(len, done.found.values())), done.memory[-1][0]
+        cells = []
+        for kind in KINDS:
+            p50, p95 = np.percentile(np.array(done.found.get(kind, [np.nan])) * 1000, [50, 95])
+            cells.append(f"{p50:.0f}, {p95:.0f}" if p95 < GOAL_MS else f"{p50:.0f}, **{p95:.0f}**")
+        cells.append(", ".join(f"{count} x {code}" for code, count in sorted(done.failed.items())) or "none")
+        lines.append(f"| {people} | {spent / 60:.0f} | {total / spent:.0f} | " + " | ".join(cells) + " |")
+    people, soak = rounds[-1]
+    shown = soak.memory[:: max(1, len(soak.memory) // 10)]
+    lines += [
+        "",
+        f"The server's memory over the last of them, {people} reviewers for {soak.memory[-1][0] / 60:.0f} minutes:",
+        "",
+        "| minute | " + " | ".join(f"{at / 60:.0f}" for at, _, _ in shown) + " |",
+        "|---" * (len(shown) + 1) + "|",
+        "| MB | " + " | ".join(f"{size / 1e6:.0f}" for _, size, _ in shown) + " |",
+        "",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

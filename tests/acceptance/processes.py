@@ -60,7 +60,7 @@ class Process:
 
 
 class Server(Process):
-    """``hemosight serve`` without workers of its own; for one local person, unless ``login``."""
+    """``hemosight serve``, without workers of its own unless ``workers``; for one local person, unless ``login``."""
 
     def __init__(
         self,
@@ -68,10 +68,11 @@ class Server(Process):
         log: Path,
         *words: str,
         login: bool = False,
+        workers: bool = False,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        who = () if login else ("--no-login",)
-        fixed = ("serve", *who, "--no-worker", "--port", "0", "--data-dir", data_dir)
+        who = (*(() if login else ("--no-login",)), *(() if workers else ("--no-worker",)))
+        fixed = ("serve", *who, "--port", "0", "--data-dir", data_dir)
         super().__init__(*fixed, *words, log=log, settings=settings)
         assert self.process.stdout is not None
         for line in self.process.stdout:

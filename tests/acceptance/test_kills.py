@@ -1,25 +1,27 @@
 """Whatever is killed while people work: what was acknowledged is there once, and every backup holds what it says.
 
-Forty kills; forty of the first start and twenty of an upgrade are in ``tests/service/storage``. ``KILLS_SEED`` repeats
-what is killed when (not how far each process is by then), ``KILLS_EACH`` makes more or fewer.
+Forty kills; forty of the first start and twenty of an upgrade are in ``tests/service/storage``. All are repeated, and
+made more or fewer, as ``tests/kills.py`` says.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import kills
 import psutil
 import psycopg
 import pytest
@@ -35,10 +37,8 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import NAME, embedded
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(3600)]
-EACH = int(os.environ.get("KILLS_EACH", "10"))
-SEED = int(os.environ.get("KILLS_SEED", str(int.from_bytes(os.urandom(4)))))
+EACH = kills.each(10)
 PATIENCE = 300
-KINDS = ("server", "worker", "database", "backup")
 _KEPT = {
     "images": "SELECT id, (project_id, sha256, name, case_id)::text FROM images",
     "labels": "SELECT id, labels::text FROM labels",
@@ -89,8 +89,8 @@ class Service:
         words = ("worker", "--data-dir", self.data, "--name", f"w{self._names}")
         return Process(*words, log=self.log, settings=self.settings)
 
-    def kill(self, kind: str) -> None:
-        """Kill something, as it is chosen, and start it again unless it comes back by itself."""
+    def kill(self, kind: str) -> bool:
+        """Kill something, as it is chosen, and start it again unless it comes back by itself; whether it still ran."""
         if kind == "server":
             self.server.kill()
             time.sleep(self._rng.uniform(0.0, 1.0))
@@ -102,7 +102,8 @@ class Service:
         elif kind == "database":
             self._kill_database()
         else:
-            self._kill_backup()
+            return self._kill_backup()
+        return True
 
     def _kill_database(self) -> None:
         """The postmaster alone, one of its children (then it recovers by itself), or everything as a power cut."""
@@ -114,7 +115,7 @@ class Service:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
-    def _kill_backup(self) -> None:
+    def _kill_backup(self) -> bool:
         """At some moment from its beginning on, or while the file grows; pg_dump with it, or alone left over."""
         file = self.backups / f"killed-{self._rng.getrandbits(32):08x}.backup"
         process = self._backup(file)
@@ -133,8 +134,10 @@ class Service:
         for child in children:
             with suppress(psutil.NoSuchProcess):
                 child.kill()
-        if process.wait() == 0 or file.exists():
+        code = process.wait()
+        if code == 0 or file.exists():
             self.whole.append((file, {}))
+        return code == -signal.SIGKILL
 
     def _backup(self, file: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "hemosight", "service", "backup", str(file), "--data-dir", str(self.data)]
@@ -162,31 +165,27 @@ def _readings(connection: psycopg.Connection[Any]) -> dict[int, str]:
     return dict(connection.execute("SELECT image_id, (embedded_at, worker)::text FROM embeddings").fetchall())
 
 
-def _say(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    with capsys.disabled():
-        sys.stderr.write(f"\n{text}\n")
-
-
-def test_forty_kills_while_people_work(
+def test_random_kills_while_people_work(
     folder: Path, tiny_bundle: Bundle, drawn_smear: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _say(capsys, f"KILLS_SEED={SEED}")
-    rng = random.Random(SEED)
+    seed = kills.begin(capsys)
+    rng = random.Random(seed)
     service = Service(folder, tiny_bundle.save(folder / "tiny.hemosight"), rng)
     with service.server.client() as client:
         first, second = (client.post("/projects", json={"name": name}).json()["id"] for name in ("cells", "signed"))
     crops = [path.read_bytes() for path in sorted(drawn_smear.rglob("*.jpg"))]
-    writers = Writers(service.server.address, (first, second), crops, SEED)
+    writers = Writers(service.server.address, (first, second), crops, seed)
     done, ended = writers.acknowledged, threading.Event()
     backups = threading.Thread(target=service.take_backups, args=(done, ended))
+    killed: Counter[str] = Counter()
     writers.start()
     backups.start()
     try:
-        for kind in rng.sample(KINDS * EACH, len(KINDS) * EACH):
+        for kind in rng.sample(kills.WORK * EACH, len(kills.WORK) * EACH):
             _some_work(writers)
             time.sleep(rng.uniform(0.0, 1.5))
             service.look_at_readings()
-            service.kill(kind)
+            killed[kind] += service.kill(kind)
         _some_work(writers)
     finally:
         ended.set()
@@ -202,10 +201,11 @@ def test_forty_kills_while_people_work(
         _every_acknowledged_thing_is_there_once(address, done)
         _in_good_order(address)
         _read_once(address, service.readings)
-    _say(capsys, f"{done.counts()}, {len(service.whole)} backups")
     assert min(done.counts().values()) > 2, "each kind of work was done"
     assert len(service.whole) > 3
     _backups_hold_what_they_say(service, done, now)
+    kept = ", ".join(f"{count} {name}" for name, count in done.counts().items())
+    kills.proven(capsys, killed, f"{kept} and {len(service.whole)} backups are as they were acknowledged")
 
 
 def _some_work(writers: Writers) -> None:

@@ -56,13 +56,15 @@ def test_a_hundred_leukocytes_are_drawn_on_the_report(film: Film) -> None:
     film.open("/report")
     expect(page.get_by_text("Every cell of the case counts.")).to_be_visible()
     page.get_by_role("button", name=re.compile("count 100, 200 or 400")).click()
+    # The cells came as single crops: there is no field to go to.
+    expect(page.get_by_label("How they are drawn").locator("option")).to_have_text(["single cells at random"])
     page.get_by_label("Leukocytes to be met").select_option("100")
     page.get_by_role("button", name="Draw", exact=True).click()
     said = page.get_by_role("region", name="Which cells are counted")
     expect(said).to_contain_text("cells count, drawn at random until 100 leukocytes were met.")
     expect(page.get_by_text("100 leukocytes, read by")).to_be_visible()
     shown = film.differential()
-    assert (shown["total"], shown["counting"]["pool"]) == (100, sum(SMEAR.values()))
+    assert (shown["total"], shown["counting"]["eligible_cells"]) == (100, sum(SMEAR.values()))
     expect(said).to_contain_text(f"Seed {shown['counting']['seed']}")
 
 
@@ -89,7 +91,7 @@ def test_the_table_marks_what_lies_outside_and_filters_by_it(film: Film) -> None
 
 
 def test_the_worklist_counts_what_counts(film: Film) -> None:
-    chosen = film.differential()["counting"]["chosen"]
+    chosen = film.differential()["counting"]["counted_cells"]
     film.page.goto(f"{film.address}/projects/{film.project}/cases")
     expect(film.page.get_by_role("row", name="26-0733")).to_contain_text(f"({chosen} counted)")
 
@@ -110,8 +112,13 @@ def test_drawn_anew_after_labels_it_says_why(film: Film) -> None:
     assert film.differential()["counting"]["seed"] == seed
     reason.fill("The count was begun in a thick part.")
     page.get_by_role("button", name="Draw", exact=True).click()
-    expect(page.get_by_role("region", name="Which cells are counted")).to_contain_text(
-        "Drawn anew: The count was begun in a thick part."
+    # Both choices are told, with how many cells had a label and why.
+    counted = page.get_by_role("region", name="Which cells are counted")
+    expect(counted.get_by_text("chosen 2 times")).to_be_visible()
+    counted.get_by_text("chosen 2 times").click()
+    expect(counted.get_by_role("listitem").first).to_contain_text("0 cells labelled; no reason given")
+    expect(counted.get_by_role("listitem").last).to_contain_text(
+        "150 cells labelled; The count was begun in a thick part."
     )
     now = film.differential()
     assert now["counting"]["seed"] != seed

@@ -67,6 +67,7 @@ def test_it_is_begun_for_three_readers(panel: Panel) -> None:
     form.get_by_label("Title").fill("What is a blast")
     form.get_by_label("Cells", exact=True).fill(str(CELLS))
     form.get_by_label("Met twice by each reader").fill("34")
+    form.get_by_label("Keep how long each reader looks").check()
     for name in PEOPLE.values():
         form.get_by_label(name).check()
     form.get_by_role("button", name="Begin").click()
@@ -117,12 +118,14 @@ def test_closed_it_shows_agreement_and_differences_side_by_side(panel: Panel) ->
     other.goto(page.url)
     expect(other.locator(".panel-result .decided").first).to_have_text("Decided: Lymphocyte")
     number = page.url.rpartition("/")[2].partition("?")[0]
-    table = panel.api.get(f"/projects/{panel.project}/panels/{number}/readings").text
-    assert len(table.splitlines()) == 1 + 3 * (CELLS + 2)
-    # What was agreed on leaves as a table; it is asked for, and so it is no link.
+    # Readings, and what was agreed on, leave as tables; they are asked for, and so they are no links.
     with page.expect_download() as download:
-        page.get_by_role("button", name="Truth (CSV)").click()
-    assert download.value.suggested_filename == f"panel-{number}-truth.csv"
+        page.get_by_role("button", name="Readings (CSV)").click()
+    assert download.value.suggested_filename == f"panel-{number}-readings.csv"
+    assert len(download.value.path().read_text().splitlines()) == 1 + 3 * (CELLS + 2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Reference (CSV)").click()
+    assert download.value.suggested_filename == f"panel-{number}-reference.csv"
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
     assert len(rows) == CELLS
     assert [row["label"] for row in rows if row["decision"]] == ["lymphocyte"]

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,20 @@ def _press(server: Server, project: int, image: int) -> httpx.Response:
             time.sleep(0.3)
 
 
-@pytest.mark.parametrize("broken", ["killed and kept down", "stopped dead", "a request that does not end"])
+BROKEN = (
+    "killed and kept down",
+    "stopped dead",
+    "a request that does not end",
+    "a worker that is stopped dead",
+    "a backup that does not end",
+    "a backup on trial",
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 def test_a_stop_is_over_in_time_whatever_is_broken(folder: Path, broken: str) -> None:
-    server = Server(folder / "data", folder / "log")
+    backups = {"HEMOSIGHT_BACKUP_DIR": str(folder / "backups")} if "backup" in broken else None
+    server = Server(folder / "data", folder / "log", workers="worker" in broken, settings=backups)
     found = Cluster(folder / "data" / "postgres").postmaster()
     assert found is not None
     held: list[psutil.Process] = [found.process, *found.process.children(recursive=True)]
@@ -116,6 +127,8 @@ def test_a_stop_is_over_in_time_whatever_is_broken(folder: Path, broken: str) ->
         elif broken == "stopped dead":
             for process in held:
                 process.send_signal(signal.SIGSTOP)
+        elif "worker" in broken or "backup" in broken:
+            held = [_stopped(server, folder, broken)]
         asking = threading.Thread(target=_ask, args=(server,), daemon=True)
         asking.start()
         time.sleep(0.5)
@@ -126,7 +139,30 @@ def test_a_stop_is_over_in_time_whatever_is_broken(folder: Path, broken: str) ->
         took = time.monotonic() - began
         assert took < allowed, f"{took:.1f} s: {(folder / 'log').read_text()[-3000:]}"
     until(lambda: Cluster(folder / "data" / "postgres").postmaster() is None, 3)
+    if "worker" in broken or "backup" in broken:
+        until(lambda: not _lives(held[0]), 3)
     server.stop()
+
+
+def _stopped(server: Server, folder: Path, broken: str) -> psutil.Process:
+    """A process that the server has started, stopped dead as soon as it is there."""
+    own = psutil.Process(server.process.pid)
+    worker, trial = "worker" in broken, "trial" in broken
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for one in own.children(recursive=True) if worker else psutil.process_iter():
+            with suppress(psutil.NoSuchProcess):
+                words = " ".join(one.cmdline())
+                found = "/.check-" in words and one.name() == "postgres" if trial else "pg_dump" in words
+                if "worker_pool" in words if worker else found and str(folder) in words:
+                    one.send_signal(signal.SIGSTOP)
+                    return one
+        time.sleep(0.005)
+    raise AssertionError(f"not within {PATIENCE} seconds: {broken}")
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Make a small data directory as a release leaves it, for every later one to open: ``make.py OUT.tar.xz``.
 
 Run it with the release's own program on the path; it starts ``hemosight serve`` as a person would, makes an account, a
-project, a few drawn cells, labels and a comment through the API, and stops it. What went in stands in ``told.json``
-beside the data. Four databases of a cluster are much alike: a dictionary of 64 MB packs them into one and a half.
+project, a few drawn cells, labels and a comment through the API, signs a case of another project, and stops it. What
+went in stands in ``told.json`` beside the data. Four databases of a cluster are much alike: a dictionary of 64 MB packs
+them into one and a half.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
@@ -33,7 +35,6 @@ def main(out: Path) -> None:
         "-m",
         "hemosight",
         "serve",
-        "--no-worker",
         "--port",
         "0",
         "--data-dir",
@@ -72,14 +73,38 @@ def _live(address: str, token: str) -> dict[str, object]:
         body = {"request": str(uuid.uuid4()), "label_set": "cell_type", "items": items}
         client.post(f"{path}/labels", json=body).raise_for_status()
         client.post(f"{path}/images/{images[1]}/comments", json={"text": "two nuclei"}).raise_for_status()
+        signed = _signed(client)
         trail = client.get("/audit", params={"limit": 200}).json()["items"]
         return {
+            "signed": signed,
             "password": PASSWORD,
             "project": project,
             "images": images,
             "labelled": images[0],
             "audit": len(trail),
         }
+
+
+def _signed(client: httpx.Client) -> dict[str, object]:
+    """A case of three drawn cells, each labelled as it is read, and signed; gives what is to be found of it."""
+    project = client.post("/projects", json={"name": "Signed"}).raise_for_status().json()["id"]
+    path = f"/projects/{project}"
+    client.post(f"{path}/drawn", json={"count": 3, "seed": 2}).raise_for_status()
+    while (shown := client.get(path).json())["read"] < shown["images"]:
+        time.sleep(0.5)
+    case = client.get(f"{path}/cases").json()["items"][0]["id"]
+    images = [item["id"] for item in client.get(f"{path}/images").json()["items"]]
+    items = [{"image": image, "label": "neutrophil", "version": 0} for image in images]
+    body = {"request": str(uuid.uuid4()), "label_set": "cell_type", "items": items}
+    client.post(f"{path}/labels", json=body).raise_for_status()
+    said: dict[str, object] = {"case": case, "note": "looked at every cell"}
+    for _ in range(100):
+        made = client.post(f"{path}/signatures", json=said)
+        if made.status_code != 409:  # it still learns
+            break
+        time.sleep(0.3)
+    signature = made.raise_for_status().json()
+    return {"project": project, "case": case, "signature": signature["id"], "images": images}
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

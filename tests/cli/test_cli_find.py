@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageFilter
 from typer.testing import CliRunner, Result
 
 from hemosight.cli import app
 from hemosight.engine.bundle import Bundle
-from hemosight.images.synthetic.camera import draw_field
+from hemosight.images.synthetic.camera import DrawnField, draw_field
 
 
 def run(*words: object) -> Result:
@@ -94,7 +95,123 @@ def test_a_bad_file_costs_its_own_row_and_the_exit_code_says_so(fields: Path, tm
     assert not (tmp_path / "out" / "crops").exists()
 
 
+def test_a_field_of_the_longest_name_costs_no_other(fields: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "film"
+    folder.mkdir()
+    field = (fields / "field_1.png").read_bytes()
+    for name in ("x" * 251 + ".png", "x" * 250 + "y.png", "z.png"):
+        (folder / name).write_bytes(field)
+    result = run("find", folder, "--out", tmp_path / "out", "--mpp", 0.0974)
+    assert result.exit_code == 0, result.output
+    crops = [row["crop"] for row in table(tmp_path / "out" / "cells.csv")]
+    assert len(set(crops)) == len(crops) == 6
+    assert all((tmp_path / "out" / crop).is_file() for crop in crops)
+
+
 def test_reading_needs_crops(fields: Path, tmp_path: Path) -> None:
     result = run("find", fields, "--out", tmp_path / "out", "--read", "--no-crops")
     assert result.exit_code == 1
     assert "Leave --no-crops away" in str(result.exception)
+
+
+# --- overlapping fields, slides ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def film() -> DrawnField:
+    """A piece of film larger than a field, with cells all over it."""
+    return draw_field(1160, 760, ["lymphocyte", "neutrophil", "monocyte", "blast"] * 3, np.random.default_rng(21))
+
+
+CORNERS = [(x, y) for y in (0, 280) for x in (0, 520)]
+"""Of four fields of 640 x 480 that overlap by 120 and by 200 pixels."""
+
+
+def _cut(film: DrawnField, folder: Path, name: str) -> None:
+    folder.mkdir()
+    for number, (x, y) in enumerate(CORNERS):
+        tile = film.pixels[y : y + 480, x : x + 640]
+        Image.fromarray(tile).save(folder / name.format(x=x, y=y, number=number))
+
+
+def test_overlapping_fields_count_a_cell_once_where_their_names_say_where_they_lie(
+    film: DrawnField, tmp_path: Path
+) -> None:
+    _cut(film, tmp_path / "film", "film_x{x}_y{y}.png")
+    result = run("find", tmp_path / "film", "--out", tmp_path / "out", "--mpp", 0.0974)
+    cells, rows = table(tmp_path / "out" / "cells.csv"), table(tmp_path / "out" / "fields.csv")
+    counted = [cell for cell in cells if "seen again" not in cell["mark"]]
+    whole = run("find", _whole(film, tmp_path), "--out", tmp_path / "alone", "--mpp", 0.0974, "--no-crops")
+    alone = table(tmp_path / "alone" / "cells.csv")
+    assert whole.exit_code == 0
+    assert len(cells) > len(alone) + 2, "several cells lie where fields overlap"
+    assert len(counted) == len(alone)
+    at = {row["image"]: (float(row["x"]), float(row["y"])) for row in rows}
+    for one in alone:
+        middle = np.array([float(one["x"]) + float(one["width"]) / 2, float(one["y"]) + float(one["height"]) / 2])
+        near = [
+            cell
+            for cell in counted
+            if np.abs(
+                np.array([float(cell["x"]) + float(cell["width"]) / 2, float(cell["y"]) + float(cell["height"]) / 2])
+                + at[cell["image"]]
+                - middle
+            ).max()
+            < 38
+        ]
+        assert len(near) == 1, one
+    assert sum(int(row["cells"]) for row in rows) == len(counted)
+    assert sum(int(row["seen_again"]) for row in rows) == len(cells) - len(counted)
+    crops = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out" / "crops").rglob("*.png")}
+    assert crops == {cell["crop"] for cell in counted}
+    assert f"{len(counted)} white cells" in result.stdout
+    assert f"{len(cells) - len(counted)} more that an overlapping field shows" in result.stdout
+    assert "are not known" not in result.stdout
+
+
+def _whole(film: DrawnField, folder: Path) -> Path:
+    Image.fromarray(film.pixels).save(folder / "whole.png")
+    return folder / "whole.png"
+
+
+def test_where_nothing_tells_the_places_the_user_is_told_and_a_table_mends_it(film: DrawnField, tmp_path: Path) -> None:
+    _cut(film, tmp_path / "film", "{number}.png")
+    said = run("find", tmp_path / "film", "--out", tmp_path / "out", "--mpp", 0.1, "--no-crops").stdout
+    assert "the places of 4 fields are not known: where they overlap, a cell counts twice" in said
+    assert {row["seen_again"] for row in table(tmp_path / "out" / "fields.csv")} == {""}
+    lines = [f"{number}.png,{x * 0.1},{y * 0.1}" for number, (x, y) in enumerate(CORNERS)]
+    (tmp_path / "stage.csv").write_text("\n".join(["image,x_um,y_um", *lines]), encoding="utf-8")
+    placed = ("--places", tmp_path / "stage.csv")
+    said = run("find", tmp_path / "film", "--out", tmp_path / "out", "--mpp", 0.1, "--no-crops", *placed).stdout
+    assert "more that an overlapping field shows as well" in said
+    assert [(row["x"], row["y"]) for row in table(tmp_path / "out" / "fields.csv")] == [
+        (f"{x:.1f}", f"{y:.1f}") for x, y in CORNERS
+    ]
+
+
+def test_a_slide_as_a_scanner_writes_it(film: DrawnField, tmp_path: Path) -> None:
+    """Tiles as JPEG, the scale in the description as Aperio writes it: cells, crops, and a map of fair parts."""
+    path = tmp_path / "film.svs"
+    tifffile.imwrite(
+        path,
+        film.pixels,
+        tile=(256, 256),
+        photometric="rgb",
+        compression="jpeg",
+        compressionargs={"level": 92},
+        description="Aperio Image Library v1\r\n1160x760 [0,0 1160x760] (256x256) JPEG/RGB Q=92|MPP = 0.0974",
+        metadata=None,
+    )
+    result = run("find", path, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    (row,) = table(tmp_path / "out" / "fields.csv")
+    assert (row["scale_from"], float(row["red_cell_px"])) == ("slide", pytest.approx(77, abs=0.2))
+    cells = table(tmp_path / "out" / "cells.csv")
+    assert abs(len(cells) - len(film.cells)) <= 1
+    with Image.open(tmp_path / "out" / cells[0]["crop"]) as crop:
+        assert crop.size == (360, 360)
+    (tile,) = table(tmp_path / "out" / "tiles.csv")
+    assert (tile["cells"], tile["fair"]) == (str(len(cells)), "yes")
+    assert {cell["fair"] for cell in cells} == {"yes"}
+    assert "counting is fair in 1 of 1 parts of slides" in result.stdout
+    assert "are not known" not in result.stdout

@@ -127,7 +127,7 @@ def test_validate_writes_a_dossier_without_the_token_that_was_typed(
     assert "Somebody" not in {*pairs["one"], *pairs["other"]}
     # A limit that is missed: the dossier is written all the same, and the exit code tells a script.
     protocol.write_text(PROTOCOL.replace("least_accuracy = 0.0", "least_accuracy = 1.0"))
-    agreed = tmp_path / "panel-3-truth.csv"
+    agreed = tmp_path / "panel-3-reference.csv"
     changed = [(cell, "blast" if label != "blast" else "monocyte") for cell, label in zip(ids[:9], truth, strict=False)]
     pl.DataFrame(changed, schema=["sha256", "label"], orient="row").write_csv(agreed)
     second_run = command(*words, "--reference", agreed)
@@ -137,7 +137,7 @@ def test_validate_writes_a_dossier_without_the_token_that_was_typed(
     assert json.loads((out / "dossier.json").read_text())["reference"] == content_id(agreed.read_bytes())
     assert "THE REFERENCE HAS CHANGED" in second_run.output
     assert (
-        "of 9 of the 72 cells that count the label is that of the table panel-3-truth.csv"
+        "of 9 of the 72 cells that count the label is that of the table panel-3-reference.csv"
         in (out / "dossier.html").read_text()
     )
     assert json.loads((out / "dossier.json").read_text())["verdicts"]["least_accuracy"]["judged"] == "not met"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy import ndimage
 
+from hemosight.images.decode import Pixels
 from hemosight.images.finding import Scale, find, scales, search, slides
 from hemosight.images.finding.cells import TOUCHING, FoundCell, without_doubles
 from hemosight.images.finding.fields import RED_CELL_UM
-from hemosight.images.finding.nuclei import cut
+from hemosight.images.finding.nuclei import corners, cut, upper, width
 from hemosight.images.finding.stain import WORKING_PX
 from hemosight.images.synthetic import Scanner, Stain
 from hemosight.images.synthetic.camera import DrawnField, Lamp, draw_field, draw_labels
@@ -128,6 +132,49 @@ def test_a_file_that_cannot_be_read_costs_its_own_row(tmp_path: Path) -> None:
     assert judge([(boxes(rows[2].cells), known(field))]).f1 == 1.0
 
 
+def test_a_field_of_red_cells_alone_is_searched_and_a_grey_one_is_refused(tmp_path: Path) -> None:
+    """Red cells are shades of one tint; what has no tint at all cannot show a stained cell."""
+    rng = np.random.default_rng(12)
+    stain = Stain.random(rng)
+    red = draw_field(640, 480, [], np.random.default_rng(7), stain=stain).pixels
+    grey = np.repeat(draw_field(640, 480, [], rng).pixels.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    stained = draw_field(640, 480, ["lymphocyte"], rng).pixels.mean(axis=2, keepdims=True)
+    sepia = (np.repeat(stained, 3, axis=2) * [1.0, 0.93, 0.82]).astype(np.uint8)
+    paths = [tmp_path / f"{name}.png" for name in ("red", "grey", "sepia")]
+    for path, pixels in zip(paths, (red, grey, sepia), strict=True):
+        Image.fromarray(pixels).save(path)
+    rows = list(search(paths, dict.fromkeys(paths, Scale(77.0, "given"))))
+    assert [row.status == "ok" for row in rows] == [True, False, False]
+    assert rows[0].cells == []
+    assert all("without colour" in row.status for row in rows[1:])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_corners_are_those_of_the_slow_obvious_hull(seed: int) -> None:
+    """No pixel lies outside of them, each is a pixel, and the farthest two of all are among them."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 60))
+    points = np.unique(rng.integers(0, 12, (count, 2)), axis=0).astype(np.float32)
+    rng.shuffle(points)
+    ends = corners(points)
+    assert {tuple(end) for end in ends} <= {tuple(point) for point in points}
+    apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2)).max()
+    assert width(ends) == pytest.approx(apart + 1)
+    if len(ends) > 2:
+        along = np.roll(ends, -1, axis=0) - ends
+        towards = points[None] - ends[:, None]
+        side = along[:, None, 0] * towards[..., 1] - along[:, None, 1] * towards[..., 0]
+        assert (side >= 0).all() or (side <= 0).all()
+
+
+def test_upper_is_the_quantile_of_numpy() -> None:
+    rng = np.random.default_rng(2)
+    for count in (1, 2, 3, 21, 500):
+        values = rng.normal(size=count)
+        for share in (0.9, 0.95, 1.0):
+            assert upper(values, share) == pytest.approx(np.quantile(values, share))
+
+
 # --- slides -------------------------------------------------------------------------------------------------
 
 
@@ -208,3 +255,68 @@ def test_of_two_boxes_of_a_cell_the_surer_stays() -> None:
     one = FoundCell(10, 10, 50, 50, 0.9)
     doubles = [replace(one, x=14, score=0.7), one, replace(one, x=100, score=0.6)]
     assert without_doubles(doubles) == [one, doubles[2]]
+
+
+def test_a_slide_has_a_map_of_where_counting_is_fair(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
+    """Glass on the right, out of focus below: parts say so, and their cells add up to those of the slide."""
+    pixels = slide[1].pixels.copy()
+    pixels[500:, :1000] = ndimage.gaussian_filter(pixels[500:, :1000], (9, 9, 0))
+    pixels[:, 1000:] = 235
+    cells, tiles = slides.mapped(_InMemory(pixels), 77.0, tmp_path / "record.jsonl", side=500)
+    assert [(tile.x, tile.y) for tile in tiles] == [(x, y) for y in (0, 500) for x in (0, 500, 1000)]
+    assert [tile.reasons for tile in tiles] == [(), (), ("thin",), ("blurred",), ("blurred",), ("thin",)]
+    assert sum(tile.cells for tile in tiles) == len(cells)
+    assert tiles[2].cells == 0
+    for tile in tiles:
+        assert tile.cells == sum(tile.holds(*cell.middle) for cell in cells)
+    again = slides.mapped(_InMemory(pixels), 77.0, tmp_path / "record.jsonl", side=500)
+    assert again == (cells, tiles), "what was recorded has the map too"
+
+
+def test_memory_does_not_grow_with_the_slide(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
+    """No region is larger than a tile with its margins, and no earlier one is kept."""
+    seen: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    class Watched(_InMemory):
+        def region(self, x: int, y: int, width: int, height: int) -> Pixels:
+            assert max(width, height) <= 250 + 2 * 154
+            alive.append(sum(one() is not None for one in seen))
+            own = super().region(x, y, width, height).copy()
+            seen.append(weakref.ref(own))
+            return own
+
+    slides.search(Watched(slide[1].pixels), 77.0, tmp_path / "record.jsonl", side=250)
+    assert len(seen) == 24
+    assert max(alive) <= 1
+
+
+def test_another_slide_of_the_same_name_and_size_is_searched_anew(tmp_path: Path) -> None:
+    pixels = draw_field(600, 500, ["lymphocyte"], np.random.default_rng(1)).pixels
+    other = draw_field(600, 500, ["lymphocyte", "blast"], np.random.default_rng(2)).pixels
+    path, record = tmp_path / "film.tif", tmp_path / "record.jsonl"
+    found = []
+    for own in (pixels, other, other):
+        tifffile.imwrite(path, own, tile=(256, 256), photometric="rgb")
+        done: list[int] = []
+        slides.mapped(
+            _InMemory(own), 77.0, record, lambda number, _, done=done: done.append(number), 600, slides.identity(path)
+        )
+        found.append(len(done))
+    assert found == [1, 1, 0]
+
+
+class _InMemory:
+    """A slide that lies in memory."""
+
+    mpp: float | None = None
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+        self.height, self.width, _ = pixels.shape
+
+    def region(self, x: int, y: int, width: int, height: int) -> Pixels:
+        return self._pixels[y : y + height, x : x + width]
+
+    def close(self) -> None:
+        pass

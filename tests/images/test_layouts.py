@@ -189,14 +189,48 @@ def test_folders_of_patients_inside_classes_are_patients(tmp_path: Path) -> None
     assert told(tmp_path, "patient") == [("blast", "P002"), ("neutrophil", "P001")]
 
 
-def test_names_that_may_be_laboratories_are_told_as_patients(tmp_path: Path) -> None:
-    draw(tmp_path, "Barcelona/neutrophil/1.png", "Munich/blast/2.png")
+@pytest.mark.parametrize(
+    ("names", "above", "levels"),
+    [
+        (("Barcelona", "Munich"), "", "{}/class"),
+        (("1", "2"), "", "{}/class"),
+        (("1", "2"), "train/", "split/{}/class"),
+        (("1", "2"), "images/", "-/{}/class"),
+    ],
+)
+def test_names_that_may_be_patients_laboratories_or_folds_are_told_with_the_options_that_say_which(
+    tmp_path: Path, names: tuple[str, str], above: str, levels: str
+) -> None:
+    labels = ("neutrophil", "blast")
+    draw(tmp_path, *[f"{above}{name}/{label}/{name}{label}.png" for name in names for label in labels])
     said: list[str] = []
-    sources.read(tmp_path, say=said.append)
-    assert said == ["Barcelona, Munich: taken for patients or cases; for laboratories say --folders source/class"]
+    found = sources.read(tmp_path, say=said.append).table
+    assert sorted(found.select("label", "patient").rows()) == sorted(
+        (label, name) for label in labels for name in names
+    )
+    told_as = {role: levels.format(role) for role in ("patient", "source", "fold")}
+    assert said == [
+        f"{', '.join(names)}: taken for patients or cases, the folders below them for classes; --folders "
+        f"{told_as['patient']} says that they are, --folders {told_as['source']} that they are laboratories, "
+        f"--folders {told_as['fold']} that they are folds"
+    ]
+    # Each option does what it says, and settles it.
+    for role, option in told_as.items():
+        said.clear()
+        found = sources.read(tmp_path, folders=option, say=said.append).table
+        assert sorted(found.select("label", role).rows()) == sorted((label, name) for label in labels for name in names)
+        assert set(found["official_split"]) == ({"train"} if "split" in option else {None})
+        assert said == []
+
+
+def test_cases_whose_files_say_the_class_are_told_as_such(tmp_path: Path) -> None:
+    draw(tmp_path, *[f"{case}/{code}_{k}.png" for case in ("1", "2") for k, code in enumerate(("SNE", "MO", "LY"))])
+    said: list[str] = []
+    assert set(sources.read(tmp_path, say=said.append).table["patient"]) == {"1", "2"}
+    assert said == ["1, 2: taken for patients or cases; --as analyzer says that they are"]
     said.clear()
-    found = sources.read(tmp_path, folders="source/class", say=said.append).table
-    assert (sorted(found["source"]), said) == (["Barcelona", "Munich"], [])
+    assert set(sources.read(tmp_path, "analyzer", say=said.append).table["patient"]) == {"1", "2"}
+    assert said == []
 
 
 @pytest.mark.parametrize(

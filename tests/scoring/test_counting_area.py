@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from hemosight.errors import BadSetting
-from hemosight.scoring.counting_area import BATTLEMENT, RANDOM, met, numbers, order
+from hemosight.scoring.counting_area import BATTLEMENT, RANDOM, first_field, met, numbers, order
 
 CELLS = np.arange(1001, 1041)
 WRITTEN = [1038, 1011, 1017, 1034, 1006, 1037]
@@ -60,6 +60,29 @@ def test_a_battlement_goes_field_after_field_from_one_that_was_drawn() -> None:
     assert len(order(images[:0], 1, BATTLEMENT, fields[:0], across[:0])) == 0
     with pytest.raises(BadSetting, match="fields"):
         order(images, 1, BATTLEMENT)
+
+
+def test_a_battlement_that_goes_on_keeps_the_field_it_began_in() -> None:
+    fields, images = np.repeat(np.arange(1, 6), 4), np.arange(100, 120)
+    across = np.tile(np.arange(4.0), 5)
+    later, more = np.append(fields, [6, 6, 7]), np.append(images, [120, 121, 122])
+    further = np.append(across, [0.0, 1.0, 0.0])
+    moved = 0
+    for seed in range(60):
+        first = first_field(fields, seed)
+        moved += first_field(later, seed) != first
+        along = fields[order(images, seed, BATTLEMENT, fields, across)]
+        assert along[0] == first
+        after = later[order(more, seed, BATTLEMENT, later, further, first)]
+        assert after[0] == first
+        # Fields that came later stand where they were taken: behind those of before, in the same direction.
+        assert np.unique(after[np.isin(after, fields)]).tolist() == np.unique(fields).tolist()
+        assert after[after < 6].tolist() == along.tolist()
+        # A field that has no cells by now hands over to the next one.
+        left = fields != first
+        gone = fields[left][order(images[left], seed, BATTLEMENT, fields[left], across[left], first)]
+        assert gone[0] == first % 5 + 1
+    assert moved > 5, "the seed alone would have begun elsewhere"
 
 
 def test_one_counts_until_so_many_leukocytes_are_met() -> None:

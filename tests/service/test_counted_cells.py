@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from gate import Visitor, add_user, app_on, browser
 from projects import Filled, fill
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from hemosight.blood.intervals import wilson
 from hemosight.engine.bundle import Bundle
-from hemosight.scoring.counting_area import order
+from hemosight.scoring.counting_area import first_field, order
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.routes import counting as routes
+from hemosight.service.storage import events
+from hemosight.service.storage import labels as label_sets
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, CameraField, Case, FieldCell, KnownBundle, Member, Picture
+from hemosight.service.storage.tables import (
+    AuditRow,
+    CameraField,
+    Case,
+    FieldCell,
+    KnownBundle,
+    Member,
+    Picture,
+    Project,
+)
 from hemosight.service.storage.tables import Image as Row
 
 CELLS = 240
@@ -34,6 +49,8 @@ class Film:
     images: list[int]
     reviewer: Visitor
     viewer: Visitor
+    bundle: Bundle
+    name: str
 
     def path(self, rest: str = "") -> str:
         return f"/projects/{self.filled.id}{rest}"
@@ -70,16 +87,17 @@ def film(database: Database, tiny_bundle: Bundle) -> Film:
     project = fill(database, tiny_bundle, 0)
     images = project.add(tiny_bundle, CELLS, case="C-1")
     app = app_on(database, tiny_bundle)
-    people = []
+    people, names = [], []
     for role in ("reviewer", "viewer"):
         name = f"{role}-{uuid.uuid4().hex[:8]}"
+        names.append(name)
         with database.session() as session:
             session.add(Member(project_id=project.id, user_id=add_user(database, name), role=role))
         people.append(browser(app, name))
     with database.session() as session:
         case = session.scalar(select(Case.id).where(Case.project_id == project.id))
     assert case is not None
-    return Film(project, case, images, *people)
+    return Film(project, case, images, people[0], people[1], tiny_bundle, names[0])
 
 
 def _in_fields(database: Database, film: Film, reasons: list[list[str]]) -> dict[int, tuple[int, float]]:
@@ -123,8 +141,9 @@ def test_what_was_drawn_counts_and_nothing_else(database: Database, film: Film) 
     assert answer.status_code == 200, answer.text
     shown, chosen = answer.json(), film.chosen(database)
     drawn = shown["counting"]
-    assert (shown["total"], drawn["met"], drawn["wanted"], drawn["pool"]) == (100, 100, 100, CELLS)
-    assert film.counted() == len(chosen) == drawn["chosen"] < CELLS
+    assert (shown["total"], drawn["counted_leukocytes"], drawn["target_leukocytes"]) == (100, 100, 100)
+    assert (drawn["eligible_cells"], drawn["first_field"]) == (CELLS, None)
+    assert film.counted() == len(chosen) == drawn["counted_cells"] < CELLS
     assert shown["digest"] != before["digest"]
     for row in shown["rows"]:  # Rümke: the interval is that of a hundred
         low, high = wilson(row["after"]["count"], 100)
@@ -167,10 +186,104 @@ def test_drawing_anew_after_labels_takes_a_reason_that_stays(database: Database,
             AuditRow.action == "case.counting", AuditRow.project_id == film.filled.id
         )
         rows = session.scalars(query.order_by(AuditRow.id)).all()
-    assert [row["wanted"] for row in rows] == [100, 200, 100, None]
+    assert [row["target_leukocytes"] for row in rows] == [100, 200, 100, None]
     assert rows[0]["images"] == first
     assert rows[1]["drawn_before"]["seed"] == seed == rows[0]["seed"]
     assert rows[2]["images"] == rows[1]["images"][: len(rows[2]["images"])], "the same order, less far"
+
+
+def test_every_choice_is_kept_and_goes_into_the_record(database: Database, film: Film) -> None:
+    """Drawing until the counts please is told, also where all cells count in the end."""
+    for _ in range(3):
+        assert film.draw(100).status_code == 200
+    film.label(film.chosen(database)[0], "monocyte")
+    assert film.draw(200, reason="Asked for 200.").status_code == 200
+    assert film.draw(None, reason="All of them.").status_code == 200
+    shown = film.differential()
+    assert shown["counting"] is None
+    told = [(one["target_leukocytes"], one["labelled_cells"], one["reason"]) for one in shown["counting_choices"]]
+    assert told == [(100, 0, ""), (100, 0, ""), (100, 0, ""), (200, 1, "Asked for 200."), (None, 1, "All of them.")]
+    seeds = [one["seed"] for one in shown["counting_choices"]]
+    assert len(set(seeds[:4])) == 4
+    assert seeds[4] is None
+    body = {"case": film.case, "digest": shown["digest"], "note": "As the model reads."}
+    signed = film.reviewer.post(film.path("/signatures"), json=body)
+    assert signed.status_code == 201, signed.text
+    record = film.reviewer.get(film.path(f"/signatures/{signed.json()['id']}")).json()
+    assert record["differential"]["counting_choices"] == shown["counting_choices"]
+    report = film.reviewer.post(film.path(f"/signatures/{signed.json()['id']}/report?format=fhir"))
+    assert "all cells; chosen for the 5th time" in report.text
+    # Another process that loads the project says the same.
+    other = browser(app_on(database, film.bundle), film.name)
+    assert (
+        other.get(film.path(f"/differential?case={film.case}")).json()["counting_choices"] == shown["counting_choices"]
+    )
+
+
+def test_nothing_changes_while_cells_are_drawn(
+    database: Database, tiny_bundle: Bundle, film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the draw is made of is compared once nobody else may write."""
+
+    def late(change: Callable[[], object]) -> None:
+        def take_turn(session: Session, project: int) -> None:
+            change()
+            events.take_turn(session, project)
+
+        monkeypatch.setattr(routes, "events", SimpleNamespace(take_turn=take_turn))
+
+    def other_bundle() -> None:
+        with database.session() as session:
+            row = KnownBundle(name="other", version="1", sha256=uuid.uuid4().hex * 2, space="s", manifest={})
+            session.add(row)
+            session.flush()
+            session.execute(update(Project).where(Project.id == film.filled.id).values(bundle_id=row.id))
+
+    def other_types() -> None:
+        with database.session() as session:
+            row = label_sets.label_set_of(session, film.filled.id, "cell_type")
+            row.classes = [{**one, "counts": "excluded"} if one["name"] == "monocyte" else one for one in row.classes]
+
+    for change, came in (
+        (lambda: film.label(film.images[0], "monocyte"), "a label that came in meanwhile"),
+        (lambda: film.filled.add(tiny_bundle, 2, seed=11, case="C-1"), "cells that were added"),
+        (other_types, "types that count otherwise"),
+        (other_bundle, "another bundle"),
+    ):
+        late(change)
+        refused = film.draw(100, reason="A hundred.")
+        assert refused.status_code == 409
+        assert came in refused.json()["error"]["came"]
+    with database.session() as session:
+        row = session.get_one(Case, film.case)
+        assert (row.counting, row.draws) == (None, [])
+
+
+def test_a_battlement_goes_on_from_the_field_that_it_began_in(
+    database: Database, film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = _in_fields(database, film, [[], [], [], []])
+    fields = sorted({field for field, _ in places.values()})
+    # A seed by which a field that comes later would be the first.
+    later = fields[-1] + 1
+    known, more = np.array(fields), np.array([*fields, later])
+    seed = next(one for one in range(1000) if first_field(known, one) != fields[0] and first_field(more, one) == later)
+    monkeypatch.setattr(routes.secrets, "randbelow", lambda _: seed)
+    drawn = film.draw(100, method="battlement").json()["counting"]
+    first = first_field(known, seed)
+    assert (drawn["seed"], drawn["first_field"]) == (seed, first)
+    assert places[film.chosen(database)[0]][0] == first
+    moved = film.images[:5]
+    with database.session() as session:
+        row = session.get_one(CameraField, fields[0])
+        facts = {name: getattr(row, name) for name in ("project_id", "case_id", "red_cell_px", "scale_from", "covered")}
+        sha256 = session.scalar(select(Row.sha256).where(Row.id == film.images[-1]))
+        session.add(CameraField(id=later, sha256=sha256, name="later.png", fine=None, reasons=[], **facts))
+        session.flush()
+        session.execute(update(FieldCell).where(FieldCell.image_id.in_(moved)).values(field_id=later))
+    again = film.draw(200, same_order=True).json()["counting"]
+    assert (again["seed"], again["first_field"]) == (seed, first)
+    assert places[film.chosen(database)[0]][0] == first, "not the field that came later"
 
 
 def test_it_is_drawn_from_the_fields_that_are_fair(database: Database, film: Film) -> None:
@@ -179,7 +292,7 @@ def test_it_is_drawn_from_the_fields_that_are_fair(database: Database, film: Fil
     assert film.draw(100).status_code == 200
     assert set(film.chosen(database)) <= set(fair)
     drawn = film.differential()["counting"]
-    assert (drawn["pool"], drawn["unfair"]) == (180, 60)
+    assert (drawn["eligible_cells"], drawn["cells_in_unfair_fields"]) == (180, 60)
     assert film.draw(100, method="battlement").status_code == 200
     chosen = film.chosen(database)
     fields = [places[image][0] for image in chosen]
@@ -191,7 +304,7 @@ def test_it_is_drawn_from_the_fields_that_are_fair(database: Database, film: Fil
 
 def test_a_film_with_fewer_gives_all_and_says_so(database: Database, film: Film) -> None:
     drawn = film.draw(400).json()["counting"]
-    assert drawn["met"] < 400
+    assert drawn["counted_leukocytes"] < 400
     assert sorted(film.chosen(database)) == film.images
     refused = film.draw(100, method="battlement")
     assert refused.status_code == 422

@@ -149,6 +149,15 @@ def test_classes_and_folders_are_one_to_one_and_allowed_everywhere() -> None:
     assert folders["CD4+ T"] == "CD4+ T"
 
 
+def test_the_longest_classes_have_folders_that_can_be_made(tmp_path: Path) -> None:
+    names = ["\u55dc" * 99 + last for last in "\u4e2d\u6027"] + ["?" * 100, "e" * 100]
+    folders = folder_names(names)
+    assert len(set(folders.values())) == len(names)
+    for made in folders.values():
+        (tmp_path / made).mkdir()
+    assert folders["e" * 100] == "e" * 100
+
+
 def test_labels_alone_say_who_and_when_and_find_their_cells_by_content(
     rows: pl.DataFrame, pictures: dict[int, bytes], said: dict[str, str | None], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 from gate import Visitor, app_on, browser
 from projects import Filled, fill
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk import panels as desk
-from hemosight.service.desk.panel_truth import truth as agreed
+from hemosight.service.desk.panel_reference import reference as agreed
 from hemosight.service.desk.panels import CellOfPanel, CellResult, PanelAnswer
 from hemosight.service.security import passwords
 from hemosight.service.storage import panels as storage
@@ -83,7 +84,7 @@ def room(module_database: Database, tiny_bundle: Bundle) -> Room:
 
 
 def test_readers_meet_the_same_cells_in_orders_of_their_own(room: Room) -> None:
-    panel = room.begin(repeated=0.3)
+    panel = room.begin(repeated=0.3, timed=True)
     truth = room.project.truth
     met = [room.read(panel, who, lambda image, *_: truth[image]) for who in range(3)]
     firsts = [[image for image, turn, _ in one if turn == 1] for one in met]
@@ -132,8 +133,8 @@ def test_nothing_is_seen_before_it_is_closed_and_nothing_read_after(room: Room) 
     room.read(panel, 0, lambda *_: "blast", most=2)
     for who in (room.admin, room.readers[1]):
         assert who.get(f"{place}/results").json()["error"]["code"] == "in_the_way"
-        assert who.get(f"{place}/readings").status_code == 409
-    assert room.admin.post(f"{place}/export").json()["error"]["code"] == "in_the_way"
+        for what in ("readings", "reference"):
+            assert who.post(f"{place}/{what}/export").json()["error"]["code"] == "in_the_way"
     # Only its readers read: the admin of the project is none.
     assert room.admin.get(f"{place}/next").json()["error"]["code"] == "not_allowed"
     now = room.readers[1].get(f"{place}/next").json()
@@ -141,6 +142,43 @@ def test_nothing_is_seen_before_it_is_closed_and_nothing_read_after(room: Room) 
     late = {"image": now["image"], "turn": 1, "label": "blast"}
     assert room.readers[1].post(f"{place}/readings", json=late).json()["error"]["code"] == "in_the_way"
     assert room.readers[0].post(f"{place}/close").status_code == 403
+
+
+def test_no_reading_lands_after_the_panel_was_closed(room: Room) -> None:
+    """Closing and reading are transactions of their own: each waits for the other, and the later one knows of it."""
+    panel = room.begin()
+    place, reader = f"{room.path}/panels/{panel}", room.readers[1]
+    now = reader.get(f"{place}/next").json()
+    given = {"image": now["image"], "turn": 1, "label": "blast"}
+    with ThreadPoolExecutor(1) as pool:
+        with room.project.database.session() as session:
+            row = storage.get(session, room.project.id, panel, hold="alone")
+            row.closed_at = func.now()
+            session.flush()
+            answer = pool.submit(reader.post, f"{place}/readings", json=given)
+            with pytest.raises(TimeoutError):
+                answer.result(timeout=0.5)
+        assert answer.result(timeout=30).json()["error"]["code"] == "in_the_way"
+    with room.project.database.session() as session:
+        assert storage.readings(session, panel) == []
+
+
+def test_a_panel_is_closed_when_readings_that_are_on_their_way_are_stored(room: Room) -> None:
+    panel = room.begin()
+    place = f"{room.path}/panels/{panel}"
+    image = room.readers[1].get(f"{place}/next").json()["image"]
+    with ThreadPoolExecutor(1) as pool:
+        with room.project.database.session() as session:
+            storage.get(session, room.project.id, panel, hold="open")
+            # Others read meanwhile.
+            assert len(room.read(panel, 0, lambda *_: "blast", most=1)) == 1
+            answer = pool.submit(room.admin.post, f"{place}/close")
+            with pytest.raises(TimeoutError):
+                answer.result(timeout=0.5)
+            assert storage.read(session, panel, image, room.project.users[2], storage.FIRST, "blast", None)
+        assert answer.result(timeout=30).json()["closed_at"] is not None
+    with room.project.database.session() as session:
+        assert len(storage.readings(session, panel)) == 2
 
 
 def test_the_first_look_counts(room: Room) -> None:
@@ -182,7 +220,7 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
         assert suspects <= {room.project.users[3]}
     best, _, last = sorted(found["readers"], key=lambda one: one["user"])
     assert best["accuracy"]["value"] > last["accuracy"]["value"] + 0.1
-    assert any(one["truth"] != one["said"] for one in last["confusion"])
+    assert any(one["reference"] != one["said"] for one in last["confusion"])
     kappas = {(one["a"], one["b"]): one["kappa"]["value"] for one in found["pairs"]}
     assert kappas[room.project.users[1], room.project.users[2]] == 1
     # Differences are decided side by side; the newest decision counts.
@@ -196,8 +234,8 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
     # What was agreed on leaves as a table: decisions first, then the consensus.
     label = next(kind for kind in kinds if kind != truth[first["image"]])
     room.readers[0].post(f"{place}/decisions", json={"image": first["image"], "label": label})
-    answer = room.readers[0].post(f"{place}/export")
-    assert answer.headers["content-disposition"] == f'attachment; filename="panel-{panel}-truth.csv"'
+    answer = room.readers[0].post(f"{place}/reference/export")
+    assert answer.headers["content-disposition"] == f'attachment; filename="panel-{panel}-reference.csv"'
     told = {row["sha256"]: row for row in csv.DictReader(io.StringIO(answer.text))}
     with room.project.database.session() as session:
         content = storage.content_ids(session, room.project.images)
@@ -209,9 +247,15 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
     with room.project.database.session() as session:
         noted = session.scalars(select(AuditRow).where(AuditRow.action == "panel.export")).all()
     assert [(row.user_id, row.subject["panel"]) for row in noted] == [(room.project.users[1], panel)]
-    assert room.readers[0].get(f"{place}/export").status_code in (404, 405), "what is noted is no GET"
-    # And the readings leave as a table that `validate --readings` takes.
-    rows = list(csv.DictReader(io.StringIO(room.admin.get(f"{place}/readings").text)))
+    # And the readings leave as a table that `validate --readings` takes; they say how each person reads.
+    answer = room.admin.post(f"{place}/readings/export")
+    assert answer.headers["content-disposition"] == f'attachment; filename="panel-{panel}-readings.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    with room.project.database.session() as session:
+        noted = session.scalars(select(AuditRow).where(AuditRow.action == "panel.export_readings")).all()
+    assert [(row.user_id, row.subject) for row in noted] == [(room.project.users[0], {"panel": panel, "readings": 120})]
+    for what in ("readings/export", "reference/export", "readings"):
+        assert room.readers[0].get(f"{place}/{what}").status_code in (404, 405), "what is noted is no GET"
     assert len(rows) == 120
     assert {row["turn"] for row in rows} == {"1"}
     assert all(len(row["sha256"]) == 64 for row in rows)
@@ -245,6 +289,118 @@ def test_automation_bias_is_how_often_a_planted_reading_is_kept(room: Room) -> N
         f"{room.path}/panels", json={"title": "x", "cells": 5, "readers": room.project.users[1:], "planted": 0.2}
     )
     assert answer.json()["error"]["code"] == "unfit"
+
+
+def test_nobody_is_timed_unless_the_laboratory_asked(room: Room) -> None:
+    panel = room.begin(cells=4, repeated=0)
+    for who in range(3):
+        room.read(panel, who, lambda image, *_: room.project.truth[image])
+    found = room.close(panel)
+    assert found["times"] == []
+    assert {reader["median_ms"] for reader in found["readers"]} == {None}
+    table = room.readers[0].get(f"{room.path}/panels/{panel}/readings").text
+    assert {row["ms"] for row in csv.DictReader(io.StringIO(table))} == {""}
+
+
+def test_times_are_of_each_case_blind_and_aided_and_leave_with_the_readings(room: Room, tiny_bundle: Bundle) -> None:
+    room.project.add(tiny_bundle, 6, seed=31, case="24-31")
+    number = next(one["id"] for one in room.admin.get(f"{room.path}/cases").json()["items"] if one["key"] == "24-31")
+    panel = room.begin(cells=6, case=number, repeated=0.5, aided=True, timed=True)
+    for who in range(3):
+        room.read(panel, who, lambda image, *_: room.project.truth[image])
+    found = room.close(panel)
+    times = {row["user"]: row for row in found["times"]}
+    for who, user in enumerate(room.project.users[1:]):
+        row = times[user]
+        assert (row["case"], row["key"], row["cells"]) == (number, "24-31", 6)
+        assert row["blind_ms"] == row["aided_ms"] == 6 * (1000 + who), "repeated looks do not count"
+    assert {reader["case_ms"] for reader in found["readers"]} == {6000.0, 6006.0, 6012.0}
+    table = list(csv.DictReader(io.StringIO(room.readers[0].get(f"{room.path}/panels/{panel}/readings").text)))
+    assert {row["case"] for row in table} == {"24-31"}
+    assert all((row["shown"] != "") == (row["turn"] == "3") for row in table)
+
+
+def test_only_cells_that_were_timed_in_both_turns_are_compared() -> None:
+    cells = [CellOfPanel(image, case=image // 10) for image in (10, 11, 12, 20)] + [CellOfPanel(30)]
+    said = [PanelAnswer(image, 1, 1, "blast", 1000 + image) for image in (10, 11, 12, 20, 30)]
+    said += [PanelAnswer(10, 1, 2, "blast", 77), PanelAnswer(10, 1, 3, "blast", 500), PanelAnswer(11, 1, 3, "blast")]
+    said += [PanelAnswer(20, 1, 3, "blast", 900)]
+    assert desk.case_times(cells, said, [1, 2]) == [
+        desk.CaseTime(1, 1, 1, 1010, 500),
+        desk.CaseTime(1, 2, 1, 1020, 900),
+    ]
+    blind = [one for one in said if one.turn == 1]
+    assert desk.case_times(cells, blind, [1]) == [
+        desk.CaseTime(1, 1, 3, 1010 + 1011 + 1012, None),
+        desk.CaseTime(1, 2, 1, 1020, None),
+    ]
+
+
+def test_what_was_given_blind_already_is_told_from_what_a_planted_reading_brought_about() -> None:
+    cells = [CellOfPanel(image, "neutrophil", "blast" if image < 4 else "neutrophil") for image in range(8)]
+    said = [PanelAnswer(image, 1, 1, "blast" if image == 0 else "neutrophil") for image in range(8)]
+    said += [PanelAnswer(image, 1, 3, "blast" if image < 3 else "neutrophil") for image in range(8)]
+    (reader,) = desk.results(cells, said, [1]).readers
+    assert reader.followed is not None
+    assert reader.misled is not None
+    assert (reader.followed.value, reader.misled.value) == (0.75, 0.25)
+
+
+def test_what_a_panel_agreed_on_teaches_where_nobody_labelled(module_database: Database, room: Room) -> None:
+    room.unlabel()
+    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+
+    def read() -> dict[int, str]:
+        assert state.settle("cell_type", patience=120.0)
+        now = state.readings.snapshot("cell_type")
+        return {int(image): now.spec.names[row] for image, row in zip(now.ids, now.predicted, strict=True)}
+
+    before = read()
+    panel = room.begin(cells=30, repeated=0)
+    wrong = {image: "basophil" if label != "basophil" else "blast" for image, label in before.items()}
+    for who in range(3):
+        room.read(panel, who, lambda image, *_: wrong[image])
+    path = f"{room.path}/panels/{panel}/teaching"
+    assert room.admin.put(path, json={"teaches": True}).status_code == 409, "it is still read blind"
+    room.close(panel)
+    assert read() == before, "readings of a panel teach nothing by themselves"
+    assert room.readers[0].put(path, json={"teaches": True}).status_code == 403
+    shown = room.admin.put(path, json={"teaches": True})
+    assert (shown.status_code, shown.json()["teaches"]) == (200, True)
+    taught = read()
+    with module_database.session() as session:
+        cells = [one.image_id for one in storage.cells(session, panel)]
+    moved = [image for image in cells if taught[image] != before[image]]
+    assert sum(taught[image] == wrong[image] for image in moved) > len(cells) / 2
+    # A person's label stands in the place of the consensus, and comes before it.
+    chosen = next(image for image in moved if taught[image] == wrong[image])
+    lda = state.learner._fits[next(iter(state.learner._fits))].ldas
+    assert all(len(one) == 0 for one in lda.values()), "no label was given"
+    room.project.say({chosen: before[chosen]})
+    assert read() != before
+    room.unlabel()
+    assert read() == taught
+    assert room.admin.put(path, json={"teaches": False}).status_code == 200
+    assert read() == before, "all of it can be taken back"
+    with module_database.session() as session:
+        query = select(AuditRow.subject).where(AuditRow.action == "panel.teach").order_by(AuditRow.id)
+        assert [row["teaches"] for row in session.scalars(query)] == [True, False]
+
+
+def test_a_cell_is_taught_by_its_probabilities_and_a_decision_by_itself() -> None:
+    cells = [CellOfPanel(image) for image in (1, 2, 3, 4)]
+    said = [PanelAnswer(image, user, 1, "blast") for image in (1, 2) for user in (1, 2, 3)]
+    said += [PanelAnswer(3, user, 1, "monocyte" if user == 3 else "blast") for user in (1, 2, 3)]
+    said += [PanelAnswer(4, user, 1, "?") for user in (1, 2, 3)] + [PanelAnswer(1, 1, 3, "monocyte")]
+    shares = desk.teaching(cells, said, [1, 2, 3], {2: "monocyte", 9: "blast", 4: "?"})
+    assert shares[2] == {"monocyte": 1.0}
+    assert shares.keys() == {1, 2, 3}, "nobody named the fourth, and the ninth is not of the panel"
+    assert sum(shares[3].values()) == pytest.approx(1)
+    assert shares[1]["blast"] > 0.5
+    (found,) = [one for one in desk.results(cells, said, [1, 2, 3]).cells if one.image == 3]
+    assert found.consensus is not None
+    assert shares[3][found.consensus] == pytest.approx(found.probability)
+    assert desk.teaching(cells, said[:3], [1], {}) == {}, "one reader is no consensus"
 
 
 def test_proficiency_is_scored_against_labels_that_stood(room: Room) -> None:
@@ -308,7 +464,7 @@ def test_simulated_readers_are_recovered_within_their_intervals() -> None:
     assert right > 0.9
 
 
-def test_the_truth_of_a_cell_is_the_decision_then_the_consensus_then_what_all_said() -> None:
+def test_the_reference_of_a_cell_is_the_decision_then_the_consensus_then_what_all_said() -> None:
     def cell(image: int, consensus: str | None, **said: str) -> CellResult:
         labels = dict(enumerate(said.values()))
         return CellResult(image, labels, consensus, None, len(set(labels.values())) > 1, [])

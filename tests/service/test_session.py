@@ -331,6 +331,44 @@ def test_a_new_password_ends_sessions_and_tokens(app: FastAPI, database: Databas
     assert Visitor(app).sign_in("amina", new).get("/projects").status_code == 200
 
 
+# --- names that people read ---
+
+
+@pytest.mark.attack(
+    who="a member",
+    what="calls themselves as a colleague is called, signs, and takes the name back",
+    held="nobody names themselves as another account is called, or so that it reads alike",
+)
+@pytest.mark.parametrize(
+    "called", ["Amina", "AMINA", " a m i n a ", "\u200bAmina\u202e", "\uff21mina", "Am\u00adina", "A.mina", "amina"]
+)
+def test_nobody_calls_themselves_as_another(app: FastAPI, database: Database, called: str) -> None:
+    add_user(database, "mallory")
+    mallory = browser(app, "mallory")
+    refused = mallory.patch("/account", json={"display": called})
+    assert refused.status_code == 409, refused.text
+    assert mallory.get("/session").json()["user"]["display"] == "Mallory"
+    assert browser(app, "amina").patch("/account", json={"display": "Amina"}).status_code == 200, "one's own"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("Dr. Özgür\r\nSigned: Dr. No", "Dr. Özgür Signed: Dr. No"),
+        ("\u202eonitraM\u2066 Silva\u0000\u0007", "onitraM Silva"),
+        ("Zo\u0065\u0301", "Zoé"),
+        ("र\u200dया", "र\u200dया"),
+        ("\u200b\u2060", None),
+        ("...", None),
+    ],
+)
+def test_a_name_is_what_it_looks_like(app: FastAPI, given: str, kept: str | None) -> None:
+    visitor = browser(app, "amina")
+    answer = visitor.patch("/account", json={"display": given})
+    assert answer.status_code == (422 if kept is None else 200), answer.text
+    assert visitor.get("/session").json()["user"]["display"] == (kept or "Amina")
+
+
 # --- the first administrator ---
 
 

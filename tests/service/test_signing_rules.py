@@ -175,7 +175,9 @@ def test_the_worklist_says_which_rules_a_case_meets_until_it_is_signed(laborator
         ]
     )
     says = "Blast 1 cell, 8.3%, rule: 5% or more"
-    assert laboratory.case_shown()["rules_fired"] == [{"level": "second", "count": 1, "says": says}]
+    assert laboratory.case_shown()["rules_fired"] == [
+        {"level": "second", "count": 1, "says": says, "measured": "Blast 1 cell, 8.3%"}
+    ]
     empty = laboratory.people["one"].post(f"{laboratory.path}/cases", json={"key": "24-1188"})
     assert (empty.status_code, empty.json()["rules_fired"], empty.json()["held_back"]) == (201, [], False)
     changed = laboratory.people["one"].patch(f"{laboratory.path}/cases/{laboratory.case}", json={"wbc": 4.0}).json()

@@ -363,6 +363,26 @@ def test_a_zip_whose_files_lie_upon_one_another_is_refused_at_once(ada: Visitor,
     assert "upon one another" in item["reason"]
 
 
+def test_a_zip_of_many_entries_is_refused_before_its_directory_is_read(
+    database: Database,
+    tiny_bundle: Bundle,
+    project: str,
+    ada: Visitor,
+    drawn_smear: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bob = browser(app_on(database, tiny_bundle, max_zip_files=5), "ada")
+    upload = begin(bob, project)
+    pictures = crops(drawn_smear, 5)
+    leftovers = {f"__MACOSX/._{name}": b"leftover" for name in pictures}
+    items = send(bob, upload, {"mac.zip": zipped({**pictures, **leftovers})})
+    assert [item["state"] for item in items] == ["added"] * 5, "a Mac packs twice as many"
+    many = zipped({f"{row}/": b"" for row in range(2000)})
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was read"))
+    (item,) = send(bob, upload, {"many.zip": many})
+    assert (item["state"], "more than 1,010 entries" in item["reason"]) == ("refused", True), item
+
+
 def test_bits_of_an_upload_say_which_value_is_white(
     database: Database, ada: Visitor, project: str, drawn_catalog: Catalog, tiny_bundle: Bundle
 ) -> None:

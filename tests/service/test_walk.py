@@ -36,7 +36,8 @@ TAKEN = {
     "export_comments",
     "export_reviews",
     "export_teaching_cells",
-    "export_panel_truth",
+    "export_panel_reference",
+    "export_panel_readings",
     "take_report",
     "take_preliminary_report",
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hemosight.scoring.dawid_skene import dawid_skene
 from hemosight.space import lda
 from hemosight.space.embeddings import Embeddings, EmbeddingSpace
 from hemosight.space.incremental_lda import GROWTH, IncrementalLDA, Reference
@@ -278,3 +281,133 @@ def test_a_class_without_a_label_is_never_read() -> None:
     probabilities = classifier.probabilities(vectors)
     assert np.allclose(probabilities[:, 1], 0.0)
     assert np.allclose(probabilities.sum(axis=1), 1.0)
+
+
+def test_a_standardised_reference_learns_as_a_fit_on_divided_vectors(support: SupportSet) -> None:
+    known, names = support.labelled("type")
+    deviations = lda.deviations_of(known)
+    fitted = lda.fit_standardised(known, names)
+    reference = Reference.of(support, "type", fitted, standardised=True)
+    divided = replace(support, embeddings=replace(support.embeddings, vectors=(known / deviations).astype(np.float32)))
+    plain = Reference.of(divided, "type", lda.fit(*divided.labelled("type")))
+    assert reference.amount == pytest.approx(plain.amount, rel=1e-4)
+    vectors, codes = _cells(3, seed=5)
+    ours = IncrementalLDA(CLASSES, lambda cells: vectors[cells], DIM, reference)
+    theirs = IncrementalLDA(CLASSES, lambda cells: (vectors / deviations).astype(np.float32)[cells], DIM, plain)
+    for learner in (ours, theirs):
+        learner.update(np.arange(6), codes[:6])
+    first, second = ours.classifier(), theirs.classifier()
+    assert first is not None
+    assert second is not None
+    scores = first.scores(vectors), second.scores((vectors / deviations).astype(np.float32))
+    np.testing.assert_allclose(_centred(scores[0]), _centred(scores[1]), rtol=1e-3, atol=1e-3)
+    left, also = ours.leave_one_out(), theirs.leave_one_out()
+    np.testing.assert_allclose(_centred(left.scores), _centred(also.scores), rtol=1e-3, atol=1e-3)
+    unlike = Reference.of(support, "type", lda.fit(known, names))
+    different = _learner(vectors, unlike)
+    different.update(np.arange(6), codes[:6])
+    other = different.classifier()
+    assert other is not None
+    assert np.abs(_centred(other.scores(vectors)) - _centred(scores[0])).max() > 0.05
+
+
+# --- taught by shares -------------------------------------------------------------------------------------------
+
+
+def _shares(count: int, seed: int) -> NDArray[np.float64]:
+    shares = np.random.default_rng(seed).dirichlet(np.full(len(CLASSES), 0.4), count)
+    shares[shares < 0.05] = 0.0  # a consensus rules most classes out
+    return shares
+
+
+def _slow(
+    vectors: NDArray[np.float32], labels: dict[int, int], shares: dict[int, NDArray[np.float64]], origin: object
+) -> LDAStatistics:
+    """The obvious loop: every cell, every class, one number after the other."""
+    counts, sums = np.zeros(len(CLASSES)), np.zeros((len(CLASSES), DIM))
+    products = np.zeros((DIM, DIM))
+    for cell in range(len(vectors)):
+        point = vectors[cell].astype(np.float64) - origin
+        for column in range(len(CLASSES)):
+            if cell in labels:
+                share = 1.0 if labels[cell] == column else 0.0
+            else:
+                share = float(shares[cell][column]) if cell in shares else 0.0
+            counts[column] += share
+            sums[column] += share * point
+            products += share * np.outer(point, point)
+    return LDAStatistics(counts, sums, products, np.asarray(origin))
+
+
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_shares_teach_as_the_slow_loop_does_whatever_came_before(reference: Reference, with_reference: bool) -> None:
+    vectors, codes = _cells(8, seed=5)
+    learner = _learner(vectors, reference if with_reference else None)
+    first = dict(enumerate(_shares(20, 1)))
+    second = {cell + 6: row for cell, row in enumerate(_shares(20, 2))}
+    assert learner.soften(first)
+    assert not learner.soften(dict(first)), "the same again changes nothing"
+    learner.update([2, 3, 9], codes[[2, 3, 9]])
+    assert learner.soften(second)
+    learner.update([3, 9, 12], [-1, int(codes[8]), int(codes[12])])  # withdrawn, changed, new
+    labels = {2: int(codes[2]), 9: int(codes[8]), 12: int(codes[12])}
+    expected = _slow(vectors, labels, second, learner._sums.origin)
+    for name in ("counts", "sums", "products"):
+        np.testing.assert_allclose(getattr(learner._sums, name), getattr(expected, name), atol=1e-9)
+    assert len(learner) == 3, "shares are no labels"
+    learner.soften({})
+    learner.update(list(labels), [-1] * 3)
+    assert np.abs(learner._sums.products).max() < 1e-9
+
+
+def test_a_sure_consensus_teaches_what_a_label_does(reference: Reference) -> None:
+    vectors, codes = _cells(6, seed=6)
+    said, shared = _learner(vectors, reference), _learner(vectors, reference)
+    said.update(np.arange(len(codes)), codes)
+    shared.soften({cell: np.eye(len(CLASSES))[code] for cell, code in enumerate(codes)})
+    one, other = said.classifier(), shared.classifier()
+    assert one is not None
+    assert other is not None
+    np.testing.assert_allclose(one.scores(vectors), other.scores(vectors), rtol=1e-9)
+
+
+def test_shares_alone_are_enough_where_there_is_no_reference() -> None:
+    vectors, codes = _cells(30, seed=7)
+    learner = _learner(vectors, None)
+    assert learner.classifier() is None
+    learner.soften({cell: 0.7 * np.eye(len(CLASSES))[code] + 0.1 for cell, code in enumerate(codes)})
+    found = learner.classifier()
+    assert found is not None
+    assert (found.scores(vectors).argmax(axis=1) == codes).mean() > 0.9
+
+
+def _taught(vectors: NDArray[np.float32], shares: NDArray[np.float64]) -> LinearClassifier:
+    learner = _learner(vectors, None)
+    learner.soften(dict(enumerate(shares)))
+    found = learner.classifier()
+    assert found is not None
+    return found
+
+
+def test_noisy_readers_teach_better_by_their_consensus_than_by_a_vote() -> None:
+    """One good reader among careless ones: who counts heads is outvoted, who weighs readers is not."""
+    scores: dict[str, list[float]] = {"vote": [], "consensus": [], "shares": []}
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        vectors, codes = _cells(20, seed=100 + seed, spread=1.6)
+        new, truth = _cells(100, seed=200 + seed, spread=1.6)
+        counts = np.zeros((len(codes), 5, len(CLASSES)))
+        for reader, skill in enumerate((0.92, 0.5, 0.5, 0.4, 0.4)):
+            right = rng.random(len(codes)) < skill
+            # The careless ones take what they do not know for a neutrophil.
+            said = np.where(right, codes, np.where(rng.random(len(codes)) < 0.7, 3, rng.integers(4, size=len(codes))))
+            counts[np.arange(len(codes)), reader, said] = 1
+        posterior = dawid_skene(counts, prior=0.05).posterior
+        eye = np.eye(len(CLASSES))
+        votes = counts.sum(axis=1)
+        ways = {"vote": eye[votes.argmax(axis=1)], "consensus": eye[posterior.argmax(axis=1)], "shares": posterior}
+        for name, shares in ways.items():
+            scores[name].append(float((_taught(vectors, shares).scores(new).argmax(axis=1) == truth).mean()))
+    means = {name: float(np.mean(values)) for name, values in scores.items()}
+    assert means["shares"] > means["vote"] + 0.02, means
+    assert means["shares"] >= means["consensus"] - 0.005, means

@@ -76,6 +76,9 @@ def pack(
     classifier: Annotated[str, typer.Option("--classifier", help="discriminant, svm (the paper's) or logistic.")] = (
         "discriminant"
     ),
+    attributes: Annotated[
+        str, typer.Option("--attributes", help="What reads all other label sets: one of those, or standardised.")
+    ] = "standardised",
     hold_out: Annotated[float, typer.Option("--hold-out", help="Share of the cells kept for measuring.")] = 0.1,
     seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
     with_map: Annotated[
@@ -163,6 +166,7 @@ def pack(
             preprocessing=made.preprocessing,
             provenance=provenance,
             classifier=classifier,
+            attributes=attributes,
             commands=commands,
             with_familiarity=familiarity or bool(strangers),
             strangers=read_by_others,
@@ -236,13 +240,21 @@ def measure(
     ] = None,
     hold_out: Annotated[float, typer.Option("--hold-out", help="Share of the cells kept for measuring.")] = 0.1,
     seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="First fit anew how its label sets are read, on its own labelled cells, as pack would now."
+        ),
+    ] = False,
 ) -> None:
-    """Measure a bundle's figures again on the cells held out of it; nothing else in it changes."""
+    """Measure a bundle's figures again on the cells held out of it; nothing else in it changes, unless --refit."""
     from hemosight.engine.bundle import load
     from hemosight.lab import packing
     from hemosight.lab.studies.study_data import gather
 
     packed = load(bundle)
+    if refit:
+        packed = packed.refitted(command=" ".join(typed(["hemosight", *sys.argv[1:]])))
     with bars("reading", "embedding") as (say, (reading, embedding)):
         material = gather(
             data,

@@ -12,6 +12,7 @@ from hemosight.cli.progress import bars
 
 if TYPE_CHECKING:
     from hemosight.images.finding.fields import Scale, Searched
+    from hemosight.images.finding.tables import Tables
 
 
 def find(
@@ -32,6 +33,13 @@ def find(
             "--bits", min=1, max=32, help="Bits that hold the values of deep samples whose file does not say."
         ),
     ] = None,
+    places: Annotated[
+        Path | None,
+        typer.Option(
+            "--places",
+            help="Where fields lie on the film: CSV image,x,y (pixels) or image,x_um,y_um; else by their names.",
+        ),
+    ] = None,
     boxes: Annotated[
         Path | None,
         typer.Option("--boxes", help="Judge by known boxes: CSV image,kind,xmin,ymin,xmax,ymax (kind wbc)."),
@@ -42,10 +50,11 @@ def find(
 ) -> None:
     """Find the white cells of fields: one row each in cells.csv, with its box, a score, and what speaks against it.
 
-    Columns are image, x, y (top left corner), width, height (pixels), score, mark (border, smudge, touching, clump) and
-    crop: a picture of 360 x 360 pixels around the cell at the reference scale, as analyzers export them. fields.csv has
-    a row for each image. Slides (by OpenSlide or TiffSlide where installed, tiled TIFF without) are searched tile by
-    tile; the same command goes on where it was interrupted.
+    Columns are image, x, y (top left corner), width, height (pixels), score, mark (border, smudge, touching, clump,
+    seen again), crop: a picture of 360 x 360 pixels around the cell at the reference scale, as analyzers export them;
+    and fair: whether counting is fair there. fields.csv has a row for each image, tiles.csv for each part of a slide.
+    A cell that overlapping fields show counts once where their places are known. Slides (by OpenSlide or TiffSlide
+    where installed, tiled TIFF without) are searched tile by tile; the same command goes on where it was interrupted.
 
     Exit code 0: every image was searched. Exit code 3: some could not be; their rows in fields.csv say why.
     """
@@ -53,6 +62,9 @@ def find(
 
     from hemosight.errors import BadSetting
     from hemosight.images.finding import fields, slides
+    from hemosight.images.finding import places as placing
+    from hemosight.images.finding.tables import Tables
+    from hemosight.images.names import to_text
 
     if read and not crops:
         raise BadSetting(
@@ -63,7 +75,6 @@ def find(
         )
     found = survey_of(paths)
     root = Path(os.path.commonpath([path.parent.absolute() for path in found.images]))
-    tables = fields.Tables(out, root, crops)
     searched: list[Searched] = []
     with bars("measuring", "searching") as (say, (measuring, progress)):
         files = [path.absolute() for path in found.images]
@@ -73,6 +84,12 @@ def find(
             known = {path: fields.Scale(fields.RED_CELL_UM / mpp, "given") for path in files}
         elif pictures:
             known = fields.scales(pictures, measuring, bits)
+        given = None
+        if places is not None:
+            names = {path: to_text(os.path.relpath(path, root)).replace(os.sep, "/") for path in known}
+            um = {names[path]: fields.RED_CELL_UM / scale.red_cell_px for path, scale in known.items()}
+            given = placing.read(places, um)
+        tables = Tables(out, root, crops, given)
         for one in sorted({(scale.red_cell_px, scale.source) for scale in known.values()}):
             say(f"red cells {one[0]:.0f} px wide ({one[1]})")
         try:
@@ -83,7 +100,7 @@ def find(
             tables.close()
     if read:
         _read(tables.crops, bundle, out / "readings.csv")
-    _say(searched, out)
+    _say(searched, tables)
     if boxes is not None:
         _judge(boxes, searched, root, partly)
     if any(one.status != fields.OK for one in searched) or found.pictures or found.closed:
@@ -103,7 +120,9 @@ def _read(crops: list[Path], bundle: Path | None, out: Path) -> None:
     readings.write(readings.table(rows, engine.classes()), out)
 
 
-def _say(searched: list[Searched], out: Path) -> None:
+def _say(searched: list[Searched], tables: Tables) -> None:
+    from collections import Counter
+
     from hemosight.images.names import one_line, to_text
 
     for one in searched:
@@ -113,7 +132,22 @@ def _say(searched: list[Searched], out: Path) -> None:
     marked = sum(bool(cell.marks) for cell in cells)
     good = sum(one.status == "ok" for one in searched)
     typer.echo(f"{len(searched):,} images: {good:,} searched, {len(searched) - good:,} not readable")
-    typer.echo(f"{len(cells):,} white cells ({marked:,} marked) -> {out / 'cells.csv'}")
+    parts = [one.fairness.reasons for one in searched if one.fairness is not None]
+    tiles = [tile.reasons for one in searched for tile in one.tiles]
+    for own, what in ((parts, "fields"), (tiles, "parts of slides")):
+        if own:
+            why = Counter(reason for reasons in own for reason in reasons)
+            said = ", ".join(f"{count:,} {reason}" for reason, count in why.most_common())
+            fair = sum(not reasons for reasons in own)
+            typer.echo(f"counting is fair in {fair:,} of {len(own):,} {what}{f' ({said})' if said else ''}")
+    typer.echo(f"{len(cells) - tables.seen_again:,} white cells ({marked:,} marked) -> {tables.folder / 'cells.csv'}")
+    if tables.seen_again:
+        typer.echo(f"{tables.seen_again:,} more that an overlapping field shows as well: counted there")
+    if tables.without_place > 1:
+        typer.echo(
+            f"the places of {tables.without_place:,} fields are not known: where they overlap, a cell counts twice "
+            "(--places, or x and y in their names)"
+        )
 
 
 def _judge(boxes: Path, searched: list[Searched], root: Path, partly: bool) -> None:

@@ -35,7 +35,7 @@ def validate(
         Path | None,
         typer.Option(
             "--reference",
-            help="Labels in place of the cells' own, as a panel's truth is exported: CSV with sha256 (or path), label.",
+            help="Labels in place of the cells' own, as a panel's reference has them: CSV of sha256 (or path), label.",
         ),
     ] = None,
     address: Annotated[

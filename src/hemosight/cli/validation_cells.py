@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hemosight.cli import signed_cells
 from hemosight.cli.fetching import exported
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Source:
         from hemosight.images import sources
         from hemosight.lab.validation.origin import Origin
 
+        if signed_cells.there(self.place):
+            yield signed_cells.read(self.place, say, fetching)
+            return
         if self.project is None:
             catalog, lines = sources.measured(sources.read(self.place, progress=fetching, say=say), progress=measuring)
             for line in lines:
@@ -162,9 +166,8 @@ def _case(
     has a subtype alone. Whatever scale the scanner got since, a signed case's cells stay as they were read. Records of
     before there were profiles name none; then the case's profile of now says it.
     """
-    import polars as pl
-
     from hemosight.images import archive
+    from hemosight.images.sources.cells import read_cells
 
     packed, place = folder / f"{case}.zip", folder / str(case)
     address, _, project = base.partition("/api/v1/projects/")
@@ -174,8 +177,8 @@ def _case(
             file.write(piece)
     archive.unpack(packed, place)
     packed.unlink()
-    said = pl.read_csv(place / "labels.csv", infer_schema=False)
-    labels = {place / row["path"].lstrip("'"): row["label"] for row in said.iter_rows(named=True)}
+    said = read_cells(place / "labels.csv")
+    labels = {place / row["path"]: row["label"] or None for _, row in said.rows()}
     tables = {place / "labels.csv", place / "readings.csv"}
     unlabelled = [path for path in sorted(place.rglob("*")) if path.is_file() and path not in labels.keys() | tables]
     if profile is None:

@@ -1,16 +1,13 @@
-"""What others say of a validation's cells, out of tables: each reader's first, blind reading, and a panel's truth."""
+"""What others say of a validation's cells, out of tables: each reader's first, blind reading; a panel's reference."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from hemosight.errors import BadTable
     from hemosight.images.catalog import Catalog
     from hemosight.lab.validation.origin import Origin
@@ -35,15 +32,15 @@ def readers(
     from hemosight.blood.palette import UNSURE
     from hemosight.blood.vocabulary import named
 
-    table = cells_of(file, catalog, ("reader", "label"))
-    if "turn" in table.columns:
-        unknown = [turn for turn in table["turn"].to_list() if turn is None or not turn.strip().isdecimal()]
-        if unknown:
-            raise bad(file, "a number in the column turn, 1 for a first reading", repr(unknown[0]))
-        table = table.filter(table["turn"].str.strip_chars() == FIRST)
+    rows = rows_of_cells(file, catalog, ("reader", "label"))
+    unknown = [row["turn"] for _, row in rows if "turn" in row and not row["turn"].strip().isdecimal()]
+    if unknown:
+        raise bad(file, "a number in the column turn, 1 for a first reading", repr(unknown[0]))
     found: dict[str, dict[str, str | None]] = {}
-    for row in table.iter_rows(named=True):
-        cell, label, reader = row["cell"], row["label"], unguarded(row["reader"] or "").strip()
+    for cell, row in rows:
+        if row.get("turn", FIRST).strip() != FIRST:
+            continue
+        label, reader = row["label"], row["reader"].strip()
         if not reader:
             raise bad(file, "a name in the column reader of every row", "none")
         if cell and label:
@@ -53,7 +50,7 @@ def readers(
 
 
 def referred(file: Path, catalog: Catalog, origin: Origin) -> tuple[Catalog, Origin]:
-    """A catalog whose cells have the labels of a table, as a panel's truth is exported, in place of their own.
+    """A catalog whose cells have the labels of a table, as a panel's reference is exported, in place of their own.
 
     A table with ``label``, and ``sha256`` or ``path``. Cells that it does not name, or has no label for, keep theirs;
     one that it calls ``?`` has none. Raises :class:`~hemosight.errors.BadTable` where it names no cell of the catalog,
@@ -67,7 +64,8 @@ def referred(file: Path, catalog: Catalog, origin: Origin) -> tuple[Catalog, Ori
     from hemosight.lab.validation.origin import ReferenceTable
 
     own, found = set(catalog.ids), dict[str, str]()
-    for cell, label in cells_of(file, catalog, ("label",)).select("cell", "label").iter_rows():
+    for cell, row in rows_of_cells(file, catalog, ("label",)):
+        label = row["label"]
         if cell in own and label and found.setdefault(cell, label) != label:
             raise bad(file, "one label for each cell", f"{found[cell]} and {label} for cell {cell[:12]}")
     if not found:
@@ -94,37 +92,31 @@ def referred(file: Path, catalog: Catalog, origin: Origin) -> tuple[Catalog, Ori
     return Catalog(table), replace(origin, reference=reference)
 
 
-def cells_of(file: Path, catalog: Catalog, columns: tuple[str, ...]) -> pl.DataFrame:
-    """A table of text with ``columns`` and ``cell``: the content id of each row, by ``sha256`` or by a file's name.
+def rows_of_cells(file: Path, catalog: Catalog, columns: tuple[str, ...]) -> list[tuple[str | None, Mapping[str, str]]]:
+    """The rows of a table with ``columns``, each with the content id of its cell, by ``sha256`` or by a file's name.
 
-    A row of no cell of the catalog that is given by a path has null there. Raises
+    A row of no cell of the catalog that is given by a path has None for it. Raises
     :class:`~hemosight.errors.PathMissing` and :class:`~hemosight.errors.BadTable`.
     """
-    import polars as pl
-
     from hemosight.errors import PathMissing
+    from hemosight.images.sources.cells import read_cells
 
     if not file.is_file():
         raise PathMissing(path=file, cwd=Path.cwd())
-    table = pl.read_csv(file, infer_schema=False)
+    table = read_cells(file)
     if not set(columns) <= set(table.columns) or not {"sha256", "path"} & set(table.columns):
         raise bad(file, f"columns {', '.join(columns)}, and sha256 or path", ", ".join(table.columns) or "none")
     by_name: dict[str, set[str]] = {}
     for path, cell in zip(catalog.paths, catalog.ids, strict=True):
         by_name.setdefault(path.name, set()).add(cell)
-    cells: list[str | None] = []
-    for row in table.iter_rows(named=True):
-        name = Path(unguarded(row.get("path") or "")).name
+    found: list[tuple[str | None, Mapping[str, str]]] = []
+    for _, row in table.rows():
+        name, cell = Path(row.get("path", "")).name, row.get("sha256", "").lower()
         of = by_name.get(name, set())
-        if not row.get("sha256") and len(of) > 1:
+        if not cell and len(of) > 1:
             raise bad(file, "files of different names, or sha256", f"{name}, which is the name of {len(of)} cells")
-        cells.append((row.get("sha256") or "").lower() or next(iter(of), None))
-    return table.with_columns(pl.Series("cell", cells, dtype=pl.String))
-
-
-def unguarded(value: str) -> str:
-    """A value without the apostrophe that keeps a spreadsheet from computing it."""
-    return value[1:] if re.match(r"'+[=+\-@\t\r]", value) else value
+        found.append((cell or next(iter(of), None), row))
+    return found
 
 
 def bad(file: Path, expected: str, came: str) -> BadTable:

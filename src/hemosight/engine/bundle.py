@@ -39,6 +39,7 @@ from hemosight.errors import BadBundle, ChecksumMismatch, PathMissing
 from hemosight.images.preprocess import Preprocessing
 from hemosight.space.class_distance import ClassDistance
 from hemosight.space.classifiers import DEFAULT as DEFAULT_CLASSIFIER
+from hemosight.space.classifiers import STANDARDISED
 from hemosight.space.classifiers import fit as fit_classifier
 from hemosight.space.embeddings import Embeddings, EmbeddingSpace, quantise, widen
 from hemosight.space.familiarity import Familiarity
@@ -145,10 +146,13 @@ class Bundle:
         preprocessing: Preprocessing,
         support: SupportSet,
         classifier: str = DEFAULT_CLASSIFIER,
+        attributes: str = STANDARDISED,
         sources: list[dict[str, Any]] | None = None,
         commands: list[str] | None = None,
     ) -> Bundle:
         """Fit a reader for each label set that has two classes or more, and describe the whole.
+
+        ``classifier`` reads cell types, which encoders may be taught, and ``attributes`` all other label sets.
 
         Raises :class:`~hemosight.errors.EncoderMismatch` when the support set was embedded by another encoder or
         preprocessing.
@@ -159,15 +163,7 @@ class Bundle:
         support = SupportSet(
             Embeddings(support.embeddings.ids, rounded, support.embeddings.space), support.labels, support.sources
         )
-        readers = {
-            label_set: fit_classifier(*support.labelled(label_set), classifier)
-            for label_set in support.labels
-            if len(support.classes(label_set)) >= 2
-        }
-        facts = {
-            label_set: LabelSetFacts(classes=reader.classes, counts=support.counts(label_set), classifier=classifier)
-            for label_set, reader in readers.items()
-        }
+        readers, facts = _fitted(support, classifier, attributes)
         manifest = Manifest(
             format=FORMAT,
             name=name,
@@ -186,6 +182,17 @@ class Bundle:
         )
         known = support.labelled(CELL_TYPE) if CELL_TYPE in support.labels else None
         return cls(manifest, encoder, support, readers, class_distance=known and ClassDistance.fit(*known))
+
+    def refitted(self, attributes: str = STANDARDISED, *, command: str) -> Bundle:
+        """The same bundle, all label sets but cell types fitted anew on its own labelled cells; see :meth:`pack`."""
+        others = replace(self.support, labels={k: v for k, v in self.support.labels.items() if k != CELL_TYPE})
+        readers, facts = _fitted(others, attributes, attributes)
+        changed = {
+            "label_sets": {**self.manifest.label_sets, **facts},
+            "commands": [*self.manifest.commands, command],
+        }
+        manifest = self.manifest.model_copy(update=changed)
+        return replace(self, manifest=manifest, classifiers={**self.classifiers, **readers})
 
     def with_figures(self, figures: dict[str, Any]) -> Bundle:
         """The same bundle with these measured figures in its manifest."""
@@ -234,6 +241,23 @@ class Bundle:
             for name, data in files.items():
                 (path / name).write_bytes(data)
         return path
+
+
+def _fitted(
+    support: SupportSet, classifier: str, attributes: str
+) -> tuple[dict[str, LinearClassifier], dict[str, LabelSetFacts]]:
+    """A reader for each label set of two classes or more, and what is said of it."""
+    names = {
+        label_set: classifier if label_set == CELL_TYPE else attributes
+        for label_set in support.labels
+        if len(support.classes(label_set)) >= 2
+    }
+    readers = {label_set: fit_classifier(*support.labelled(label_set), name) for label_set, name in names.items()}
+    facts = {
+        label_set: LabelSetFacts(classes=reader.classes, counts=support.counts(label_set), classifier=names[label_set])
+        for label_set, reader in readers.items()
+    }
+    return readers, facts
 
 
 def default_path() -> Path:

@@ -10,6 +10,7 @@ from statistics import median
 import polars as pl
 
 from hemosight.errors import BadTable, UnknownName
+from hemosight.images.formulas import guarded_table
 from hemosight.images.names import to_text
 
 OK = "ok"
@@ -154,13 +155,10 @@ def write(rows: pl.DataFrame, file: Path) -> None:
             rows.write_json(file)
 
 
-def csv(rows: pl.DataFrame) -> str:
-    """The table as CSV text with six decimals, safe to open in a spreadsheet.
+def csv(rows: pl.DataFrame, decimals: int | None = 6) -> str:
+    """The table as CSV text with so many decimals (all where None), safe to open in a spreadsheet.
 
     Text that a spreadsheet would compute (``=1+1``, ``@SUM``) stands behind an apostrophe, which HemoSight's own reader
     takes away again.
     """
-    guarded = pl.col(pl.String)
-    guarded = pl.when(guarded.str.contains(r"^'*[=+\-@\t\r]")).then("'" + guarded).otherwise(guarded)
-    headers = {name: f"'{name}" for name in rows.columns if name[:1] in tuple("=+-@\t\r")}
-    return rows.with_columns(guarded.name.keep()).rename(headers).write_csv(float_precision=6)
+    return guarded_table(rows).write_csv(float_precision=decimals)

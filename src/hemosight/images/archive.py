@@ -16,6 +16,7 @@ from typing import IO
 
 from hemosight.errors import NotEnoughSpace, UnsafeArchive
 from hemosight.images.catalog import Progress
+from hemosight.images.zip_directory import excess
 from hemosight.images.zip_names import entry_name
 
 RATIO = 100
@@ -76,6 +77,10 @@ def _members(path: Path) -> Iterator[list[_Member]]:
     """The archive's files in its own order, folders and macOS leftovers passed over."""
     try:
         if zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                found = excess(file, MEMBERS)
+            if found:
+                raise _unsafe(found, path)
             with zipfile.ZipFile(path) as zipped:
                 yield [
                     _of_zip(zipped, info) for info in zipped.infolist() if not _skipped(info.filename, info.is_dir())

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from hemosight.blood.vocabulary import FINE_TYPE
 from hemosight.errors import BadTable, PathMissing, UnknownName, UnreadableImage
 from hemosight.images.decode import image_size, read_bytes
+from hemosight.images.formulas import guarded_table, unguarded_table
 from hemosight.images.names import from_text, to_text
 
 COLUMNS: Mapping[str, type[pl.DataType]] = {
@@ -100,7 +101,7 @@ class Catalog:
         if path.suffix == ".parquet":
             table = pl.read_parquet(path)
         else:
-            table = pl.read_csv(path, infer_schema=False, null_values="")
+            table = unguarded_table(pl.read_csv(path, infer_schema=False, null_values=""))
         if "path" in table.columns:
             table = table.with_columns(
                 pl.col("path").map_elements(lambda p: str(path.parent / p), return_dtype=pl.String)
@@ -118,7 +119,7 @@ class Catalog:
         if path.suffix == ".parquet":
             table.write_parquet(path)
         else:
-            table.write_csv(path)
+            guarded_table(table).write_csv(path)
 
     @classmethod
     def concat(cls, catalogs: Sequence[Catalog]) -> Catalog:

@@ -31,6 +31,8 @@ LEAST_SCATTER = 5.0
 """Below it, levels between colours and the curve of one tint (along the principal axis of a picture's colours), below
 which they follow it, at :data:`_FULL` levels of contrast and in proportion at less: 5.2 and more in those crops; sepia
 whose whites are cut off has 4."""
+LEAST_TINT = 12.0
+"""Levels between a pixel's channels up to which it is grey: what JPEG makes of grey stays below 4."""
 _FULL = 150.0
 _SIDE = 24
 _WINDOW = 25
@@ -39,11 +41,11 @@ _TAIL = 1.0
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def require_contrast(pixels: NDArray[np.uint8]) -> None:
+def require_contrast(pixels: NDArray[np.uint8], *, colours: bool = True) -> None:
     """Raise :class:`~hemosight.errors.UnreadableImage` (``image_blank``) for a picture that cannot show a stained cell.
 
     That is: black, white or of one brightness, a channel missing, or without colour (an eosinophil without its colours
-    is read as another cell).
+    is read as another cell). The last is not asked where ``colours`` is false: red cells alone are shades of one tint.
     """
     blocks = _blocks(pixels)
     dark, bright = map(float, _ends(blocks @ _GREY))
@@ -59,8 +61,14 @@ def require_contrast(pixels: NDArray[np.uint8]) -> None:
     empty = [name for name, span in zip(("red", "green", "blue"), spans, strict=True) if span < least]
     if empty:
         raise _blank(f"nothing in {' and '.join(empty)}, so no picture in colour")
-    if _colour(blocks) < MOST_TINTED and _is_one_tint(blocks, bright - dark):
+    if colours and _colour(blocks) < MOST_TINTED and _is_one_tint(blocks, bright - dark):
         raise _blank("a picture without colour (grey, or shades of one tint)")
+
+
+def has_tint(pixels: NDArray[np.uint8]) -> bool:
+    """Whether a picture is more than shades of grey: somewhere its channels differ."""
+    blocks = _blocks(pixels)
+    return float(_ends(blocks.max(axis=1) - blocks.min(axis=1))[1]) > LEAST_TINT
 
 
 def _blank(reason: str) -> UnreadableImage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import unicodedata
@@ -11,6 +12,8 @@ from pathlib import Path
 from hemosight.images.litter import is_litter
 
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+_LONGEST = 255
+"""Bytes of a part of a path."""
 _AS_ESCAPED = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
 
@@ -35,6 +38,18 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def fitting(part: str, ending: str = "") -> str:
+    """A name with its ending, as a part of a path that file systems take: no longer than 255 bytes.
+
+    What is longer is cut, and has a checksum of the whole name in its place, so that two names stay two.
+    """
+    room = _LONGEST - len(ending.encode())
+    if len(part.encode()) <= room:
+        return part + ending
+    mark = f"~{hashlib.sha256(part.encode()).hexdigest()[:10]}"
+    return part.encode()[: room - len(mark)].decode("utf-8", "ignore") + mark + ending
+
+
 def composed(text: str) -> str:
     """A name with its accents composed (NFC), as it is typed: file systems of some makers store them apart."""
     return unicodedata.normalize("NFC", text)
@@ -54,7 +69,7 @@ def folder_names(classes: Iterable[str]) -> dict[str, str]:
 
     Signs that Windows forbids stand as ``%3F``; so does the first sign of its device names (``CON``), of litter and of
     names that begin with a dot or an underscore, a dot or blank at the end, and a letter where two names differ by case
-    alone.
+    alone. A name of more than 255 bytes is cut (:func:`fitting`) and does not read back; the table beside it has it.
     """
     names: dict[str, str] = {}
     taken: set[str] = set()
@@ -69,7 +84,7 @@ def folder_names(classes: Iterable[str]) -> dict[str, str]:
                 break
             folder = "".join(_code(sign) if place <= at else sign for place, sign in enumerate(name))
         taken.add(composed(folder).casefold())
-        names[name] = folder
+        names[name] = fitting(folder)
     return names
 
 

@@ -175,15 +175,22 @@ def crop_around(
         np.minimum(line % (2 * length), 2 * length - 1 - line % (2 * length))
         for line, length in ((rows, height), (columns, width))
     ]
-    square = pixels[np.ix_(*mirrored)]
+    square = pixels.take(mirrored[0], axis=0).take(mirrored[1], axis=1)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     plain = np.median(border, axis=0)
-    beyond = np.maximum(beyond_y[:, None], beyond_x)
     if padding == "median":
-        return np.where(beyond[:, :, None] > 0, plain.astype(np.uint8), square)
-    far = np.clip((beyond - 1) / max(1.0, min(height, width) / 4), 0, 1)
-    share = (far * far * (3 - 2 * far))[:, :, None]  # smooth at both ends: no crease where it begins
-    return np.rint(square * (1 - share) + plain * share).astype(np.uint8)
+        square[np.maximum(beyond_y[:, None], beyond_x) > 0] = plain.astype(np.uint8)
+        return square
+    # What lies in the picture, mostly more than half, stays as it is: four strips around it fade.
+    above, below = int((rows < 0).sum()), side - int((rows >= height).sum())
+    before, behind = int((columns < 0).sum()), side - int((columns >= width).sum())
+    strips = (np.s_[:above, :], np.s_[below:, :], np.s_[above:below, :before], np.s_[above:below, behind:])
+    for down, across in strips:
+        beyond = np.maximum(beyond_y[down, None], beyond_x[across])
+        far = np.clip((beyond - 1) / max(1.0, min(height, width) / 4), 0, 1)
+        share = (far * far * (3 - 2 * far))[:, :, None]  # smooth at both ends: no crease where it begins
+        square[down, across] = np.rint(square[down, across] * (1 - share) + plain * share)
+    return square
 
 
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:

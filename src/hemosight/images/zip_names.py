@@ -1,8 +1,9 @@
 """Names in zip archives, whose format says which encoding they have only for half of the programs that write them.
 
 Without the flag for UTF-8, the standard means code page 437; in truth it is UTF-8 (Macs), or the code page of whoever
-packed: Chinese, Japanese, Russian, western or central European, of DOS or of Windows. A name that makes words in
-several of them, or in none, is not guessed: a wrong word would stay, an escaped one is seen.
+packed: Chinese, Japanese, Russian, Greek, Turkish, Baltic, western or central European, of DOS or of Windows. A name
+that makes words in several of them, or in none, is not guessed: a wrong word would stay, an escaped one is seen. So
+most accents of Windows' code pages are not told apart: one byte is e grave in Paris and c caron in Prague.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def entry_name(info: zipfile.ZipInfo) -> str:
 def decoded(raw: bytes) -> str:
     """Bytes of a name without a stated encoding as text; after :data:`UNKNOWN` where none fits, or several do."""
     plain = _text(raw, "utf-8")
-    if plain is not None and (plain.isascii() or not _may_be_pairs(plain)):
+    if plain is not None and (plain.isascii() or not _may_be_chance(plain)):
         return plain
     read = {text for encoding, words in _ENCODINGS.items() if (text := _text(raw, encoding)) and words(text)}
     read |= {plain} if plain is not None else set()
@@ -59,15 +60,16 @@ def _stated(extra: bytes, raw: bytes) -> str | None:
 
 _WORD = re.compile(r"[^\W\d_]+(?:[^\W\d_]|\u309a|\u3099)*")
 _MOST_ACCENTED = 0.4
-"""Share of a word's letters with accents from which on it is no word of a Latin script."""
-_ALONE = frozenset("\u00e0\u00e8\u00e9\u00f2\u00f3\u00e5\u00f8")
-"""Accented letters that are words."""
+"""Share of a word's letters with accents above which it is no word of a Latin script; one accent is never too much."""
 _RARE = frozenset("\u0192\u00ff\u0178\u0152\u0153\u0160\u0161\u017d\u017e\u00aa\u00ba")
 """Letters that western code pages have, and western names hardly ever."""
 _RUSSIAN = frozenset(
     map(chr, (*range(0x410, 0x450), 0x401, 0x451, 0x404, 0x454, 0x406, 0x456, 0x407, 0x457, 0x490, 0x491))
 )
 _VOWELS = frozenset("\u0430\u0435\u0451\u0438\u043e\u0443\u044b\u044d\u044e\u044f\u0456\u0457\u0454")
+_GREEK_VOWELS = frozenset("\u03b1\u03b5\u03b7\u03b9\u03bf\u03c5\u03c9")
+_GREEK_ENDS = _GREEK_VOWELS | frozenset("\u03bd\u03c1\u03be\u03c8\u03c3\u03c2")
+_SIGMA, _LAST_SIGMA = "\u03c3", "\u03c2"
 _WIDE = ("FULLWIDTH", "IDEOGRAPHIC", "KATAKANA MIDDLE DOT", "KATAKANA-HIRAGANA", "LEFT", "RIGHT")
 
 
@@ -84,10 +86,11 @@ def _is_slight(text: str) -> bool:
     return slight or any(unicodedata.name(sign, "").startswith("HALFWIDTH") for sign in text)
 
 
-def _may_be_pairs(text: str) -> bool:
-    """Whether what reads as UTF-8 may be one or two characters of an older encoding, which are two bytes each, too."""
-    beyond = _beyond_ascii(text)
-    return len(beyond) < 3 and all(len(sign.encode()) == 2 for sign in beyond) and _apart(text)
+def _may_be_chance(text: str) -> bool:
+    """Whether what reads as UTF-8 may be so by chance: few signs, whose bytes are two or three letters or one character
+    of an older encoding, and no small letter beside them.
+    """
+    return len(_beyond_ascii(text)) < 3 and _apart(text)
 
 
 def _beyond_ascii(text: str) -> str:
@@ -101,9 +104,7 @@ def _latin(text: str, rare: frozenset[str] = _RARE) -> bool:
         return False
     for word in words:
         accented = [at for at, sign in enumerate(word) if ord(sign) > 127]
-        if not accented or word in _ALONE:
-            continue
-        if len(accented) > _MOST_ACCENTED * len(word) or not all(
+        if len(accented) > max(1, _MOST_ACCENTED * len(word)) or not all(
             unicodedata.name(word[at], "").startswith("LATIN") and word[at] not in rare for at in accented
         ):
             return False
@@ -126,6 +127,30 @@ def _cyrillic(text: str) -> bool:
         if not set(word) <= _RUSSIAN or not (word.isupper() or word[1:].islower()):
             return False
         if len(word) > 2 and (not set(small) & _VOWELS or set(small) <= _VOWELS):
+            return False
+    return True
+
+
+def _greek(text: str) -> bool:
+    """Whether words are Greek or ASCII throughout, with capitals where capitals stand, and sounds as Greek has them.
+
+    A word has one accent at most, vowels, no four consonants in a row, another sigma at its end, and ends in a vowel,
+    nu, sigma, rho, xi or psi.
+    """
+    words = [word for word in _WORD.findall(text) if not word.isascii()]
+    if not words or sum(map(len, words)) < len(_beyond_ascii(text)):
+        return False
+    for word in words:
+        if not all(unicodedata.name(sign, "").startswith("GREEK") for sign in word):
+            return False
+        if not (word.isupper() or word[1:].islower() or len(word) == 1):
+            return False
+        if (word[-1] == _SIGMA and len(word) > 1) or _LAST_SIGMA in word[:-1]:
+            return False
+        marks = unicodedata.normalize("NFD", word)
+        bare = "".join(sign for sign in marks if not unicodedata.combining(sign)).lower()
+        sounds = "".join("v" if sign in _GREEK_VOWELS else "c" for sign in bare)
+        if marks.count("\u0301") > 1 or "v" not in sounds or "cccc" in sounds or bare[-1] not in _GREEK_ENDS:
             return False
     return True
 
@@ -157,6 +182,11 @@ _ENCODINGS: dict[str, Callable[[str], bool]] = {
     "cp1252": _latin,
     "cp852": _central,
     "cp857": _central,
+    "cp1250": _central,
+    "cp1254": _central,
+    "cp1257": _central,
+    "cp737": _greek,
+    "cp1253": _greek,
     "cp866": _cyrillic,
     "cp1251": _cyrillic,
     "gbk": _chinese,

@@ -45,6 +45,7 @@ def pack(
     preprocessing: Preprocessing,
     provenance: dict[str, Any],
     classifier: str = classifiers.DEFAULT,
+    attributes: str = classifiers.STANDARDISED,
     commands: Sequence[str] = (),
     with_familiarity: bool = False,
     strangers: Sequence[Stranger] = (),
@@ -74,6 +75,7 @@ def pack(
         preprocessing=preprocessing,
         support=support,
         classifier=classifier,
+        attributes=attributes,
         sources=_provenance(embedded.catalog),
         commands=list(commands),
     )

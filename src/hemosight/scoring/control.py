@@ -58,6 +58,8 @@ class Chart:
         Points that said so; they are not judged.
     flags
         Broken rules, in order.
+    rare
+        Whether it is of what most cases have none of: points look upwards alone, and say nothing in a row.
     """
 
     values: NDArray[np.float64]
@@ -66,6 +68,7 @@ class Chart:
     deviation: float
     baseline: int
     flags: tuple[Flag, ...]
+    rare: bool = False
 
 
 def of_values(values: ArrayLike, baseline: int = BASELINE, rules: Sequence[str] = RULES) -> Chart | None:
@@ -113,7 +116,7 @@ def _of_rare(k: NDArray[np.float64], n: NDArray[np.float64], p: float, baseline:
     z = np.where(k > 0, stats.norm.isf(np.clip(tail, 1e-15, 1.0)), 0.0)
     deviation = float(np.sqrt(p * (1 - p) / np.median(n)))
     kept = [rule for rule in rules if rule == "1_3s"]
-    return Chart(k / n, np.maximum(z, 0.0), p, deviation, baseline, _flags(np.maximum(z, 0.0), baseline, kept))
+    return Chart(k / n, np.maximum(z, 0.0), p, deviation, baseline, _flags(np.maximum(z, 0.0), baseline, kept), True)
 
 
 def broken(z: ArrayLike, rules: Sequence[str] = RULES) -> list[Flag]:

@@ -56,6 +56,7 @@ def order(
     method: str,
     fields: NDArray[np.int64] | None = None,
     across: NDArray[np.float64] | None = None,
+    first: int | None = None,
 ) -> NDArray[np.int64]:
     """Rows of ``images`` in the order in which they are counted.
 
@@ -71,6 +72,9 @@ def order(
         Of ``battlement``: which field each cell lies in, shape (n,); fields were taken in the order of their numbers.
     across
         Of ``battlement``: where in its field each cell lies from left to right, shape (n,), in any unit.
+    first
+        Of ``battlement``: the field to begin in, as :func:`first_field` drew it; the next one where it has no cells by
+        now. Drawn where None: from the fields of these cells, so that another field may come of it once there are more.
 
     Raises :class:`~hemosight.errors.BadSetting` for another method, and for a battlement without fields.
     """
@@ -85,8 +89,17 @@ def order(
     taken, place = np.unique(fields, return_inverse=True)
     if not len(taken):
         return np.empty(0, np.int64)
-    first = int(np.argmin(numbers(taken, seed)))  # every field is as likely to be the first
-    return np.lexsort((images, across, (place - first) % len(taken)))
+    begun = int(np.searchsorted(taken, first_field(fields, seed) if first is None else first)) % len(taken)
+    return np.lexsort((images, across, (place - begun) % len(taken)))
+
+
+def first_field(fields: NDArray[np.int64], seed: int) -> int:
+    """The field that a battlement begins in: every one of ``fields``, shape (n,), n > 0, is as likely.
+
+    Keep it with the seed: of more fields the same seed may draw another.
+    """
+    taken = np.unique(fields)
+    return int(taken[np.argmin(numbers(taken, seed))])
 
 
 def met(leukocyte: NDArray[np.bool_], wanted: int) -> int:

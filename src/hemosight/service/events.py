@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -98,12 +98,18 @@ class EventBroker:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._of_account: Counter[int] = Counter()
+
+    def streams_of(self, account: int) -> int:
+        """How many streams an account reads from this process."""
+        return self._of_account[account]
 
     async def stream(
         self,
         project_id: int,
         after: int | None,
         *,
+        account: int = 0,
         allowed: Callable[[], Awaitable[bool]] | None = None,
         ping: float = PING,
     ) -> AsyncGenerator[Message]:
@@ -113,6 +119,8 @@ class EventBroker:
         ----------
         after
             Id of the last event that was seen: what came since is sent first. None begins now.
+        account
+            Whose stream it is, for :meth:`streams_of`.
         allowed
             Asked after each ``ping`` seconds; the stream ends where it says no.
 
@@ -120,9 +128,10 @@ class EventBroker:
         load anew what it shows. In silence there is a ``ping`` every ``ping`` seconds.
         """
         subscriber = _Subscriber()
-        seen, missed = await asyncio.to_thread(self._subscribe, project_id, subscriber, after)
-        asked = asyncio.get_running_loop().time()
+        self._of_account[account] += 1
         try:
+            seen, missed = await asyncio.to_thread(self._subscribe, project_id, subscriber, after)
+            asked = asyncio.get_running_loop().time()
             yield Message.of(seen, MissedEvent() if missed else PingEvent())
             while not self._closed:
                 subscriber.event.clear()
@@ -139,6 +148,9 @@ class EventBroker:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(subscriber.event.wait(), max(0.01, asked + ping - now))
         finally:
+            self._of_account[account] -= 1
+            if not self._of_account[account]:
+                del self._of_account[account]
             self._unsubscribe(project_id, subscriber)
 
     def close(self, *, wait: bool = False) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from hemosight.service import connections
 from hemosight.service.app import create_app
 from hemosight.service.errors import ServiceFault
 from hemosight.service.operations import logs
@@ -80,7 +81,11 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
                 workers.terminate()
                 app.state.broker.close()
 
-            _Server(_config(app, settings), ready, stopping.begin, ending).run(sockets=[listener])
+            stopping.at_worst(schedule.end_at_once)
+            try:
+                _Server(_config(app, settings), ready, stopping.begin, ending).run(sockets=[listener])
+            finally:
+                schedule.end_at_once(min(3.0, 0.5 * stopping.remaining()))
 
 
 @contextmanager
@@ -154,6 +159,8 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=connections.of(settings),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -75,6 +75,19 @@ class Settings(SignInSettings):
         'they are named. A proxy on this machine is `["127.0.0.1"]`.',
     )
 
+    request_seconds: float = Field(
+        30,
+        gt=0,
+        description="Seconds in which a request's head has to come, and each further 16 kB of its body; slower ones "
+        "end.",
+    )
+    connections_address: int = Field(
+        1000, ge=16, description="Connections that one address may hold at a time; trusted proxies may hold any number."
+    )
+    streams_account: int = Field(
+        100, ge=1, description="Streams of live events, one a tab of the page, that one account may hold open."
+    )
+
     # --- signing in ---
     session_idle_hours: float = Field(
         12, gt=0, description="Hours without a request after which a person signs in again."

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DEFAULT = "discriminant"
 SELF_TAUGHT = "self-taught"
 """The default that learns from a background of unlabelled cells as well (:mod:`hemosight.space.selftraining`)."""
+STANDARDISED = "standardised"
+"""The discriminant of standardised vectors: how a bundle reads what its encoder was not taught."""
 SVM_FOLDS = 3
 
 
@@ -66,6 +68,7 @@ def fit_logistic(vectors: Vectors, labels: NDArray[np.str_]) -> LinearClassifier
 
 FITTERS: Mapping[str, Callable[[Vectors, NDArray[np.str_]], LinearClassifier]] = {
     "discriminant": lda.fit,
+    STANDARDISED: lda.fit_standardised,
     "svm": fit_svm,
     "logistic": fit_logistic,
 }

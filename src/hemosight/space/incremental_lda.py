@@ -4,6 +4,9 @@ The discriminant needs nothing but sums over cells (:class:`hemosight.space.lda.
 its cell to them and a changed label subtracts it again. A refit is then one Cholesky factorisation, however many cells
 came before, and the result equals a fit on all cells from scratch with the same shrinkage.
 
+A cell may also be taught by shares of classes, as a panel leaves them that does not agree: it then counts for each
+class by its share.
+
 Where the labels correct a reference (the support set of a bundle), two things stay as the reference has them: the
 amount of shrinkage and the temperature of the calibration. Both describe the embedding space and not one project, and
 estimating the temperature again on corrections would bias it: people correct what was read wrongly, so that corrected
@@ -12,7 +15,7 @@ cells are harder than the rest. Without a reference both are estimated from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,29 +51,43 @@ class Reference:
         Shrinkage of the reference, 0 to 1.
     slope
         Inverse temperature of classifiers fitted from here on.
+    deviations
+        Of each dimension, where the discriminant is one of standardised vectors (:func:`hemosight.space.lda.shrunk`).
     """
 
     classifier: LinearClassifier
     statistics: LDAStatistics
     amount: float
     slope: float
+    deviations: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
-        cls, support: SupportSet, label_set: str, classifier: LinearClassifier, slope: float | None = None
+        cls,
+        support: SupportSet,
+        label_set: str,
+        classifier: LinearClassifier,
+        slope: float | None = None,
+        *,
+        standardised: bool = False,
     ) -> Reference:
         """Sum a support set over one label set, which ``classifier`` reads.
 
         ``slope`` is the inverse temperature of discriminants fitted from here; the classifier's own where None, which
-        is right as long as the classifier is a discriminant.
+        is right as long as the classifier is a discriminant; ``standardised`` where it is one of standardised vectors.
         """
         vectors, labels = support.labelled(label_set)
         column = {name: code for code, name in enumerate(classifier.classes)}
         codes = np.array([column[str(label)] for label in labels], np.int64)
         origin = vectors.mean(axis=0, dtype=np.float64)
         statistics = LDAStatistics.of(vectors, codes, len(classifier.classes), origin)
-        amount = lda.estimate(statistics, vectors, codes, np.ones(len(codes)))
-        return cls(classifier, statistics, amount, classifier.slope if slope is None else slope)
+        slope, weights = classifier.slope if slope is None else slope, np.ones(len(codes))
+        if not standardised:
+            return cls(classifier, statistics, lda.estimate(statistics, vectors, codes, weights), slope)
+        deviations = lda.deviations_of(vectors)
+        divided = (vectors / deviations).astype(np.float32)
+        sums = LDAStatistics.of(divided, codes, len(classifier.classes), origin / deviations)
+        return cls(classifier, statistics, lda.estimate(sums, divided, codes, weights), slope, deviations)
 
     def over(self, classes: Sequence[str]) -> Reference:
         """The same with other columns: classes in this order, new ones without a cell.
@@ -153,6 +170,7 @@ class IncrementalLDA:
         self.growth = growth
         self._vectors_of = vectors_of
         self._code_of: dict[int, int] = {}
+        self._soft: dict[int, NDArray[np.float64]] = {}
         if reference is not None:
             origin = reference.statistics.origin
         elif origin is None:
@@ -185,9 +203,36 @@ class IncrementalLDA:
             rows = np.fromiter(part, np.int64, len(part))
             for start in range(0, len(rows), _BLOCK):
                 self._add(rows[start : start + _BLOCK], part, sign)
+        # A label stands in the place of a cell's shares, which come back when it is withdrawn.
+        self._add_soft([cell for cell in added if cell not in withdrawn and cell in self._soft], -1.0)
+        self._add_soft([cell for cell in withdrawn if cell not in added and cell in self._soft], 1.0)
         for cell in withdrawn:
             del self._code_of[cell]
         self._code_of |= added
+
+    def soften(self, shares: Mapping[int, NDArray[np.float64]]) -> bool:
+        """Teach cells by shares of classes instead of a label: what a panel's consensus holds probable of each.
+
+        ``shares`` are all that there are from now on, cell -> one number a class, none negative, their sum at most 1:
+        a cell counts for each class by its share. One that has a label is taught by that. Says whether anything
+        changed.
+        """
+        known, own = self._soft, {int(cell): np.asarray(row, np.float64) for cell, row in shares.items()}
+        gone = [cell for cell in known if cell not in own or not np.array_equal(known[cell], own[cell])]
+        new = [cell for cell in own if cell not in known or not np.array_equal(known[cell], own[cell])]
+        self._add_soft([cell for cell in gone if cell not in self._code_of], -1.0)
+        self._soft = own
+        self._add_soft([cell for cell in new if cell not in self._code_of], 1.0)
+        return bool(gone or new)
+
+    def _add_soft(self, cells: Sequence[int], sign: float) -> None:
+        for start in range(0, len(cells), _BLOCK):
+            part = np.array(cells[start : start + _BLOCK], np.int64)
+            shifted = self._vectors_of(part).astype(np.float64) - self._sums.origin
+            shares = np.stack([self._soft[int(cell)] for cell in part])
+            self._sums.counts[...] += sign * shares.sum(axis=0)
+            self._sums.sums[...] += sign * (shares.T @ shifted)
+            self._sums.products[...] += sign * ((shifted * shares.sum(axis=1)[:, None]).T @ shifted)
 
     def _add(self, cells: Codes, code_of: dict[int, int], sign: float) -> None:
         """Add cells to the sums in place: the matrix of products is too large to be copied at every label."""
@@ -203,12 +248,12 @@ class IncrementalLDA:
         ``weight`` is how many reference cells one label counts for; where there is no reference it changes nothing.
         Without a label it is the reference's own classifier, to the last bit.
         """
-        if self.reference is not None and (not self._code_of or weight <= 0):
+        if self.reference is not None and (not (self._code_of or self._soft) or weight <= 0):
             return self.reference.classifier
         total, amount, _ = self.statistics(weight)
         if total.present.sum() < 2:
             return None
-        slopes, bias = lda.solve(total, amount)
+        slopes, bias = lda.solve(total, amount, deviations=self._deviations)
         return LinearClassifier(self.classes, slopes, bias, self._slope(total, amount))
 
     def classifier_without(self, cells: Sequence[int], weight: float = WEIGHT) -> LinearClassifier | None:
@@ -237,15 +282,35 @@ class IncrementalLDA:
         if not len(cells) or total.present.sum() < 2:
             return LeftOut(cells[:0], truth[:0], np.zeros((0, len(self.classes))))
         points = self._vectors_of(cells).astype(np.float64) - total.origin
-        return LeftOut(cells, truth, _without(total, amount, each, points, truth))
+        covariance = lda.shrunk(total, amount, deviations=self._deviations)
+        return LeftOut(cells, truth, _without(total, amount, each, points, truth, covariance))
+
+    @property
+    def _deviations(self) -> NDArray[np.float64] | None:
+        return None if self.reference is None else self.reference.deviations
 
     def statistics(self, weight: float = WEIGHT) -> tuple[LDAStatistics, float, float]:
         """Sums of all cells, the amount of shrinkage (0 to 1), and the weight of one labelled cell in the sums."""
         if self.reference is not None:
             return self.reference.statistics + self._sums * weight, self.reference.amount, weight
-        vectors, codes = self._labelled()
-        amount = lda.estimate(self._sums, vectors, codes, np.ones(len(codes))) if len(codes) else 1.0
+        vectors, codes, weights = self._taught()
+        amount = lda.estimate(self._sums, vectors, codes, weights) if len(codes) else 1.0
         return self._sums, amount, 1.0
+
+    def _taught(self) -> tuple[Vectors, Codes, NDArray[np.float64]]:
+        """Vectors, columns and weights of all that was taught: labelled cells, then each share of the others."""
+        vectors, codes = self._labelled()
+        soft = [(cell, column) for cell, row in self._soft.items() if cell not in self._code_of for column in _any(row)]
+        if not soft:
+            return vectors, codes, np.ones(len(codes))
+        more = self._vectors_of(np.array([cell for cell, _ in soft], np.int64))
+        weights = np.array([self._soft[cell][column] for cell, column in soft])
+        columns = np.array([column for _, column in soft], np.int64)
+        return (
+            np.concatenate([vectors.reshape(-1, more.shape[1]), more]),
+            np.concatenate([codes, columns]),
+            np.concatenate([np.ones(len(codes)), weights]),
+        )
 
     def _labelled(self) -> tuple[Vectors, Codes]:
         """Vectors and columns of the labelled cells, in the order in which they were labelled."""
@@ -258,7 +323,7 @@ class IncrementalLDA:
             return self.reference.slope
         if self.growth is None:
             left = self.leave_one_out()
-            expected = lda.overconfidence(len(total.origin), len(self))
+            expected = lda.overconfidence(len(total.origin), float(total.counts.sum()))
             return 1.0 / lda.calibrate(left.scores, left.truth, expected)
         if len(self) >= self.growth * self._calibrated_at:
             vectors, codes = self._labelled()
@@ -272,12 +337,25 @@ class IncrementalLDA:
         return 1.0 / self._temperature
 
 
+def _any(shares: NDArray[np.float64]) -> list[int]:
+    """Columns that have a share."""
+    return np.flatnonzero(shares > 0).tolist()
+
+
 def _without(
-    total: LDAStatistics, amount: float, each: float, points: NDArray[np.float64], truth: Codes
+    total: LDAStatistics,
+    amount: float,
+    each: float,
+    points: NDArray[np.float64],
+    truth: Codes,
+    covariance: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Scores (cells x classes) by classifiers that each know all but that cell; ``points`` are from the origin."""
+    """Scores (cells x classes) by classifiers that each know all but that cell; ``points`` are from the origin.
+
+    ``covariance`` is that of all cells, shrunk; it is overwritten.
+    """
     means, rows = total.means(), np.arange(len(points))
-    factor = cho_factor(lda.shrunk(total, amount), lower=True, overwrite_a=True, check_finite=False)
+    factor = cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
     mass, own = total.counts.sum(), total.counts[truth]
     apart = points - means[truth]
     solved = cho_solve(factor, apart.T).T  # u = A^-1 r for each cell

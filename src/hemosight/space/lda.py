@@ -14,7 +14,7 @@ Three properties make it the default:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,28 +136,42 @@ def shrinkage(
     return float(np.clip(noise / distance, 0.0, 1.0))
 
 
-def shrunk(statistics: LDAStatistics, amount: float, dimensions: int | None = None) -> NDArray[np.float64]:
+def shrunk(
+    statistics: LDAStatistics,
+    amount: float,
+    dimensions: int | None = None,
+    deviations: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """The common covariance shrunk by an amount towards a multiple of the identity, dimensions x dimensions.
 
-    ``dimensions`` as in :func:`shrinkage`.
+    ``dimensions`` as in :func:`shrinkage`. With ``deviations``, one a dimension, it is shrunk towards a multiple of the
+    diagonal matrix of their squares: as if vectors had been divided by them (:func:`fit_standardised`).
     """
     covariance = statistics.covariance()
-    level = np.trace(covariance) / (dimensions or len(covariance))
+    unit = np.ones(len(covariance)) if deviations is None else deviations**2
+    level = float((covariance.diagonal() / unit).sum()) / (dimensions or len(covariance))
     covariance *= 1.0 - amount
     if level <= 1e-12:
         # One cell a class: no spread within any. The spread between them sets the scale, alike in every direction.
-        level, amount = max(float(statistics.means()[statistics.present].var(axis=0).mean()), 1e-12), 1.0
-    covariance[np.diag_indices_from(covariance)] += amount * level
+        between = statistics.means()[statistics.present].var(axis=0) / unit
+        level, amount = max(float(between.mean()), 1e-12), 1.0
+    covariance[np.diag_indices_from(covariance)] += amount * level * unit
     return covariance
 
 
-def solve(statistics: LDAStatistics, amount: float, dimensions: int | None = None) -> Affine:
+def solve(
+    statistics: LDAStatistics,
+    amount: float,
+    dimensions: int | None = None,
+    deviations: NDArray[np.float64] | None = None,
+) -> Affine:
     """Discriminant weights (dimensions x classes) and biases (classes) at a given shrinkage.
 
-    ``dimensions`` as in :func:`shrinkage`.
+    ``dimensions`` and ``deviations`` as in :func:`shrunk`.
     """
     means = statistics.means()
-    factor = cho_factor(shrunk(statistics, amount, dimensions), lower=True, overwrite_a=True, check_finite=False)
+    covariance = shrunk(statistics, amount, dimensions, deviations)
+    factor = cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
     weight = cho_solve(factor, means.T)
     bias = -0.5 * np.einsum("ij,ji->i", means, weight)
     bias = np.where(statistics.present, bias, -np.inf)
@@ -175,6 +189,23 @@ def fit(vectors: Vectors, labels: NDArray[np.str_], weights: Weights = None) -> 
     slopes, bias = solve(dealt.total, dealt.amount)
     temperature = temperature_of(dealt.parts, dealt.total, dealt.amount, vectors, dealt.codes, dealt.fold)
     return LinearClassifier(dealt.names, slopes, bias, 1.0 / temperature)
+
+
+def deviations_of(vectors: Vectors) -> NDArray[np.float64]:
+    """Standard deviation of each dimension over cells; shape (dimensions,), never zero."""
+    return np.maximum(vectors.std(axis=0, dtype=np.float64), 1e-6)
+
+
+def fit_standardised(vectors: Vectors, labels: NDArray[np.str_]) -> LinearClassifier:
+    """As :func:`fit` of vectors divided by each dimension's deviation over all these cells.
+
+    Directions that vary little count as much as those that vary most. That suits what an encoder was not taught, such
+    as attributes (docs/decisions/0004-classifiers.md); what it was taught lies in the wide directions, and there
+    standardising costs, most of all where a laboratory is new.
+    """
+    deviations = deviations_of(vectors)
+    fitted = fit((vectors / deviations).astype(np.float32), labels)
+    return replace(fitted, weight=fitted.weight / deviations[:, None])
 
 
 @dataclass(frozen=True)

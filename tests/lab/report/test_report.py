@@ -244,6 +244,7 @@ def test_without_torch_the_baseline_is_left_out_and_said(
 
 def test_what_is_run() -> None:
     assert chosen() == list(STUDIES)
+    assert chosen()[0] == "patients", "what holds for other patients and laboratories stands before anything else"
     assert chosen(only=["landscape", "held-out"]) == ["held-out", "landscape"], "in the report's order"
     assert "active" not in chosen(skip=["active"])
     with pytest.raises(UnknownName, match="the study"):

@@ -72,15 +72,52 @@ def test_what_stands_beside_the_leukocytes_is_for_100_of_them() -> None:
     assert set(beside) == {"erythroblast", "platelet", "smudge"}
 
 
+DRAWN = {
+    "method": "random",
+    "target_leukocytes": 200,
+    "seed": 77,
+    "counted_leukocytes": 200,
+    "counted_cells": 213,
+    "eligible_cells": 1520,
+    "cells_in_unfair_fields": 61,
+}
+
+
 def test_it_says_how_the_cells_that_count_were_drawn() -> None:
     assert report().drawn == ""
-    drawn = {"method": "random", "wanted": 200, "seed": 77, "met": 200, "chosen": 213, "pool": 1520, "unfair": 61}
-    made = report(differential={**counts(), "counting": drawn})
+    made = report(differential={**counts(), "counting": DRAWN})
     words = "213 cells drawn at random from 1,520 until 200 leukocytes were met (seed 77); 61 left out"
     assert words in made.drawn
     assert made.drawn in list(notes(made)), "so that it goes with HL7 and FHIR"
-    short = report(differential={**counts(), "counting": {**drawn, "met": 150, "chosen": 1520, "unfair": 0}})
+    fewer = {**DRAWN, "counted_leukocytes": 150, "counted_cells": 1520, "cells_in_unfair_fields": 0}
+    short = report(differential={**counts(), "counting": fewer})
     assert short.drawn.endswith("all there are: 150 of the 200 leukocytes that were wanted (seed 77).")
+
+
+def test_it_says_how_often_and_why_the_cells_that_count_were_chosen() -> None:
+    first = {"target_leukocytes": 100, "method": "random", "labelled_cells": 0, "reason": ""}
+    again = {"target_leukocytes": 200, "method": "battlement", "labelled_cells": 1, "reason": "Asked for 200."}
+    every = {"target_leukocytes": None, "method": None, "labelled_cells": 30, "reason": "All of them."}
+
+    def drawn(*choices: dict[str, object], standing: bool = True) -> str:
+        counting = DRAWN if standing else None
+        return report(differential={**counts(), "counting": counting, "counting_choices": list(choices)}).drawn
+
+    assert drawn(first).endswith("fields unfit for counting.")
+    assert drawn(again).endswith("counting (1 cell labelled; Asked for 200.).")
+    assert drawn(first, again).endswith(
+        "; chosen for the 2nd time (1 cell labelled; Asked for 200.), "
+        "before: 100 leukocytes at random (0 cells labelled; no reason given)."
+    )
+    # Drawn, and given up: the record says so although every cell counts.
+    assert drawn(first, again, every, standing=False) == (
+        "Counted: all cells; chosen for the 3rd time (30 cells labelled; All of them.), before: 100 leukocytes at "
+        "random (0 cells labelled; no reason given), then 200 leukocytes field after field (battlement) (1 cell "
+        "labelled; Asked for 200.)."
+    )
+    many = drawn(*[first] * 11, again)
+    assert "chosen for the 12th time" in many
+    assert "before: 6 more, then 100" in many
 
 
 def test_it_says_how_it_stands() -> None:

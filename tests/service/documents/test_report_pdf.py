@@ -65,7 +65,15 @@ def test_it_says_what_was_signed(body: bytes) -> None:
 
 
 def test_it_says_how_the_cells_were_drawn() -> None:
-    drawn = {"method": "battlement", "wanted": 100, "seed": 77, "met": 100, "chosen": 104, "pool": 400, "unfair": 0}
+    drawn = {
+        "method": "battlement",
+        "target_leukocytes": 100,
+        "seed": 77,
+        "counted_leukocytes": 100,
+        "counted_cells": 104,
+        "eligible_cells": 400,
+        "cells_in_unfair_fields": 0,
+    }
     text = " ".join(_text(report(differential={**counts(), "counting": drawn})).split())
     assert "104 cells drawn field after field" in text
     assert "(seed 77)" in text

@@ -7,6 +7,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.service.app import create_app
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk.columns import unpack
+from hemosight.service.desk.signed_record import fingerprint
 from hemosight.service.operations.upgrade import upgrade
 from hemosight.service.storage.account import as_account
 from hemosight.service.storage.audit_chain import verify
@@ -26,7 +28,7 @@ from hemosight.service.storage.cluster import Cluster
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import embedded
 from hemosight.service.storage.programs import VERSION
-from hemosight.service.storage.tables import Comment, CurrentLabelRow, Image, Picture
+from hemosight.service.storage.tables import Comment, CurrentLabelRow, Image, Picture, Signature
 from hemosight.service.work.worker import EmbeddingWorker
 
 ARCHIVES = sorted((Path(__file__).parents[2] / "archives").glob("*.tar.xz"))
@@ -60,19 +62,38 @@ def test_it_opens_and_holds_what_was_put_in(folder: Path, tiny_bundle: Bundle) -
         try:
             database.migrate()
             with database.session() as session:
-                assert session.scalars(select(Image.id).order_by(Image.id)).all() == held["images"]
+                of_project = select(Image.id).where(Image.project_id == held["project"]).order_by(Image.id)
+                assert session.scalars(of_project).all() == held["images"]
                 assert (session.scalar(select(func.min(func.length(Picture.data)))) or 0) > 1000
-                stands = session.scalars(select(CurrentLabelRow)).one()
+                labelled = select(CurrentLabelRow).where(CurrentLabelRow.image_id.in_(held["images"]))
+                stands = session.scalars(labelled).one()
                 assert (stands.image_id, stands.label) == (held["labelled"], "monocyte")
                 assert session.scalars(select(Comment.text)).all() == ["two nuclei"]
                 assert verify(session).rows == held["audit"]
             registry = BundleRegistry(tiny_bundle, threads=1)
             visitor = Visitor(create_app(told(), database, registry=registry)).sign_in("amina", held["password"])
-            (listed,) = visitor.get("/projects").json()["items"]
+            listed = visitor.get("/projects").json()["items"][0]
             assert (listed["name"], listed["bundle_here"]) == ("Slides", False)
             _opens_with_this_bundle(visitor, database, registry, held)
+            if "signed" in held:
+                _is_signed(visitor, database, held["signed"])
         finally:
             database.close()
+
+
+def _is_signed(visitor: Visitor, database: Database, held: dict[str, Any]) -> None:
+    """The record is the one that was signed, leaves the house, and its case takes no label."""
+    with database.session() as session:
+        row = session.get_one(Signature, held["signature"])
+        assert (row.project_id, row.case_id) == (held["project"], held["case"])
+        assert fingerprint(row.differential, row.checks, row.record) == row.fingerprint
+    path = f"/projects/{held['project']}"
+    taken = visitor.post(f"{path}/signatures/{held['signature']}/report?format=pdf")
+    assert taken.status_code == 200, taken.text[:300]
+    assert taken.content.startswith(b"%PDF")
+    items = [{"image": held["images"][0], "label": "blast", "version": 0}]
+    body = {"request": str(uuid.uuid4()), "label_set": "cell_type", "items": items}
+    assert visitor.post(f"{path}/labels", json=body).json()["error"]["code"] in ("locked", "bundle_not_here")
 
 
 def _opens_with_this_bundle(

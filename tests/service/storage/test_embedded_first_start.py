@@ -15,6 +15,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from shutil import rmtree
 
+import kills
 import psutil
 import psycopg
 import pytest
@@ -88,20 +89,25 @@ def test_killed_in_initdb_it_begins_anew(folder: Path, all_of_them: bool) -> Non
     assert _left_behind(folder) == ["postgres"]
 
 
-def kill_at_random_moments(folder: Path, rounds: int, seed: int) -> None:
-    rng = random.Random(seed)
-    for number in range(rounds):
-        place = folder / str(number)
+def kill_at_random_moments(folder: Path, wanted: int, seed: int) -> None:
+    rng, longest, killed = random.Random(seed), 5.0, 0
+    while killed < wanted:
+        place = folder / str(killed)
         place.mkdir()
         process = _begin(place)
-        time.sleep(rng.uniform(0.2, 5.0))
+        time.sleep(rng.uniform(0.2, longest))
         process.kill()
         if rng.random() < 0.5:
             for server in _servers(place):
                 server.kill()
-        process.wait()
-        assert _whole(place), f"round {number}"
-        assert _left_behind(place) == ["postgres"], f"round {number}"
+        code = process.wait()
+        assert code in (0, -signal.SIGKILL), "it fell by itself"
+        if code:
+            killed += 1
+        else:  # it was over before: no kill, and the next comes sooner
+            longest = max(0.5, 0.8 * longest)
+        assert _whole(place), f"kill {killed}"
+        assert _left_behind(place) == ["postgres"], f"kill {killed}"
         rmtree(place)
 
 
@@ -111,8 +117,10 @@ def test_killed_at_a_random_moment_it_begins_anew(folder: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)  # forty starts: more than ten minutes on a busy machine
-def test_killed_at_forty_random_moments_it_begins_anew(folder: Path) -> None:
-    kill_at_random_moments(folder, 40, seed=int.from_bytes(os.urandom(4)))
+def test_random_kills_of_the_first_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rounds, seed = kills.each(40), kills.begin(capsys)
+    kill_at_random_moments(folder, rounds, seed)
+    kills.proven(capsys, {"first start": rounds}, "every next start began anew and was whole")
 
 
 def test_a_folder_that_an_older_version_left_in_initdb_is_set_aside(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree, rmtree
 
+import kills
 import psutil
 import psycopg
 import pytest
@@ -123,27 +125,36 @@ def test_refused_while_the_service_runs(folder: Path) -> None:
         upgrade(folder, print)
 
 
-def kill_at_random_moments(archived: Path, held: Contents, folder: Path, rounds: int) -> None:
-    rng = random.Random(os.urandom(4))
+def kill_at_random_moments(archived: Path, held: Contents, folder: Path, wanted: int, seed: int) -> None:
+    rng, longest, killed = random.Random(seed), 8.0, 0
     command = [sys.executable, "-m", "hemosight", "service", "upgrade", "--data-dir"]
-    for number in range(rounds):
-        place = folder.parent / f"r{number}"
+    while killed < wanted:
+        place = folder.parent / f"r{killed}"
         _copy(archived, place)
         process = subprocess.Popen([*command, str(place)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.5, 8.0))
+        time.sleep(rng.uniform(0.5, longest))
         process.kill()
-        process.wait()
+        code = process.wait()
+        assert code in (0, -signal.SIGKILL), "it fell by itself"
+        if code:
+            killed += 1
+        else:  # it was over before: no kill, and the next comes sooner
+            longest = max(1.0, 0.8 * longest)
         upgrade(place, print)
-        assert _now(place) == held, f"round {number}"
+        assert _now(place) == held, f"kill {killed}"
         rmtree(place)
 
 
 @pytest.mark.slow
 def test_killed_at_a_random_moment_the_next_one_ends_it(archived: Path, folder: Path, held: Contents) -> None:
-    kill_at_random_moments(archived, held, folder, 1)
+    kill_at_random_moments(archived, held, folder, 1, kills.SEED)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)  # twenty upgrades: more than ten minutes on a busy machine
-def test_killed_at_twenty_random_moments_the_next_one_ends_it(archived: Path, folder: Path, held: Contents) -> None:
-    kill_at_random_moments(archived, held, folder, 20)
+def test_random_kills_of_an_upgrade(
+    archived: Path, folder: Path, held: Contents, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rounds, seed = kills.each(20), kills.begin(capsys)
+    kill_at_random_moments(archived, held, folder, rounds, seed)
+    kills.proven(capsys, {"upgrade": rounds}, "the next one ended each, with the same rows")

@@ -480,7 +480,8 @@ export interface paths {
          *
          *     The cells are drawn from fields in which counting is fair (and from crops that came without a field), at random or
          *     field after field, until so many leukocytes are met. What is met on the way is told for every 100 of them. Once
-         *     cells are labelled a draw takes a reason; every draw stands in the audit trail. A signed case has to be amended.
+         *     cells are labelled a draw takes a reason. Every choice is kept with the case and goes into its record, every draw
+         *     with its cells stands in the audit trail. A signed case has to be amended.
          */
         put: operations["set_counting"];
         post?: never;
@@ -674,6 +675,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/dossiers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Dossiers
+         * @description Validations that were asked for in a project, the newest first.
+         */
+        get: operations["list_dossiers"];
+        put?: never;
+        /**
+         * Make Dossier
+         * @description Ask for a dossier on the signed cases as they are when a worker begins; it is made beside the review.
+         */
+        post: operations["make_dossier"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/dossiers/{dossier}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Dossier
+         * @description A dossier as a file; it shows crops, so that taking it is noted.
+         */
+        post: operations["export_dossier"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/doubts": {
         parameters: {
             query?: never;
@@ -712,6 +757,26 @@ export interface paths {
          *     Cancelling the upload ends it.
          */
         post: operations["draw_cells"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Drift
+         * @description Control charts of every scanner: a point for each signed case, the rules that it broke, what is promised.
+         */
+        get: operations["get_drift"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1590,28 +1655,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/projects/{project}/panels/{panel}/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export Panel Truth
-         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
-         *
-         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table as the truth.
-         */
-        post: operations["export_panel_truth"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/projects/{project}/panels/{panel}/next": {
         parameters: {
             query?: never;
@@ -1639,19 +1682,60 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Export Panel Readings
-         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
-         *
-         *     `hemosight validate --readings` reads it; first readings alone count there.
-         */
-        get: operations["export_panel_readings"];
+        get?: never;
         put?: never;
         /**
          * Add Panel Reading
          * @description Say what the cell is; gives the next one. A reading cannot be changed: the first look is what counts.
          */
         post: operations["add_panel_reading"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/readings/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Readings
+         * @description Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`, `case`, `shown`.
+         *
+         *     `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
+         *
+         *     `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
+         *     each person reads.
+         */
+        post: operations["export_panel_readings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/reference/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Panel Reference
+         * @description What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
+         *
+         *     The label is what was decided, else the consensus. `hemosight validate --reference` takes the table.
+         */
+        post: operations["export_panel_reference"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1671,6 +1755,28 @@ export interface paths {
          */
         get: operations["get_panel_results"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/panels/{panel}/teaching": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Panel Teaching
+         * @description Have the project's classifier learn what a closed session agreed on, or not.
+         *
+         *     Each cell that nobody labelled counts for every type by its probability in the consensus; a decided one for its own.
+         */
+        put: operations["set_panel_teaching"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1720,6 +1826,49 @@ export interface paths {
          * @description Change a profile's name or scale. With another scale its cells are read again, but those of signed cases.
          */
         patch: operations["change_profile"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/profiles/{profile}/drift-answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer Drift
+         * @description Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does.
+         */
+        post: operations["answer_drift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/profiles/{profile}/finder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fit Finder
+         * @description Fit the score from which the search takes something for a white cell to what people added and removed.
+         *
+         *     Only fields that somebody looked at as a whole say it. It moves where that is better beyond chance, for cases that
+         *     begin from then on: the fields of one case are searched by one rule.
+         */
+        post: operations["fit_finder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/projects/{project}/profiles/{profile}/measure": {
@@ -2950,6 +3099,7 @@ export interface components {
          *         {
          *           "count": 2,
          *           "level": "second",
+         *           "measured": "Blast 2 cells, 1.0%",
          *           "says": "Blast 2 cells, 1.0%, rule: 1% or more"
          *         }
          *       ],
@@ -3063,6 +3213,24 @@ export interface components {
             wbc: number | null;
         };
         /**
+         * CaseTimeShown
+         * @description How long a reader took over the cells of a case, milliseconds; both turns are of the same cells.
+         */
+        CaseTimeShown: {
+            /** Aided Ms */
+            aided_ms: number | null;
+            /** Blind Ms */
+            blind_ms: number;
+            /** Case */
+            case: number;
+            /** Cells */
+            cells: number;
+            /** Key */
+            key: string;
+            /** User */
+            user: number;
+        };
+        /**
          * Cases
          * @description A page of cases.
          */
@@ -3099,15 +3267,30 @@ export interface components {
              */
             at: string;
             /**
-             * Chosen
+             * Cells In Unfair Fields
+             * @description Read cells that were left out because counting is not fair in their field.
+             */
+            cells_in_unfair_fields: number;
+            /**
+             * Counted Cells
              * @description Cells that were drawn: these leukocytes, and what was met on the way.
              */
-            chosen: number;
+            counted_cells: number;
             /**
-             * Met
+             * Counted Leukocytes
              * @description Leukocytes among the cells that were drawn, as they counted then.
              */
-            met: number;
+            counted_leukocytes: number;
+            /**
+             * Eligible Cells
+             * @description Cells that they were drawn from.
+             */
+            eligible_cells: number;
+            /**
+             * First Field
+             * @description Of a battlement: the field that it began in.
+             */
+            first_field?: number | null;
             /**
              * Method
              * @description `random`: single cells; `battlement`: field after field from a drawn one.
@@ -3120,11 +3303,6 @@ export interface components {
              */
             name: string;
             /**
-             * Pool
-             * @description Cells that they were drawn from.
-             */
-            pool: number;
-            /**
              * Reason
              * @description Why they were drawn anew; empty for a first draw.
              */
@@ -3135,17 +3313,12 @@ export interface components {
              */
             seed: number;
             /**
-             * Unfair
-             * @description Read cells that were left out because counting is not fair in their field.
+             * Target Leukocytes
+             * @description Leukocytes that were to be counted.
              */
-            unfair: number;
+            target_leukocytes: number;
             /** User */
             user: number;
-            /**
-             * Wanted
-             * @description Leukocytes that were to be met.
-             */
-            wanted: number;
         };
         /**
          * CellInField
@@ -3602,15 +3775,18 @@ export interface components {
         };
         /**
          * ConfusionShown
-         * @description Cells that are one type by the consensus (or by the mark) and were called another.
+         * @description Cells that are one type by the reference and were called another.
          */
         ConfusionShown: {
             /** Count */
             count: number;
+            /**
+             * Reference
+             * @description The mark; in a panel without marks the consensus.
+             */
+            reference: string;
             /** Said */
             said: string;
-            /** Truth */
-            truth: string;
         };
         /**
          * CountRow
@@ -3635,6 +3811,44 @@ export interface components {
             reviewed: number | null;
             /** Title */
             title: string;
+        };
+        /**
+         * CountingChoice
+         * @description One choice of the cells of a case that count: a draw, or all of them again.
+         */
+        CountingChoice: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Labelled Cells
+             * @description Cells of the case that had a label then; null where nobody knows.
+             */
+            labelled_cells: number | null;
+            /**
+             * Method
+             * @description Null for all cells.
+             */
+            method: ("random" | "battlement") | null;
+            /**
+             * Name
+             * @description Who chose, as they were called then.
+             */
+            name: string;
+            /**
+             * Reason
+             * @description Why; empty where none was given.
+             */
+            reason: string;
+            /** Seed */
+            seed: number | null;
+            /**
+             * Target Leukocytes
+             * @description Leukocytes that were to be counted; null for all cells.
+             */
+            target_leukocytes: number | null;
         };
         /**
          * CurvePoint
@@ -3683,6 +3897,12 @@ export interface components {
             bundle: string;
             /** @description How the cells that count were drawn; null where all do. */
             counting?: components["schemas"]["CellDraw"] | null;
+            /**
+             * Counting Choices
+             * @description Every choice of the cells that count, the first in front; empty where all do and always did.
+             * @default []
+             */
+            counting_choices: components["schemas"]["CountingChoice"][];
             /**
              * Digest
              * @description Of the counts: equal where they are. Send it to sign what was seen.
@@ -3798,6 +4018,101 @@ export interface components {
             name: string;
         };
         /**
+         * DossierShown
+         * @description A validation that somebody asked for.
+         */
+        DossierShown: {
+            /**
+             * Asked At
+             * Format: date-time
+             */
+            asked_at: string;
+            /** Asked By */
+            asked_by: number;
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: number;
+            /**
+             * Name
+             * @description Who asked.
+             */
+            name: string;
+            /** Protocol */
+            protocol: string;
+            /**
+             * Protocol Sha256
+             * @description Of the protocol, as the dossier bears it.
+             */
+            protocol_sha256: string;
+            /**
+             * Said
+             * @description What the command said.
+             */
+            said: string;
+            /**
+             * State
+             * @description `waiting` for a worker, `running`, `made`, or `failed` (`said` says why).
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "made" | "failed";
+            summary: components["schemas"]["DossierSummary"] | null;
+            /**
+             * Title
+             * @description The protocol's.
+             */
+            title: string;
+        };
+        /**
+         * DossierSummary
+         * @description A dossier in a few lines.
+         */
+        DossierSummary: {
+            /**
+             * Bundle
+             * @description Name and version of the bundle that was validated.
+             */
+            bundle: string;
+            /** Cases */
+            cases: number;
+            /** Cells */
+            cells: number;
+            /**
+             * Changes
+             * @description What is other than in the project's dossier before.
+             */
+            changes: string[];
+            /** Verdicts */
+            verdicts: components["schemas"]["DossierVerdict"][];
+        };
+        /**
+         * DossierVerdict
+         * @description A limit of the protocol, what was found, and whether it is met.
+         */
+        DossierVerdict: {
+            /** Asked */
+            asked: string;
+            /** Found */
+            found: string;
+            /**
+             * Judged
+             * @description `met`, `not shown` (its interval is too wide) or `not met`.
+             */
+            judged: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * Dossiers
+         * @description The dossiers of a project, the newest first.
+         */
+        Dossiers: {
+            /** Items */
+            items: components["schemas"]["DossierShown"][];
+            /** Next */
+            next?: null;
+        };
+        /**
          * DoubtShown
          * @description A label that looks wrong beside all others.
          */
@@ -3886,6 +4201,161 @@ export interface components {
             count: number;
             /** Label */
             label: string;
+        };
+        /**
+         * DriftAnswerShown
+         * @description What somebody said to the flags of a scanner.
+         */
+        DriftAnswerShown: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "explained" | "validated";
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            /** User */
+            user: number;
+        };
+        /**
+         * DriftCase
+         * @description A signed case on the charts of its scanner.
+         */
+        DriftCase: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Id */
+            id: number;
+            /** Key */
+            key: string;
+            /**
+             * Signature
+             * @description The first signature of its newest version, which the points are of.
+             */
+            signature: number;
+        };
+        /**
+         * DriftChartShown
+         * @description A measure, case by case.
+         */
+        DriftChartShown: {
+            /**
+             * Centre
+             * @description What is usual; null while it is being learnt.
+             */
+            centre: number | null;
+            /** Deviation */
+            deviation: number | null;
+            /**
+             * Kind
+             * @description `novelty`, `agreement` and `type` are shares; `scale` is in pixels.
+             * @enum {string}
+             */
+            kind: "novelty" | "agreement" | "scale" | "stain" | "brightness" | "type";
+            /** Name */
+            name: string;
+            /**
+             * Points
+             * @description One for each case, in their order.
+             */
+            points: components["schemas"]["DriftPointShown"][];
+            /** Title */
+            title: string;
+        };
+        /**
+         * DriftFlag
+         * @description A rule that a case broke and to which nobody has said anything.
+         */
+        DriftFlag: {
+            /** Case */
+            case: number;
+            /** Chart */
+            chart: string;
+            /** Key */
+            key: string;
+            /** Rules */
+            rules: string[];
+            /** Title */
+            title: string;
+            /** Z */
+            z: number;
+        };
+        /**
+         * DriftPointShown
+         * @description A case on a chart.
+         */
+        DriftPointShown: {
+            /**
+             * Rules
+             * @description Rules that it completes: `1_3s`, `2_2s`, `R_4s`, `4_1s`.
+             */
+            rules: string[];
+            /**
+             * Usual
+             * @description Whether it is one of those that say what is usual; they are not judged.
+             */
+            usual: boolean;
+            /**
+             * Value
+             * @description Null where the case says nothing of it.
+             */
+            value: number | null;
+            /**
+             * Z
+             * @description In standard deviations from what is usual; null while that is not known.
+             */
+            z: number | null;
+        };
+        /**
+         * DriftPromise
+         * @description What the charts of a scanner promise together, by simulation.
+         */
+        DriftPromise: {
+            /**
+             * False
+             * @description Share of scanners flagged within 100 cases though nothing changes.
+             */
+            false: number;
+            /**
+             * Median
+             * @description Half of such drifts are flagged by this case after they began.
+             */
+            median: number;
+            /**
+             * Most
+             * @description 95 in a hundred are.
+             */
+            most: number;
+            /**
+             * Shift
+             * @description Standard deviations of the drift that the next two are of.
+             */
+            shift: number;
+            /**
+             * Stretch
+             * @description By how much the limits of the rules are wider than of one chart alone.
+             */
+            stretch: number;
+        };
+        /**
+         * Drifts
+         * @description The scanners of a project, the oldest first.
+         */
+        Drifts: {
+            /** Items */
+            items: components["schemas"]["ScannerDriftShown"][];
+            /** Next */
+            next?: null;
         };
         /**
          * Efficiency
@@ -4027,7 +4497,7 @@ export interface components {
             id: number;
             /**
              * Image
-             * @description Null of one that was removed as no white cell.
+             * @description Null of one that was removed as no white cell, and of one that another field counts.
              */
             image: number | null;
             /**
@@ -4044,6 +4514,11 @@ export interface components {
              * @description How likely the search takes it for a white cell; null where it saw none.
              */
             score: number | null;
+            /**
+             * Seen In
+             * @description Number of the field that shows it as well, and counts it.
+             */
+            seen_in: number | null;
             /** Width */
             width: number;
             /**
@@ -4083,9 +4558,11 @@ export interface components {
          *       "height": 900,
          *       "id": 3,
          *       "name": "film/field-003.png",
+         *       "reasons": [],
          *       "red_cell_px": 76.2,
          *       "removed": 0,
          *       "scale_from": "red cells",
+         *       "seen_again": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4137,12 +4614,22 @@ export interface components {
              * @description Why, in words.
              */
             fairness: string;
+            /**
+             * Film
+             * @description What fields of one film share; null where the place is not known.
+             */
+            film: string | null;
             /** Height */
             height: number;
             /** Id */
             id: number;
             /** Name */
             name: string;
+            /**
+             * Reasons
+             * @description What speaks against counting in it: thick, thin, blurred.
+             */
+            reasons: string[];
             /**
              * Red Cell Px
              * @description How wide red cells are in it, in pixels.
@@ -4159,6 +4646,11 @@ export interface components {
              */
             scale_from: string;
             /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
+            /**
              * Uploaded At
              * Format: date-time
              */
@@ -4168,6 +4660,16 @@ export interface components {
              * @description Pixels.
              */
             width: number;
+            /**
+             * X
+             * @description Where its left side lies on the film, in its pixels.
+             */
+            x: number | null;
+            /**
+             * Y
+             * @description Where its upper side lies.
+             */
+            y: number | null;
         };
         /**
          * FieldFault
@@ -4222,6 +4724,11 @@ export interface components {
             /** Name */
             name: string;
             /**
+             * Placed
+             * @description Whether its name says where on the film it lies; else overlapping fields count a cell twice.
+             */
+            placed: boolean;
+            /**
              * Reason
              * @description Why the field was refused.
              */
@@ -4236,6 +4743,11 @@ export interface components {
              * @description Where that is known from.
              */
             scale_from: string | null;
+            /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
         };
         /**
          * FieldShown
@@ -4252,9 +4764,11 @@ export interface components {
          *       "height": 900,
          *       "id": 3,
          *       "name": "film/field-003.png",
+         *       "reasons": [],
          *       "red_cell_px": 76.2,
          *       "removed": 0,
          *       "scale_from": "red cells",
+         *       "seen_again": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4297,12 +4811,22 @@ export interface components {
              * @description Why, in words.
              */
             fairness: string;
+            /**
+             * Film
+             * @description What fields of one film share; null where the place is not known.
+             */
+            film: string | null;
             /** Height */
             height: number;
             /** Id */
             id: number;
             /** Name */
             name: string;
+            /**
+             * Reasons
+             * @description What speaks against counting in it: thick, thin, blurred.
+             */
+            reasons: string[];
             /**
              * Red Cell Px
              * @description How wide red cells are in it, in pixels.
@@ -4319,6 +4843,11 @@ export interface components {
              */
             scale_from: string;
             /**
+             * Seen Again
+             * @description Cells more that another field of the case shows and counts.
+             */
+            seen_again: number;
+            /**
              * Uploaded At
              * Format: date-time
              */
@@ -4328,6 +4857,16 @@ export interface components {
              * @description Pixels.
              */
             width: number;
+            /**
+             * X
+             * @description Where its left side lies on the film, in its pixels.
+             */
+            x: number | null;
+            /**
+             * Y
+             * @description Where its upper side lies.
+             */
+            y: number | null;
         };
         /**
          * Fields
@@ -4386,6 +4925,71 @@ export interface components {
             items: components["schemas"]["FileOutcome"][];
         };
         /**
+         * FinderFitted
+         * @description What the fields of a scanner that people looked at as a whole say of the score to search it with.
+         * @example {
+         *       "before": 0.5,
+         *       "chance": 0.011,
+         *       "false_before": 2,
+         *       "false_cells": 4,
+         *       "fields": 40,
+         *       "least": 0.3,
+         *       "mended": 11,
+         *       "missed": 3,
+         *       "missed_before": 14,
+         *       "spoilt": 2
+         *     }
+         */
+        FinderFitted: {
+            /**
+             * Before
+             * @description The score so far.
+             */
+            before: number;
+            /**
+             * Chance
+             * @description How often so much would be mended by chance (McNemar's exact test, one-sided).
+             */
+            chance: number;
+            /**
+             * False Before
+             * @description What it takes for a white cell that is none.
+             */
+            false_before: number;
+            /** False Cells */
+            false_cells: number;
+            /**
+             * Fields
+             * @description Fields that were looked at as a whole; what follows is of those.
+             */
+            fields: number;
+            /**
+             * Least
+             * @description The score from now on, for cases that begin; the same unless better beyond chance.
+             */
+            least: number;
+            /**
+             * Mended
+             * @description What those judge right and the score so far wrong.
+             */
+            mended: number;
+            /**
+             * Missed
+             * @description The same of scores that were each chosen without the field they are judged on.
+             */
+            missed: number;
+            /**
+             * Missed Before
+             * @description White cells that the score so far misses.
+             */
+            missed_before: number;
+            /**
+             * Spoilt
+             * @description The other way round.
+             */
+            spoilt: number;
+        };
+        /**
          * FinderShown
          * @description What the search for white cells did in the fields of a scanner, as far as people looked at them as a whole.
          */
@@ -4410,6 +5014,12 @@ export interface components {
              * @description Fields that are kept.
              */
             fields: number;
+            /**
+             * Least
+             * @description Score from which the search takes something for a white cell.
+             * @default 0.5
+             */
+            least: number;
             /**
              * Missed
              * @description Of these, cells that the search missed and people added.
@@ -5596,7 +6206,7 @@ export interface components {
             reason: string;
             /**
              * Same Order
-             * @description Keep method and seed of the draw that stands: go on in its order, or less far.
+             * @description Keep method, seed and first field of the draw that stands: go on in its order, or less far.
              * @default false
              */
             same_order: boolean;
@@ -5622,6 +6232,20 @@ export interface components {
             note: string;
         };
         /**
+         * NewDossier
+         * @description A validation to make.
+         * @example {
+         *       "protocol": "title = \"Validation\"\nwritten_by = \"A. Reviewer\"\nwritten_on = 2026-03-02\n"
+         *     }
+         */
+        NewDossier: {
+            /**
+             * Protocol
+             * @description The protocol as TOML, written before looking.
+             */
+            protocol: string;
+        };
+        /**
          * NewDrawing
          * @description Which drawn cells are wanted.
          * @example {
@@ -5642,6 +6266,24 @@ export interface components {
              * @default 0
              */
             seed: number;
+        };
+        /**
+         * NewDriftAnswer
+         * @description What is said to the flags of a scanner.
+         * @example {
+         *       "kind": "explained",
+         *       "note": "New batch of stain, 2 March"
+         *     }
+         */
+        NewDriftAnswer: {
+            /**
+             * Kind
+             * @description `explained`: the cause is known and gone, what is usual stays. `validated`: it was validated anew, and the cases that follow say what is usual.
+             * @enum {string}
+             */
+            kind: "explained" | "validated";
+            /** Note */
+            note: string;
         };
         /**
          * NewExport
@@ -5947,6 +6589,12 @@ export interface components {
              * @default 0.1
              */
             repeated: number;
+            /**
+             * Timed
+             * @description Keep how long readers look at each cell; readers are told so.
+             * @default false
+             */
+            timed: boolean;
             /** Title */
             title: string;
         };
@@ -6019,7 +6667,7 @@ export interface components {
             label: string;
             /**
              * Ms
-             * @description How long the reader looked.
+             * @description How long they looked; kept in timed ones alone.
              */
             ms?: number | null;
             /** Turn */
@@ -6448,6 +7096,11 @@ export interface components {
             pairs: components["schemas"]["PairShown"][];
             /** Readers */
             readers: components["schemas"]["ReaderResultShown"][];
+            /**
+             * Times
+             * @description By reader and case; empty of a session that was not timed.
+             */
+            times: components["schemas"]["CaseTimeShown"][];
             /** Together */
             together: components["schemas"]["TogetherShown"][];
         };
@@ -6490,6 +7143,13 @@ export interface components {
             reads: boolean;
             /** Repeated */
             repeated: number;
+            /**
+             * Teaches
+             * @description Whether its consensus teaches the project's classifier.
+             */
+            teaches: boolean;
+            /** Timed */
+            timed: boolean;
             /** Title */
             title: string;
             /**
@@ -6497,6 +7157,17 @@ export interface components {
              * @description Readings that each reader gives, repeated and aided ones included.
              */
             total: number;
+        };
+        /**
+         * PanelTeaching
+         * @description Whether what a session agreed on teaches.
+         * @example {
+         *       "teaches": true
+         *     }
+         */
+        PanelTeaching: {
+            /** Teaches */
+            teaches: boolean;
         };
         /**
          * Panels
@@ -6677,6 +7348,7 @@ export interface components {
          *         "checked": 12,
          *         "false_cells": 3,
          *         "fields": 40,
+         *         "least": 0.5,
          *         "missed": 2
          *       },
          *       "id": 2,
@@ -7021,15 +7693,27 @@ export interface components {
         ReaderResultShown: {
             /** @description By the consensus' model of readers (Dawid and Skene). */
             accuracy: components["schemas"]["Bounded"] | null;
+            /** Aided Case Ms */
+            aided_case_ms: number | null;
             /** Aided Ms */
             aided_ms: number | null;
             aided_score: components["schemas"]["Bounded"] | null;
+            /**
+             * Case Ms
+             * @description Of the cells of a case together, median over cases.
+             */
+            case_ms: number | null;
             /** Confusion */
             confusion: components["schemas"]["ConfusionShown"][];
             /** @description Share of planted wrong readings that were kept. */
             followed: components["schemas"]["Bounded"] | null;
-            /** Median Ms */
+            /**
+             * Median Ms
+             * @description Of a cell, in the blind readings.
+             */
             median_ms: number | null;
+            /** @description Share of those that the reader had given blind already. */
+            misled: components["schemas"]["Bounded"] | null;
             /** Name */
             name: string;
             /** @description Agreement with themselves on the repeated cells. */
@@ -7394,8 +8078,13 @@ export interface components {
              */
             level: "warn" | "reason" | "second" | "block";
             /**
+             * Measured
+             * @description The same without what the rule asks.
+             */
+            measured: string;
+            /**
              * Says
-             * @description The same in words.
+             * @description The same in words, with what the rule asks.
              */
             says: string;
         };
@@ -7453,6 +8142,46 @@ export interface components {
              * @description The factor worth using: 1 where it is near that, or unknown.
              */
             used: number;
+        };
+        /**
+         * ScannerDriftShown
+         * @description The control charts of a scanner profile.
+         */
+        ScannerDriftShown: {
+            /**
+             * Answers
+             * @description The newest first.
+             */
+            answers: components["schemas"]["DriftAnswerShown"][];
+            /**
+             * Asks
+             * @description Whether the scanner is to be validated anew.
+             */
+            asks: boolean;
+            /**
+             * Baseline
+             * @description Cases that say what is usual.
+             */
+            baseline: number;
+            /** Cases */
+            cases: components["schemas"]["DriftCase"][];
+            /** Charts */
+            charts: components["schemas"]["DriftChartShown"][];
+            /**
+             * Flags
+             * @description Flags that ask for a new validation.
+             */
+            flags: components["schemas"]["DriftFlag"][];
+            /**
+             * Learnt
+             * @description Cases since what is usual was last learnt anew.
+             */
+            learnt: number;
+            /** Name */
+            name: string;
+            /** Profile */
+            profile: number;
+            promise: components["schemas"]["DriftPromise"] | null;
         };
         /**
          * Score
@@ -8917,6 +9646,7 @@ export type CaseChange = components['schemas']['CaseChange'];
 export type CaseEvent = components['schemas']['CaseEvent'];
 export type CaseFamiliarityShown = components['schemas']['CaseFamiliarityShown'];
 export type CaseShown = components['schemas']['CaseShown'];
+export type CaseTimeShown = components['schemas']['CaseTimeShown'];
 export type Cases = components['schemas']['Cases'];
 export type CellChange = components['schemas']['CellChange'];
 export type CellDraw = components['schemas']['CellDraw'];
@@ -8943,15 +9673,27 @@ export type Comments = components['schemas']['Comments'];
 export type Confusion = components['schemas']['Confusion'];
 export type ConfusionShown = components['schemas']['ConfusionShown'];
 export type CountRow = components['schemas']['CountRow'];
+export type CountingChoice = components['schemas']['CountingChoice'];
 export type CurvePoint = components['schemas']['CurvePoint'];
 export type DecisionShown = components['schemas']['DecisionShown'];
 export type DifferentialShown = components['schemas']['DifferentialShown'];
 export type DiskShown = components['schemas']['DiskShown'];
 export type Doer = components['schemas']['Doer'];
+export type DossierShown = components['schemas']['DossierShown'];
+export type DossierSummary = components['schemas']['DossierSummary'];
+export type DossierVerdict = components['schemas']['DossierVerdict'];
+export type Dossiers = components['schemas']['Dossiers'];
 export type DoubtShown = components['schemas']['DoubtShown'];
 export type Doubts = components['schemas']['Doubts'];
 export type Drawn = components['schemas']['Drawn'];
 export type DrawnType = components['schemas']['DrawnType'];
+export type DriftAnswerShown = components['schemas']['DriftAnswerShown'];
+export type DriftCase = components['schemas']['DriftCase'];
+export type DriftChartShown = components['schemas']['DriftChartShown'];
+export type DriftFlag = components['schemas']['DriftFlag'];
+export type DriftPointShown = components['schemas']['DriftPointShown'];
+export type DriftPromise = components['schemas']['DriftPromise'];
+export type Drifts = components['schemas']['Drifts'];
 export type Efficiency = components['schemas']['Efficiency'];
 export type Ended = components['schemas']['Ended'];
 export type Example = components['schemas']['Example'];
@@ -8969,6 +9711,7 @@ export type Fields = components['schemas']['Fields'];
 export type FieldsFound = components['schemas']['FieldsFound'];
 export type FileOutcome = components['schemas']['FileOutcome'];
 export type FileOutcomes = components['schemas']['FileOutcomes'];
+export type FinderFitted = components['schemas']['FinderFitted'];
 export type FinderShown = components['schemas']['FinderShown'];
 export type Findings = components['schemas']['Findings'];
 export type FindingsChange = components['schemas']['FindingsChange'];
@@ -9013,7 +9756,9 @@ export type NewCase = components['schemas']['NewCase'];
 export type NewComment = components['schemas']['NewComment'];
 export type NewCounting = components['schemas']['NewCounting'];
 export type NewDecision = components['schemas']['NewDecision'];
+export type NewDossier = components['schemas']['NewDossier'];
 export type NewDrawing = components['schemas']['NewDrawing'];
+export type NewDriftAnswer = components['schemas']['NewDriftAnswer'];
 export type NewExport = components['schemas']['NewExport'];
 export type NewFieldCell = components['schemas']['NewFieldCell'];
 export type NewLabel = components['schemas']['NewLabel'];
@@ -9042,6 +9787,7 @@ export type PairShown = components['schemas']['PairShown'];
 export type PanelNext = components['schemas']['PanelNext'];
 export type PanelResults = components['schemas']['PanelResults'];
 export type PanelShown = components['schemas']['PanelShown'];
+export type PanelTeaching = components['schemas']['PanelTeaching'];
 export type Panels = components['schemas']['Panels'];
 export type PasswordChange = components['schemas']['PasswordChange'];
 export type PingEvent = components['schemas']['PingEvent'];
@@ -9077,6 +9823,7 @@ export type RowsShown = components['schemas']['RowsShown'];
 export type RuleFired = components['schemas']['RuleFired'];
 export type SaidShown = components['schemas']['SaidShown'];
 export type ScaleMeasured = components['schemas']['ScaleMeasured'];
+export type ScannerDriftShown = components['schemas']['ScannerDriftShown'];
 export type Score = components['schemas']['Score'];
 export type SearchShown = components['schemas']['SearchShown'];
 export type SessionShown = components['schemas']['SessionShown'];
@@ -10533,6 +11280,108 @@ export interface operations {
             };
         };
     };
+    list_dossiers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dossiers"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    make_dossier: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDossier"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DossierShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_dossier: {
+        parameters: {
+            query?: {
+                /** @description Every file, or the PDF alone. */
+                format?: "zip" | "pdf";
+            };
+            header?: never;
+            path: {
+                dossier: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                    "application/zip": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     list_doubts: {
         parameters: {
             query?: {
@@ -10592,6 +11441,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Drawn"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_drift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drifts"];
                 };
             };
             /** @description Why not. */
@@ -12291,38 +13171,6 @@ export interface operations {
             };
         };
     };
-    export_panel_truth: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                panel: number;
-                project: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The table. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/csv": string;
-                };
-            };
-            /** @description Why not. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FaultAnswer"];
-                };
-            };
-        };
-    };
     get_panel_next: {
         parameters: {
             query?: never;
@@ -12343,36 +13191,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PanelNext"];
                 };
-            };
-            /** @description Why not. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FaultAnswer"];
-                };
-            };
-        };
-    };
-    export_panel_readings: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                panel: number;
-                project: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description Why not. */
             "4XX": {
@@ -12421,6 +13239,70 @@ export interface operations {
             };
         };
     };
+    export_panel_readings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    export_panel_reference: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
     get_panel_results: {
         parameters: {
             query?: never;
@@ -12440,6 +13322,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PanelResults"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    set_panel_teaching: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                panel: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PanelTeaching"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanelShown"];
                 };
             };
             /** @description Why not. */
@@ -12545,6 +13463,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProfileShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    answer_drift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDriftAnswer"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScannerDriftShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    fit_finder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FinderFitted"];
                 };
             };
             /** @description Why not. */

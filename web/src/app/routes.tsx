@@ -41,6 +41,7 @@ export const routes: RouteObject[] = [
           { path: "report", lazy: screen(() => import("../report/Report")) },
           { path: "panels", lazy: screen(() => import("../panels/Panels")) },
           { path: "panels/:panel", lazy: screen(() => import("../panels/Panel")) },
+          { path: "validation", lazy: screen(() => import("../validation/Validation")) },
           { path: "counter", lazy: screen(() => import("../counter/Counter")) },
           { path: "fields", lazy: screen(() => import("../fields/FieldList")) },
           { path: "fields/:field", lazy: screen(() => import("../fields/FieldView")) },

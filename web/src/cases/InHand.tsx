@@ -6,7 +6,7 @@ import { useUploader } from "../upload/Uploads";
 import { type Before, nameOf, resolved, searchOf } from "./inHand";
 
 /** Screens of the project as a whole, below its address. */
-const WHOLE = ["/cases", "/label-sets", "/library", "/reviews", "/settings"];
+const WHOLE = ["/cases", "/label-sets", "/library", "/reviews", "/settings", "/validation"];
 
 /** Shows a project's screens for the case in hand: the one in the address, which is put there where it is missing. */
 export function InHand({ children }: { children: ReactNode }) {

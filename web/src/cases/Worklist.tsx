@@ -9,6 +9,7 @@ import { useProjectContext, useProjectState } from "../project/context";
 import { Sketch } from "../ui/Sketch";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { ago, when } from "../ui/time";
+import { Asks } from "../validation/Drift";
 import { CaseForm } from "./CaseForm";
 import {
   ANY,
@@ -62,6 +63,7 @@ export default function Worklist() {
         <h1>Cases</h1>
         {next && <Button onClick={() => navigate(`${root}?case=${next.id}`)}>Review next: {next.key}</Button>}
       </header>
+      <Asks />
       <div className="worklist-filter">
         <Form.Control
           size="sm"
@@ -150,13 +152,10 @@ export default function Worklist() {
                   {Math.round(100 * reviewed(one))}%
                 </td>
                 <td className="small" data-column="flags">
-                  {flags(one).map((flag, at) => (
-                    <span
-                      key={`${at} ${flag}`}
-                      className={/^(held back|rule fired)/.test(flag) ? "flag-grave" : undefined}
-                    >
+                  {flags(one).map(({ text, grave }, at) => (
+                    <span key={`${at} ${text}`} className={grave ? "flag-grave" : undefined}>
                       {at > 0 && " · "}
-                      {flag}
+                      {text}
                     </span>
                   ))}
                 </td>

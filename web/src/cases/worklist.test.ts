@@ -35,21 +35,23 @@ describe("the worklist", () => {
   test("says what a case still wants", () => {
     const one = made(1, { labelled: 20, unsure: 5, unusual: 3, unreadable: 1, read: 98 });
     expect(reviewed(one)).toBe(0.25);
-    expect(flags(one)).toEqual(["5 unsure", "3 unusual", "1 not readable", "2 being read"]);
+    const slight = ["5 unsure", "3 unusual", "1 not readable", "2 being read"];
+    expect(flags(one)).toEqual(slight.map((text) => ({ text, grave: false })));
     expect(reviewed(made(2, { images: 0, counted: 0 }))).toBe(0);
     // Of a case of which 50 cells were drawn to be counted, half is reviewed.
     expect(reviewed(made(4, { counted: 50, labelled: 25 }))).toBe(0.5);
     expect(flags(made(3))).toEqual([]);
   });
 
-  const rule = { level: "second" as const, count: 2, says: "Blast 2 cells, 2.0%, rule: 1% or more" };
+  const measured = "Blast 2 cells, 2.0%";
+  const rule = { level: "second" as const, count: 2, says: `${measured}, rule: 1% or more`, measured };
 
   test("says that a case is held back and which rules it meets, before anything else", () => {
     const one = made(1, { unsure: 5, held_back: true, rules_fired: [rule] });
     expect(flags(one)).toEqual([
-      "held back: scanner not known",
-      "rule fired: Blast 2 cells, 2.0%, wants a second signer",
-      "5 unsure",
+      { text: "held back: scanner not known", grave: true },
+      { text: "rule fired: Blast 2 cells, 2.0%, wants a second signer", grave: true },
+      { text: "5 unsure", grave: false },
     ]);
     const cases = [
       made(2, { unusual: 90 }),

@@ -32,16 +32,27 @@ const ASKS: Record<CaseShown["rules_fired"][number]["level"], string> = {
   block: "stands in the way of signing",
 };
 
-/** What wants a look besides the review, in words, what is most serious first; empty where nothing does. */
-export function flags(one: CaseShown): string[] {
-  return [
+/** Something that wants a look: in words, and whether it stands out. */
+export interface Flag {
+  text: string;
+  grave: boolean;
+}
+
+/** What wants a look besides the review, what is most serious first; empty where nothing does. */
+export function flags(one: CaseShown): Flag[] {
+  const grave = [
     one.held_back ? "held back: scanner not known" : "",
-    ...one.rules_fired.map(({ level, says }) => `rule fired: ${says.replace(/, rule: .*$/, "")}, ${ASKS[level]}`),
+    ...one.rules_fired.map(({ level, measured }) => `rule fired: ${measured}, ${ASKS[level]}`),
+  ];
+  const slight = [
     one.unsure ? `${one.unsure} unsure` : "",
     one.unusual ? `${one.unusual} unusual` : "",
     one.unreadable ? `${one.unreadable} not readable` : "",
     one.images > one.read ? `${one.images - one.read} being read` : "",
-  ].filter(Boolean);
+  ];
+  return [...grave.map((text) => ({ text, grave: true })), ...slight.map((text) => ({ text, grave: false }))].filter(
+    ({ text }) => text,
+  );
 }
 
 const GRAVE = { block: 4, second: 3, reason: 2, warn: 1 };

@@ -21,6 +21,14 @@ export function ChosenCell({ box, may, remove, restore }: Props) {
   const nameOf = useMemberNames(project.id);
   const kind = useKindOf()(box.image);
   const search = useCaseSearch();
+  if (box.seen_in !== null) {
+    return (
+      <section className="field-chosen" aria-label="Cell of another field">
+        <p>Another field shows this cell as well, and counts it.</p>
+        <Link to={{ pathname: `/projects/${project.id}/fields/${box.seen_in}`, search }}>Show that field</Link>
+      </section>
+    );
+  }
   if (box.image === null) {
     return (
       <section className="field-chosen" aria-label="Removed cell">

@@ -5,6 +5,7 @@ import { useCaseSearch } from "../cases/InHand";
 import { profileOf, useProfiles } from "../profiles/profiles";
 import { useProjectContext, useProjectState } from "../project/context";
 import { Empty, Failure, Loading } from "../ui/states";
+import { FieldMap } from "./FieldMap";
 import { useFieldList } from "./queries";
 import { countWords, finderWords } from "./words";
 import "./fields.scss";
@@ -32,7 +33,8 @@ export default function FieldList() {
         {unfair ? `, ${unfair} of them not fair to count in` : ", all fair to count in"}.{" "}
         {finder && finderWords(finder)}
       </p>
-      <ul>
+      <FieldMap fields={fields.data} />
+      <ul className="field-rows">
         {fields.data.map((field) => (
           <Row key={field.id} field={field} />
         ))}

@@ -75,7 +75,7 @@ export function Stage({ field, zoom, chosen, pending, may, choose, add, remove }
               key={box.id}
               type="button"
               data-box={box.id}
-              className={`field-cell typed ${box.image === null ? "removed" : kind.labelled ? "labelled" : ""}`}
+              className={`field-cell typed ${classOf(box, kind)}`}
               aria-label={nameOfBox(box, kind)}
               aria-pressed={chosen === box.id}
               style={{
@@ -93,7 +93,9 @@ export function Stage({ field, zoom, chosen, pending, may, choose, add, remove }
                 if (event.key === "Delete") remove(box);
               }}
             >
-              <span aria-hidden="true">{box.image === null ? "×" : <Letter mark={kind.mark} />}</span>
+              <span aria-hidden="true">
+                {box.seen_in !== null ? "=" : box.image === null ? "×" : <Letter mark={kind.mark} />}
+              </span>
             </button>
           );
         })}
@@ -104,7 +106,14 @@ export function Stage({ field, zoom, chosen, pending, may, choose, add, remove }
   );
 }
 
+function classOf(box: FieldCellShown, kind: Kind): string {
+  if (box.seen_in !== null) return "elsewhere";
+  if (box.image === null) return "removed";
+  return kind.labelled ? "labelled" : "";
+}
+
 function nameOfBox(box: FieldCellShown, kind: Kind): string {
+  if (box.seen_in !== null) return "Counted in another field";
   if (box.image === null) return "Removed: no white cell";
   const marks = box.marks.length ? `, ${box.marks.join(", ")}` : "";
   return `Cell ${box.image}, ${kind.words}${box.added_by === null ? "" : ", added by a person"}${marks}`;

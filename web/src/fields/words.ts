@@ -1,12 +1,19 @@
 /** Words about fields of view, and the geometry of a click in one. */
 
-import type { FieldShown, FinderShown } from "../api/schema";
+import type { FieldShown, FinderFitted, FinderShown } from "../api/schema";
 
 const cells = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "white cell" : "white cells"}`;
 
-/** "4 white cells, 1 added, 1 removed" */
-export function countWords({ cells: count, added, removed }: Pick<FieldShown, "cells" | "added" | "removed">): string {
-  return [cells(count), ...(added ? [`${added} added`] : []), ...(removed ? [`${removed} removed`] : [])].join(", ");
+type Counts = Pick<FieldShown, "cells" | "added" | "removed" | "seen_again">;
+
+/** "4 white cells, 1 added, 1 removed, 2 counted in another field" */
+export function countWords({ cells: count, added, removed, seen_again: elsewhere }: Counts): string {
+  return [
+    cells(count),
+    ...(added ? [`${added} added`] : []),
+    ...(removed ? [`${removed} removed`] : []),
+    ...(elsewhere ? [`${elsewhere} counted in another field`] : []),
+  ].join(", ");
 }
 
 /** "missed 2 of 120, false 3, in 12 fields that were looked at as a whole"; what nobody has looked at says nothing. */
@@ -15,6 +22,20 @@ export function finderWords({ checked, cells, missed, false_cells: wrong }: Find
   const fields = checked === 1 ? "1 field that was" : `${checked.toLocaleString("en")} fields that were`;
   return `The search missed ${missed} of ${cells.toLocaleString("en")}, false ${wrong}, in ${fields} looked at as a whole.`;
 }
+
+/** What fitting the search to corrected fields came to. */
+export function fitWords(fit: FinderFitted): string {
+  const fields = fit.fields === 1 ? "1 field" : `${fit.fields.toLocaleString("en")} fields`;
+  if (fit.least === fit.before) {
+    return `The score stays ${score(fit.before)}: in ${fields} no other is better beyond chance (mends ${fit.mended}, spoils ${fit.spoilt}).`;
+  }
+  return (
+    `Cases that begin from now on are searched from a score of ${score(fit.least)} instead of ${score(fit.before)}. ` +
+    `In ${fields}: missed ${fit.missed} instead of ${fit.missed_before}, false ${fit.false_cells} instead of ${fit.false_before}.`
+  );
+}
+
+export const score = (value: number) => value.toFixed(2);
 
 export interface Place {
   x: number;

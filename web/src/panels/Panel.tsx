@@ -75,7 +75,7 @@ function Reading({ panel }: { panel: PanelShown }) {
   });
   const seen = useRef(performance.now());
   const say = useMutation({
-    mutationFn: (given: { image: number; turn: number; label: string; ms: number }) =>
+    mutationFn: (given: { image: number; turn: number; label: string; ms: number | null }) =>
       body(api.POST("/projects/{project}/panels/{panel}/readings", { params: { path }, body: given })),
     onSuccess: (after: PanelNext) => queries.setQueryData(key, after),
   });
@@ -84,9 +84,11 @@ function Reading({ panel }: { panel: PanelShown }) {
   const give = useCallback(
     (label: string) => {
       if (!now?.image || !now.turn || isPending) return;
-      mutate({ image: now.image, turn: now.turn, label, ms: Math.round(performance.now() - seen.current) });
+      // Nobody is timed unless the laboratory asked for it.
+      const ms = panel.timed ? Math.round(performance.now() - seen.current) : null;
+      mutate({ image: now.image, turn: now.turn, label, ms });
     },
-    [now, mutate, isPending],
+    [now, mutate, isPending, panel.timed],
   );
   useEffect(() => {
     const keys = (event: KeyboardEvent) => {
@@ -117,6 +119,7 @@ function Reading({ panel }: { panel: PanelShown }) {
         <span className="panel-count">
           {now.done + 1} of {now.total}
         </span>
+        {panel.timed && " · how long you look is kept"}
       </p>
       <Picture
         key={`${now.image}-${now.turn}`}

@@ -99,6 +99,7 @@ function Begin() {
   const [kind, setKind] = useState<NewPanel["kind"]>("panel");
   const [aided, setAided] = useState(false);
   const [planted, setPlanted] = useState(0);
+  const [timed, setTimed] = useState(false);
   const [chosen, setChosen] = useState<number[]>([]);
   const begin = useMutation({
     mutationFn: (given: NewPanel) =>
@@ -120,6 +121,7 @@ function Begin() {
       repeated: repeated / 100,
       aided,
       planted: aided ? planted / 100 : 0,
+      timed,
     });
   };
   const people = (members.data ?? []).filter((member) => member.role !== "viewer");
@@ -203,6 +205,12 @@ function Begin() {
           />
         </Form.Group>
       )}
+      <Form.Check
+        id="panel-timed"
+        label="Keep how long each reader looks (readers are informed)"
+        checked={timed}
+        onChange={(event) => setTimed(event.target.checked)}
+      />
       <fieldset>
         <legend>Readers</legend>
         {people.map(({ user }) => (

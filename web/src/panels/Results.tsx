@@ -1,15 +1,15 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { Button } from "react-bootstrap";
+import { Button, Form } from "react-bootstrap";
 import { address, api, body } from "../api/client";
-import { save } from "../api/download";
+import { saveAnswer } from "../api/download";
 import type { CellResultShown, ClassShown as Mark, PanelResults, PanelShown, ReaderResultShown } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
 import { byName } from "../report/differential";
 import { inks, Letter } from "../ui/marks";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
-import { bounds, confused, seconds } from "./figures";
+import { bounds, byCase, confused, seconds } from "./figures";
 import { panelsKey } from "./Panels";
 
 /** Cells on which all agree that are shown beside those on which they differ. */
@@ -21,14 +21,21 @@ export function Results({ panel }: { panel: PanelShown }) {
   const classes = useProjectState((state) => state.columns.classes);
   const marks = useMemo(() => byName(classes), [classes]);
   const path = { project: project.id, panel: panel.id };
+  const queries = useQueryClient();
   const results = useQuery({
     queryKey: [...panelsKey(project.id), panel.id, "results"],
     queryFn: ({ signal }) => body(api.GET("/projects/{project}/panels/{panel}/results", { params: { path }, signal })),
   });
   // What is taken away is noted, so it is asked for and not a link.
   const take = useMutation({
-    mutationFn: () => api.POST("/projects/{project}/panels/{panel}/export", { params: { path }, parseAs: "blob" }),
-    onSuccess: ({ data }) => save(data as unknown as Blob, `panel-${panel.id}-truth.csv`),
+    mutationFn: (what: "readings" | "reference") =>
+      api.POST(`/projects/{project}/panels/{panel}/${what}/export`, { params: { path }, parseAs: "blob" }),
+    onSuccess: saveAnswer,
+  });
+  const teach = useMutation({
+    mutationFn: (teaches: boolean) =>
+      body(api.PUT("/projects/{project}/panels/{panel}/teaching", { params: { path }, body: { teaches } })),
+    onSuccess: () => queries.invalidateQueries({ queryKey: panelsKey(project.id) }),
   });
   if (results.isPending) return <Loading what="Comparing the readers" />;
   if (results.isError) return <Failure fault={results.error} retry={() => results.refetch()} />;
@@ -41,19 +48,29 @@ export function Results({ panel }: { panel: PanelShown }) {
         <h1>{panel.title}</h1>
         <p className="quiet">
           {panel.cells} cells, {panel.readers.length} readers, closed {when(panel.closed_at ?? panel.created_at)} ·{" "}
-          <a href={address(`/projects/${project.id}/panels/${panel.id}/readings`)} download>
+          <Button variant="link" size="sm" onClick={() => take.mutate("readings")} disabled={take.isPending}>
             Readings (CSV)
-          </a>{" "}
+          </Button>{" "}
           ·{" "}
-          <Button variant="link" size="sm" onClick={() => take.mutate()} disabled={take.isPending}>
-            Truth (CSV)
+          <Button variant="link" size="sm" onClick={() => take.mutate("reference")} disabled={take.isPending}>
+            Reference (CSV)
           </Button>
         </p>
-        <FaultLine fault={take.error} />
+        {project.role === "admin" && !project.archived && (
+          <Form.Check
+            id="panel-teaches"
+            label="The model learns what the panel agreed on: cells that nobody labelled, each type by its probability"
+            checked={panel.teaches}
+            disabled={teach.isPending}
+            onChange={(event) => teach.mutate(event.target.checked)}
+          />
+        )}
+        <FaultLine fault={take.error ?? teach.error} />
       </header>
       {panel.kind === "proficiency" ? <Certificates panel={panel} readers={readers} /> : null}
       <Together rows={together} marks={marks} />
-      <Readers readers={readers} pairs={results.data.pairs} marked={panel.kind === "proficiency"} />
+      <Readers readers={readers} pairs={results.data.pairs} panel={panel} />
+      <Times rows={results.data.times} readers={readers} />
       <Confusions readers={readers} marks={marks} marked={panel.kind === "proficiency"} />
       <section>
         <h2>
@@ -116,11 +133,14 @@ function Together({ rows, marks }: { rows: PanelResults["together"]; marks: Map<
 interface ReadersProps {
   readers: ReaderResultShown[];
   pairs: PanelResults["pairs"];
-  /** Whether there are marks to be right by. */
-  marked: boolean;
+  panel: PanelShown;
 }
 
-function Readers({ readers, pairs, marked }: ReadersProps) {
+function Readers({ readers, pairs, panel }: ReadersProps) {
+  /** Whether there are marks to be right by. */
+  const marked = panel.kind === "proficiency";
+  const { timed } = panel;
+  const planted = panel.planted > 0;
   const name = (user: number) => readers.find((one) => one.user === user)?.name ?? `person ${user}`;
   return (
     <section>
@@ -135,9 +155,12 @@ function Readers({ readers, pairs, marked }: ReadersProps) {
             <th>Right, by the consensus</th>
             {marked && <th>Right, by the marks</th>}
             {marked && <th>Right by the marks, aided</th>}
-            <th>Time a cell</th>
-            <th>Time a cell, aided</th>
-            <th>Planted readings kept</th>
+            {timed && <th>Time a cell</th>}
+            {timed && <th>Time a cell, aided</th>}
+            {timed && <th>Time a case</th>}
+            {timed && <th>Time a case, aided</th>}
+            {planted && <th>Planted readings kept</th>}
+            {planted && <th>Given blind already</th>}
           </tr>
         </thead>
         <tbody>
@@ -150,9 +173,12 @@ function Readers({ readers, pairs, marked }: ReadersProps) {
               <td>{bounds(one.accuracy)}</td>
               {marked && <td>{bounds(one.score)}</td>}
               {marked && <td>{bounds(one.aided_score)}</td>}
-              <td>{seconds(one.median_ms)}</td>
-              <td>{seconds(one.aided_ms)}</td>
-              <td>{bounds(one.followed)}</td>
+              {timed && <td>{seconds(one.median_ms)}</td>}
+              {timed && <td>{seconds(one.aided_ms)}</td>}
+              {timed && <td>{seconds(one.case_ms)}</td>}
+              {timed && <td>{seconds(one.aided_case_ms)}</td>}
+              {planted && <td>{bounds(one.followed)}</td>}
+              {planted && <td>{bounds(one.misled)}</td>}
             </tr>
           ))}
         </tbody>
@@ -164,6 +190,39 @@ function Readers({ readers, pairs, marked }: ReadersProps) {
           </li>
         ))}
       </ul>
+    </section>
+  );
+}
+
+/** How long each reader took over the cells of each case. */
+function Times({ rows, readers }: { rows: PanelResults["times"]; readers: ReaderResultShown[] }) {
+  if (rows.length === 0) return null;
+  const aided = rows.some(({ aided_ms }) => aided_ms !== null);
+  return (
+    <section>
+      <h2>Time a case</h2>
+      <table className="panel-times">
+        <thead>
+          <tr>
+            <th>Case</th>
+            <th>Reader</th>
+            <th>Cells</th>
+            <th>Blind</th>
+            {aided && <th>Aided</th>}
+          </tr>
+        </thead>
+        <tbody>
+          {byCase(rows).map((row) => (
+            <tr key={`${row.case}-${row.user}`}>
+              <th scope="row">{row.key}</th>
+              <td>{readers.find((one) => one.user === row.user)?.name}</td>
+              <td>{row.cells}</td>
+              <td>{seconds(row.blind_ms)}</td>
+              {aided && <td>{seconds(row.aided_ms)}</td>}
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </section>
   );
 }
@@ -199,7 +258,7 @@ function Confusions({
                 <th scope="row">{one.name}</th>
                 <td>
                   {found
-                    .map(({ truth, said, count }) => `${title(truth)} read as ${title(said)} ${count}`)
+                    .map(({ reference, said, count }) => `${title(reference)} read as ${title(said)} ${count}`)
                     .join(" · ") || "none"}
                 </td>
               </tr>

@@ -19,6 +19,11 @@ export function seconds(ms: number | null): string {
 }
 
 /** What was taken for another type, most frequent first. */
-export function confused<Row extends { truth: string; said: string; count: number }>(rows: readonly Row[]): Row[] {
-  return rows.filter(({ truth, said }) => truth !== said).sort((a, b) => b.count - a.count);
+export function confused<Row extends { reference: string; said: string; count: number }>(rows: readonly Row[]): Row[] {
+  return rows.filter(({ reference, said }) => reference !== said).sort((a, b) => b.count - a.count);
+}
+
+/** Times of readers, the cases in order and a case's readers together. */
+export function byCase<Row extends { key: string; user: number }>(rows: readonly Row[]): Row[] {
+  return [...rows].sort((a, b) => a.key.localeCompare(b.key, "en", { numeric: true }) || a.user - b.user);
 }

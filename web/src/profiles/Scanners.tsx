@@ -1,12 +1,13 @@
 import { useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { useLabelSets } from "../api/queries";
-import type { ProfileShown, Profiles } from "../api/schema";
-import { finderWords } from "../fields/words";
+import type { FinderShown, ProfileShown, Profiles } from "../api/schema";
+import { finderWords, fitWords, score } from "../fields/words";
 import { useTrust } from "../foreign/familiarity";
 import { ByType } from "../foreign/Trust";
 import { useProjectContext, useProjectState } from "../project/context";
 import { Failure, FaultLine, Loading } from "../ui/states";
+import { Asks } from "../validation/Drift";
 import { calibrationWords, differs, factor, measuredWords, useProfileActions, useProfiles } from "./profiles";
 import "./profiles.scss";
 
@@ -105,8 +106,9 @@ function Scanner({ one, all }: { one: ProfileShown; all: Profiles }) {
           Its {one.cells.toLocaleString("en")} cells are read again at the new scale, but those of signed cases.
         </p>
       )}
-      {one.finder && <p className="quiet">{finderWords(one.finder)}</p>}
+      {one.finder && <Finder profile={one.id} finder={one.finder} />}
       {one.calibration && <p className="quiet">{calibrationWords(one.calibration)}</p>}
+      <Asks profile={one.id} />
       <ScannerTrust profile={one.id} />
       <FaultLine fault={change.error ?? measure.error ?? merge.error} />
       {may && (
@@ -143,6 +145,27 @@ function Scanner({ one, all }: { one: ProfileShown; all: Profiles }) {
         </div>
       )}
     </form>
+  );
+}
+
+/** What the search for white cells did in its fields, and the offer to learn from it. */
+function Finder({ profile, finder }: { profile: number; finder: FinderShown }) {
+  const { project } = useProjectContext();
+  const { fit } = useProfileActions();
+  const may = project.role === "admin" && !project.archived;
+  return (
+    <>
+      <p className="quiet">
+        {finderWords(finder)} It takes something for a white cell from a score of {score(finder.least)}.{" "}
+        {may && finder.checked > 0 && (
+          <button type="button" className="bin-act" disabled={fit.isPending} onClick={() => fit.mutate(profile)}>
+            {fit.isPending ? "searching them again…" : "fit the score to what was corrected"}
+          </button>
+        )}
+      </p>
+      {fit.data && <p role="status">{fitWords(fit.data)}</p>}
+      <FaultLine fault={fit.error} />
+    </>
   );
 }
 

@@ -69,6 +69,11 @@ export function useProfileActions() {
         ),
       onSuccess,
     }),
+    fit: useMutation({
+      mutationFn: (profile: number) =>
+        body(api.POST("/projects/{project}/profiles/{profile}/finder", { params: of(profile) })),
+      onSuccess,
+    }),
     choose: useMutation({
       mutationFn: ({ inHand, profile }: { inHand: number; profile: number }) =>
         body(

@@ -53,6 +53,7 @@ const TABS: { to: string; title: string }[] = [
   { to: "label-sets", title: "Label sets" },
   { to: "report", title: "Report" },
   { to: "panels", title: "Panels" },
+  { to: "validation", title: "Validation" },
   { to: "counter", title: "Counter" },
 ];
 

@@ -2,14 +2,17 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { api, body } from "../api/client";
-import type { CellDraw, NewCounting } from "../api/schema";
+import type { CellDraw, CountingChoice, NewCounting } from "../api/schema";
+import { useFieldList } from "../fields/queries";
 import { useProjectContext } from "../project/context";
 import { FaultLine } from "../ui/states";
-import { drawnWords, SIZES } from "./counting";
+import { choiceWords, drawnWords, inFields, SIZES } from "./counting";
 
 interface Props {
   /** How the cells that count were drawn; null where all count. */
   counting: CellDraw | null;
+  /** Every choice of them so far, the last of which stands. */
+  choices: CountingChoice[];
   ofCase: number | null;
   may: boolean;
   /** Whether any of the counted cells has a label: drawing anew takes a reason then. */
@@ -17,9 +20,9 @@ interface Props {
 }
 
 /** Which cells of a case count: all, or a hundred and more leukocytes that nobody picked. */
-export function Counted({ counting, ofCase, may, labelled }: Props) {
+export function Counted({ counting, choices, ofCase, may, labelled }: Props) {
   const [asking, setAsking] = useState(false);
-  if (!counting && !(may && ofCase)) return null;
+  if (!counting && !choices.length && !(may && ofCase)) return null;
   return (
     <section className="report-counted" aria-label="Which cells are counted">
       <p className="small quiet">
@@ -30,6 +33,16 @@ export function Counted({ counting, ofCase, may, labelled }: Props) {
           </button>
         )}
       </p>
+      {choices.length > 0 && (
+        <details className="small quiet">
+          <summary>chosen {choices.length === 1 ? "once" : `${choices.length.toLocaleString("en")} times`}</summary>
+          <ol>
+            {choices.map((choice, at) => (
+              <li key={`${at} ${choice.at}`}>{choiceWords(choice)}</li>
+            ))}
+          </ol>
+        </details>
+      )}
       {asking && ofCase && (
         <Drawing ofCase={ofCase} counting={counting} labelled={labelled} close={() => setAsking(false)} />
       )}
@@ -43,7 +56,8 @@ function Drawing(props: { ofCase: number; counting: CellDraw | null; labelled: b
   const { ofCase, counting, labelled, close } = props;
   const { project } = useProjectContext();
   const queries = useQueryClient();
-  const [size, setSize] = useState<number>(counting?.wanted ?? 200);
+  const fields = useFieldList(ofCase).data ?? [];
+  const [size, setSize] = useState<number>(counting?.target_leukocytes ?? 200);
   const [order, setOrder] = useState<Order>("random");
   const [reason, setReason] = useState("");
   const draw = useMutation({
@@ -78,7 +92,7 @@ function Drawing(props: { ofCase: number; counting: CellDraw | null; labelled: b
         onChange={(e) => setOrder(e.target.value as Order)}
       >
         <option value="random">single cells at random</option>
-        <option value="battlement">field after field (battlement)</option>
+        {inFields(fields) && <option value="battlement">field after field (battlement)</option>}
         {counting && <option value="same">on in the order that was drawn</option>}
         {counting && <option value="all">all cells count again</option>}
       </Form.Select>

@@ -207,6 +207,7 @@ export default function Report() {
             {!record && finer && <Levels level={level ?? data.level} choose={setLevel} />}
             <Counted
               counting={data.counting ?? null}
+              choices={data.counting_choices}
               ofCase={chosen}
               may={may && !record && signing.data !== undefined && !signing.data.locked}
               labelled={labelled}

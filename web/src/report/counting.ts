@@ -1,6 +1,6 @@
 /** How the cells that count were drawn, in words. */
 
-import type { CellDraw } from "../api/schema";
+import type { CellDraw, CountingChoice, FieldShown } from "../api/schema";
 import { when } from "../ui/time";
 
 const WAYS: Record<CellDraw["method"], string> = {
@@ -11,18 +11,35 @@ const WAYS: Record<CellDraw["method"], string> = {
 /** As many leukocytes as may be asked for. */
 export const SIZES = [100, 200, 400] as const;
 
+/** Whether one can count field after field: there are cells in fields that are fair; single crops lie in none. */
+export const inFields = (fields: readonly Pick<FieldShown, "fair" | "cells">[]): boolean =>
+  fields.some(({ fair, cells }) => fair && cells > 0);
+
+const count = (cells: number) => cells.toLocaleString("en");
+
 /** What counts, how it was drawn and by whom; the seed makes the order again. */
 export function drawnWords(draw: CellDraw): string {
-  const { chosen, pool, met, wanted, method, seed, name, at, reason, unfair } = draw;
-  const count = (cells: number) => cells.toLocaleString("en");
-  const said = [`${count(chosen)} of ${count(pool)} cells count, drawn ${WAYS[method]}`];
+  const { method, seed, name, at } = draw;
+  const said = [`${count(draw.counted_cells)} of ${count(draw.eligible_cells)} cells count, drawn ${WAYS[method]}`];
   said.push(
-    met < wanted
-      ? `: all there are, ${count(met)} of the ${count(wanted)} leukocytes that were wanted.`
-      : ` until ${count(wanted)} leukocytes were met.`,
+    draw.counted_leukocytes < draw.target_leukocytes
+      ? `: all there are, ${count(draw.counted_leukocytes)} of the ${count(draw.target_leukocytes)} leukocytes that were wanted.`
+      : ` until ${count(draw.target_leukocytes)} leukocytes were met.`,
   );
-  if (unfair) said.push(` ${count(unfair)} in fields unfit for counting took no part.`);
+  if (draw.cells_in_unfair_fields)
+    said.push(` ${count(draw.cells_in_unfair_fields)} in fields unfit for counting took no part.`);
   said.push(` Seed ${seed}, ${name}, ${when(at)}.`);
-  if (reason) said.push(` Drawn anew: ${reason}`);
   return said.join("");
+}
+
+/** One choice of the cells that count: what, by whom, when, and why. */
+export function choiceWords(choice: CountingChoice): string {
+  const { target_leukocytes, method, labelled_cells, name, at, reason } = choice;
+  const what =
+    target_leukocytes === null || method === null
+      ? "All cells"
+      : `${count(target_leukocytes)} leukocytes ${WAYS[method]}`;
+  const known =
+    labelled_cells === null ? "" : `, ${count(labelled_cells)} ${labelled_cells === 1 ? "cell" : "cells"} labelled`;
+  return `${what}: ${name}, ${when(at)}${known}; ${reason || "no reason given"}`;
 }

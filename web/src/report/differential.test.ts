@@ -40,6 +40,7 @@ const differential: DifferentialShown = {
   reviewed_until: 31,
   taught_until: 40,
   bundle: "lite0 0.2.0",
+  counting_choices: [],
   digest: "0011aabb",
 };
 

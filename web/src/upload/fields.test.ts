@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { FieldFound } from "../api/schema";
 import { added, type FieldsSent, fieldWords } from "./fields";
 
-const NONE: FieldsSent = { done: 0, of: 3, cells: 0, marked: 0, unfair: 0, refused: [] };
+const NONE: FieldsSent = { done: 0, of: 3, cells: 0, marked: 0, unfair: 0, again: 0, unplaced: 0, refused: [] };
 const FOUND: FieldFound = {
   name: "a.jpg",
   cells: 4,
@@ -14,6 +14,8 @@ const FOUND: FieldFound = {
   fair: true,
   fairness: "Fair to count in: red cells cover 55% of it and it is in focus.",
   known: false,
+  seen_again: 0,
+  placed: false,
   reason: null,
 };
 
@@ -29,6 +31,13 @@ test("fields in which counting is not fair are told", () => {
   expect(fieldWords(sent)).toBe(
     "1 of 3 fields searched: 4 white cells, 1 of them marked; 1 field not fair to count in",
   );
+});
+
+test("what overlaps is told, and that it is not known", () => {
+  const placed = { ...FOUND, placed: true, seen_again: 2 };
+  expect(fieldWords([FOUND, placed].reduce(added, NONE))).toContain("; 2 more that an overlapping field counts");
+  expect(fieldWords([FOUND, placed].reduce(added, NONE))).not.toContain("not known");
+  expect(fieldWords([FOUND, FOUND].reduce(added, NONE))).toContain("where 2 fields lie is not known");
 });
 
 test("one field without a cell", () => {

@@ -11,6 +11,9 @@ export interface FieldsSent {
   marked: number;
   /** Fields in which counting is not fair. */
   unfair: number;
+  /** Cells more that an overlapping field counts, and fields of which nothing says where they lie. */
+  again: number;
+  unplaced: number;
   /** Fields that were not searched, with the reason. */
   refused: { name: string; reason: string }[];
 }
@@ -22,15 +25,20 @@ export function added(before: FieldsSent, found: FieldFound): FieldsSent {
     cells: before.cells + found.cells,
     marked: before.marked + found.marked,
     unfair: before.unfair + (found.fair === false ? 1 : 0),
+    again: before.again + found.seen_again,
+    unplaced: before.unplaced + (found.reason === null && !found.placed ? 1 : 0),
     refused: found.reason === null ? before.refused : [...before.refused, { name: found.name, reason: found.reason }],
   };
 }
 
 /** "12 of 40 fields searched: 31 white cells, 4 of them marked; 2 fields not fair to count in" */
-export function fieldWords({ done, of, cells, marked, unfair }: FieldsSent): string {
+export function fieldWords({ done, of, cells, marked, unfair, again, unplaced }: FieldsSent): string {
   const fields = of === 1 ? "field" : "fields";
   const doubts = unfair ? `; ${unfair} ${unfair === 1 ? "field" : "fields"} not fair to count in` : "";
-  return `${done} of ${of} ${fields} searched: ${cells} white cells${marked ? `, ${marked} of them marked` : ""}${doubts}`;
+  const counted = `${cells} white cells${marked ? `, ${marked} of them marked` : ""}`;
+  const twice = again ? `; ${again} more that an overlapping field counts` : "";
+  const where = unplaced > 1 ? `; where ${unplaced} fields lie is not known: if they overlap, a cell counts twice` : "";
+  return `${done} of ${of} ${fields} searched: ${counted}${twice}${doubts}${where}`;
 }
 
 /** Search these fields for a case; says after each how far it is. */
@@ -40,7 +48,16 @@ export async function sendFields(
   caseKey: string | null,
   say: (sent: FieldsSent) => void,
 ): Promise<FieldsSent> {
-  let sent: FieldsSent = { done: 0, of: files.length, cells: 0, marked: 0, unfair: 0, refused: [] };
+  let sent: FieldsSent = {
+    done: 0,
+    of: files.length,
+    cells: 0,
+    marked: 0,
+    unfair: 0,
+    again: 0,
+    unplaced: 0,
+    refused: [],
+  };
   say(sent);
   const begun = api.POST("/projects/{project}/uploads", {
     params: { path: { project } },

@@ -26,7 +26,7 @@ _LINEAR = np.array([0.691, 1.075, 2.676, 1.898, -0.75, 0.605, 0.015, 2.027, 0.00
 _SQUARE = np.array([0.0, 0.0, 0.466, -1.437, -0.101, 0.0, 0.0, 0.0, 0.0, 0.0])
 _INTERCEPT = -5.951
 """A logistic regression on what nuclei look like, with squares of size and shape (``benchmarks/find.py --fit``)."""
-_SAME = 0.45
+SAME = 0.45
 """Two boxes that share so much of the smaller one are of one cell."""
 _NEAR = 0.05
 """In red cells: boxes of cells that touch overlap or lie nearer than this."""
@@ -131,7 +131,7 @@ def without_doubles(found: Sequence[FoundCell]) -> list[FoundCell]:
     for cell in ordered:
         column = int(cell.x // max(widest, 1.0))
         near = [other for at in (column - 1, column, column + 1) for other in columns.get(at, ())]
-        if all(shared(cell, other) < _SAME for other in near):
+        if all(shared(cell, other) < SAME for other in near):
             kept.append(cell)
             columns.setdefault(column, []).append(cell)
     return kept

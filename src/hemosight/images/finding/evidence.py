@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from hemosight.images.finding.nuclei import Nucleus, hull, width
+from hemosight.images.finding.nuclei import Nucleus, corners, upper, width
 from hemosight.images.finding.stain import WORKING_PX, Floats, Prepared
 
 RED_CELL_AREA = np.pi / 4 * WORKING_PX**2
@@ -55,16 +55,15 @@ def _row(field: Prepared, nucleus: Nucleus, darkest: float, ordered: Floats) -> 
     stain = field.solid[window] - field.level
     inside = float(stain[mask].mean())
     outside = float(stain[ring].mean()) if ring.any() else 0.0
-    beside = float(np.percentile(stain[around], 90)) if around.any() else 0.0
+    beside = upper(stain[around], 0.9) if around.any() else 0.0
     as_dark = len(ordered) - int(np.searchsorted(ordered, inside)) - 0.5 * nucleus.area
-    points = nucleus.points
-    corners = points[hull(points)].astype(np.float64)
+    ends = corners(nucleus.points)
     return [
         np.log(max(nucleus.peak, 1e-3) / field.noise),
         np.log(max(nucleus.peak, 1e-3) / darkest),
         np.log(nucleus.area / RED_CELL_AREA),
-        np.log(width(points) / WORKING_PX),
-        nucleus.area / max(_polygon(corners), nucleus.area),
+        np.log(width(ends) / WORKING_PX),
+        nucleus.area / max(_polygon(ends), nucleus.area),
         inside / max(nucleus.peak, 1e-3),
         np.clip((inside - outside) / max(nucleus.peak, 1e-3), -1, 2),
         np.clip((inside - beside) / max(nucleus.peak, 1e-3), -2, 2),
@@ -73,9 +72,9 @@ def _row(field: Prepared, nucleus: Nucleus, darkest: float, ordered: Floats) -> 
     ]
 
 
-def _polygon(corners: Floats) -> float:
+def _polygon(ends: Floats) -> float:
     """Area of a convex polygon of pixels, half a pixel around them included."""
-    y, x = corners.T
-    area = 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
-    around = np.hypot(np.diff(np.append(y, y[0])), np.diff(np.append(x, x[0]))).sum()
-    return area + around / 2 + 1
+    y, x = ends.T
+    y1, x1 = np.concatenate([ends[1:], ends[:1]]).T
+    area = 0.5 * abs(float(np.dot(x, y1) - np.dot(y, x1)))
+    return area + float(np.hypot(y1 - y, x1 - x).sum()) / 2 + 1

@@ -1,8 +1,7 @@
-"""From files to found cells: scale of the fields, search of each, crops at the reference scale, tables."""
+"""From files to found cells: scale of the fields, search of each, crops at the reference scale."""
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,17 +11,15 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from hemosight.errors import HemoSightError, UnreadableImage
 from hemosight.images import pixel_scale
 from hemosight.images.catalog import Progress
-from hemosight.images.contrast import require_contrast
+from hemosight.images.contrast import has_tint, require_contrast
 from hemosight.images.decode import Pixels, decode, read_bytes
 from hemosight.images.finding import slides
 from hemosight.images.finding.cells import FoundCell, find
 from hemosight.images.finding.fairness import Fairness, fairness
-from hemosight.images.names import to_text
 from hemosight.images.preprocess import crop_around, resize
 
 CROP = 360
@@ -35,8 +32,6 @@ _MEASURED = 24
 """Fields of a folder on which the scale is measured."""
 _NUCLEUS = 1.45
 """Width of a white cell's nucleus in red cells, over the usual types (:mod:`hemosight.images.pixel_scale`)."""
-CELL_COLUMNS = ("image", "x", "y", "width", "height", "score", "mark", "crop")
-FIELD_COLUMNS = ("image", "width", "height", "red_cell_px", "scale_from", "cells", "covered", "fair", "status")
 OK = "ok"
 
 
@@ -70,6 +65,8 @@ class Searched:
         ``ok``, or why it could not be read.
     fairness
         Whether counting is fair there, where that was measured; None of a slide, which has places of every kind.
+    tiles
+        Of a slide: its parts, with whether counting is fair in each.
     """
 
     path: Path
@@ -79,6 +76,7 @@ class Searched:
     cells: list[FoundCell] = field(default_factory=list)
     status: str = OK
     fairness: Fairness | None = None
+    tiles: tuple[slides.TileFound, ...] = ()
     _pixels: Callable[[int, int, int, int], Pixels] | None = None
     _close: Callable[[], None] = lambda: None
 
@@ -178,19 +176,27 @@ def _search(path: Path, scale: Scale | None, bits: int | None, record: Path | No
         if slides.is_slide(path):
             return _slide(path, scale, record)
         pixels = decode(read_bytes(path), bits)
-        require_contrast(pixels)
         scale = scale or Scale(USUAL_PX, "assumed")
-        cells = find(pixels, scale.red_cell_px)
+        cells = _cells(pixels, scale)
         fair = fairness(pixels, scale.red_cell_px, cells)
         return replace(of_pixels(pixels, scale, cells), path=path, fairness=fair)
     except HemoSightError as fault:
         return Searched(path, 0, 0, None, [], str(fault))
 
 
+def _cells(pixels: Pixels, scale: Scale) -> list[FoundCell]:
+    """The white cells of a field that can show them; of red cells alone the colours are those of one tint."""
+    require_contrast(pixels, colours=False)
+    cells = find(pixels, scale.red_cell_px)
+    if cells or not has_tint(pixels):
+        require_contrast(pixels)
+    return cells
+
+
 def of_pixels(pixels: Pixels, scale: Scale, cells: list[FoundCell]) -> Searched:
     """A field that is in memory, with what was found in it."""
     height, width, _ = pixels.shape
-    return Searched(Path(), width, height, scale, cells, OK, None, partial(_part, pixels))
+    return Searched(Path(), width, height, scale, cells, _pixels=partial(_part, pixels))
 
 
 def _part(pixels: Pixels, x: int, y: int, width: int, height: int) -> Pixels:
@@ -203,69 +209,15 @@ def _slide(path: Path, scale: Scale | None, record: Path | None) -> Searched:
         scale = Scale(RED_CELL_UM / slide.mpp, "slide") if slide.mpp else Scale(USUAL_PX, "assumed")
     folder = record or path.parent
     folder.mkdir(parents=True, exist_ok=True)
-    cells = slides.search(slide, scale.red_cell_px, folder / f"{path.name}.tiles.jsonl")
-    return Searched(path, slide.width, slide.height, scale, cells, OK, None, slide.region, slide.close)
+    cells, tiles = slides.mapped(
+        slide, scale.red_cell_px, folder / f"{path.name}.tiles.jsonl", identity=slides.identity(path)
+    )
+    return Searched(
+        path, slide.width, slide.height, scale, cells, tiles=tuple(tiles), _pixels=slide.region, _close=slide.close
+    )
 
 
 def without_pixels(searched: Searched) -> Searched:
     """The same without the picture, which would stay in memory, or the slide, which would stay open."""
     searched._close()
     return replace(searched, _pixels=None, _close=lambda: None)
-
-
-class Tables:
-    """``cells.csv``, ``fields.csv`` and the crops of a search, written while it goes on.
-
-    ``cells.csv`` has a row for each cell: image, x and y of its box's top left corner, width, height (pixels of the
-    image), score, mark (what speaks against counting it, several with ``+``), and the crop's file below the folder.
-    ``fields.csv`` has a row for each image: its size, the width of its red cells and where that is from, how many
-    cells, the share that red cells cover, whether counting is fair there (``yes``, or what speaks against it:
-    ``thick``, ``thin``, ``blurred``, several with ``+``; empty of a slide), and ``ok`` or why it could not be read.
-    """
-
-    def __init__(self, folder: Path, root: Path, crops: bool = True) -> None:
-        self.folder = folder
-        self._root = root
-        self._crops = crops
-        folder.mkdir(parents=True, exist_ok=True)
-        self._files = [(folder / name).open("w", newline="", encoding="utf-8") for name in ("cells.csv", "fields.csv")]
-        self._cells, self._fields = (csv.writer(file, lineterminator="\n") for file in self._files)
-        self._cells.writerow(CELL_COLUMNS)
-        self._fields.writerow(FIELD_COLUMNS)
-        self.crops: list[Path] = []
-
-    def add(self, searched: Searched) -> None:
-        """Write what was found in one image."""
-        name = to_text(os.path.relpath(searched.path, self._root))
-        scale, found = searched.scale, searched.fairness
-        self._fields.writerow(
-            [
-                name,
-                searched.width or "",
-                searched.height or "",
-                "" if scale is None else f"{scale.red_cell_px:.1f}",
-                "" if scale is None else scale.source,
-                len(searched.cells),
-                "" if found is None else f"{found.covered:.2f}",
-                "" if found is None else "+".join(found.reasons) or "yes",
-                searched.status,
-            ]
-        )
-        for number, cell in enumerate(sorted(searched.cells, key=lambda cell: (cell.y, cell.x)), start=1):
-            crop = ""
-            if self._crops:
-                crop = f"crops/{name.replace(os.sep, '/').replace('../', '')}_{number:03d}.png"
-                self._write(searched, cell, self.folder / crop)
-            box = (f"{value:.1f}" for value in (cell.x, cell.y, cell.width, cell.height))
-            self._cells.writerow([name, *box, f"{cell.score:.4f}", "+".join(cell.marks), crop])
-
-    def _write(self, searched: Searched, cell: FoundCell, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # A third of the time of zlib's usual level, for a tenth more room: noise does not compress.
-        Image.fromarray(searched.crop(cell)).save(file, compress_level=3)
-        self.crops.append(file)
-
-    def close(self) -> None:
-        """End the tables."""
-        for file in self._files:
-            file.close()

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
 
 from hemosight.errors import UnreadableImage
 from hemosight.images.finding.stain import WORKING_PX, Flags, Floats, Prepared
@@ -114,7 +113,7 @@ def pieces(stain: Floats, level: float) -> list[Nucleus]:
             rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
             tight = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             y, x = window[0].start + int(rows[0]), window[1].start + int(columns[0])
-            peak = float(np.percentile(stain[window][part], 95))
+            peak = upper(stain[window][part], 0.95)
             found.append(Nucleus(y, x, part[tight], 1, len(parts) > 1, peak))
     return found
 
@@ -172,6 +171,7 @@ def join(found: list[Nucleus]) -> list[Nucleus]:
     if not len(ones):
         return found
     rims = {row: _rim(found[row]) for row in np.unique(np.concatenate([ones, others])).tolist()}
+    ends = {row: corners(rim) for row, rim in rims.items()}
     gaps: list[tuple[float, int, int]] = []
     for one, other in zip(ones.tolist(), others.tolist(), strict=True):
         gap = float(np.sqrt(((rims[one][:, None] - rims[other][None]) ** 2).sum(axis=2).min()))
@@ -184,7 +184,8 @@ def join(found: list[Nucleus]) -> list[Nucleus]:
         a, b = group[one], group[other]
         if a == b:
             continue
-        if width(np.concatenate([rims[row] for row in groups[a] + groups[b]])) > _JOINED * WORKING_PX:
+        # The farthest two points of several outlines are corners of theirs.
+        if width(np.concatenate([ends[row] for row in groups[a] + groups[b]])) > _JOINED * WORKING_PX:
             continue
         groups[a] += groups[b]
         for row in groups[b]:
@@ -195,7 +196,8 @@ def join(found: list[Nucleus]) -> list[Nucleus]:
 
 
 def _rim(nucleus: Nucleus) -> Floats:
-    inner = np.asarray(ndimage.binary_erosion(np.pad(nucleus.mask, 1)), bool)[1:-1, 1:-1]
+    around = np.pad(nucleus.mask, 1)
+    inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
     return (np.argwhere(nucleus.mask & ~inner) + np.array([nucleus.y0, nucleus.x0])).astype(np.float32)
 
 
@@ -209,15 +211,45 @@ def _joined(lobes: list[Nucleus]) -> Nucleus:
     return Nucleus(int(y0), int(x0), mask, len(lobes), touching, max(lobe.peak for lobe in lobes))
 
 
-def width(points: Floats) -> float:
-    """Widest distance between two points (n x 2)."""
-    corners = points[hull(points)]
-    return float(np.sqrt(((corners[:, None] - corners[None]) ** 2).sum(axis=2).max())) + 1
+def width(ends: Floats) -> float:
+    """Widest distance between two pixels, their own width included, by the :func:`corners` (n x 2) of all outlines."""
+    return float(np.sqrt(((ends[:, None] - ends[None]) ** 2).sum(axis=2).max())) + 1
 
 
-def hull(points: Floats) -> np.ndarray:
-    """Rows of the points on the convex hull; all where they lie on a line."""
-    try:
-        return ConvexHull(points).vertices
-    except (QhullError, ValueError):
-        return np.arange(len(points))
+def corners(points: Floats) -> Floats:
+    """Corners of the convex hull of some pixels (n x 2, y and x, whole numbers), in order around it.
+
+    Andrew's monotone chain over the first and last pixel of every row: a nucleus has a few dozen rows, for which a call
+    of Qhull costs several times as much.
+    """
+    order = np.lexsort((points[:, 1], points[:, 0]))
+    y, x = points[order, 0], points[order, 1]
+    turn = np.flatnonzero(np.diff(y)) + 1
+    ends = np.unique(np.concatenate([[0], turn, turn - 1, [len(y) - 1]]))
+    ordered = list(zip(y[ends].tolist(), x[ends].tolist(), strict=True))
+    if len(ordered) < 3:
+        return np.array(ordered, np.float64)
+    chain = _half(ordered)[:-1] + _half(ordered[::-1])[:-1]
+    return np.array(chain, np.float64)
+
+
+def _half(ordered: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """One side of the hull, from the first point to the last."""
+    chain: list[tuple[float, float]] = []
+    for y, x in ordered:
+        while len(chain) > 1:
+            (y0, x0), (y1, x1) = chain[-2], chain[-1]
+            if (y1 - y0) * (x - x0) - (x1 - x0) * (y - y0) > 0:
+                break
+            chain.pop()
+        chain.append((y, x))
+    return chain
+
+
+def upper(values: Floats, share: float) -> float:
+    """The quantile of this share, interpolated, as :func:`numpy.quantile` gives it at ten times the cost."""
+    place = (len(values) - 1) * share
+    low = int(place)
+    ordered = np.partition(values, (low, min(low + 1, len(values) - 1)))
+    one, other = float(ordered[low]), float(ordered[min(low + 1, len(values) - 1)])
+    return one + (other - one) * (place - low)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -17,6 +19,7 @@ import tifffile
 from hemosight.errors import UnreadableImage
 from hemosight.images.decode import Pixels
 from hemosight.images.finding.cells import FoundCell, find, without_doubles
+from hemosight.images.finding.fairness import THIN, fairness
 from hemosight.images.limits import MEGAPIXELS
 
 SUFFIXES = frozenset({".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".vms", ".vmu"})
@@ -29,7 +32,9 @@ _SEAM = 0.6
 """In red cells: how near the border of a tile's own square a cell may be found by two tiles."""
 _EMPTY = 6.0
 """Standard deviation of grey levels below which a tile is glass."""
-_VERSION = 1
+_VERSION = 2
+_ENDS = 1 << 20
+"""Bytes of either end of a slide's file by which it is known again."""
 
 
 class Slide(Protocol):
@@ -122,7 +127,7 @@ class _Tiled:
             raise ValueError("no tiled RGB picture of 8 bits")
         self._page = page
         self.width, self.height = int(page.imagewidth), int(page.imagelength)
-        self.mpp = _resolution(page)
+        self.mpp = _aperio(page) or _resolution(page)
 
     def region(self, x: int, y: int, width: int, height: int) -> Pixels:
         page = self._page
@@ -154,6 +159,13 @@ class _Tiled:
         self._file.close()
 
 
+def _aperio(page: Any) -> float | None:
+    """Micrometres a pixel as Aperio writes it into the description."""
+    found = re.search(r"\|\s*MPP\s*=\s*(\d+(?:\.\d+)?)", str(page.description or ""))
+    mpp = float(found[1]) if found else 0.0
+    return mpp if 0.02 < mpp < 2 else None
+
+
 def _resolution(page: Any) -> float | None:
     """Micrometres a pixel by the TIFF's own resolution, where that can be a microscope's."""
     unit = {2: 25400.0, 3: 10000.0}.get(int(getattr(page.tags.get("ResolutionUnit"), "value", 0) or 0))
@@ -181,6 +193,32 @@ def tiles(width: int, height: int, side: int = TILE) -> Iterator[Tile]:
             yield Tile(left, top, min(left + side, width), min(top + side, height))
 
 
+@dataclass(frozen=True)
+class TileFound:
+    """A part of a slide, in its pixels: the cells whose middle lies there, and whether counting is fair."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    cells: int
+    covered: float
+    reasons: tuple[str, ...]
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a place lies in it."""
+        return self.x <= x < self.x + self.width and self.y <= y < self.y + self.height
+
+
+@dataclass(frozen=True)
+class _Of:
+    """What was found of one tile, with what its neighbours may have found at the seams."""
+
+    cells: list[FoundCell]
+    covered: float = 0.0
+    reasons: tuple[str, ...] = (THIN,)
+
+
 def search(
     slide: Slide,
     red_cell_px: float,
@@ -188,13 +226,27 @@ def search(
     progress: Callable[[int, int], object] | None = None,
     side: int = TILE,
 ) -> list[FoundCell]:
-    """The white cells of a slide, in its own pixels; none is found twice.
+    """The white cells of a slide, in its own pixels; none is found twice. As :func:`mapped`."""
+    return mapped(slide, red_cell_px, record, progress, side)[0]
+
+
+def mapped(
+    slide: Slide,
+    red_cell_px: float,
+    record: Path,
+    progress: Callable[[int, int], object] | None = None,
+    side: int = TILE,
+    identity: str = "",
+) -> tuple[list[FoundCell], list[TileFound]]:
+    """The white cells of a slide, in its own pixels and none twice, and where on it counting is fair, tile by tile.
 
     A cell belongs to the tile in whose own square its middle lies; at the seams, where two tiles may see the middle on
     either side, the surer of two boxes of one cell stays. After each tile a line is added to ``record``: called again
-    with the same slide and scale, the search goes on behind the last whole line.
+    with the same slide (``identity`` tells it from others of its size) and scale, the search goes on behind the last
+    whole line.
     """
-    head = {"version": _VERSION, "size": [slide.width, slide.height], "red_cell_px": red_cell_px, "side": side}
+    size = [slide.width, slide.height]
+    head = {"version": _VERSION, "slide": identity, "size": size, "red_cell_px": red_cell_px, "side": side}
     every = list(tiles(slide.width, slide.height, side))
     found = _recorded(record, head)
     margin = round(_OVERLAP * red_cell_px)
@@ -206,31 +258,57 @@ def search(
                 continue
             own = _of_tile(slide, tile, red_cell_px, margin)
             found.append(own)
-            file.write(json.dumps([asdict(cell) for cell in own]) + "\n")
+            file.write(json.dumps(asdict(own)) + "\n")
             file.flush()
             if progress is not None:
                 progress(number + 1, len(every))
-    return without_doubles([cell for own in found for cell in own])
+    cells = without_doubles([cell for own in found for cell in own.cells])
+    across = -(-slide.width // side)
+    counts = np.zeros(len(every), int)
+    for cell in cells:
+        x, y = cell.middle
+        column, row = (
+            min(max(int(at // side), 0), -(-most // side) - 1) for at, most in zip((x, y), size, strict=True)
+        )
+        counts[row * across + column] += 1
+    return cells, [
+        TileFound(
+            tile.left, tile.top, tile.right - tile.left, tile.bottom - tile.top, int(count), own.covered, own.reasons
+        )
+        for tile, own, count in zip(every, found, counts, strict=True)
+    ]
 
 
-def _of_tile(slide: Slide, tile: Tile, red_cell_px: float, margin: int) -> list[FoundCell]:
+def identity(path: Path) -> str:
+    """What tells a slide's file from others, without reading all of it: hash of its size, beginning and end."""
+    own, size = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file:
+        own.update(f"{size} ".encode() + file.read(_ENDS))
+        file.seek(max(0, size - _ENDS))
+        own.update(file.read(_ENDS))
+    return own.hexdigest()
+
+
+def _of_tile(slide: Slide, tile: Tile, red_cell_px: float, margin: int) -> _Of:
     x0, y0 = max(0, tile.left - margin), max(0, tile.top - margin)
     x1, y1 = min(slide.width, tile.right + margin), min(slide.height, tile.bottom + margin)
     pixels = slide.region(x0, y0, x1 - x0, y1 - y0)
     if pixels[::8, ::8].std(axis=(0, 1)).max() < _EMPTY:
-        return []
+        return _Of([])
     seam = _SEAM * red_cell_px
     kept = []
-    for cell in find(pixels, red_cell_px):
+    found = find(pixels, red_cell_px)
+    for cell in found:
         moved = cell.moved(x0, y0)
         x, y = moved.middle
         if tile.left - seam <= x < tile.right + seam and tile.top - seam <= y < tile.bottom + seam:
             kept.append(moved)
-    return kept
+    fair = fairness(pixels, red_cell_px, found)
+    return _Of(kept, round(fair.covered, 4), fair.reasons)
 
 
-def _recorded(record: Path, head: dict[str, Any]) -> list[list[FoundCell]]:
-    """Cells of each tile that was searched before; nothing where the record is of another search.
+def _recorded(record: Path, head: dict[str, Any]) -> list[_Of]:
+    """What was found of each tile that was searched before; nothing where the record is of another search.
 
     A line that was cut short by an interruption is cut off the file.
     """
@@ -241,11 +319,14 @@ def _recorded(record: Path, head: dict[str, Any]) -> list[list[FoundCell]]:
     try:
         if not whole or json.loads(whole[0]) != head:
             return []
-        found = [
-            [FoundCell(**{**cell, "marks": tuple(cell["marks"])}) for cell in json.loads(line)] for line in whole[1:]
-        ]
+        found = [_read(json.loads(line)) for line in whole[1:]]
     except (ValueError, TypeError, KeyError):
         return []
     if lines[-1]:
         record.write_text("\n".join(whole) + "\n", encoding="utf-8")
     return found
+
+
+def _read(line: dict[str, Any]) -> _Of:
+    cells = [FoundCell(**{**cell, "marks": tuple(cell["marks"])}) for cell in line["cells"]]
+    return _Of(cells, float(line["covered"]), tuple(line["reasons"]))

@@ -101,23 +101,26 @@ def level_lamp(density: Floats) -> Floats:
     side = min(height, width) / WORKING_PX
     degree = next((degree for most, degree in _SLOPES if side < most), 4)
     powers = [(a, b) for a in range(degree + 1) for b in range(degree + 1 - a)]
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-
-    def surface(step: int) -> Floats:
-        across, down = x[::step, ::step].ravel(), y[::step, ::step].ravel()
-        return np.stack([across**a * down**b for a, b in powers], axis=1)
-
+    across, down = (np.linspace(-1, 1, length)[:, None] ** np.arange(degree + 1) for length in (width, height))
     step = max(1, int(np.sqrt(height * width / 8000)))
-    terms, values = surface(step), density[::step, ::step].reshape(-1, 3)
+    terms = np.stack([np.outer(down[::step, b], across[::step, a]).ravel() for a, b in powers], axis=1)
+    values = density[::step, ::step].reshape(-1, 3).astype(np.float64)
     kept = np.ones(len(values), bool)
-    weights = np.zeros((len(powers), 3), np.float32)
+    weights = np.zeros((len(powers), 3))
     for _ in range(4):
-        weights = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
-        rest = (values - terms @ weights)[:, 0]
+        own = terms[kept]
+        weights = np.linalg.lstsq(own.T @ own, own.T @ values[kept], rcond=None)[0]
+        rest = values[:, 0] - terms @ weights[:, 0]
         middle = np.median(rest)
         spread = 1.4826 * np.median(np.abs(rest - middle)) + 1e-3
         kept = (rest < middle + 1.5 * spread) & (rest > middle - 3 * spread)
-    return density - (surface(1) @ weights.astype(np.float32)).reshape(density.shape)
+    lamp = np.empty_like(density)
+    for channel in range(3):
+        by_power = np.zeros((degree + 1, degree + 1))
+        for (a, b), weight in zip(powers, weights[:, channel], strict=True):
+            by_power[b, a] = weight
+        lamp[..., channel] = down @ by_power @ across.T
+    return density - lamp
 
 
 def disc(radius: float) -> Flags:

@@ -18,6 +18,7 @@ from hemosight.images.catalog import ATTRIBUTE, Catalog, Progress
 from hemosight.images.formats import SUFFIXES
 from hemosight.images.names import RESERVED, to_text
 from hemosight.images.sources import (
+    ambiguous,
     analyzer,
     barcelona,
     chulalongkorn,
@@ -165,25 +166,10 @@ def rows_of(
     rows = _rows(root, kind, found, folders)
     values.settle(rows, say)
     if say is not None and kind is None and folders is None:
-        _tell(root, [row for row in rows if row.get("source") not in SOURCES], say)
+        ambiguous.tell(root, [row for row in rows if row.get("source") not in SOURCES], say)
     for row in rows:  # names that are no UTF-8 stay legible in a table, and can be found again
         row.update({name: to_text(value) for name, value in row.items() if isinstance(value, str)})
     return rows
-
-
-def _tell(root: Path, rows: Sequence[Record], say: values.Say) -> None:
-    """Say which folders were taken for what they may not be."""
-    called = {name for row in rows if (name := row.get("patient")) and not any(map(roles.is_case, name.split("/")))}
-    if called:
-        say(f"{_some(called)}: taken for patients or cases; for laboratories say --folders source/class")
-    if any(row.get("official_split") for row in rows):
-        above = [Path(row["path"]).relative_to(root).parts[:-1] for row in rows if not row.get("official_split")]
-        if beside := {parts[0] for parts in above if parts}:
-            say(f"{_some(beside)}: beside folders of splits, and in none of them; say --folders where that is wrong")
-
-
-def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _rows(root: Path, kind: str | None, found: layout.Survey, folders: str | None = None) -> list[Record]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ import polars as pl
 
 from hemosight.errors import BadTable, UnreadableImage
 from hemosight.images.decode import read_bytes
+from hemosight.images.formulas import unguarded
 from hemosight.images.sources import sheet
 from hemosight.images.sources.columns import column_of
 
@@ -64,7 +64,7 @@ def read_cells(path: Path) -> TextTable:
             table = pl.read_parquet(path)
             written = [["" if value is None else str(value) for value in row] for row in table.iter_rows()]
             return _cells(path, [(0, table.columns), *((line, row) for line, row in enumerate(written, 1))])
-        return cells_of(read_bytes(path), path)
+        return parse_cells(read_bytes(path), path)
     except UnreadableImage as error:
         raise _bad(path, error.came) from error
     except BadTable:
@@ -73,7 +73,7 @@ def read_cells(path: Path) -> TextTable:
         raise _bad(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
 
 
-def cells_of(data: bytes, path: str | Path) -> TextTable:
+def parse_cells(data: bytes, path: str | Path) -> TextTable:
     """A table that is in memory, CSV or a workbook; ``path`` is what it is called. Raises as :func:`read_cells`."""
     path = Path(path)
     try:
@@ -104,12 +104,12 @@ def _cells(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> TextTable:
     if len(set(columns)) < len(columns):
         doubled = next(name for name in columns if columns.count(name) > 1)
         raise _bad(path, f"the column {doubled!r} twice")
-    columns = [_unguarded(name) for name in columns]
+    columns = [unguarded(name) for name in columns]
     body: list[tuple[int, Sequence[str]]] = []
     for line, row in written[at + 1 :]:
         if any(value.strip() for value in row[len(columns) :]):
             raise _bad(path, f"{len(row)} values in line {line} under {len(columns)} columns")
-        row = [_unguarded(value) for value in row]
+        row = [unguarded(value) for value in row]
         body.append((line, [*row[: len(columns)], *[""] * (len(columns) - len(row))]))
     return TextTable(tuple(columns), body)
 
@@ -118,11 +118,6 @@ def _header(written: Sequence[tuple[int, Sequence[str]]]) -> int:
     """Which row names the columns: the first with several values, below a title or comments; else the first."""
     wide = (at for at, (_, row) in enumerate(written[:_ABOVE]) if len([value for value in row if value.strip()]) > 1)
     return next(wide, 0)
-
-
-def _unguarded(value: str) -> str:
-    """A value without the apostrophe that keeps a spreadsheet from computing it."""
-    return value[1:] if re.match(r"'+[=+\-@\t\r]", value) else value
 
 
 def _sheet(data: bytes) -> list[tuple[int, list[str]]]:

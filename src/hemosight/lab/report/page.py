@@ -17,6 +17,7 @@ import polars.selectors as selectors
 from markupsafe import Markup
 
 from hemosight.blood.vocabulary import title
+from hemosight.engine.readings import csv as safe_csv
 from hemosight.lab.charts import draw
 from hemosight.lab.charts.look import dressed
 from hemosight.lab.report.figure import Figure, Section, source_name
@@ -115,7 +116,7 @@ def _drawn(figure: Figure, folder: Path) -> dict[str, Any]:
     text = _csv(figure.table)
     (folder / "tables" / f"{figure.name}.csv").write_text(text, encoding="utf-8")
     shown = figure.table if figure.shown is None else figure.shown
-    rows, numeric = cells_of(shown.head(SHOWN))
+    rows, numeric = written_cells(shown.head(SHOWN))
     parts: dict[str, Any] = {
         "rows": rows,
         "numeric": numeric,
@@ -146,7 +147,7 @@ def _drawn(figure: Figure, folder: Path) -> dict[str, Any]:
     return parts
 
 
-def cells_of(table: pl.DataFrame) -> tuple[list[list[str]], list[bool]]:
+def written_cells(table: pl.DataFrame) -> tuple[list[list[str]], list[bool]]:
     """A table as it is written for a reader, and which of its columns are numbers."""
     rows = [[_cell(value) for value in row] for row in _written(table).iter_rows()]
     return rows, [kind.is_numeric() for kind in table.dtypes]
@@ -179,7 +180,7 @@ def _written(table: pl.DataFrame) -> pl.DataFrame:
 
 def _csv(table: pl.DataFrame) -> str:
     # Significant digits, not decimals: a p of 1e-7 is not 0.
-    return table.with_columns(selectors.float().round_sig_figs(_DIGITS)).write_csv()
+    return safe_csv(table.with_columns(selectors.float().round_sig_figs(_DIGITS)), decimals=None)
 
 
 def _link(text: str, kind: str, beside: str) -> str:

@@ -19,7 +19,7 @@ from fpdf.fonts import FontFace
 from hemosight.engine.bundle import NOTICE
 from hemosight.lab.charts import draw
 from hemosight.lab.report.figure import Claim, Figure, Section
-from hemosight.lab.report.page import SHOWN, Cover, cells_of, headings
+from hemosight.lab.report.page import SHOWN, Cover, headings, written_cells
 
 FONTS = Path(__file__).parent / "fonts"
 _INK, _SOFT, _LINE, _LOUD = (27, 30, 34), (91, 96, 104), (200, 200, 196), (124, 45, 18)
@@ -192,7 +192,7 @@ def _figure(paper: _Paper, figure: Figure, name: str) -> None:
     paper.ln(6)
     if figure.spec is None and not figure.plate:
         table: pl.DataFrame = figure.table if figure.shown is None else figure.shown
-        rows, numeric = cells_of(table.head(SHOWN))
+        rows, numeric = written_cells(table.head(SHOWN))
         paper.grid(headings(table), rows, numeric)
         if table.height > SHOWN:
             paper.words(f"{table.height - SHOWN:,} further rows in tables/{figure.name}.csv.", 8, _SOFT)

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from hemosight.engine.engine import Engine
+from hemosight.engine.readings import csv
 from hemosight.images.catalog import Catalog, Progress
 from hemosight.lab.report import page, pdf
 from hemosight.lab.report.figure import Claim
@@ -135,7 +136,7 @@ def validate(
     written = written.replace(out / "dossier.html")
     mark = f"cells {new.cells[:10]}  bundle {new.bundle[:10]}  protocol {new.protocol[:10]}  {moment}"
     paper = pdf.write(out / "dossier.pdf", parts, facts, {}, cover, made=made, mark=mark)
-    cells.table.write_csv(out / "tables" / "cells.csv", float_precision=6)
+    (out / "tables" / "cells.csv").write_text(csv(cells.table), encoding="utf-8")
     kept = record.write(out, new, old, history)
     return Dossier(written, paper, kept, tuple(judged), changed, cells)
 

@@ -15,11 +15,10 @@ import polars as pl
 
 from hemosight.blood.palette import ordered
 from hemosight.blood.vocabulary import title
-from hemosight.errors import UnreadableImage
+from hemosight.engine.readings import csv
 from hemosight.images import pixel_scale
 from hemosight.images.catalog import Progress
-from hemosight.images.decode import decode, read_bytes
-from hemosight.images.preprocess import grey_world_gains
+from hemosight.images.looks import looks
 from hemosight.lab.charts import comparison as charts
 from hemosight.lab.report import page
 from hemosight.lab.report.figure import Claim, Figure, Section, source_name
@@ -93,8 +92,7 @@ def measured(cells: ValidationCells, order: Sequence[str], progress: Progress | 
     for number, case in enumerate(order):
         here = np.flatnonzero(cases == case)
         looked = [paths[row] for row in pixel_scale.spread(here.tolist(), _LOOKED)]
-        width = pixel_scale.measure(looked).red_cell_px
-        colour, light = _colours(looked)
+        seen = looks(looked)
         rows.append(
             {
                 "case": case,
@@ -104,9 +102,9 @@ def measured(cells: ValidationCells, order: Sequence[str], progress: Progress | 
                 "agree": int((read[here] == truth[here]).sum()),
                 "leukocytes": int(white[here].sum()),
                 **{f"n_{name}": int((read[here] == name).sum()) for name in cells.classes if leukocyte(name)},
-                "width": None if width is None else float(np.log(width)),
-                "colour": colour,
-                "light": light,
+                "width": None if seen.width is None else float(np.log(seen.width)),
+                "colour": seen.colour or 0.0,
+                "light": seen.light or 0.0,
             }
         )
         if progress is not None:
@@ -187,19 +185,5 @@ def write(out: Path, found: Sequence[Charts], rows: pl.DataFrame, facts: Sequenc
     )
     cover = Cover("Drift", intro, ("Chart", "Case", "Why", "What to do"), loud)
     written = page.write(out, sections, facts, {}, cover)
-    rows.write_csv(out / "tables" / "cases.csv", float_precision=6)
+    (out / "tables" / "cases.csv").write_text(csv(rows), encoding="utf-8")
     return written
-
-
-def _colours(paths: Sequence[Path]) -> tuple[float, float]:
-    """Median over crops of log(red / blue) and of log brightness; 0 where none can be read."""
-    colour, light = [], []
-    for path in paths:
-        try:
-            pixels = decode(read_bytes(path))
-        except UnreadableImage:  # it was readable a moment ago
-            continue
-        gains = grey_world_gains(pixels)
-        colour.append(float(np.log(gains[2] / gains[0])))
-        light.append(float(np.log(pixels.mean() + 1)))
-    return (float(np.median(colour)), float(np.median(light))) if colour else (0.0, 0.0)

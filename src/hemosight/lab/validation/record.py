@@ -127,8 +127,10 @@ def changes(old: Record, new: Record) -> list[str]:
 
 
 def write(folder: Path, record: Record, old: Record | None, history: list[dict[str, Any]]) -> Path:
-    """Write the record with all that came before it."""
-    whole = {"format": FORMAT, **asdict(record), "history": [*history, *([asdict(old)] if old is not None else [])]}
+    """Write the record with what has changed since the one before it, and all that came before."""
+    changed = [] if old is None else changes(old, record)
+    before = [*history, *([asdict(old)] if old is not None else [])]
+    whole = {"format": FORMAT, **asdict(record), "changes": changed, "history": before}
     file = folder / FILE
     file.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return file

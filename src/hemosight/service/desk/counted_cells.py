@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hemosight.blood.counting import Counting
-from hemosight.scoring.counting_area import BATTLEMENT, met, order
+from hemosight.scoring.counting_area import BATTLEMENT, first_field, met, order
 from hemosight.service.desk.image_columns import WAITING
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.desk.tally import final_labels
@@ -23,22 +23,31 @@ class CountedCells:
     ----------
     images
         In the order in which they were drawn: leukocytes, and what was met on the way.
-    met
-        How many of them count as leukocytes now; fewer than were wanted where the film has no more.
-    pool
+    leukocytes
+        How many of them count as leukocytes now; fewer than the target where the film has no more.
+    eligible
         How many cells they were drawn from.
-    unfair
+    in_unfair_fields
         How many read or labelled cells were left out because counting is not fair in their field.
+    first_field
+        The field that a battlement began in; None of a random draw.
     """
 
     images: list[int]
-    met: int
-    pool: int
-    unfair: int
+    leukocytes: int
+    eligible: int
+    in_unfair_fields: int
+    first_field: int | None
 
 
 def draw(
-    snapshot: Snapshot, case: int, places: Mapping[int, tuple[int, float, bool]], method: str, wanted: int, seed: int
+    snapshot: Snapshot,
+    case: int,
+    places: Mapping[int, tuple[int, float, bool]],
+    method: str,
+    target: int,
+    seed: int,
+    first: int | None = None,
 ) -> CountedCells:
     """Draw the cells of a case that are counted.
 
@@ -51,8 +60,10 @@ def draw(
         Of a cell without a field nobody knows; it takes part in a random draw.
     method
         ``random`` or ``battlement``.
-    wanted
-        Leukocytes to be met; what is a leukocyte is said by the label that stands, else by the reading.
+    target
+        Leukocytes to be counted; what is a leukocyte is said by the label that stands, else by the reading.
+    first
+        The field that a battlement goes on from, as it was drawn before; None to draw it.
 
     Raises :class:`~hemosight.service.errors.Refusal` while cells wait to be read, and for a battlement where no cell
     lies in a fair field.
@@ -82,9 +93,19 @@ def draw(
     ids = snapshot.ids[pool]
     there = [places.get(image, (0, 0.0, True)) for image in ids.tolist()]
     fields, across = np.array([one[0] for one in there], np.int64), np.array([one[1] for one in there], np.float64)
-    along = pool[order(ids, seed, method, fields, across)]
+    if method != BATTLEMENT:
+        first = None
+    elif first is None:
+        first = first_field(fields, seed)
+    along = pool[order(ids, seed, method, fields, across, first)]
     rules = snapshot.spec.rules
     types = [name for name, rule in rules.items() if rule.counts is Counting.IN]
     leukocyte = np.isin(counts[along], types)
-    end = met(leukocyte, wanted)
-    return CountedCells(snapshot.ids[along[:end]].tolist(), int(leukocyte[:end].sum()), len(pool), int((~fair).sum()))
+    end = met(leukocyte, target)
+    return CountedCells(
+        images=snapshot.ids[along[:end]].tolist(),
+        leukocytes=int(leukocyte[:end].sum()),
+        eligible=len(pool),
+        in_unfair_fields=int((~fair).sum()),
+        first_field=first,
+    )

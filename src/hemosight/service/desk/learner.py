@@ -17,6 +17,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.engine.bundle import Bundle
 from hemosight.scoring.metrics import Scores, scores
 from hemosight.service.desk import profile_reader
@@ -130,6 +131,9 @@ class Learner:
         if labels:
             fit.worth_waiting = True
             self.add(state.spec.id, labels, event)
+        elif state.spec.name == CELL_TYPE and self._moment().settings.consensus:
+            fit.stale = fit.worth_waiting = True
+            self._mark_pending(fit, event)
 
     def keep(self, label_sets: Iterable[int]) -> None:
         """Forget every label set but these."""
@@ -312,9 +316,10 @@ class Learner:
                     fit.finer[number] = finer
                 lda.update(rows, codes)
                 fit.ldas[number] = lda
+            due = {*np.unique(teaches).tolist(), *self._soften(fit, now, learns)}
             readers: dict[int, ProfileReader | None] = {}
             found: list[tuple[NDArray[np.int64], NDArray[np.float32] | None]] = []
-            for number in fit.ldas if everything else np.unique(teaches).tolist():
+            for number in fit.ldas if everything else sorted(due):
                 rows = read[profile == number]
                 readers[number] = reader = self._reader(fit, number, now, rows, open_[profile == number], learns)
                 found.append(
@@ -343,13 +348,7 @@ class Learner:
 
     def _begin_finer(self, state: LabelSetState, now: Moment) -> FinerTypes | None:
         """What tells a profile's finer types; None where the label set has none below those that the bundle reads."""
-        bundle, images, spec = now.bundle, now.images, state.spec
-        read = bundle.classifiers[spec.name].classes if spec.kind == "bundle" else ()
-        parents = {
-            code: state.names.index(rule.parent)
-            for code, (name, rule) in enumerate(spec.rules.items())
-            if name not in read and rule.parent in read
-        }
+        images, parents = now.images, self._parents(state, now)
         if not parents:
             return None
         return FinerTypes(
@@ -358,6 +357,41 @@ class Learner:
             lambda cells: images.vectors[cells],
             images.vectors.shape[1],
         )
+
+    @staticmethod
+    def _parents(state: LabelSetState, now: Moment) -> dict[int, int]:
+        """The columns of finer types, and of those that the bundle reads in their place."""
+        spec = state.spec
+        read = now.bundle.classifiers[spec.name].classes if spec.kind == "bundle" else ()
+        return {
+            code: state.names.index(rule.parent)
+            for code, (name, rule) in enumerate(spec.rules.items())
+            if name not in read and rule.parent in read
+        }
+
+    def _soften(self, fit: _Fit, now: Moment, learns: bool) -> list[int]:
+        """Teach what panels agreed on; gives the scanner profiles of which anything changed."""
+        state, wanted = fit.state, dict[int, dict[int, NDArray[np.float64]]]()
+        if learns and state.spec.name == CELL_TYPE and now.settings.consensus:
+            parents, embedded = self._parents(state, now), set(now.images.embedded().tolist())
+            column = {name: parents.get(code, code) for code, name in enumerate(state.names)}
+            for image, probable in now.settings.consensus.items():
+                row = now.images.row_of.get(image)
+                if row is None or row not in embedded:
+                    continue
+                shares = np.zeros(len(state.names))
+                for name, share in probable.items():
+                    if name in column:
+                        shares[column[name]] += share
+                profile = int(state.profile_of(np.array([row], np.int64))[0])
+                wanted.setdefault(profile, {})[row] = shares
+        changed = []
+        for number in sorted({*wanted, *fit.ldas}):
+            lda = fit.ldas.get(number) or self._begin(state, now)
+            fit.ldas[number] = lda
+            if lda.soften(wanted.get(number, {})):
+                changed.append(number)
+        return changed
 
     def _reader(
         self, fit: _Fit, number: int, now: Moment, rows: NDArray[np.int64], open_: NDArray[np.bool_], learns: bool

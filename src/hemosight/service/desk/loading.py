@@ -5,8 +5,8 @@ Vectors come in PostgreSQL's binary format: as text they are twice as long.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select
@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 from hemosight.blood.vocabulary import Level
 from hemosight.service.desk.case_profiles import CaseProfiles
 from hemosight.service.desk.label_set_state import CurrentLabel, LabelSetSpec
+from hemosight.service.desk.panels import CellOfPanel, PanelAnswer, teaching
 from hemosight.service.errors import NothingThere
-from hemosight.service.storage import profiles
+from hemosight.service.storage import panels, profiles
 from hemosight.service.storage.tables import CurrentLabelRow, Image, LabelRecord, LabelSet, Project
 
 _BATCH = 5000
@@ -24,11 +25,15 @@ _BATCH = 5000
 
 @dataclass(frozen=True)
 class ProjectSettings:
-    """A project's bundle, whether its labels teach, and how many reference cells a label counts for."""
+    """A project's bundle, whether its labels teach, and how many reference cells a label counts for.
+
+    ``consensus`` is what panels teach that are to: image -> type -> probability.
+    """
 
     bundle_id: int
     teaching: bool
     weight: float
+    consensus: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,21 @@ def settings(session: Session, project_id: int) -> ProjectSettings:
     row = session.get(Project, project_id, populate_existing=True)
     if row is None or row.deleted_at is not None:
         raise NothingThere(kind="a project")
-    return ProjectSettings(row.bundle_id, row.teaching, row.teaching_weight)
+    return ProjectSettings(row.bundle_id, row.teaching, row.teaching_weight, consensus(session, project_id))
+
+
+def consensus(session: Session, project_id: int) -> dict[int, dict[str, float]]:
+    """What the project's teaching panels say of their cells; of a cell in several the newest panel counts."""
+    found: dict[int, dict[str, float]] = {}
+    for row in reversed(panels.listed(session, project_id)):
+        if row.teaches and row.closed_at is not None:
+            cells = [CellOfPanel(one.image_id) for one in panels.cells(session, row.id)]
+            readings = panels.readings(session, row.id)
+            said = [PanelAnswer(one.image_id, one.user_id, one.turn, one.label) for one in readings]
+            readers = [one.user for one in panels.readers(session, row.id)]
+            decided = {image: one.label for image, one in panels.decisions(session, row.id).items()}
+            found |= teaching(cells, said, readers, decided)
+    return found
 
 
 def case_profiles(session: Session, project_id: int) -> CaseProfiles:

@@ -107,12 +107,28 @@ class PanelAnswer:
 
 @dataclass(frozen=True)
 class CellOfPanel:
-    """A cell, and what was known of it: the model's reading, what was shown in the aided turn, the marked truth."""
+    """A cell and its case; what was known of it: the model's reading, what was shown in the aided turn, its mark."""
 
     image: int
     predicted: str | None = None
     shown: str | None = None
-    truth: str | None = None
+    mark: str | None = None
+    case: int | None = None
+
+
+@dataclass(frozen=True)
+class CaseTime:
+    """How long a reader took over the cells of one case, in milliseconds.
+
+    ``cells`` are those of the case that were timed in both turns where the session has an aided one, so that the two
+    sums are of the same cells; ``aided`` is None without one.
+    """
+
+    user: int
+    case: int
+    cells: int
+    blind: int
+    aided: int | None
 
 
 @dataclass(frozen=True)
@@ -133,10 +149,14 @@ class ReaderResult:
         The same with the model's reading shown.
     followed
         Of the wrong readings that were planted and shown, the share that the reader kept: automation bias.
+    misled
+        Of those planted readings, the share that the reader had given blind: what would be kept without any bias.
     median_ms, aided_ms
         Median time of a reading, blind and aided.
+    case_ms, aided_case_ms
+        Median over cases of the time for a case's cells, blind and aided.
     confusion
-        (consensus or marked type, said, count) of the first readings.
+        (reference, said, count) of the first readings; the reference is the mark, without marks the consensus.
     """
 
     user: int
@@ -147,8 +167,11 @@ class ReaderResult:
     score: Interval | None
     aided_score: Interval | None
     followed: Interval | None
+    misled: Interval | None
     median_ms: float | None
     aided_ms: float | None
+    case_ms: float | None
+    aided_case_ms: float | None
     confusion: list[tuple[str, str, int]]
 
 
@@ -174,6 +197,8 @@ class PanelResult:
     pairs: list[tuple[int, int, Agreement]]
     readers: list[ReaderResult]
     cells: list[CellResult]
+    times: list[CaseTime]
+    """By reader and case; empty where nothing was timed."""
 
 
 def results(cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: Sequence[int]) -> PanelResult:
@@ -190,15 +215,25 @@ def results(cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: 
     counts = _counts(images, sure, readers, types)
     bad = _suspects(images, readers, counts, found)
     intervals = reader_intervals(counts, prior=_PRIOR, draws=100) if found is not None else None
-    right = {cell.image: cell.truth for cell in cells if cell.truth is not None} or best
-    marked = any(cell.truth is not None for cell in cells)
+    times = case_times(cells, said, readers)
+    right = {cell.image: cell.mark for cell in cells if cell.mark is not None} or best
+    marked = any(cell.mark is not None for cell in cells)
     return PanelResult(
         together=_together(images, sure, types),
         pairs=_pairs(sure, readers),
         readers=[
-            _reader(user, cells, said, right, marked, None if intervals is None else intervals[place])
+            _reader(
+                user,
+                cells,
+                said,
+                right,
+                marked,
+                None if intervals is None else intervals[place],
+                [one for one in times if one.user == user],
+            )
             for place, user in enumerate(readers)
         ],
+        times=times,
         cells=[
             CellResult(
                 image=cell.image,
@@ -213,6 +248,45 @@ def results(cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: 
             for cell in cells
         ],
     )
+
+
+def case_times(cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: Sequence[int]) -> list[CaseTime]:
+    """How long each reader took over the cells of each case, by reader and case; repeated readings do not count."""
+    case_of = {cell.image: cell.case for cell in cells if cell.case is not None}
+    timed: dict[tuple[int, int], dict[int, int]] = {}
+    for one in said:
+        if one.ms is not None and one.image in case_of and one.turn in (FIRST, AIDED):
+            timed.setdefault((one.user, one.turn), {})[one.image] = one.ms
+    aided = any(turn == AIDED for _, turn in timed)
+    found = []
+    for user in readers:
+        first, second = timed.get((user, FIRST), {}), timed.get((user, AIDED), {})
+        both = first.keys() & second.keys() if aided else first.keys()
+        for case in sorted({case_of[image] for image in both}):
+            own = [image for image in both if case_of[image] == case]
+            sums = [sum(turn[image] for image in own) for turn in ((first, second) if aided else (first,))]
+            found.append(CaseTime(user, case, len(own), sums[0], sums[1] if aided else None))
+    return found
+
+
+def teaching(
+    cells: Sequence[CellOfPanel], said: Sequence[PanelAnswer], readers: Sequence[int], decided: Mapping[int, str]
+) -> dict[int, dict[str, float]]:
+    """What a panel teaches of each cell: type -> its probability by the consensus; a decision stands for itself alone.
+
+    Cells of which nobody named a type are left out, and all that nobody decided where there is no consensus.
+    """
+    first: dict[int, dict[int, str]] = {}
+    for one in said:
+        if one.turn == FIRST and one.label != UNSURE:
+            first.setdefault(one.image, {})[one.user] = one.label
+    types = list(ordered({label for by in first.values() for label in by.values()}))
+    images = [cell.image for cell in cells if first.get(cell.image)]
+    found = _consensus(images, first, readers, types)
+    rows = [] if found is None else found.posterior.tolist()
+    shares = {image: dict(zip(types, row, strict=True)) for image, row in zip(images, rows, strict=False)}
+    known = {cell.image for cell in cells}
+    return shares | {image: {label: 1.0} for image, label in decided.items() if image in known and label != UNSURE}
 
 
 def _counts(
@@ -276,6 +350,7 @@ def _reader(
     right: Mapping[int, str],
     marked: bool,
     accuracy: Interval | None,
+    times: Sequence[CaseTime],
 ) -> ReaderResult:
     by_turn: dict[int, dict[int, PanelAnswer]] = {FIRST: {}, AGAIN: {}, AIDED: {}}
     for one in said:
@@ -286,6 +361,8 @@ def _reader(
     planted = [
         cell for cell in cells if cell.shown is not None and cell.shown != cell.predicted and cell.image in aided
     ]
+
+    blind = [cell for cell in planted if cell.image in first]
 
     def score(of: Mapping[int, PanelAnswer]) -> Interval | None:
         judged = [image for image in of if image in right]
@@ -305,12 +382,18 @@ def _reader(
         followed=share(sum(aided[cell.image].label == cell.shown for cell in planted), len(planted))
         if planted
         else None,
+        misled=share(sum(first[cell.image].label == cell.shown for cell in blind), len(blind)) if blind else None,
         median_ms=_median(first),
         aided_ms=_median(aided),
-        confusion=[(truth, label, n) for (truth, label), n in sorted(pairs.items(), key=lambda pair: -pair[1])],
+        case_ms=_middle([one.blind for one in times]),
+        aided_case_ms=_middle([one.aided for one in times if one.aided is not None]),
+        confusion=[(reference, label, n) for (reference, label), n in sorted(pairs.items(), key=lambda pair: -pair[1])],
     )
 
 
 def _median(of: Mapping[int, PanelAnswer]) -> float | None:
-    times = [one.ms for one in of.values() if one.ms is not None]
+    return _middle([one.ms for one in of.values() if one.ms is not None])
+
+
+def _middle(times: Sequence[int]) -> float | None:
     return float(np.median(times)) if times else None

@@ -30,7 +30,7 @@ from hemosight.service.desk.project_readings import ProjectReadings
 from hemosight.service.desk.references import References
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import counting, events
-from hemosight.service.storage.counting import DrawnCells
+from hemosight.service.storage.counting import CaseCounting
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Event
 
@@ -230,7 +230,7 @@ class ProjectState:
                 self._notifier.announced_elsewhere(number)
 
     def _chosen(self) -> dict[int, list[int]]:
-        return {case: one.images for case, one in self._counting.items()}
+        return {case: one.drawn.images for case, one in self._counting.items() if one.drawn is not None}
 
     # --- label sets ---
 
@@ -322,13 +322,13 @@ class ProjectState:
             number, until = self.label_set(self.named(label_set).id).spec.id, self._last_label
         return self.learner.follow(number, until, patience)
 
-    def counting(self, case: int | None) -> DrawnCells | None:
-        """Which cells of a case were drawn to be counted; None where all count. Ask before the counts of a case: who
-        signs compares both with the case's row.
+    def counting(self, case: int | None) -> CaseCounting:
+        """Which cells of a case were drawn to be counted. Ask before the counts of a case: who signs compares both
+        with the case's row.
         """
         self.catch_up()
         with self.lock:
-            return None if case is None else self._counting.get(case)
+            return CaseCounting() if case is None else self._counting.get(case, CaseCounting())
 
     @property
     def profiles(self) -> CaseProfiles:

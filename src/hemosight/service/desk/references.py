@@ -35,8 +35,9 @@ class References:
 
 
 def _sum(bundle: Bundle, label_set: str) -> Reference:
-    slope = None
-    if bundle.manifest.label_sets[label_set].classifier != "discriminant":
+    slope, name = None, bundle.manifest.label_sets[label_set].classifier
+    standardised = name == classifiers.STANDARDISED
+    if not standardised and name != classifiers.DEFAULT:
         # Another classifier's temperature says nothing about the discriminant, which is what learns.
-        slope = classifiers.fit(*bundle.support.labelled(label_set), "discriminant").slope
-    return Reference.of(bundle.support, label_set, bundle.classifiers[label_set], slope)
+        slope = classifiers.fit(*bundle.support.labelled(label_set)).slope
+    return Reference.of(bundle.support, label_set, bundle.classifiers[label_set], slope, standardised=standardised)

@@ -27,6 +27,8 @@ class Check:
         Cells it found; of ``too_few`` those that were counted.
     says
         The same in words, with its number.
+    measured
+        Of ``rule`` its words without what the rule asks: what it looks at, and its number.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Check:
     open: bool
     count: int
     says: str
+    measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,13 +131,14 @@ def _rule(rule: SigningRule, counts: RuleCounts) -> Check:
         own = counts.families.get("erythroblast", frozenset({"erythroblast"}))
         found = sum(cells for name, cells in counts.apart.items() if name in own)
         value = 100 * found / total if total else 0.0
-        words = f"Erythroblasts {value:.1f} for 100 leukocytes, rule: {rule.at_least:g} or more"
-        return Check("rule", rule.level, value >= rule.at_least, found, words)
+        measured, asked = f"Erythroblasts {value:.1f} for 100 leukocytes", f"{rule.at_least:g} or more"
+        return Check("rule", rule.level, value >= rule.at_least, found, f"{measured}, rule: {asked}", measured)
     else:
         found = counts.unusual if rule.measure == "unusual" else counts.unsure
         value, what = found / counts.cells if counts.cells else 0.0, rule.measure.capitalize()
-    words = f"{what} {_cells(found)}, {100 * value:.1f}%, rule: {100 * rule.at_least:g}% or more"
-    return Check("rule", rule.level, bool(found) and value >= rule.at_least, found, words)
+    measured, asked = f"{what} {_cells(found)}, {100 * value:.1f}%", f"{100 * rule.at_least:g}% or more"
+    met = bool(found) and value >= rule.at_least
+    return Check("rule", rule.level, met, found, f"{measured}, rule: {asked}", measured)
 
 
 def _cells(count: int) -> str:

@@ -27,6 +27,10 @@ from hemosight.service.documents.content import (
     Value,
 )
 
+_WAYS = {"random": "at random", "battlement": "field after field (battlement)"}
+_EARLIER = 5
+"""Earlier choices of the cells that count that a report lists."""
+
 
 def content(
     *,
@@ -99,21 +103,53 @@ def content(
         scale=profile.get("scale"),
         fingerprint=fingerprint or "",
         at=at,
-        drawn=_drawn(differential.get("counting")),
+        drawn=_drawn(differential.get("counting"), differential.get("counting_choices") or ()),
         amended_by=amended_by,
     )
 
 
-def _drawn(counting: Mapping[str, Any] | None) -> str:
+def _drawn(counting: Mapping[str, Any] | None, choices: Sequence[Mapping[str, Any]]) -> str:
+    """How the cells that count were drawn, and how often; empty where all count and always did."""
     if counting is None:
+        return f"Counted: all cells{_chosen_before(choices)}." if choices else ""
+    counted, target = counting["counted_leukocytes"], counting["target_leukocytes"]
+    short = f"all there are: {counted:,} of the {target:,} leukocytes that were wanted"
+    until = f"until {target:,} leukocytes were met" if counted >= target else short
+    unfair = counting["cells_in_unfair_fields"]
+    left = f"; {unfair:,} left out, in fields unfit for counting" if unfair else ""
+    cells, eligible = counting["counted_cells"], counting["eligible_cells"]
+    drawn = f"{cells:,} cells drawn {_WAYS[counting['method']]} from {eligible:,}"
+    return f"Counted: {drawn} {until} (seed {counting['seed']}){left}{_chosen_before(choices)}."
+
+
+def _chosen_before(choices: Sequence[Mapping[str, Any]]) -> str:
+    """Why this is counted and what was to be counted before, the newest :data:`_EARLIER` of it; the record has all."""
+    if not choices:  # a record of an older version
         return ""
-    way = "at random" if counting["method"] == "random" else "field after field (battlement)"
-    met, wanted = counting["met"], counting["wanted"]
-    short = f"all there are: {met:,} of the {wanted:,} leukocytes that were wanted"
-    until = f"until {wanted:,} leukocytes were met" if met >= wanted else short
-    left = f"; {counting['unfair']:,} left out, in fields unfit for counting" if counting["unfair"] else ""
-    drawn = f"{counting['chosen']:,} cells drawn {way} from {counting['pool']:,}"
-    return f"Counted: {drawn} {until} (seed {counting['seed']}){left}."
+    last, earlier = choices[-1], choices[:-1]
+    if not earlier:
+        return f" ({_why(last)})" if last["reason"] or last["labelled_cells"] else ""
+    shown = [_choice(one) for one in earlier[-_EARLIER:]]
+    if len(earlier) > _EARLIER:
+        shown.insert(0, f"{len(earlier) - _EARLIER:,} more")
+    return f"; chosen for the {_ordinal(len(choices))} time ({_why(last)}), before: {', then '.join(shown)}"
+
+
+def _choice(one: Mapping[str, Any]) -> str:
+    target = one["target_leukocytes"]
+    what = "all cells" if target is None else f"{target:,} leukocytes {_WAYS[one['method']]}"
+    return f"{what} ({_why(one)})"
+
+
+def _why(one: Mapping[str, Any]) -> str:
+    labelled = one["labelled_cells"]
+    known = "" if labelled is None else f"{labelled:,} {'cell' if labelled == 1 else 'cells'} labelled; "
+    return known + (one["reason"] or "no reason given")
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _above(row: Mapping[str, Any], apart: Collection[str]) -> str | None:

@@ -104,8 +104,15 @@ def _look(database: Database, project: int, field: int) -> _Seen:
 
 
 def _require_free(cells: Sequence[FieldCell], x: float, y: float) -> None:
-    """Raise where a cell that stands lies at the place."""
+    """Raise where a cell that stands, or that another field counts, lies at the place."""
     for cell in cells:
+        if cell.seen_in is not None and _holds(cell, x, y):
+            raise Refusal(
+                "in_the_way",
+                expected="a place where no cell is marked",
+                came="the place of a cell that another field shows and counts",
+                mend="Leave it there: it counts once.",
+            )
         if cell.image_id is not None and _holds(cell, x, y):
             raise Refusal(
                 "in_the_way",

@@ -15,16 +15,17 @@ from hemosight.errors import UnreadableImage
 from hemosight.images import pixel_scale
 from hemosight.images.bare import bare
 from hemosight.images.decode import Pixels, decode, measure
-from hemosight.images.finding.cells import FoundCell, find
-from hemosight.images.finding.fairness import Fairness, fairness, words
+from hemosight.images.finding.cells import FOUND, FoundCell, find
+from hemosight.images.finding.fairness import fairness, words
 from hemosight.images.finding.fields import CROP, RED_CELL_UM, Scale, Searched, by_nuclei, of_pixels
+from hemosight.images.finding.places import Place, Shown, by_name, in_pixels, seen_again
 from hemosight.images.limits import MEGAPIXELS
 from hemosight.service.errors import NothingThere
 from hemosight.service.intake.thumbnails import thumbnail
 from hemosight.service.intake.uploads import UploadIntake, UploadOutcome, is_leftover, media_type, plain_name
 from hemosight.service.operations.disk import require_room
 from hemosight.service.settings import Settings
-from hemosight.service.storage import audit, fields, uploads
+from hemosight.service.storage import audit, fields, films, uploads
 from hemosight.service.storage.audit import Actor
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.fields import NewCell, NewField
@@ -40,7 +41,8 @@ class FieldOutcome:
 
     ``reason`` says why a field was refused; ``images`` are the numbers of the cells, those that were there before too.
     ``field`` is its number, ``fair`` whether counting is fair in it and ``fairness`` why; ``known`` says that the
-    project had it already: its cells are those that stand now, and it was not searched again.
+    project had it already: its cells are those that stand now, and it was not searched again. ``seen_again`` are cells
+    more that another field counts; ``placed`` says whether it is known where on the film the field lies.
     """
 
     name: str
@@ -53,6 +55,8 @@ class FieldOutcome:
     fair: bool | None = None
     fairness: str | None = None
     known: bool = False
+    seen_again: int = 0
+    placed: bool = False
     reason: str | None = None
 
 
@@ -82,6 +86,8 @@ class FieldIntake:
     mpp
         Micrometres a pixel of the fields; measured on their red cells where None. A field with too few red cells is
         taken to have the scale of the one before; the first of all then by its nuclei.
+    least
+        Score from which something is taken for a white cell.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class FieldIntake:
         scale: float,
         mpp: float | None,
         bits: int | None = None,
+        least: float = FOUND,
     ) -> None:
         self._intake = intake
         self._place = place
@@ -100,6 +107,7 @@ class FieldIntake:
         self._side = crop_side(scale)
         self._scale = None if mpp is None else Scale(RED_CELL_UM / mpp, "given")
         self._before: Scale | None = None
+        self._least = least
 
     def take(self, name: str, file: IO[bytes]) -> FieldOutcome:
         """Find the cells of a field and store them."""
@@ -122,15 +130,25 @@ class FieldIntake:
                 return before
             pixels = decode(data, self._bits)
             scale = self._scale_of(pixels)
-            searched = of_pixels(pixels, scale, find(pixels, scale.red_cell_px))
+            searched = of_pixels(pixels, scale, find(pixels, scale.red_cell_px, self._least))
             fair = fairness(pixels, scale.red_cell_px, searched.cells)
             kept = name if self._intake.named else UNNAMED
             picture = NewPicture(kept, sha256, data, media_type(data), width, height, thumbnail(data, self._bits))
         except UnreadableImage as fault:
             return FieldOutcome(name, reason=str(fault))
         cells = sorted(searched.cells, key=lambda cell: (cell.y, cell.x))
+        place, again = self._again(name, sha256, (width, height), cells)
+        elsewhere = [
+            NewCell(cell.x, cell.y, cell.width, cell.height, cell.score, cell.marks, None, again[at])
+            for at, cell in enumerate(cells)
+            if at in again
+        ]
+        cells = [cell for at, cell in enumerate(cells) if at not in again]
         outcomes = self._store(name, searched, cells)
-        number = self._keep(picture, scale, fair, cells, outcomes)
+        new = NewField(
+            picture, scale.red_cell_px, scale.source, fair.covered, fair.fine, fair.reasons, self._least, place
+        )
+        number = self._keep(new, cells, outcomes, elsewhere)
         return FieldOutcome(
             name,
             len(cells),
@@ -141,7 +159,33 @@ class FieldIntake:
             number,
             fair.fair,
             words(fair.covered, fair.reasons),
+            seen_again=len(elsewhere),
+            placed=place is not None,
         )
+
+    def _again(
+        self, name: str, sha256: bytes, size: tuple[int, int], cells: Sequence[FoundCell]
+    ) -> tuple[Place | None, dict[int, int]]:
+        """Where the field lies, and which of its cells (by their place in the list) a field of the case counts as what.
+
+        Of two fields that show a cell the one that came first counts it: it may be labelled there already.
+        """
+        place = by_name(name)
+        if place is None:
+            return None, {}
+        film = hashlib.sha256(place.film.encode()).hexdigest()[:16]  # the name may say more than a project keeps
+        place = replace(place, film=film)
+        with self._place.database.session() as session:
+            upload = uploads.get(session, self._place.project, self._place.upload)
+            there = films.on_film(session, self._place.project, None if upload is None else upload.case_id, film)
+        own = sha256.hex()
+        if own not in in_pixels({**there.placed, own: (place, *size)}):
+            return None, {}
+        boxes = [replace(cell, marks=(), score=2.0) for _, cell in there.cells]
+        shown = [Shown("", at, box) for at, box in enumerate(boxes)]
+        shown += [Shown(own, at, cell.moved(place.x, place.y)) for at, cell in enumerate(cells)]
+        again = seen_again(shown)
+        return place, {at: there.cells[one.number][0] for (field, at), one in again.items() if field == own}
 
     def _known(self, name: str, sha256: bytes) -> FieldOutcome | None:
         """What is there of a field that came before: searched again it would bring back what people removed."""
@@ -161,6 +205,8 @@ class FieldIntake:
                 not row.reasons,
                 words(row.covered, row.reasons),
                 known=True,
+                seen_again=fields.counts(session, [row]).get(row.id, fields.FieldCounts()).seen_again,
+                placed=row.film is not None,
             )
 
     def _scale_of(self, pixels: Pixels) -> Scale:
@@ -186,15 +232,13 @@ class FieldIntake:
 
     def _keep(
         self,
-        picture: NewPicture,
-        scale: Scale,
-        fair: Fairness,
+        new: NewField,
         cells: Sequence[FoundCell],
         outcomes: Sequence[UploadOutcome],
+        elsewhere: Sequence[NewCell],
     ) -> int:
         """Keep the field with its cells' boxes. Returns its number."""
         require_room(self._settings)
-        new = NewField(picture, scale.red_cell_px, scale.source, fair.covered, fair.fine, fair.reasons)
         placed = [
             NewCell(cell.x, cell.y, cell.width, cell.height, cell.score, cell.marks, outcome.image)
             for cell, outcome in zip(cells, outcomes, strict=True)
@@ -204,8 +248,8 @@ class FieldIntake:
             upload = uploads.get(session, self._place.project, self._place.upload, hold=True)
             if upload is None:
                 raise NothingThere(kind="an upload of this project")
-            row = fields.add(session, upload, new, placed)
-            noted = {"field": row.id, "case": row.case_id, "cells": len(placed), "sha256": picture.sha256.hex()}
+            row = fields.add(session, upload, new, [*placed, *elsewhere])
+            noted = {"field": row.id, "case": row.case_id, "cells": len(placed), "sha256": new.picture.sha256.hex()}
             audit.note(session, self._place.actor, "field.add", noted, self._place.project)
             return row.id
 

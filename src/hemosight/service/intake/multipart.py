@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 1 << 20
 """Bytes of a file that are kept in memory; a larger one goes to a temporary file."""
+_OTHERS = 100
+"""Parts of a form besides its files: empty ones by the million would keep the parser busy."""
 
 Part = tuple[str, IO[bytes]]
 """A file's name, with folders where the browser sent them, and its content, at its beginning."""
@@ -89,7 +91,7 @@ class _Gathering:
         self.ended = False
         self._field = field
         self._most = most
-        self._count = 0
+        self._count = self._parts = 0
         self._name = self._value = b""
         self._headers: dict[bytes, bytes] = {}
         self._filename = ""
@@ -116,6 +118,9 @@ class _Gathering:
             self._file.close()
 
     def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > self._most + _OTHERS:
+            raise self._too_many()
         self._headers = {}
         self._name = self._value = b""
 
@@ -135,14 +140,17 @@ class _Gathering:
             return
         self._count += 1
         if self._count > self._most:
-            raise Refusal(
-                "too_much",
-                expected=f"at most {self._most:,} files in one request",
-                came="more",
-                mend="Send less at a time.",
-            )
+            raise self._too_many()
         self._filename = options[b"filename"].decode("utf-8", "replace")
         self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 -- whoever takes it closes it
+
+    def _too_many(self) -> Refusal:
+        return Refusal(
+            "too_much",
+            expected=f"at most {self._most:,} files in one request",
+            came="more",
+            mend="Send less at a time.",
+        )
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:

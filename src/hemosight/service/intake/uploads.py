@@ -18,6 +18,7 @@ from hemosight.images.bare import bare
 from hemosight.images.decode import measure
 from hemosight.images.litter import is_litter
 from hemosight.images.names import composed
+from hemosight.images.zip_directory import excess
 from hemosight.images.zip_names import entry_name
 from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.intake.thumbnails import thumbnail
@@ -40,6 +41,8 @@ _NAME = 400
 """Characters of a name that are kept, from its end."""
 _SMALL = 1 << 20
 """Bytes that may be packed as tightly as they like."""
+_FOLDERS = 1000
+"""Folders of a zip that are taken whatever the limit of its files is."""
 _KINDS = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG", "image/png"),
@@ -237,6 +240,10 @@ def is_leftover(name: str) -> bool:
 def _unzipped(name: str, file: IO[bytes], settings: Settings) -> Iterator[_File]:
     """A zip's pictures, refused as a whole before a byte is unpacked where it declares more than is taken."""
     try:
+        # A Mac packs a leftover beside every file, and folders have entries of their own: they are not counted below.
+        if found := excess(file, 2 * settings.max_zip_files + _FOLDERS):
+            yield _File(name, b"", f"a zip with {found}")
+            return
         end = file.seek(0, io.SEEK_END)
         with zipfile.ZipFile(file) as archive:
             entries = [info for info in archive.infolist() if not info.is_dir() and not is_leftover(entry_name(info))]

@@ -9,15 +9,17 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import psutil
 import structlog
 from sqlalchemy import func, select, text
 
 from hemosight.errors import HemoSightError
-from hemosight.service.operations.backup import backup, restore
+from hemosight.service.operations.backup import AtWorst, backup, restore
 from hemosight.service.settings import Settings
 from hemosight.service.storage.audit_chain import verify
 from hemosight.service.storage.cluster import Cluster
@@ -58,8 +60,11 @@ class BackupReport:
     fault: str | None = field(default=None)
 
 
-def make(database: Database, settings: Settings) -> BackupReport:
-    """Make a backup in the settings' folder, restore it on trial, write the report, forget the oldest good ones."""
+def make(database: Database, settings: Settings, at_worst: AtWorst = lambda _: None) -> BackupReport:
+    """Make a backup in the settings' folder, restore it on trial, write the report, forget the oldest good ones.
+
+    ``at_worst`` is given what ends at once each thing that it starts.
+    """
     assert settings.backup_dir is not None  # noqa: S101 -- whoever calls it has looked
     folder = settings.backup_dir.expanduser()
     now = datetime.datetime.now(datetime.UTC)
@@ -68,8 +73,8 @@ def make(database: Database, settings: Settings) -> BackupReport:
     clear_left_over(folder)
     report = BackupReport(file.name, now.isoformat(timespec="seconds"))
     try:
-        size = backup(database, file)
-        report = check(file) if settings.backup_check else report
+        size = backup(database, file, at_worst)
+        report = check(file, at_worst) if settings.backup_check else report
         report = BackupReport(**{**asdict(report), "at": now.isoformat(timespec="seconds"), "bytes": size})
     except (HemoSightError, OSError) as error:
         report = BackupReport(file.name, report.at, fault=str(error))
@@ -102,18 +107,20 @@ def clear_left_over(folder: Path) -> None:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def check(file: Path) -> BackupReport:
+def check(file: Path, at_worst: AtWorst = lambda _: None) -> BackupReport:
     """Restore a backup into a scratch database beside it, and look at what came out.
 
-    Raises :class:`~hemosight.service.errors.ServiceFault` where it cannot be restored.
+    ``at_worst`` is given what ends its server at once. Raises
+    :class:`~hemosight.service.errors.ServiceFault` where it cannot be restored.
     """
     began = time.monotonic()
     scratch = Path(tempfile.mkdtemp(prefix=_CHECK, dir=file.parent))
+    at_worst(lambda: _end_trial(scratch))
     try:
         with embedded(scratch, after="delete") as dsn:
             database = Database(dsn, pool=2)
             try:
-                restore(database, file)
+                restore(database, file, at_worst)
                 with database.session() as session:
                     rows = {
                         table.name: session.scalar(select(func.count()).select_from(table)) or 0
@@ -127,6 +134,15 @@ def check(file: Path) -> BackupReport:
     made = datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).isoformat(timespec="seconds")
     fault = None if intact else "the audit trail in it does not fit its seals"
     return BackupReport(file.name, made, file.stat().st_size, round(time.monotonic() - began, 1), rows, intact, fault)
+
+
+def _end_trial(scratch: Path) -> None:
+    """End every program of a trial at once: what is making its cluster, and its server."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if str(scratch) in " ".join(child.cmdline()):
+                child.kill()
+    Cluster(scratch / FOLDER).stop(0.5, at_once=True)
 
 
 def last(settings: Settings) -> BackupReport | None:
@@ -173,6 +189,7 @@ class Schedule(threading.Thread):
         self._database = database
         self._settings = settings
         self._ended = threading.Event()
+        self._under_way: list[Callable[[], None]] = []
         self._failed: float | None = None
         self._expired = -_EXPIRE
 
@@ -202,15 +219,28 @@ class Schedule(threading.Thread):
             try:
                 if not self._due():
                     return None
-                report = make(self._database, self._settings)
+                self._under_way.clear()
+                report = make(self._database, self._settings, self._under_way.append)
                 self._failed = time.monotonic() if report.fault is not None else None
                 return report
             finally:
                 connection.execute(text("SELECT pg_advisory_unlock(:making)"), {"making": _MAKING})
 
     def end(self) -> None:
-        """Look no more; one that is under way is left to the end of the program, and leaves no half file."""
+        """Look no more."""
         self._ended.set()
+
+    def end_at_once(self, seconds: float = 2.0) -> None:
+        """End what is under way as well, within so many seconds: what it has started would outlive the program.
+
+        No half file stays: what is left of a backup or of its trial is cleared by the next one.
+        """
+        self.end()
+        deadline = time.monotonic() + seconds
+        while self.is_alive() and time.monotonic() < deadline:
+            for end in reversed(self._under_way):
+                end()
+            self.join(0.2)
 
     def _due(self) -> bool:
         if self._settings.backup_dir is None:

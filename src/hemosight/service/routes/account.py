@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import NothingThere, Refusal
+from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
 from hemosight.service.schemas.people import (
     AccountChange,
     Browsers,
@@ -22,7 +22,7 @@ from hemosight.service.schemas.people import (
     UserShown,
 )
 from hemosight.service.security import passwords, throttle
-from hemosight.service.security.permissions import Id, InPerson, Seat
+from hemosight.service.security.permissions import Id, InPerson, Seat, not_signed_in
 from hemosight.service.security.secrets import kept, new_token
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, projects, sign_ins, tries, users
@@ -33,7 +33,9 @@ router = APIRouter(prefix="/account", tags=["account"])
 
 @router.patch("", operation_id="change_account")
 def change_account(seat: InPerson, session: Transaction, given: AccountChange) -> UserShown:
-    """Change how one is called."""
+    """Change how one is called: as nobody else is, since records and reports name who signed by it."""
+    if users.called_like(session, given.display, but=seat.user.id):
+        raise AlreadyThere(kind="a name that people read")
     user = users.get(session, seat.user.id)
     user.display = given.display
     audit.note(session, seat, "account.change", {"display": given.display})
@@ -59,7 +61,10 @@ def change_password(seat: InPerson, service: Service, given: PasswordChange) -> 
         raise passwords.wrong()
     hashed = passwords.hashed(given.new.get_secret_value(), service.settings.password_length)
     with service.database.session() as session:
-        users.get(session, seat.user.id).password_hash = hashed
+        user = users.with_password(session, seat.user.id, known)
+        if user is None:
+            raise passwords.wrong()
+        user.password_hash = hashed
         sign_ins.end_all(session, seat.user.id, seat.session)
         tries.forget_devices(session, seat.user.id)
         audit.note(session, seat, "account.password")
@@ -76,6 +81,8 @@ def make_token(seat: InPerson, session: Transaction, given: NewToken) -> TokenMa
     """Make a token for a program. The answer holds its secret, which is never told again."""
     if given.project is not None:
         _may_enter(session, seat, given.project)
+    if seat.session is None or not sign_ins.hold(session, seat.session):
+        raise not_signed_in("a session that has ended")
     secret = new_token()
     row = ApiToken(
         user_id=seat.user.id,

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
+from hemosight.images.formulas import guarded
 from hemosight.service.errors import Refusal
 from hemosight.service.schemas.audit import AuditPage, AuditShown, ChainShown, Doer
 from hemosight.service.schemas.pages import After, Limit, cursor
@@ -25,8 +26,6 @@ from hemosight.service.storage.database import Database
 router = APIRouter(tags=["audit"])
 Number = Annotated[int | None, Query(ge=1, le=BIGGEST)]
 _COLUMNS = ("id", "at", "user", "user_name", "project", "action", "subject", "address")
-_COMPUTED = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would compute."""
 _AT_ONCE = 1000
 
 
@@ -121,12 +120,8 @@ def _csv(database: Database, wanted: Which) -> Iterator[bytes]:
 
 def _lines(rows: Sequence[tuple[object, ...]]) -> bytes:
     out = io.StringIO()
-    csv.writer(out).writerows([_harmless(value) for value in row] for row in rows)
+    csv.writer(out).writerows([guarded(value) if isinstance(value, str) else value for value in row] for row in rows)
     return out.getvalue().encode("utf-8", "replace")
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_COMPUTED) else value
 
 
 def with_zone(moment: datetime.datetime | None) -> datetime.datetime | None:

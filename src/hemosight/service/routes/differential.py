@@ -98,7 +98,7 @@ def counted(
 ) -> tuple[DifferentialShown, Tally]:
     """The differential as the API shows it, and the count behind it; at the label set's own level where None."""
     state.follow(label_set)
-    drawn = state.counting(case)
+    chosen = state.counting(case)
     snapshot, count = state.readings.tally(label_set, case, level)
     before, after = count.before, count.after
     titles = {facts["name"]: facts["title"] for facts in snapshot.spec.classes}
@@ -149,7 +149,8 @@ def counted(
         reviewed_until=count.reviewed_until,
         taught_until=snapshot.taught_until,
         bundle=f"{manifest.name} {manifest.version}",
-        counting=None if drawn is None else drawn.draw,
+        counting=chosen.draw,
+        counting_choices=list(chosen.choices),
     )
     return shown, count
 

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from hemosight.errors import HemoSightError
+from hemosight.service.errors import Refusal
 from hemosight.service.schemas.events import REFERENCE
 from hemosight.service.security.permissions import BIGGEST, Viewer, viewer
 from hemosight.service.state import Service
@@ -43,8 +44,17 @@ async def listen(
     A line that drops is taken up again with `Last-Event-ID`, which browsers send by themselves: nothing is missed.
     The right to look is asked again every 15 seconds.
     """
-    if last_event_id is not None and last_event_id.isdigit():
-        after = int(last_event_id)
+    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
+        after = min(int(last_event_id), BIGGEST)
+    most = service.settings.streams_account
+    if service.broker.streams_of(seat.user.id) >= most:
+        raise Refusal(
+            "busy",
+            expected=f"at most {most} streams of one account",
+            came="one more",
+            mend="Close pages or programs that listen, and come back.",
+            retry_after=15,
+        )
 
     async def allowed() -> bool:
         try:
@@ -55,7 +65,7 @@ async def listen(
 
     async def body() -> AsyncIterator[bytes]:
         yield b"retry: 2000\n\n"
-        async for message in service.broker.stream(seat.project, after, allowed=allowed):
+        async for message in service.broker.stream(seat.project, after, account=seat.user.id, allowed=allowed):
             yield message.encode()
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

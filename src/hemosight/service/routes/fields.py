@@ -25,7 +25,7 @@ from hemosight.service.schemas.fields import (
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import Id, ProjectAdmin, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, cases, fields, images
+from hemosight.service.storage import audit, cases, fields, films, images
 from hemosight.service.storage.tables import CameraField, FieldCell
 from hemosight.space import explain
 
@@ -172,6 +172,10 @@ def _shown(session: Session, rows: Sequence[CameraField]) -> list[FieldShown]:
             covered=row.covered,
             fair=not row.reasons,
             fairness=words(row.covered, row.reasons),
+            reasons=row.reasons,
+            film=row.film,
+            x=row.x,
+            y=row.y,
             checked_by=row.checked_by,
             checked_at=row.checked_at,
             uploaded_at=row.uploaded_at,
@@ -186,11 +190,13 @@ def _detail(session: Session, row: CameraField) -> FieldDetail:
     if not shown:
         raise NothingThere(kind="a field of this project")
     before, after = fields.beside(session, row)
-    boxes = [_box(cell) for cell in fields.cells(session, row.id)]
+    rows = fields.cells(session, row.id)
+    elsewhere = films.counted_in(session, rows)
+    boxes = [_box(cell, elsewhere.get(cell.id)) for cell in rows]
     return FieldDetail(**shown[0].model_dump(), boxes=boxes, before=before, after=after)
 
 
-def _box(row: FieldCell) -> FieldCellShown:
+def _box(row: FieldCell, seen_in: int | None = None) -> FieldCellShown:
     return FieldCellShown(
         id=row.id,
         image=row.image_id,
@@ -200,6 +206,7 @@ def _box(row: FieldCell) -> FieldCellShown:
         height=row.height,
         score=row.score,
         marks=row.marks,
+        seen_in=seen_in,
         added_by=row.added_by,
         removed_by=row.removed_by,
         removed_at=row.removed_at,

@@ -57,7 +57,7 @@ def list_images(
     label: Name = None,
     min_confidence: Share = None,
     max_confidence: Share = None,
-    min_novelty: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    min_novelty: Annotated[float | None, Query(ge=0, le=1e6, allow_inf_nan=False)] = None,
     case: CaseQuery = None,
     text: Annotated[str | None, Query(max_length=200, description="Stands in the name, the case or a comment.")] = None,
     tag: Annotated[str | None, Query(max_length=40, description="Has this tag.")] = None,

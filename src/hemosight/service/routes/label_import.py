@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks
 from sqlalchemy.orm import Session
 
 from hemosight.blood.vocabulary import CELL_TYPE
-from hemosight.images.sources.cells import cells_of
+from hemosight.images.sources.cells import parse_cells
 from hemosight.service.desk import label_import
 from hemosight.service.desk.label_import import ImportPlan, KnownImage, Row
 from hemosight.service.desk.project_readings import SeenPrediction
@@ -40,7 +40,7 @@ def import_labels(given: NewLabelImport, seat: Reviewer, service: Service, later
     All or nothing: while a label of the table is no class here and nobody said what it means, nothing is written.
     """
     file = PurePath(given.file).name or given.file
-    table = cells_of(given.content, file)
+    table = parse_cells(given.content, file)
     state = service.project_states.get(seat.project)
     seen, taught_until = state.readings.all_predictions(given.label_set)
     with service.database.session() as session:

@@ -1,21 +1,21 @@
-"""What leaves a closed panel: every reading, and what the panel says each cell is."""
+"""What leaves a closed panel: every reading, and the reference, which is what the panel says each cell is."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
+import polars as pl
 from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
-from hemosight.engine.readings import csv as safe_csv
+from hemosight.engine.readings import csv
 from hemosight.service.desk import panels as desk
-from hemosight.service.desk.panel_truth import truth
+from hemosight.service.desk.panel_reference import reference
 from hemosight.service.desk.panels import CellOfPanel, PanelAnswer, PanelResult
 from hemosight.service.errors import Refusal
-from hemosight.service.security.permissions import Id, ProjectSeat, Taker, Viewer
+from hemosight.service.security.permissions import Id, ProjectSeat, Taker
 from hemosight.service.state import Transaction
 from hemosight.service.storage import audit, panels
 from hemosight.service.storage.tables import Panel, PanelCell
@@ -23,50 +23,64 @@ from hemosight.service.storage.tables import Panel, PanelCell
 router = APIRouter(prefix="/projects/{project}/panels", tags=["panels"])
 
 
+_TABLE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The table."}
+}
+
+
 @router.post(
-    "/{panel}/export",
-    operation_id="export_panel_truth",
-    response_class=Response,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The table."}},
+    "/{panel}/reference/export", operation_id="export_panel_reference", response_class=Response, responses=_TABLE
 )
-def export_panel_truth(panel: Id, seat: Taker, session: Transaction) -> Response:
+def export_panel_reference(panel: Id, seat: Taker, session: Transaction) -> Response:
     """What a closed session came to as CSV, a row a cell: `sha256`, `label`, `decision`, `consensus`, `probability`.
 
-    The label is what was decided, else the consensus. `hemosight validate --reference` takes the table as the truth.
+    The label is what was decided, else the consensus. `hemosight validate --reference` takes the table.
     """
     row = closed(session, seat, panel)
     found = results(session, row, panels.cells(session, panel))
     audit.note(session, seat, "panel.export", {"panel": panel, "cells": len(found.cells)}, seat.project)
     content = panels.content_ids(session, [one.image for one in found.cells])
     decided = {image: one.label for image, one in panels.decisions(session, panel).items()}
-    headers = {"Content-Disposition": f'attachment; filename="panel-{panel}-truth.csv"'}
-    table = safe_csv(truth(found.cells, decided, content))
-    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
+    return _file(reference(found.cells, decided, content), f"panel-{panel}-reference")
 
 
-@router.get("/{panel}/readings", operation_id="export_panel_readings", response_class=Response)
-def export_panel_readings(panel: Id, seat: Viewer, session: Transaction) -> Response:
-    """Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`.
+@router.post(
+    "/{panel}/readings/export", operation_id="export_panel_readings", response_class=Response, responses=_TABLE
+)
+def export_panel_readings(panel: Id, seat: Taker, session: Transaction) -> Response:
+    """Every reading of a closed session as CSV: `sha256`, `reader`, `label`, `turn`, `ms`, `at`, `case`, `shown`.
 
-    `hemosight validate --readings` reads it; first readings alone count there.
+    `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
+
+    `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
+    each person reads.
     """
     closed(session, seat, panel)
-    names = _names(session, panel)
-    said = panels.readings(session, panel)
+    said, names = panels.readings(session, panel), _names(session, panel)
     content = panels.content_ids(session, sorted({one.image_id for one in said}))
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(["sha256", "reader", "label", "turn", "ms", "at"])
-    for one in said:
-        if one.image_id in content:
-            name = names[one.user_id]
-            guarded = f"'{name}" if name[:1] in tuple("=+-@\t\r") else name  # a spreadsheet would compute it
-            table.writerow([content[one.image_id], guarded, one.label, one.turn, one.ms, one.at.isoformat()])
-    headers = {"Content-Disposition": f'attachment; filename="panel-{panel}.csv"'}
-    return Response(buffer.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    of = panels.cases(session, panel)
+    shown = {one.image_id: one.shown for one in panels.cells(session, panel)}
+    rows = [
+        (
+            *(content[one.image_id], names[one.user_id], one.label, one.turn, one.ms, one.at.isoformat()),
+            *(of.get(one.image_id, (0, ""))[1], shown.get(one.image_id) if one.turn == panels.AIDED else None),
+        )
+        for one in said
+        if one.image_id in content
+    ]
+    audit.note(session, seat, "panel.export_readings", {"panel": panel, "readings": len(rows)}, seat.project)
+    return _file(pl.DataFrame(rows, schema=_READINGS, orient="row"), f"panel-{panel}-readings")
 
 
 # --- steps ----------------------------------------------------------------------------------------------------
+
+_READINGS = {"sha256": pl.String, "reader": pl.String, "label": pl.String, "turn": pl.Int64, "ms": pl.Int64}
+_READINGS |= {"at": pl.String, "case": pl.String, "shown": pl.String}
+
+
+def _file(table: pl.DataFrame, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return Response(csv(table), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def closed(session: Session, seat: ProjectSeat, panel: int) -> Panel:
@@ -84,14 +98,23 @@ def closed(session: Session, seat: ProjectSeat, panel: int) -> Panel:
 
 def results(session: Session, row: Panel, cells: Sequence[PanelCell]) -> PanelResult:
     """What was read of a panel so far, compared."""
+    of = panels.cases(session, row.id)
     return desk.results(
-        [CellOfPanel(one.image_id, one.predicted, one.shown, one.truth) for one in cells],
+        [
+            CellOfPanel(one.image_id, one.predicted, one.shown, one.mark, of.get(one.image_id, (None, ""))[0])
+            for one in cells
+        ],
         [
             PanelAnswer(one.image_id, one.user_id, one.turn, one.label, one.ms)
             for one in panels.readings(session, row.id)
         ],
         [one.user for one in panels.readers(session, row.id)],
     )
+
+
+def _guarded(text: str) -> str:
+    """Without a beginning that a spreadsheet would compute."""
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def _names(session: Session, panel: int) -> dict[int, str]:

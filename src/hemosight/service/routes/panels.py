@@ -7,6 +7,7 @@ turn that is meant for it. Readings of a panel are no labels and teach nothing.
 from __future__ import annotations
 
 import secrets
+from typing import Literal
 
 from fastapi import APIRouter
 from sqlalchemy import func
@@ -21,6 +22,7 @@ from hemosight.service.errors import Refusal
 from hemosight.service.routes.panel_exports import closed, results
 from hemosight.service.schemas.panels import (
     Bounded,
+    CaseTimeShown,
     CellResultShown,
     CoefficientShown,
     ConfusionShown,
@@ -33,6 +35,7 @@ from hemosight.service.schemas.panels import (
     PanelResults,
     Panels,
     PanelShown,
+    PanelTeaching,
     ReaderResultShown,
     ReaderShown,
     SaidShown,
@@ -40,7 +43,8 @@ from hemosight.service.schemas.panels import (
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, ProjectSeat, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, cases, labels, panels, projects
+from hemosight.service.storage import audit, cases, events, labels, panels, projects
+from hemosight.service.storage.live_events import SettingsEvent
 from hemosight.service.storage.tables import Panel
 
 router = APIRouter(prefix="/projects/{project}/panels", tags=["panels"])
@@ -101,7 +105,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
     for position, row in enumerate(rows.tolist()):
         predicted = names[int(snapshot.predicted[row])]
         shown = (desk.misleading(snapshot, row) if row in planted else predicted) if given.aided else None
-        truth = names[int(snapshot.label[row])] if marked else None
+        mark = names[int(snapshot.label[row])] if marked else None
         cells.append(
             {
                 "image_id": int(snapshot.ids[row]),
@@ -109,7 +113,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
                 "again": len(rows) - position <= again,
                 "predicted": predicted,
                 "shown": shown,
-                "truth": truth,
+                "mark": mark,
             }
         )
     with service.database.session() as session:
@@ -127,6 +131,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
             repeated=given.repeated,
             aided=given.aided,
             planted=given.planted,
+            timed=given.timed,
             created_by=seat.user.id,
         )
         audit.note(session, seat, "panel.create", {"panel": made.id, **given.model_dump()}, seat.project)
@@ -148,7 +153,7 @@ def get_panel_next(panel: Id, seat: Reviewer, session: Transaction) -> PanelNext
 @router.post("/{panel}/readings", operation_id="add_panel_reading")
 def add_panel_reading(panel: Id, given: NewReading, seat: Reviewer, session: Transaction) -> PanelNext:
     """Say what the cell is; gives the next one. A reading cannot be changed: the first look is what counts."""
-    row = _open_to(session, seat, panel)
+    row = _open_to(session, seat, panel, hold="open")  # it is not closed before the reading is stored
     if given.label != UNSURE and given.label not in panels.classes(session, row):
         raise Refusal(
             "unfit", expected="a class of the label set, or ?", came=given.label, mend="Choose one of its classes."
@@ -166,14 +171,15 @@ def add_panel_reading(panel: Id, given: NewReading, seat: Reviewer, session: Tra
             came=f"one of cell {given.image}",
             mend="Ask for the next cell.",
         )
-    panels.read(session, panel, given.image, seat.user.id, given.turn, given.label, given.ms)
+    looked = given.ms if row.timed else None
+    panels.read(session, panel, given.image, seat.user.id, given.turn, given.label, looked)
     return _next(session, row, seat.user.id)
 
 
 @router.post("/{panel}/close", operation_id="close_panel")
 def close_panel(panel: Id, seat: ProjectAdmin, session: Transaction) -> PanelShown:
     """End a session: nothing more is read, and what was read can be seen."""
-    row = panels.get(session, seat.project, panel)
+    row = panels.get(session, seat.project, panel, hold="alone")  # readings that are being stored come first
     if row.closed_at is None:
         row.closed_at = func.now()
         session.flush()
@@ -189,6 +195,7 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
     people = {one.user: one.name for one in panels.readers(session, panel)}
     cells = panels.cells(session, panel)
     found = results(session, row, cells)
+    keys = dict(panels.cases(session, panel).values())
     decided, predicted = panels.decisions(session, panel), {one.image_id: one.predicted for one in cells}
     return PanelResults(
         together=[
@@ -208,9 +215,12 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
                 score=_bounded(one.score),
                 aided_score=_bounded(one.aided_score),
                 followed=_bounded(one.followed),
+                misled=_bounded(one.misled),
                 median_ms=one.median_ms,
                 aided_ms=one.aided_ms,
-                confusion=[ConfusionShown(truth=truth, said=said, count=n) for truth, said, n in one.confusion],
+                case_ms=one.case_ms,
+                aided_case_ms=one.aided_case_ms,
+                confusion=[ConfusionShown(reference=its, said=said, count=n) for its, said, n in one.confusion],
             )
             for one in found.readers
         ],
@@ -231,6 +241,17 @@ def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelRes
             )
             for one in sorted(found.cells, key=lambda one: not one.differing)
         ],
+        times=[
+            CaseTimeShown(
+                user=one.user,
+                case=one.case,
+                key=keys[one.case],
+                cells=one.cells,
+                blind_ms=one.blind,
+                aided_ms=one.aided,
+            )
+            for one in found.times
+        ],
     )
 
 
@@ -246,16 +267,32 @@ def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: T
         raise Refusal("unfit", expected="a class of the label set", came=given.label, mend="Choose one of its classes.")
     panels.decide(session, panel, given.image, seat.user.id, given.label, given.note)
     audit.note(session, seat, "panel.decide", {"panel": panel, **given.model_dump()}, seat.project)
+    if row.teaches:
+        events.tell(session, seat.project, SettingsEvent(changed=["consensus"]))
     its = panels.decisions(session, panel)[given.image]
     return DecisionShown(label=its.label, note=its.note, user=its.user_id, at=its.at)
+
+
+@router.put("/{panel}/teaching", operation_id="set_panel_teaching")
+def set_panel_teaching(panel: Id, given: PanelTeaching, seat: ProjectAdmin, session: Transaction) -> PanelShown:
+    """Have the project's classifier learn what a closed session agreed on, or not.
+
+    Each cell that nobody labelled counts for every type by its probability in the consensus; a decided one for its own.
+    """
+    row = closed(session, seat, panel)
+    row.teaches = given.teaches
+    session.flush()
+    audit.note(session, seat, "panel.teach", {"panel": panel, "teaches": given.teaches}, seat.project)
+    events.tell(session, seat.project, SettingsEvent(changed=["consensus"]))
+    return _shown(session, row, seat)
 
 
 # --- steps ----------------------------------------------------------------------------------------------------
 
 
-def _open_to(session: Session, seat: ProjectSeat, panel: int) -> Panel:
+def _open_to(session: Session, seat: ProjectSeat, panel: int, hold: Literal["open"] | None = None) -> Panel:
     """A panel that is open, and that this person reads."""
-    row = panels.get(session, seat.project, panel)
+    row = panels.get(session, seat.project, panel, hold)
     if seat.user.id not in {one.user for one in panels.readers(session, panel)}:
         raise Refusal(
             "not_allowed",
@@ -300,6 +337,8 @@ def _shown(session: Session, row: Panel, seat: ProjectSeat) -> PanelShown:
         repeated=row.repeated,
         aided=row.aided,
         planted=row.planted,
+        timed=row.timed,
+        teaches=row.teaches,
         created_at=row.created_at,
         closed_at=row.closed_at,
         readers=[ReaderShown(user=one.user, name=one.name, done=one.done) for one in people],

@@ -13,8 +13,10 @@ from hemosight.engine.bundle import Bundle
 from hemosight.service.desk import likeness
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.snapshot import Snapshot
+from hemosight.service.intake import finder_threshold
 from hemosight.service.routes.differential import CaseQuery
 from hemosight.service.schemas.profiles import (
+    FinderFitted,
     FinderShown,
     NewProfile,
     ProfileCalibration,
@@ -111,6 +113,28 @@ def choose_profile(seat: Reviewer, service: Service, case: Id, given: ProfileCho
     return _profiles(service, seat.project, case)
 
 
+@router.post("/profiles/{profile}/finder", operation_id="fit_finder")
+def fit_finder(seat: ProjectAdmin, service: Service, profile: Id) -> FinderFitted:
+    """Fit the score from which the search takes something for a white cell to what people added and removed.
+
+    Only fields that somebody looked at as a whole say it. It moves where that is better beyond chance, for cases that
+    begin from then on: the fields of one case are searched by one rule.
+    """
+    found, count, before = finder_threshold.teach(service.database, seat, profile)
+    return FinderFitted(
+        fields=count,
+        before=before,
+        least=found.least,
+        missed_before=found.before.missed,
+        false_before=found.before.false_cells,
+        missed=found.after.missed,
+        false_cells=found.after.false_cells,
+        mended=found.mended,
+        spoilt=found.spoilt,
+        chance=found.chance,
+    )
+
+
 # --- steps ------------------------------------------------------------------------------------------------
 
 
@@ -174,7 +198,7 @@ def _shown(
         labelled=int((own & (snapshot.label >= 0)).sum()),
         novelty=float(np.median(snapshot.novelty[own])) if own.any() else None,
         likeness=alike.get(row.id),
-        finder=None if found is None else FinderShown.model_validate(found),
+        finder=None if found is None else FinderShown(**vars(found), least=row.least),
     )
 
 

@@ -60,7 +60,7 @@ async def sign_in(request: Request, response: Response, service: Service, given:
     service.metrics.sign_ins.labels("right" if right else "wrong").inc()
     if not right or user is None:
         raise passwords.wrong()
-    return await run_in_threadpool(_enter, request, response, service, user, renewed)
+    return await run_in_threadpool(_enter, request, response, service, user, known, renewed)
 
 
 async def _try(request: Request, service: State, name: str, device: bytes | None) -> tuple[int, int | None, str | None]:
@@ -97,9 +97,13 @@ def _end(service: State, attempt: int, right: bool | None) -> None:
         tries.end(session, attempt, right=right)
 
 
-def _enter(request: Request, response: Response, service: State, user_id: int, renewed: str | None) -> SessionShown:
+def _enter(
+    request: Request, response: Response, service: State, user_id: int, known: str | None, renewed: str | None
+) -> SessionShown:
     with service.database.session() as session:
-        user = users.get(session, user_id)
+        user = users.with_password(session, user_id, known)
+        if user is None:
+            raise passwords.wrong()
         if renewed is not None:
             user.password_hash = renewed
         return begin_session(session, request, response, service, user)

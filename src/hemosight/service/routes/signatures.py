@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 from hemosight.blood.vocabulary import CELL_TYPE, Level
 from hemosight.engine.readings import csv
 from hemosight.service.desk import signed_record
+from hemosight.service.desk.drift import measures
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.signing_checks import Check, checks
 from hemosight.service.desk.tally import Tally
 from hemosight.service.errors import Refusal
 from hemosight.service.routes.differential import counted
+from hemosight.service.routes.drift import pictures_seen
 from hemosight.service.routes.familiarity import of_cases, refuse_foreign
 from hemosight.service.schemas.differential import (
     CheckShown,
@@ -36,6 +38,7 @@ from hemosight.service.storage import (
     audit,
     cases,
     counting,
+    drift,
     events,
     findings,
     labels,
@@ -207,6 +210,8 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
     )
     refuse_foreign(state, case, "sign it")
     _require_finished(count, found, given.note)
+    types = state.readings.tally(CELL_TYPE, case, Level.TYPE)[1].after
+    look = pictures_seen(service, known)  # before the transaction: nobody else waits for it
     if state.readings.snapshot(CELL_TYPE) is not snapshot:  # counts, checks and cells are of one moment
         raise _changed(
             "a case that nobody changes while it is signed", "cells that were labelled, read, moved or deleted"
@@ -226,8 +231,8 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             raise _changed("a scanner profile that nobody changes while a case is signed", "another profile or scale")
         if projects.get(session, seat.project).bundle_id != bundle_id:
             raise _changed("a project that one bundle reads while a case is signed", "one that was moved to another")
-        drawn = counting.of(row_of_case)
-        if (None if drawn is None else drawn.draw) != now.counting:
+        chosen = counting.of(row_of_case)
+        if (chosen.draw, list(chosen.choices)) != (now.counting, now.counting_choices):
             raise _changed("a case of which nobody draws the cells anew while it is signed", "another draw")
         said = findings.get(session, row_of_case)
         if given.findings is not None and given.findings != said.version:
@@ -245,7 +250,7 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
                 snapshot.spec.classes,
             ),
         }
-        return _add(
+        shown = _add(
             service,
             session,
             seat,
@@ -263,6 +268,10 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             amends=None if before is None else before.signature,
             reason="" if before is None or before.amendment is None else before.amendment.reason,
         )
+        read = drift.first_readings(session, seat.project, label_set, case)
+        looks_so = measures(snapshot, case, types, read, look)
+        drift.add(session, seat.project, shown.id, case, scanner["id"], looks_so.to_json())
+        return shown
 
 
 def _second(service: State, seat: ProjectSeat, given: NewSignature, case: int, rules: SigningRules) -> SignatureShown:

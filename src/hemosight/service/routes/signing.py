@@ -122,8 +122,8 @@ def _require_unchanged(session: Session, project: int, case: int) -> None:
     now = signed_record.findings(findings.get(session, row))
     other = other or (said is not None and any(said[name] != value for name, value in now.items()))
     signed = signatures.get(session, project, standing.signature).differential.get("counting")
-    drawn = counting.of(row)
-    other = other or signed != (None if drawn is None else drawn.draw.model_dump(mode="json"))
+    drawn = counting.of(row).draw
+    other = other or signed != (None if drawn is None else drawn.model_dump(mode="json"))
     if labelled or other or (stored is not None and stored != signatures.cells(session, project, case)):
         raise Refusal(
             "in_the_way",

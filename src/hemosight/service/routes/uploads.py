@@ -29,7 +29,7 @@ from hemosight.service.schemas.uploads import (
 from hemosight.service.security.leaving import leaving
 from hemosight.service.security.permissions import Id, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, cases, events, profiles, uploads
+from hemosight.service.storage import audit, cases, events, fields, profiles, uploads
 from hemosight.service.storage.live_events import ImagesEvent
 from hemosight.service.storage.tables import Upload
 from hemosight.service.work import jobs
@@ -110,9 +110,10 @@ async def add_fields(
         case = cases.get(session, seat.project, row.case_id) if row is not None and row.case_id is not None else None
         scale = profiles.of_case(session, seat.project, case).scale
         bits = None if row is None else row.bits
+        least = fields.least_of(session, seat.project, case)
     files = await run_in_threadpool(UploadIntake, service.database, service.settings, seat, seat.project, upload)
     place = FieldTarget(service.database, seat, seat.project, upload)
-    intake = FieldIntake(files, place, service.settings, scale, mpp, bits)
+    intake = FieldIntake(files, place, service.settings, scale, mpp, bits, least)
     found: list[FieldFound] = []
     async for parts, _ in multipart.files(request, field="files", most=service.settings.max_request_files):
         for name, file in parts:

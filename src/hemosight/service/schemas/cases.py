@@ -38,7 +38,12 @@ _EXAMPLE = {
     "blasts": 1,
     "held_back": False,
     "rules_fired": [
-        {"level": "second", "count": 2, "says": "Blast 2 cells, 1.0%, rule: 1% or more"},
+        {
+            "level": "second",
+            "count": 2,
+            "says": "Blast 2 cells, 1.0%, rule: 1% or more",
+            "measured": "Blast 2 cells, 1.0%",
+        },
     ],
     "state": "in_review",
     "signed": False,
@@ -56,7 +61,8 @@ class RuleFired(BaseModel):
         description="What it asks of whoever signs: a look, a reason, a second signature; or it stands in the way."
     )
     count: int = Field(description="Cells that it found.")
-    says: str = Field(description="The same in words.")
+    says: str = Field(description="The same in words, with what the rule asks.")
+    measured: str = Field(description="The same without what the rule asks.")
 
 
 class CaseShown(BaseModel):

@@ -21,7 +21,7 @@ class NewCounting(Shape):
     )
     method: Method = "random"
     same_order: bool = Field(
-        False, description="Keep method and seed of the draw that stands: go on in its order, or less far."
+        False, description="Keep method, seed and first field of the draw that stands: go on in its order, or less far."
     )
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] = Field(
         "", description="Needed where cells were drawn before and the case has labels."

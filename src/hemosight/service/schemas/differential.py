@@ -13,7 +13,7 @@ from hemosight.scoring.agreement import Agreement
 from hemosight.service.schemas.labels import Number
 from hemosight.service.schemas.people import Password, Shape
 from hemosight.service.schemas.projects import Text
-from hemosight.service.storage.counting import CellDraw
+from hemosight.service.storage.counting import CellDraw, CountingChoice
 
 
 class ShareShown(BaseModel):
@@ -91,6 +91,10 @@ class DifferentialShown(BaseModel):
     bundle: str
     counting: CellDraw | None = Field(
         default=None, description="How the cells that count were drawn; null where all do."
+    )
+    counting_choices: list[CountingChoice] = Field(
+        default=[],
+        description="Every choice of the cells that count, the first in front; empty where all do and always did.",
     )
     digest: str = Field(default="", description="Of the counts: equal where they are. Send it to sign what was seen.")
 

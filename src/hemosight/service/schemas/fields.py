@@ -20,9 +20,14 @@ _EXAMPLE = {
     "cells": 4,
     "added": 1,
     "removed": 0,
+    "seen_again": 0,
     "covered": 0.58,
     "fair": True,
     "fairness": "Fair to count in: red cells cover 58% of it and it is in focus.",
+    "reasons": [],
+    "film": None,
+    "x": None,
+    "y": None,
     "checked_by": 2,
     "checked_at": "2026-03-02T09:21:10Z",
     "uploaded_at": "2026-03-02T09:12:44Z",
@@ -44,9 +49,14 @@ class FieldShown(BaseModel):
     cells: int = Field(description="White cells in it.")
     added: int = Field(description="Of these, cells that the search missed and people added.")
     removed: int = Field(description="What the search found and people removed as no white cell.")
+    seen_again: int = Field(description="Cells more that another field of the case shows and counts.")
     covered: float = Field(description="Share of the field that red cells cover.")
     fair: bool = Field(description="Whether counting is fair in it: a monolayer, in focus.")
     fairness: str = Field(description="Why, in words.")
+    reasons: list[str] = Field(description="What speaks against counting in it: thick, thin, blurred.")
+    film: str | None = Field(description="What fields of one film share; null where the place is not known.")
+    x: float | None = Field(description="Where its left side lies on the film, in its pixels.")
+    y: float | None = Field(description="Where its upper side lies.")
     checked_by: int | None = Field(description="Who said that the whole field was looked at.")
     checked_at: datetime.datetime | None
     uploaded_at: datetime.datetime
@@ -74,6 +84,7 @@ class FieldCellShown(BaseModel):
                     "height": 141.5,
                     "score": 0.98,
                     "marks": [],
+                    "seen_in": None,
                     "added_by": None,
                     "removed_by": None,
                     "removed_at": None,
@@ -82,13 +93,16 @@ class FieldCellShown(BaseModel):
         }
     )
     id: int
-    image: int | None = Field(description="Null of one that was removed as no white cell.")
+    image: int | None = Field(
+        description="Null of one that was removed as no white cell, and of one that another field counts."
+    )
     x: float = Field(description="Left side of the box.")
     y: float = Field(description="Upper side of the box.")
     width: float
     height: float
     score: float | None = Field(description="How likely the search takes it for a white cell; null where it saw none.")
     marks: list[str] = Field(description="What speaks against counting it: border, smudge, touching, clump.")
+    seen_in: int | None = Field(description="Number of the field that shows it as well, and counts it.")
     added_by: int | None = Field(description="Who added it; null where the search found it.")
     removed_by: int | None
     removed_at: datetime.datetime | None

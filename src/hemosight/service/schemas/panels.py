@@ -38,6 +38,7 @@ class NewPanel(Shape):
     planted: float = Field(
         0, ge=0, le=0.5, description="Share of the shown readings that are wrong on purpose; readers are told so."
     )
+    timed: bool = Field(False, description="Keep how long readers look at each cell; readers are told so.")
 
 
 class ReaderShown(BaseModel):
@@ -60,6 +61,8 @@ class PanelShown(BaseModel):
     repeated: float
     aided: bool
     planted: float
+    timed: bool
+    teaches: bool = Field(description="Whether its consensus teaches the project's classifier.")
     created_at: datetime.datetime
     closed_at: datetime.datetime | None
     readers: list[ReaderShown]
@@ -92,7 +95,14 @@ class NewReading(Shape):
     image: Number
     turn: int = Field(ge=1, le=3)
     label: ClassName = Field(description="A class of the label set, or `?` for unsure.")
-    ms: int | None = Field(None, ge=0, le=86_400_000, description="How long the reader looked.")
+    ms: int | None = Field(None, ge=0, le=86_400_000, description="How long they looked; kept in timed ones alone.")
+
+
+class PanelTeaching(Shape):
+    """Whether what a session agreed on teaches."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"teaches": True}]})
+    teaches: bool
 
 
 class NewDecision(Shape):
@@ -144,9 +154,9 @@ class PairShown(BaseModel):
 
 
 class ConfusionShown(BaseModel):
-    """Cells that are one type by the consensus (or by the mark) and were called another."""
+    """Cells that are one type by the reference and were called another."""
 
-    truth: str
+    reference: str = Field(description="The mark; in a panel without marks the consensus.")
     said: str
     count: int
 
@@ -164,8 +174,11 @@ class ReaderResultShown(BaseModel):
     score: Bounded | None = Field(description="Share of the marked cells named right.")
     aided_score: Bounded | None
     followed: Bounded | None = Field(description="Share of planted wrong readings that were kept.")
-    median_ms: float | None
+    misled: Bounded | None = Field(description="Share of those that the reader had given blind already.")
+    median_ms: float | None = Field(description="Of a cell, in the blind readings.")
     aided_ms: float | None
+    case_ms: float | None = Field(description="Of the cells of a case together, median over cases.")
+    aided_case_ms: float | None
     confusion: list[ConfusionShown]
 
 
@@ -198,6 +211,17 @@ class CellResultShown(BaseModel):
     predicted: str | None
 
 
+class CaseTimeShown(BaseModel):
+    """How long a reader took over the cells of a case, milliseconds; both turns are of the same cells."""
+
+    user: int
+    case: int
+    key: str
+    cells: int
+    blind_ms: int
+    aided_ms: int | None
+
+
 class PanelResults(BaseModel):
     """What a session came to."""
 
@@ -205,3 +229,4 @@ class PanelResults(BaseModel):
     pairs: list[PairShown]
     readers: list[ReaderResultShown]
     cells: list[CellResultShown] = Field(description="Cells on which readers differ first.")
+    times: list[CaseTimeShown] = Field(description="By reader and case; empty of a session that was not timed.")

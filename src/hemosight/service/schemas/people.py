@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from hemosight.service.security.passwords import LONGEST
+from hemosight.service.storage import users
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[\w.@+-]+$")]
 """What one signs in with."""
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 """A name that people read."""
+Display = Annotated[Title, AfterValidator(users.printed)]
+"""How a person is called, in lists, records and reports."""
 Password = Annotated[SecretStr, Field(max_length=LONGEST)]
 
 
@@ -117,14 +120,14 @@ class FirstAdmin(Shape):
     )
     token: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     name: Name
-    display: Title
+    display: Display
     password: Password
 
 
 class AccountChange(Shape):
     """How a person wants to be called."""
 
-    display: Title = Field(examples=["Dr. Amina Diallo"])
+    display: Display = Field(examples=["Dr. Amina Diallo"])
 
 
 class PasswordChange(Shape):
@@ -189,7 +192,7 @@ class NewUser(Shape):
         },
     )
     name: Name
-    display: Title
+    display: Display
     password: Password
     is_admin: bool = False
 
@@ -198,7 +201,7 @@ class UserChange(Shape):
     """What an administrator may change of an account; what is left away stays."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"active": False}]})
-    display: Title | None = None
+    display: Display | None = None
     active: bool | None = None
     is_admin: bool | None = None
     password: Password | None = None

@@ -38,7 +38,7 @@ _EXAMPLE = {
     "novelty": 1.21,
     "likeness": 0.96,
     "calibration": {"on": "labels", "temperature": 1.6},
-    "finder": {"fields": 40, "checked": 12, "cells": 120, "missed": 2, "false_cells": 3},
+    "finder": {"fields": 40, "checked": 12, "cells": 120, "missed": 2, "false_cells": 3, "least": 0.5},
 }
 
 
@@ -67,6 +67,42 @@ class FinderShown(BaseModel):
     cells: int = Field(description="White cells in them.")
     missed: int = Field(description="Of these, cells that the search missed and people added.")
     false_cells: int = Field(description="What the search took for a white cell and people removed.")
+    least: float = Field(0.5, description="Score from which the search takes something for a white cell.")
+
+
+class FinderFitted(BaseModel):
+    """What the fields of a scanner that people looked at as a whole say of the score to search it with."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "fields": 40,
+                    "before": 0.5,
+                    "least": 0.3,
+                    "missed_before": 14,
+                    "false_before": 2,
+                    "missed": 3,
+                    "false_cells": 4,
+                    "mended": 11,
+                    "spoilt": 2,
+                    "chance": 0.011,
+                }
+            ]
+        }
+    )
+    fields: int = Field(description="Fields that were looked at as a whole; what follows is of those.")
+    before: float = Field(description="The score so far.")
+    least: float = Field(
+        description="The score from now on, for cases that begin; the same unless better beyond chance."
+    )
+    missed_before: int = Field(description="White cells that the score so far misses.")
+    false_before: int = Field(description="What it takes for a white cell that is none.")
+    missed: int = Field(description="The same of scores that were each chosen without the field they are judged on.")
+    false_cells: int
+    mended: int = Field(description="What those judge right and the score so far wrong.")
+    spoilt: int = Field(description="The other way round.")
+    chance: float = Field(description="How often so much would be mended by chance (McNemar's exact test, one-sided).")
 
 
 class ProfileCalibration(BaseModel):

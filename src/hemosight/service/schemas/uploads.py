@@ -153,6 +153,10 @@ class FieldFound(BaseModel):
     fair: bool | None = Field(description="Whether counting is fair in it: a monolayer, in focus.")
     fairness: str | None = Field(description="Why, in words.")
     known: bool = Field(description="Whether the project had it: it was not searched again.")
+    seen_again: int = Field(description="Cells more that another field of the case shows and counts.")
+    placed: bool = Field(
+        description="Whether its name says where on the film it lies; else overlapping fields count a cell twice."
+    )
     reason: str | None = Field(description="Why the field was refused.")
 
 

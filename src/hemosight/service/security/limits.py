@@ -51,7 +51,7 @@ class BodyLimit:
         most = self._settings.max_request_bytes if files else min(_JSON, self._settings.max_request_bytes)
         declared = headers.get("content-length", "0")
         limit = min(STRANGERS, most)
-        if not declared.isdigit() or int(declared) > most:
+        if not (declared.isascii() and declared.isdigit()) or int(declared) > most:
             await _refusal(most)(scope, receive, send)
             return
         if int(declared) > limit:

@@ -64,7 +64,11 @@ def _new(session: Session, issuer: str, claims: Claims, address: str) -> User:
     # `erased-7` and `local` are HemoSight's own.
     if users.named(session, name) is not None or name.lower() == users.LOCAL or name.lower().startswith(users.ERASED):
         raise NotIn("name", "a name that another account has")
-    user = users.add(session, name, claims.display, None, is_admin=False)
+    try:
+        display = users.printed(claims.display)
+    except ValueError:
+        display = ""
+    user = users.add(session, name, display, None, is_admin=False)
     identities.connect(session, issuer, claims.subject, user.id)
     audit.note(session, _seat(user, address), "user.create", {"user": user.id, "by": "provider"})
     return user

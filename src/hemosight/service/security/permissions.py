@@ -96,7 +96,7 @@ def who(request: Request, session: Session, service: State) -> Seat:
         scheme, _, secret = sent.partition(" ")
         found = sign_ins.program(session, kept(secret.strip())) if scheme.lower() == "bearer" else None
         if found is None:
-            raise _not_signed_in("an API token that is unknown, expired or revoked")
+            raise not_signed_in("an API token that is unknown, expired or revoked")
         token, user = found
         scopes = _ALL.intersection(token.scopes)
         seat = Seat(_person(user), address_of(request), scopes, confined=token.project_id)
@@ -125,7 +125,7 @@ def _browser(request: Request, session: Session, service: State) -> tuple[Row, U
         if found is not None and (found[0].by_provider or service.settings.local_accounts):
             return found
     if service.settings.login:
-        raise _not_signed_in("nobody" if secret is None else "a session that has ended")
+        raise not_signed_in("nobody" if secret is None else "a session that has ended")
     user = users.local(session)
     return sessions.local(session, user), user
 
@@ -249,7 +249,8 @@ SCHEMES = _schemes
 """For the OpenAPI: the two ways of saying who one is."""
 
 
-def _not_signed_in(came: str) -> Refusal:
+def not_signed_in(came: str) -> Refusal:
+    """The refusal of somebody who is nobody here."""
     return Refusal(
         "not_signed_in",
         expected="somebody who is signed in, or an API token",

@@ -1,14 +1,16 @@
 """Which cells of a case are counted: drawn with a seed, and kept as they were drawn.
 
-Kept as JSON beside the case until a signature freezes it; null where every cell counts. What was drawn before stays in
-the audit trail (``case.counting``).
+Kept as JSON beside the case until a signature freezes it; null where every cell counts. Every choice is kept there too,
+with its reason, so that nobody draws until the counts please without its being told; the cells of earlier draws stand
+in the audit trail (``case.counting``).
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
@@ -26,12 +28,15 @@ class CellDraw(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     method: Method = Field(description="`random`: single cells; `battlement`: field after field from a drawn one.")
-    wanted: int = Field(description="Leukocytes that were to be met.")
+    target_leukocytes: int = Field(description="Leukocytes that were to be counted.")
     seed: int = Field(description="Fixes the order of the cells.")
-    met: int = Field(description="Leukocytes among the cells that were drawn, as they counted then.")
-    chosen: int = Field(description="Cells that were drawn: these leukocytes, and what was met on the way.")
-    pool: int = Field(description="Cells that they were drawn from.")
-    unfair: int = Field(description="Read cells that were left out because counting is not fair in their field.")
+    first_field: int | None = Field(default=None, description="Of a battlement: the field that it began in.")
+    counted_leukocytes: int = Field(description="Leukocytes among the cells that were drawn, as they counted then.")
+    counted_cells: int = Field(description="Cells that were drawn: these leukocytes, and what was met on the way.")
+    eligible_cells: int = Field(description="Cells that they were drawn from.")
+    cells_in_unfair_fields: int = Field(
+        description="Read cells that were left out because counting is not fair in their field."
+    )
     user: int
     name: str = Field(description="Who drew, as they were called then.")
     at: datetime.datetime
@@ -49,22 +54,56 @@ class DrawnCells(CellDraw):
         return CellDraw.model_validate(self.model_dump(exclude={"images"}))
 
 
-def of(row: Case) -> DrawnCells | None:
-    """Which cells of a case count; None where all do."""
-    return None if row.counting is None else DrawnCells.model_validate(row.counting)
+class CountingChoice(BaseModel):
+    """One choice of the cells of a case that count: a draw, or all of them again."""
+
+    model_config = ConfigDict(frozen=True)
+    target_leukocytes: int | None = Field(description="Leukocytes that were to be counted; null for all cells.")
+    method: Method | None = Field(description="Null for all cells.")
+    seed: int | None
+    labelled_cells: int | None = Field(description="Cells of the case that had a label then; null where nobody knows.")
+    name: str = Field(description="Who chose, as they were called then.")
+    at: datetime.datetime
+    reason: str = Field(description="Why; empty where none was given.")
 
 
-def of_project(session: Session, project: int, case: int | None = None) -> dict[int, DrawnCells]:
-    """The draws of a project's cases, or of one, by case."""
-    query = select(Case.id, Case.counting).where(Case.project_id == project, Case.counting.is_not(None))
+@dataclass(frozen=True)
+class CaseCounting:
+    """Which cells of a case count: those that were drawn, all where None; and every choice, the first in front."""
+
+    drawn: DrawnCells | None = None
+    choices: tuple[CountingChoice, ...] = ()
+
+    @property
+    def draw(self) -> CellDraw | None:
+        """The draw that stands, without its cells."""
+        return None if self.drawn is None else self.drawn.draw
+
+
+def of(row: Case) -> CaseCounting:
+    """Which cells of a case count."""
+    return _of(row.counting, row.draws)
+
+
+def of_project(session: Session, project: int, case: int | None = None) -> dict[int, CaseCounting]:
+    """Which cells count, by case: of those of a project in which anybody chose, or of one."""
+    query = select(Case.id, Case.counting, Case.draws).where(Case.project_id == project, Case.draws != [])
     if case is not None:
         query = query.where(Case.id == case)
-    return {number: DrawnCells.model_validate(value) for number, value in session.execute(query)}
+    return {number: _of(drawn, choices) for number, drawn, choices in session.execute(query)}
 
 
-def set_to(session: Session, row: Case, made: DrawnCells | None) -> None:
-    """Let these cells of a case count, or all. The caller holds the project's turn."""
+def _of(drawn: Mapping[str, Any] | None, choices: Sequence[Mapping[str, Any]]) -> CaseCounting:
+    return CaseCounting(
+        None if drawn is None else DrawnCells.model_validate(drawn),
+        tuple(CountingChoice.model_validate(one) for one in choices),
+    )
+
+
+def set_to(session: Session, row: Case, made: DrawnCells | None, choice: CountingChoice) -> None:
+    """Let these cells of a case count, or all, and keep that it was chosen. The caller holds the project's turn."""
     row.counting = None if made is None else made.model_dump(mode="json")
+    row.draws = [*row.draws, choice.model_dump(mode="json")]
     session.flush()
     events.tell(session, row.project_id, CaseEvent(case=row.id))
 

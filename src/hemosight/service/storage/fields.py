@@ -14,8 +14,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from hemosight.images.finding.cells import FOUND
+from hemosight.images.finding.places import Place
 from hemosight.service.errors import NothingThere, Refusal
-from hemosight.service.storage import cases, deletion, events, uploads
+from hemosight.service.storage import cases, deletion, events, profiles, uploads
 from hemosight.service.storage.amendments import require_unlocked
 from hemosight.service.storage.tables import CameraField, Case, FieldCell, Picture, Upload
 from hemosight.service.storage.uploads import NewPicture
@@ -23,7 +25,10 @@ from hemosight.service.storage.uploads import NewPicture
 
 @dataclass(frozen=True)
 class NewCell:
-    """A white cell's box in its field's pixels (left, top, size), its score and marks, and its image."""
+    """A white cell's box in its field's pixels (left, top, size), its score and marks, and its image.
+
+    One that is counted in another field has no image, and ``seen_in`` is the number of that cell.
+    """
 
     x: float
     y: float
@@ -31,12 +36,13 @@ class NewCell:
     height: float
     score: float | None
     marks: tuple[str, ...]
-    image: int
+    image: int | None
+    seen_in: int | None = None
 
 
 @dataclass(frozen=True)
 class NewField:
-    """A searched field: its file, the scale it was searched at, and whether counting is fair in it."""
+    """A searched field: its file, scale and least score of the search, whether counting is fair in it, its place."""
 
     picture: NewPicture
     red_cell_px: float
@@ -44,15 +50,20 @@ class NewField:
     covered: float
     fine: float | None
     reasons: tuple[str, ...]
+    least: float = FOUND
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
 class FieldCounts:
-    """White cells in a field: that stand, and of those the ones that people added; and those they removed as false."""
+    """White cells in a field: that stand, and of those the ones that people added; those they removed as false; and
+    those that another field counts.
+    """
 
     cells: int = 0
     added: int = 0
     removed: int = 0
+    seen_again: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,11 +117,12 @@ def sizes(session: Session, rows: Sequence[CameraField]) -> dict[int, tuple[int,
 
 def counts(session: Session, rows: Sequence[CameraField]) -> dict[int, FieldCounts]:
     """How many cells each field has; none for one without any."""
-    stands, added = FieldCell.removed_at.is_(None), FieldCell.added_by.is_not(None)
+    stands, added = FieldCell.image_id.is_not(None), FieldCell.added_by.is_not(None)
     columns = (
         func.count().filter(stands),
         func.count().filter(stands, added),
-        func.count().filter(~stands, ~added),
+        func.count().filter(FieldCell.removed_at.is_not(None), ~added),
+        func.count().filter(FieldCell.seen_in.is_not(None), FieldCell.removed_at.is_(None)),
     )
     query = select(FieldCell.field_id, *columns).where(FieldCell.field_id.in_([row.id for row in rows]))
     return {row[0]: FieldCounts(*row[1:]) for row in session.execute(query.group_by(FieldCell.field_id))}
@@ -147,14 +159,35 @@ def finder_counts(session: Session, project: int) -> dict[int, FinderCounts]:
                 FROM fields AS field LEFT JOIN cases ON cases.id = field.case_id WHERE field.project_id = :project
             )
             SELECT own.profile, count(DISTINCT own.id), count(DISTINCT own.id) FILTER (WHERE own.checked),
-                count(cell.id) FILTER (WHERE own.checked AND cell.removed_at IS NULL),
-                count(cell.id) FILTER (WHERE own.checked AND cell.removed_at IS NULL AND cell.added_by IS NOT NULL),
+                count(cell.id) FILTER (WHERE own.checked AND cell.image_id IS NOT NULL),
+                count(cell.id) FILTER (WHERE own.checked AND cell.image_id IS NOT NULL AND cell.added_by IS NOT NULL),
                 count(cell.id) FILTER (WHERE own.checked AND cell.removed_at IS NOT NULL AND cell.added_by IS NULL)
             FROM own LEFT JOIN field_cells AS cell ON cell.field_id = own.id GROUP BY own.profile
         """),
         {"project": project},
     )
     return {row[0]: FinderCounts(*row[1:]) for row in found}
+
+
+def least_of(session: Session, project: int, case: Case | None) -> float:
+    """The score from which the fields of a case are searched: its scanner's; once it has a field, that one's.
+
+    So that the fields of one film are searched by one rule, whatever people taught meanwhile.
+    """
+    if case is not None:
+        query = select(CameraField.least).where(CameraField.project_id == project, CameraField.case_id == case.id)
+        first = session.scalar(query.order_by(CameraField.id).limit(1))
+        if first is not None:
+            return first
+    return profiles.of_case(session, project, case).least
+
+
+def checked(session: Session, project: int, profile: int, most: int) -> Sequence[CameraField]:
+    """Fields of a scanner that somebody looked at as a whole, the newest first, so many at most."""
+    own = func.coalesce(Case.profile_id, profiles.oldest(project)) == profile
+    query = select(CameraField).outerjoin(Case, Case.id == CameraField.case_id)
+    query = query.where(CameraField.project_id == project, CameraField.checked_at.is_not(None), own)
+    return session.scalars(query.order_by(CameraField.id.desc()).limit(most)).all()
 
 
 # --- changes ----------------------------------------------------------------------------------------------
@@ -181,6 +214,10 @@ def add(session: Session, upload: Upload, new: NewField, found: Sequence[NewCell
         covered=new.covered,
         fine=new.fine,
         reasons=list(new.reasons),
+        least=new.least,
+        film=None if new.place is None else new.place.film,
+        x=None if new.place is None else new.place.x,
+        y=None if new.place is None else new.place.y,
         uploaded_by=upload.user_id,
     )
     session.add(row)
@@ -193,7 +230,8 @@ def add(session: Session, upload: Upload, new: NewField, found: Sequence[NewCell
 def place(session: Session, row: CameraField, cell: NewCell, user: int) -> FieldCell:
     """Add a cell that a person saw, or bring back the one that was removed there."""
     for other in cells(session, row.id):
-        if (other.x, other.y, other.width) == (cell.x, cell.y, cell.width) and other.image_id is None:
+        removed = other.image_id is None and other.seen_in is None
+        if (other.x, other.y, other.width) == (cell.x, cell.y, cell.width) and removed:
             other.image_id, other.removed_by, other.removed_at = cell.image, None, None
             session.flush()
             return other
@@ -217,11 +255,12 @@ def remove(session: Session, project: int, row: FieldCell, user: int) -> dict[st
     session.refresh(row)
     image = row.image_id
     if image is None:
+        elsewhere = row.seen_in is not None
         raise Refusal(
             "in_the_way",
             expected="a cell that stands",
-            came="one that was removed already",
-            mend="Load the field again.",
+            came="one that another field counts" if elsewhere else "one that was removed already",
+            mend="Remove it in the field that counts it." if elsewhere else "Load the field again.",
         )
     row.image_id, row.removed_by, row.removed_at = None, user, func.clock_timestamp()
     session.flush()
@@ -266,6 +305,7 @@ def _insert(session: Session, field: int, cell: NewCell, user: int | None) -> in
     values = {
         "field_id": field,
         "image_id": cell.image,
+        "seen_in": cell.seen_in,
         "x": cell.x,
         "y": cell.y,
         "width": cell.width,

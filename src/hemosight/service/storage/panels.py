@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import class_facts
 from hemosight.service.storage.tables import (
+    Case,
     Image,
     LabelSet,
     Panel,
@@ -47,9 +48,16 @@ def add(session: Session, readers: Sequence[int], cells: Sequence[Mapping[str, A
     return row
 
 
-def get(session: Session, project: int, panel: int) -> Panel:
-    """A panel of a project. Raises :class:`~hemosight.service.errors.NothingThere`."""
-    row = session.get(Panel, panel)
+def get(session: Session, project: int, panel: int, hold: Literal["open", "alone"] | None = None) -> Panel:
+    """A panel of a project, as it stands now. Raises :class:`~hemosight.service.errors.NothingThere`.
+
+    ``hold`` until the caller's transaction ends: ``open`` keeps others from closing it, and many may hold it so, as
+    readers do; ``alone`` waits for all of them.
+    """
+    query = select(Panel).where(Panel.id == panel)
+    if hold is not None:
+        query = query.with_for_update(read=hold == "open").execution_options(populate_existing=True)
+    row = session.scalar(query)
     if row is None or row.project_id != project:
         raise NothingThere(kind="a panel of this project")
     return row
@@ -71,6 +79,13 @@ def cells(session: Session, panel: int) -> list[PanelCell]:
     query = select(PanelCell).join(Image, Image.id == PanelCell.image_id)
     query = query.where(PanelCell.panel_id == panel, Image.deleted_at.is_(None))
     return list(session.scalars(query.order_by(PanelCell.position)))
+
+
+def cases(session: Session, panel: int) -> dict[int, tuple[int, str]]:
+    """Image -> number and key of its case, of the cells of a panel that are of one."""
+    query = select(PanelCell.image_id, Case.id, Case.key).join(Image, Image.id == PanelCell.image_id)
+    query = query.join(Case, Case.id == Image.case_id).where(PanelCell.panel_id == panel)
+    return {image: (case, key) for image, case, key in session.execute(query)}
 
 
 def readers(session: Session, panel: int) -> list[ReaderProgress]:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
-from hemosight.service.storage import amendments, cases, events
+from hemosight.service.storage import amendments, cases, drift, events
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.live_events import ProfileEvent
 from hemosight.service.storage.tables import Case, CellEmbedding, Image, Profile
@@ -154,6 +154,7 @@ def merge(session: Session, row: Profile, into: Profile) -> list[int]:
     differs = abs(row.scale - into.scale) > _SAME * into.scale
     session.execute(update(Case).where(Case.id.in_(moved)).values(profile_id=into.id))
     project, number = row.project_id, row.id
+    drift.merge(session, number, into.id)
     session.delete(row)
     session.flush()
     again = []

@@ -59,6 +59,15 @@ def browser(session: Session, id_hash: bytes, idle: datetime.timedelta) -> tuple
     return row, user
 
 
+def hold(session: Session, id_hash: bytes) -> bool:
+    """Keep a session from being ended until the transaction does; whether it is still there.
+
+    What is made with it can then be ended with it: a token of a moment ago would outlive a new password.
+    """
+    query = select(SignedIn.id_hash).where(SignedIn.id_hash == id_hash).with_for_update(read=True, key_share=True)
+    return session.scalar(query) is not None
+
+
 def browsers(session: Session, user_id: int) -> Sequence[SignedIn]:
     """A person's sessions, the last seen first."""
     query = select(SignedIn).where(SignedIn.user_id == user_id, SignedIn.expires_at > now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
@@ -17,6 +18,10 @@ LOCAL = "local"
 ERASED = "erased-"
 """How the name of an erased account begins."""
 _MAKING_LOCAL = 0x48534C4F
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+"""Unicode's categories of what is not seen: control characters, marks that turn text, half surrogates."""
+_JOINERS = "\u200c\u200d"
+"""Names in Persian and in scripts of India are written with them."""
 
 
 def named(session: Session, name: str) -> User | None:
@@ -32,6 +37,16 @@ def get(session: Session, user_id: int) -> User:
     return user
 
 
+def with_password(session: Session, user_id: int, password_hash: str | None) -> User | None:
+    """An account, held until the transaction ends, whose password is still the one that was looked at; else None.
+
+    Looking at a password takes its time: somebody may have given the account another one meanwhile.
+    """
+    query = select(User).where(User.id == user_id).with_for_update(key_share=True)
+    user = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    return user if user is not None and user.active and user.password_hash == password_hash else None
+
+
 def listed(session: Session, after: int, limit: int) -> Sequence[User]:
     """Accounts in the order they were made, those behind number ``after``."""
     return session.scalars(select(User).where(User.id > after).order_by(User.id).limit(limit)).all()
@@ -40,6 +55,31 @@ def listed(session: Session, after: int, limit: int) -> Sequence[User]:
 def displays(session: Session) -> dict[int, str]:
     """What every account is called, by number; erased ones too."""
     return pairs(session, select(User.id, User.display))
+
+
+def printed(display: str) -> str:
+    """How a person is called, as it can be printed: accents composed, one line, nothing that turns or hides text.
+
+    Raises ``ValueError`` where nothing is left to read.
+    """
+    plain = "".join(" " if sign.isspace() else sign for sign in unicodedata.normalize("NFC", display))
+    seen = (sign for sign in plain if sign in _JOINERS or unicodedata.category(sign) not in _UNSEEN)
+    shown = " ".join("".join(seen).split())
+    if not _as_read(shown):
+        raise ValueError("expected a name with letters or digits")
+    return shown
+
+
+def called_like(session: Session, display: str, but: int) -> bool:
+    """Whether another account is called so, or reads so: capitals, spaces and what is not seen make no difference."""
+    wanted = _as_read(display)
+    named = session.execute(select(User.name, User.display).where(User.id != but))
+    return any(wanted in (_as_read(name), _as_read(shown)) for name, shown in named)
+
+
+def _as_read(text: str) -> str:
+    composed = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(sign for sign in composed if sign.isalnum())
 
 
 def add(session: Session, name: str, display: str, password_hash: str | None, *, is_admin: bool) -> User:

@@ -24,6 +24,7 @@ import structlog
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 
+from hemosight.engine.bundle import Bundle
 from hemosight.engine.engine import Engine
 from hemosight.engine.network import CropEmbedding
 from hemosight.engine.readings import OK
@@ -34,7 +35,7 @@ from hemosight.service.storage.audit_chain import Sealer
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embeddings import StoredEmbedding, Unembedded
 from hemosight.service.storage.live_events import ReadingsEvent
-from hemosight.service.work import jobs, scales
+from hemosight.service.work import dossiers, jobs, scales
 from hemosight.service.work.heartbeat import Heartbeat
 
 log = structlog.get_logger()
@@ -197,7 +198,7 @@ async def work(database: Database, registry: BundleRegistry, name: str, stop: as
     while not stop.is_set():
         began = time.monotonic()
         try:
-            await _work_while_connected(database, reader, bundle_id, stop)
+            await _work_while_connected(database, reader, registry.bundle, bundle_id, stop)
         except (ConnectorException, psycopg.Error, DBAPIError, HemoSightError) as error:
             log.warning("database_lost", worker=name, kind=type(error).__name__)
         pause = 1.0 if time.monotonic() - began > 30 else min(30.0, 2 * pause)
@@ -223,7 +224,7 @@ def _choose(engine: Engine, name: str) -> None:
 
 
 async def _work_while_connected(
-    database: Database, reader: EmbeddingWorker, bundle_id: int, stop: asyncio.Event
+    database: Database, reader: EmbeddingWorker, bundle: Bundle, bundle_id: int, stop: asyncio.Event
 ) -> None:
     connector = procrastinate.PsycopgConnector(
         conninfo=database.dsn, min_size=1, max_size=6, timeout=10, kwargs={"application_name": "hemosight worker"}
@@ -248,11 +249,13 @@ async def _work_while_connected(
             )
         )
         tending = asyncio.create_task(_tend(database, connector, reader, bundle_id))
+        validating = asyncio.create_task(dossiers.go_on(database, bundle, bundle_id))
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait((working, tending, stopping), return_when=asyncio.FIRST_COMPLETED)
-        for task in (working, tending, stopping):
+        tasks = (working, tending, validating, stopping)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             task.cancel()
-        ended = await asyncio.gather(working, tending, stopping, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
     for fault in ended:
         if isinstance(fault, Exception):
             raise fault

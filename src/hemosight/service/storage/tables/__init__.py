@@ -49,6 +49,7 @@ from hemosight.service.storage.tables.records import (
 )
 from hemosight.service.storage.tables.searches import Look
 from hemosight.service.storage.tables.teaching import TeachingCell
+from hemosight.service.storage.tables.validation import Dossier, DriftAnswer, DriftPoint
 
 __all__ = [
     "APPEND_ONLY",
@@ -65,6 +66,9 @@ __all__ = [
     "CommentMark",
     "CurrentLabelRow",
     "Device",
+    "Dossier",
+    "DriftAnswer",
+    "DriftPoint",
     "EmbeddingAttempt",
     "Event",
     "FieldCell",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hemosight.service.storage.tables.base import Moment, Table, now, ref, row_id
@@ -13,7 +13,10 @@ class CameraField(Table):
 
     ``red_cell_px`` is the scale it was searched at, ``covered``, ``fine`` and ``reasons`` are what
     :mod:`hemosight.images.finding.fairness` measured. ``checked_by`` looked at the whole field: only there is it known
-    what the search missed. A deleted field stays as the row that the audit trail names: of no project and no picture.
+    what the search missed. ``least`` is the score from which something was taken for a white cell. ``film``, ``x`` and
+    ``y`` say where its upper left corner lies on the film, in its pixels, where its name does; ``film`` is a hash of
+    what fields of one film have in common. A deleted field stays as the row that the audit trail names: of no project
+    and no picture.
     """
 
     __tablename__ = "fields"
@@ -23,6 +26,7 @@ class CameraField(Table):
             name="deleted",
         ),
         CheckConstraint("(checked_by IS NULL) = (checked_at IS NULL)", name="checked"),
+        CheckConstraint("(film IS NULL) = (x IS NULL) AND (film IS NULL) = (y IS NULL)", name="place"),
         UniqueConstraint("project_id", "sha256"),
         Index(None, "project_id", "id"),
         Index(None, "case_id", "id"),
@@ -40,6 +44,10 @@ class CameraField(Table):
     covered: Mapped[float]
     fine: Mapped[float | None]
     reasons: Mapped[list[str]]
+    least: Mapped[float] = mapped_column(server_default=text("0.5"))
+    film: Mapped[str | None]
+    x: Mapped[float | None]
+    y: Mapped[float | None]
     checked_by: Mapped[int | None] = ref("users.id")
     checked_at: Mapped[Moment | None]
     uploaded_by: Mapped[int | None] = ref("users.id")
@@ -51,13 +59,15 @@ class FieldCell(Table):
     """A white cell in a field (table ``field_cells``): its box in the field's pixels, and the image that was cut out.
 
     ``score`` is the search's, null where the search saw nothing; ``added_by`` is null where the search found it. One
-    that a person removed as no white cell keeps its box and has no image any more.
+    that a person removed as no white cell keeps its box and has no image any more; nor has one that is counted as the
+    cell ``seen_in`` of a field beside it.
     """
 
     __tablename__ = "field_cells"
     __table_args__ = (
         CheckConstraint(
-            "(removed_at IS NULL) = (image_id IS NOT NULL) AND (removed_at IS NULL) = (removed_by IS NULL)",
+            "(removed_at IS NULL AND seen_in IS NULL) = (image_id IS NOT NULL) "
+            "AND (removed_at IS NULL) = (removed_by IS NULL)",
             name="removed",
         ),
         UniqueConstraint("image_id"),
@@ -71,6 +81,7 @@ class FieldCell(Table):
     height: Mapped[float]
     score: Mapped[float | None]
     marks: Mapped[list[str]]
+    seen_in: Mapped[int | None] = ref("field_cells.id", index=True, cascade=True)
     added_by: Mapped[int | None] = ref("users.id")
     removed_by: Mapped[int | None] = ref("users.id")
     removed_at: Mapped[Moment | None]

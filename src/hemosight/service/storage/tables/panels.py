@@ -13,7 +13,8 @@ class Panel(Table):
 
     ``kind`` is ``panel`` or ``proficiency`` (a marked set). ``aided``: after the blind readings every cell is read once
     more with the model's reading shown. ``planted`` is the share of those that are wrong on purpose, of which readers
-    are told that there are some.
+    are told that there are some. ``timed``: how long readers look is kept, which they are told.
+    ``teaches``: once closed, its consensus teaches the project's classifier.
     """
 
     __tablename__ = "panels"
@@ -33,6 +34,8 @@ class Panel(Table):
     repeated: Mapped[float]
     aided: Mapped[bool] = mapped_column(server_default=false())
     planted: Mapped[float] = mapped_column(server_default=text("0"))
+    timed: Mapped[bool] = mapped_column(server_default=false())
+    teaches: Mapped[bool] = mapped_column(server_default=false())
     created_by: Mapped[int | None] = ref("users.id")
     created_at: Mapped[Moment] = now()
     closed_at: Mapped[Moment | None]
@@ -41,8 +44,8 @@ class Panel(Table):
 class PanelCell(Table):
     """A cell of a panel: what the model read when the panel was made, and what is shown and counts as right.
 
-    ``shown`` is the reading shown in an aided session (wrong on purpose where it differs from ``predicted``); ``truth``
-    is the label that stood, in proficiency.
+    ``shown`` is the reading shown in an aided session (wrong on purpose where it differs from ``predicted``); ``mark``
+    is the label that stood, in a marked set.
     """
 
     __tablename__ = "panel_cells"
@@ -52,7 +55,7 @@ class PanelCell(Table):
     again: Mapped[bool] = mapped_column(server_default=false())
     predicted: Mapped[str | None]
     shown: Mapped[str | None]
-    truth: Mapped[str | None]
+    mark: Mapped[str | None]
 
 
 class PanelReader(Table):

@@ -62,7 +62,8 @@ class Profile(Table):
     """A scanner and its stain, as a project's people named it: what its cases are read with.
 
     ``scale`` brings its pixels to the reference scale; ``scale_from`` says who set it. ``measured`` is the newest
-    measurement of it on red cells (:class:`hemosight.images.pixel_scale.PixelScale` as JSON), null before one. Every
+    measurement of it on red cells (:class:`hemosight.images.pixel_scale.PixelScale` as JSON), null before one.
+    ``least`` is the score from which something in its fields is taken for a white cell. Every
     project has at least one profile, and the oldest is that of cells for which nobody chose one.
     """
 
@@ -70,6 +71,7 @@ class Profile(Table):
     __table_args__ = (
         UniqueConstraint("project_id", "name"),
         CheckConstraint("scale > 0", name="scale"),
+        CheckConstraint("least > 0 AND least < 1", name="least"),
         CheckConstraint("scale_from IN ('default', 'measured', 'person')", name="scale_from"),
     )
     id: Mapped[int] = row_id()
@@ -78,6 +80,7 @@ class Profile(Table):
     scale: Mapped[float] = mapped_column(server_default=text("1"))
     scale_from: Mapped[str] = mapped_column(server_default="default")
     measured: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    least: Mapped[float] = mapped_column(server_default=text("0.5"))
     created_at: Mapped[Moment] = now()
     created_by: Mapped[int | None] = ref("users.id")
 
@@ -88,7 +91,8 @@ class Case(Table):
     ``wbc`` is the leukocyte count of the specimen in 10^9 per litre; ``profile_id`` the scanner it came from, null
     where nobody chose one. ``findings`` is what its report says besides counts
     (:class:`hemosight.service.storage.findings.Findings` as JSON). ``counting`` says which of its cells count
-    (:class:`hemosight.service.storage.counting.DrawnCells` as JSON), null where all do.
+    (:class:`hemosight.service.storage.counting.DrawnCells` as JSON), null where all do, ``draws`` how often and why
+    somebody chose so (:class:`hemosight.service.storage.counting.CountingChoice`).
     """
 
     __tablename__ = "cases"
@@ -105,6 +109,7 @@ class Case(Table):
     profile_id: Mapped[int | None] = ref("profiles.id", index=True)
     findings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     counting: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    draws: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     created_at: Mapped[Moment] = now()
 
 

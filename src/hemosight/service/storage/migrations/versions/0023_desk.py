@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 
 _NOW = sa.text("clock_timestamp()")
 

@@ -1,4 +1,4 @@
-"""What a panel says a cell is, as a table that leaves the service: decisions first, then the consensus."""
+"""What a panel says its cells are, the reference of a validation: decisions first, then the consensus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hemosight.blood.palette import UNSURE
 from hemosight.service.desk.panels import CellResult
 
 
-def truth(cells: Sequence[CellResult], decided: Mapping[int, str], content: Mapping[int, str]) -> pl.DataFrame:
+def reference(cells: Sequence[CellResult], decided: Mapping[int, str], content: Mapping[int, str]) -> pl.DataFrame:
     """A row a cell, in the order of content ids.
 
     Columns: ``sha256``; ``label``, which is the ``decision`` where there is one, else the ``consensus``, else the type

@@ -1,0 +1,77 @@
+/** Control charts of a project's scanners. */
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, body } from "../api/client";
+import { save } from "../api/download";
+import type { NewDriftAnswer } from "../api/schema";
+import { useProjectContext, useProjectState } from "../project/context";
+
+const key = (project: number) => ["projects", project, "drift"] as const;
+
+/** The charts of every scanner; asked for anew when a case is signed or a flag is answered. */
+export function useDrift() {
+  const { project } = useProjectContext();
+  const change = useProjectState(({ events }) => `${events.signature ?? 0} ${events.profile ?? 0}`);
+  return useQuery({
+    queryKey: [...key(project.id), change],
+    queryFn: async ({ signal }) =>
+      (await body(api.GET("/projects/{project}/drift", { params: { path: { project: project.id } }, signal }))).items,
+    placeholderData: (before) => before,
+  });
+}
+
+/** Say what became of a scanner's flags. */
+export function useAnswer(profile: number) {
+  const { project } = useProjectContext();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (given: NewDriftAnswer) =>
+      body(
+        api.POST("/projects/{project}/profiles/{profile}/drift-answers", {
+          params: { path: { project: project.id, profile } },
+          body: given,
+        }),
+      ),
+    onSuccess: () => queries.invalidateQueries({ queryKey: key(project.id) }),
+  });
+}
+
+const dossiersKey = (project: number) => ["projects", project, "dossiers"] as const;
+/** Milliseconds between two looks while a dossier is being made. */
+const SOON = 2000;
+
+/** Dossiers of the project, the newest first; looked at again while one is being made. */
+export function useDossiers() {
+  const { project } = useProjectContext();
+  return useQuery({
+    queryKey: dossiersKey(project.id),
+    queryFn: async ({ signal }) =>
+      (await body(api.GET("/projects/{project}/dossiers", { params: { path: { project: project.id } }, signal })))
+        .items,
+    refetchInterval: ({ state }) =>
+      state.data?.some((one) => one.state === "waiting" || one.state === "running") ? SOON : false,
+  });
+}
+
+/** Ask for a dossier by its protocol. */
+export function useMakeDossier() {
+  const { project } = useProjectContext();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (protocol: string) =>
+      body(api.POST("/projects/{project}/dossiers", { params: { path: { project: project.id } }, body: { protocol } })),
+    onSuccess: () => queries.invalidateQueries({ queryKey: dossiersKey(project.id) }),
+  });
+}
+
+/** Take a dossier away, which is noted. */
+export function useTakeDossier(dossier: number) {
+  const { project } = useProjectContext();
+  return useMutation({
+    mutationFn: async (format: "pdf" | "zip") => {
+      const params = { path: { project: project.id, dossier }, query: { format } };
+      const answer = await api.POST("/projects/{project}/dossiers/{dossier}/export", { params, parseAs: "blob" });
+      save(answer.data as unknown as Blob, `dossier-${dossier}.${format}`);
+    },
+  });
+}
