@@ -104,7 +104,12 @@ function Counts() {
   const said = parts.join(" · ");
   return (
     <span className="quiet small counts push" title={said}>
-      {said}
+      {parts.map((part, place) => (
+        <span key={part}>
+          {place > 0 && "· "}
+          {part}
+        </span>
+      ))}
     </span>
   );
 }

@@ -8,6 +8,7 @@ import { useLabelSets, useMemberNames, useMembers } from "../api/queries";
 import type { ClassShown as Mark, OverturnedShown, ReviewRow, Reviews as Shown } from "../api/schema";
 import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
+import { DayField } from "../ui/DayField";
 import { inks, Letter } from "../ui/marks";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { ago, when } from "../ui/time";
@@ -111,10 +112,10 @@ export default function Reviews() {
           </Field>
         )}
         <Field name="Given from">
-          <Form.Control size="sm" type="date" aria-label="Given from" value={given.since} onChange={change("since")} />
+          <DayField label="Given from" value={given.since} change={(since) => setGiven({ ...given, since })} />
         </Field>
         <Field name="until">
-          <Form.Control size="sm" type="date" aria-label="Given until" value={given.until} onChange={change("until")} />
+          <DayField label="Given until" value={given.until} change={(until) => setGiven({ ...given, until })} />
         </Field>
         <Button size="sm" variant="outline-primary" disabled={take.isPending} onClick={() => take.mutate()}>
           Table (CSV)
