@@ -72,17 +72,17 @@ def laboratory(data: Path, name: str) -> list[Known]:
     return [Known(image, decode(read_bytes(folder / image)), WIDTHS[name], own) for image, own in boxes.items()]
 
 
-def drawn(count: int, seed: int = 9) -> list[Known]:
-    """Fields of as many laboratories, up to five cells each, some touching, some cut by the border."""
+def drawn(count: int, seed: int = 9, most: int = 5) -> list[Known]:
+    """Fields of as many laboratories, up to ``most`` cells each, some touching, some cut by the border."""
     fields = []
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         scanner = Scanner.random(rng)
-        labels = draw_labels(int(rng.integers(0, 6)), rng)
+        labels = draw_labels(int(rng.integers(0, most + 1)), rng)
         lamp = Lamp(float(rng.uniform(0, 0.6)), float(rng.uniform()), float(rng.uniform(0, 0.4)))
         field = draw_field(
             640, 480, labels, rng, stain=Stain.random(rng), scanner=scanner, lamp=lamp,
-            touching=number % 2, on_border=number % 3 == 0,
+            touching=number % 2 if most else 0, on_border=most > 0 and number % 3 == 0,
         )  # fmt: skip
         own = [(cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in field.cells]
         fields.append(Known(f"drawn {number}", field.pixels, 7.5 * scanner.pixels_per_um, own))
@@ -109,6 +109,8 @@ def main(
         table([(f"{name}, {what}", change(own)) for what, change in CHANGES for name, own in fields.items()])
     else:
         table([*fields.items(), ("drawn", drawn(100))])
+        empty = [len(finder.find(field.pixels, field.red_cell_px)) for field in drawn(100, seed=13, most=0)]
+        print(f"\n100 drawn fields without a white cell: {sum(empty)} found, in {sum(map(bool, empty))} fields")
         own = [Known("", field.pixels, field.red_cell_px, []) for field in drawn(100, seed=10)]
         begin = time.process_time()
         for field in own:

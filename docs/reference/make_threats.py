@@ -70,9 +70,9 @@ Written by `python docs/reference/make_threats.py`; the table of attacks is made
 - A flood of connections from many addresses: put a proxy in front that limits them. What one address may hold, and how
   slowly it may send, is limited here (`connections_address`, `request_seconds`).
 - Manifests are for everybody with an account: by which commands a bundle was made and a validation was run, from which
-  sources, on which machine. The page and the API show a bundle's to whoever signs in; a dossier holds its own.
-  Passwords and tokens are masked when a command is recorded (`cli/typed.py`); names of folders, files and options stand
-  there as they were typed, so name none after a patient.
+  sources, on which machine. The page and the API show a bundle's to whoever signs in, of a path from the root its last
+  part alone; a bundle's file and a dossier hold it whole. Passwords and tokens are masked when a command is recorded
+  (`cli/typed.py`); names of folders, files and options stand there as they were typed, so name none after a patient.
 - A side channel by which the model's support set could be drawn out of its readings has not been looked for.
 - Dependencies are pinned with hashes. `make audit` asks pip-audit and npm for their known faults, at every push and
   before every release, and a known one ends either. Where no advisory source can be reached it says so, which is no

@@ -55,10 +55,12 @@ class Laboratory:
         cases = self.api.get(f"/projects/{self.project}/cases", params={"limit": 500}).json()["items"]
         case = next(one["id"] for one in cases if one["key"] == key)
         given = {"case": case, "role": "first", "note": "few cells"}
+        place = f"/projects/{self.project}/signatures"
+        answer = self.api.post(place, json=given)
         for _ in range(20):
-            answer = self.api.post(f"/projects/{self.project}/signatures", json=given)
-            if answer.status_code != 409:  # the model has not learnt the labels yet
+            if answer.status_code != 409:  # else the model has not learnt the labels yet
                 break
+            answer = self.api.post(place, json=given)
         assert answer.status_code == 201, answer.text
 
 

@@ -109,8 +109,9 @@ BROKEN = (
     "stopped dead",
     "a request that does not end",
     "a worker that is stopped dead",
-    "a backup that does not end",
-    "a backup on trial",
+    # Half a minute passes until the service looks whether a backup is due.
+    pytest.param("a backup that does not end", marks=pytest.mark.long),
+    pytest.param("a backup on trial", marks=pytest.mark.long),
 )
 
 

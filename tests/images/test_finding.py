@@ -61,6 +61,27 @@ def test_a_field_of_red_cells_alone_has_none() -> None:
         assert find(field.pixels, 77.0) == []
 
 
+def test_red_cells_of_a_purple_stain_are_no_white_cells() -> None:
+    """Where no white cell lies, red cells are the darkest there is: every sixth laboratory had them taken for some."""
+    for number in range(20):
+        rng = np.random.default_rng([77, number])
+        scanner = Scanner.random(rng)
+        lamp = Lamp(*rng.uniform(0, (0.5, 1.0, 0.3)).tolist())
+        field = draw_field(640, 480, [], rng, stain=Stain.random(rng), scanner=scanner, lamp=lamp)
+        assert find(field.pixels, RED_CELL_UM * scanner.pixels_per_um) == [], number
+
+
+def test_one_pale_cell_among_purple_red_cells_is_found() -> None:
+    """The same laboratories, with a cell: what is left out above is not left out here."""
+    fields = []
+    for number in range(12):
+        rng = np.random.default_rng([77, number])
+        scanner, stain = Scanner.random(rng), Stain.random(rng)
+        field = draw_field(640, 480, ["monocyte"], rng, stain=stain, scanner=scanner)
+        fields.append((boxes(find(field.pixels, RED_CELL_UM * scanner.pixels_per_um)), known(field)))
+    assert judge(fields).recall == 1.0
+
+
 def test_cells_that_touch_are_two_and_say_so() -> None:
     rng = np.random.default_rng(3)
     field = draw_field(480, 480, ["lymphocyte", "lymphocyte"], rng, touching=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hemosight.images.looks import Looks, looks
+from hemosight.images.looks import PictureLooks, looks
 from hemosight.images.synthetic import draw_cell
 
 
@@ -39,5 +39,5 @@ def test_colour_and_brightness_follow_what_was_done_to_the_pictures() -> None:
 def test_files_are_looked_at_as_pixels_are_and_broken_ones_passed_over() -> None:
     pixels = drawn(4)
     assert looks([*map(png, pixels), b"no picture"]) == looks(pixels)
-    assert looks([b"no picture", b""]) == Looks(None, None, None)
-    assert looks([]) == Looks(None, None, None)
+    assert looks([b"no picture", b""]) == PictureLooks(None, None, None)
+    assert looks([]) == PictureLooks(None, None, None)

@@ -26,7 +26,7 @@ from hemosight.images.synthetic import draw_cell
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.storage import dossiers as storage
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, Case, Dossier, KnownBundle, Member, Picture
+from hemosight.service.storage.tables import AuditRow, Case, DossierRow, KnownBundle, Member, Picture
 from hemosight.service.storage.tables import Image as ImageRow
 from hemosight.service.work import dossiers, signed_cells
 
@@ -69,7 +69,7 @@ class Laboratory:
             query = select(Case.id).where(Case.project_id == self.project.id, Case.key == key)
             return session.scalars(query).one()
 
-    def claim(self) -> Dossier | None:
+    def claim(self) -> DossierRow | None:
         """As a worker of the project's bundle."""
         with self.project.database.session() as session:
             row = storage.claim(session, self.project.bundle)
@@ -83,7 +83,7 @@ def laboratory(module_database: Database, tiny_bundle: Bundle) -> Laboratory:
     with module_database.session() as session:
         if session.scalar(select(KnownBundle.id).limit(1)) is None:
             BundleRegistry(tiny_bundle).register(session)
-        session.execute(update(Dossier).where(Dossier.state.in_(("waiting", "running"))).values(state="failed"))
+        session.execute(update(DossierRow).where(DossierRow.state.in_(("waiting", "running"))).values(state="failed"))
     project = fill(module_database, tiny_bundle, 0)
     cases = {key: project.add(tiny_bundle, 10, seed=at, case=key) for at, key in enumerate(("24-1", "24-2", "24-3"))}
     project.say({image: project.truth[image] for key in ("24-1", "24-2") for image in cases[key]})

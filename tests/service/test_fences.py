@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from gate import Visitor, add_user, app_on, browser, program, told
 
@@ -204,6 +205,22 @@ def test_health(app: FastAPI, module_database: Database) -> None:
     with module_database.session() as session:
         session.execute(text("INSERT INTO procrastinate_workers DEFAULT VALUES"))
     assert visitor.get("http://127.0.0.1/readyz").json()["ready"] is True
+
+
+@pytest.mark.attack(
+    who="a stranger",
+    what="asks over and over whether the service is ready",
+    held="the answer reads no file: which tables the program wants is known since its start",
+)
+def test_being_ready_costs_little(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = Visitor(app)
+    visitor.get("http://127.0.0.1/readyz")
+
+    def read(*_: object) -> None:
+        raise AssertionError("the migrations were read again, which takes 15 ms of processor")
+
+    monkeypatch.setattr(ScriptDirectory, "from_config", read)
+    assert visitor.get("http://127.0.0.1/readyz").json()["migrated"] is True
 
 
 def test_without_a_database_it_lives_and_is_not_ready(tiny_bundle: Bundle) -> None:

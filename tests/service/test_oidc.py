@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 from hemosight.engine.bundle import Bundle
 from hemosight.errors import HemoSightError
 from hemosight.service.settings import load
-from hemosight.service.storage import users
+from hemosight.service.storage import identities, users
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, Identity, Member, OidcTry, User
 
@@ -260,6 +260,27 @@ def test_an_answer_is_good_once_and_in_one_browser(hospital: Hospital, make_app:
         session.execute(update(OidcTry).values(created_at=OidcTry.created_at - LATE))
     assert hospital.came(late, back) == "/sign-in?refused=again"
     assert _who(late) is None
+
+
+@pytest.mark.attack(
+    who="a stranger",
+    what="begins to sign in by the provider over and over, so that nobody else can",
+    held="the oldest of those who did not come back are forgotten; nobody is refused",
+)
+def test_strangers_on_the_way_keep_nobody_out(
+    hospital: Hospital, make_app: MakeApp, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identities, "MOST", 5)
+    app = make_app()
+    back = hospital.sent_back(early := Visitor(app))
+    for _ in range(4):
+        assert Visitor(app).post(BACK, json={}).status_code == 200
+    assert hospital.came(early, back) == "/projects", "others came since, but not as many"
+    for _ in range(12):
+        assert Visitor(app).post(BACK, json={}).status_code == 200
+    assert hospital.signs_in(Visitor(app)) == "/projects"
+    with database.session() as session:
+        assert len(session.scalars(select(OidcTry)).all()) <= 5
 
 
 @pytest.mark.attack(

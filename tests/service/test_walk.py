@@ -38,6 +38,7 @@ TAKEN = {
     "export_teaching_cells",
     "export_panel_reference",
     "export_panel_readings",
+    "export_dossier",
     "take_report",
     "take_preliminary_report",
 }

@@ -19,7 +19,7 @@ from hemosight.images.preprocess import grey_world_gains
 
 
 @dataclass(frozen=True)
-class Looks:
+class PictureLooks:
     """What some pictures of one scanner look like; None where it cannot be told.
 
     Parameters
@@ -37,7 +37,7 @@ class Looks:
     width: float | None
 
 
-def looks(pictures: Sequence[Picture], bits: int | None = None) -> Looks:
+def looks(pictures: Sequence[Picture], bits: int | None = None) -> PictureLooks:
     """Look at every picture that is given; those that cannot be read are passed over.
 
     ``bits`` of a sample are for files that declare no range (:func:`hemosight.images.decode.decode`).
@@ -53,8 +53,8 @@ def looks(pictures: Sequence[Picture], bits: int | None = None) -> Looks:
         light.append(float(np.log(pixels.mean() + 1)))
     width = pixel_scale.measure(pictures, bits=bits).red_cell_px
     if not colour:
-        return Looks(None, None, width)
-    return Looks(float(np.median(colour)), float(np.median(light)), width)
+        return PictureLooks(None, None, width)
+    return PictureLooks(float(np.median(colour)), float(np.median(light)), width)
 
 
 def _pixels(picture: Picture, bits: int | None) -> np.ndarray:

@@ -29,7 +29,7 @@ _MOST = 400
 
 
 @dataclass(frozen=True)
-class Measured:
+class WatchedMeasure:
     """One measure of one scanner, a value a case in order of time; nan where a case says nothing of it.
 
     Parameters
@@ -90,7 +90,7 @@ def stretch(charts: int) -> float:
     return 1.13 + 0.2 * float(np.log(max(charts, 1)))
 
 
-def watch(measured: Measured, charts: int, baseline: int = BASELINE) -> Watch:
+def watch(measured: WatchedMeasure, charts: int, baseline: int = BASELINE) -> Watch:
     """Judge every point of a measure that is watched beside others, ``charts`` of them together."""
     values = np.asarray(measured.values, np.float64)
     totals = None if measured.totals is None else np.asarray(measured.totals, np.float64)

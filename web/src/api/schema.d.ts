@@ -19,7 +19,7 @@ export interface paths {
         head?: never;
         /**
          * Change Account
-         * @description Change how one is called.
+         * @description Change how one is called: as nobody else is, since records and reports name who signed by it.
          */
         patch: operations["change_account"];
         trace?: never;

@@ -185,12 +185,28 @@ def _search(path: Path, scale: Scale | None, bits: int | None, record: Path | No
 
 
 def _cells(pixels: Pixels, scale: Scale) -> list[FoundCell]:
-    """The white cells of a field that can show them; of red cells alone the colours are those of one tint."""
+    """The white cells of a field that can show them.
+
+    Red cells alone are shades of one tint, and few white cells among many hardly change that: whether there is colour
+    is asked of the crops of what is found, one of which must have it.
+    """
     require_contrast(pixels, colours=False)
     cells = find(pixels, scale.red_cell_px)
-    if cells or not has_tint(pixels):
+    try:
         require_contrast(pixels)
+    except UnreadableImage:
+        field = of_pixels(pixels, scale, cells)
+        if not (has_tint(pixels) and (not cells or any(_coloured(field.crop(cell)) for cell in cells))):
+            raise
     return cells
+
+
+def _coloured(crop: Pixels) -> bool:
+    try:
+        require_contrast(crop)
+    except UnreadableImage:
+        return False
+    return True
 
 
 def of_pixels(pixels: Pixels, scale: Scale, cells: list[FoundCell]) -> Searched:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from hemosight.blood.differential import Differential, listed_as
 from hemosight.blood.palette import ordered
 from hemosight.blood.vocabulary import Level, title
-from hemosight.images.looks import Looks, looks
+from hemosight.images.looks import PictureLooks, looks
 from hemosight.images.pixel_scale import spread
-from hemosight.scoring.watch import Measured, Promise, Watch, promise, watch
+from hemosight.scoring.watch import Promise, Watch, WatchedMeasure, promise, watch
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.storage.drift import Answer, StoredPoint
 from hemosight.space.novelty import UNUSUAL
@@ -42,7 +42,7 @@ class CaseMeasures:
     leukocytes, types
         The signed differential: how many there are, and how many of each upper type.
     colour, light, width
-        How its pictures look (:class:`~hemosight.images.looks.Looks`); None where that cannot be told.
+        How its pictures look (:class:`~hemosight.images.looks.PictureLooks`); None where that cannot be told.
     """
 
     cells: int
@@ -60,7 +60,7 @@ class CaseMeasures:
         return asdict(self)
 
 
-def seen(pictures: Sequence[tuple[bytes, int | None]]) -> Looks:
+def seen(pictures: Sequence[tuple[bytes, int | None]]) -> PictureLooks:
     """How pictures of one case look, given with the bits of their samples."""
     bits = {depth for _, depth in pictures}
     # A case has one depth but for odd ones; its pictures of another would be read as too dark or too bright.
@@ -74,7 +74,7 @@ def looked_at(cells: Sequence[int]) -> list[int]:
 
 
 def measures(
-    snapshot: Snapshot, case: int, types: Differential, before: Mapping[int, str | None], look: Looks
+    snapshot: Snapshot, case: int, types: Differential, before: Mapping[int, str | None], look: PictureLooks
 ) -> CaseMeasures:
     """Measure a case.
 
@@ -165,7 +165,7 @@ def scanner(points: Sequence[StoredPoint], answers: Sequence[Answer]) -> Scanner
 
     def chart(name: str, kind: Kind, said: str, values: _Numbers, totals: _Numbers | None) -> DriftChart:
         anew = [*epochs, *switched] if kind in ("novelty", "agreement") else epochs
-        return DriftChart(name, kind, said, watch(Measured(values, totals, anew, restarts), len(wanted)))
+        return DriftChart(name, kind, said, watch(WatchedMeasure(values, totals, anew, restarts), len(wanted)))
 
     charts = tuple(chart(*one) for one in wanted)
     begun = max(epochs, default=0)

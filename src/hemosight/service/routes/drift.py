@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.images.looks import Looks
+from hemosight.images.looks import PictureLooks
 from hemosight.scoring.control import BASELINE
 from hemosight.scoring.watch import SHIFT, stretch
 from hemosight.service.desk import drift as desk
@@ -53,7 +53,7 @@ def answer_drift(seat: ProjectAdmin, session: Transaction, profile: Id, given: N
     return next(one for one in _all(session, seat.project) if one.profile == profile)
 
 
-def pictures_seen(service: State, images: Sequence[int]) -> Looks:
+def pictures_seen(service: State, images: Sequence[int]) -> PictureLooks:
     """How the pictures of a case look: of some of its cells, evenly from the first to the last."""
     with service.database.session() as session:
         found = drift.pictures(session, desk.looked_at(images))

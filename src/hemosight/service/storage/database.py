@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -161,14 +161,16 @@ class Database:
             self.engine.dispose()
 
 
+@cache
 def newest_revision() -> str:
-    """The revision this program's tables are at."""
+    """The revision this program's tables are at; read once, since strangers make `/readyz` ask for it."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
-def revisions() -> set[str]:
+@cache
+def revisions() -> frozenset[str]:
     """Every revision that this program knows."""
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def _ahead(came: str) -> ServiceFault:

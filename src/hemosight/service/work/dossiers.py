@@ -44,7 +44,7 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIB
 _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-class Verdict(BaseModel):
+class LimitVerdict(BaseModel):
     """A limit of the protocol, what was found, and whether it is met."""
 
     name: str
@@ -59,7 +59,7 @@ class Summary(BaseModel):
     cells: int
     cases: int
     bundle: str
-    verdicts: list[Verdict]
+    verdicts: list[LimitVerdict]
     changes: list[str]
 
 
@@ -176,7 +176,7 @@ def _keep(database: Database, dossier: int, out: Path, code: int | None, said: s
 
 
 def _summary(record: dict[str, Any]) -> Summary:
-    verdicts = [Verdict(name=name, **one) for name, one in record["verdicts"].items()]
+    verdicts = [LimitVerdict(name=name, **one) for name, one in record["verdicts"].items()]
     return Summary(
         cells=record["cell_count"],
         cases=record["case_count"],

@@ -49,7 +49,7 @@ from hemosight.service.storage.tables.records import (
 )
 from hemosight.service.storage.tables.searches import Look
 from hemosight.service.storage.tables.teaching import TeachingCell
-from hemosight.service.storage.tables.validation import Dossier, DriftAnswer, DriftPoint
+from hemosight.service.storage.tables.validation import DossierRow, DriftAnswer, DriftPoint
 
 __all__ = [
     "APPEND_ONLY",
@@ -66,7 +66,7 @@ __all__ = [
     "CommentMark",
     "CurrentLabelRow",
     "Device",
-    "Dossier",
+    "DossierRow",
     "DriftAnswer",
     "DriftPoint",
     "EmbeddingAttempt",

@@ -49,7 +49,7 @@ class DriftAnswer(Table):
     at: Mapped[Moment] = now()
 
 
-class Dossier(Table):
+class DossierRow(Table):
     """A validation that somebody asked for: its protocol (TOML) as it was then, and the dossier once it is made.
 
     A worker that runs ``bundle_id`` makes it; ``seen_at`` is its sign of life, by which another one takes over from one
