@@ -33,13 +33,17 @@ export function Reclassified({ title, about, none, moved, marks }: Props) {
             {moved.map(({ from, to, count }) => (
               <tr key={`${from} ${to}`}>
                 <td>
-                  <Letter mark={marks.get(from)} /> {named(from)}
+                  <Letter mark={marks.get(from)} />
+                  {"\u00a0"}
+                  {named(from)}
                 </td>
                 <td>
                   <span className="quiet" aria-hidden="true">
                     →
                   </span>{" "}
-                  <Letter mark={marks.get(to)} /> {named(to)}
+                  <Letter mark={marks.get(to)} />
+                  {"\u00a0"}
+                  {named(to)}
                 </td>
                 <td>{count}</td>
               </tr>
