@@ -98,11 +98,12 @@ def _signed(client: httpx.Client) -> dict[str, object]:
     body = {"request": str(uuid.uuid4()), "label_set": "cell_type", "items": items}
     client.post(f"{path}/labels", json=body).raise_for_status()
     said: dict[str, object] = {"case": case, "note": "looked at every cell"}
+    made = client.post(f"{path}/signatures", json=said)
     for _ in range(100):
-        made = client.post(f"{path}/signatures", json=said)
         if made.status_code != 409:  # it still learns
             break
         time.sleep(0.3)
+        made = client.post(f"{path}/signatures", json=said)
     signature = made.raise_for_status().json()
     return {"project": project, "case": case, "signature": signature["id"], "images": images}
 

@@ -86,6 +86,8 @@ def _is_signed(visitor: Visitor, database: Database, held: dict[str, Any]) -> No
     with database.session() as session:
         row = session.get_one(Signature, held["signature"])
         assert (row.project_id, row.case_id) == (held["project"], held["case"])
+        assert row.checks is not None
+        assert row.record is not None
         assert fingerprint(row.differential, row.checks, row.record) == row.fingerprint
     path = f"/projects/{held['project']}"
     taken = visitor.post(f"{path}/signatures/{held['signature']}/report?format=pdf")

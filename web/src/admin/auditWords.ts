@@ -46,6 +46,7 @@ export const ACTIONS: Record<string, string> = {
   "panel.export_readings": "took a panel's readings away as a table",
   "profile.change": "changed a scanner",
   "profile.create": "made a scanner",
+  "profile.finder": "fitted the search of fields to a scanner's corrections",
   "profile.measure": "measured a scanner's scale",
   "profile.merge": "joined two scanners",
   "project.bundle": "let another bundle read the project",
