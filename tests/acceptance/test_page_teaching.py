@@ -22,6 +22,7 @@ import drawn
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from processes import until
 from running import Serving
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
@@ -121,7 +122,8 @@ def test_a_signed_cell_stands_beside_with_its_case_and_signer(teaching: Teaching
     for cell in teaching.cells("26-0412"):
         teaching.label(teaching.amina, cell["id"], cell["name"].split("/")[-1].split("_")[0])
     signed = {"case": teaching.cases["26-0412"], "role": "first", "note": "few cells"}
-    teaching.amina.post(f"/projects/{teaching.project}/signatures", json=signed).raise_for_status()
+    # Refused as long as the model has not learnt the labels.
+    until(lambda: teaching.amina.post(f"/projects/{teaching.project}/signatures", json=signed).is_success, 60)
     known = page.get_by_role("region", name="Known cells")
     cards = known.get_by_role("button", name=re.compile("26-0412 Dr. Amina Diallo"))
     expect(cards).to_have_count(len(teaching.cells("26-0412")))

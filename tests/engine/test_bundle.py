@@ -143,7 +143,10 @@ def test_the_default_bundle_says_what_it_is() -> None:
     }
     assert len(manifest.label_sets) == 12, "cell type and eleven attributes"
     assert all(source["licence"] and source["citation"] for source in manifest.sources)
-    assert manifest.commands[-1].startswith("hemosight pack --data $HEMOSIGHT_DATA")
+    words = [command.split()[:2] for command in manifest.commands]
+    assert words == [["hemosight", "train"], ["hemosight", "pack"], ["hemosight", "measure"]]
+    assert manifest.label_sets["cell_type"].classifier == "discriminant"
+    assert {facts.classifier for name, facts in manifest.label_sets.items() if name != "cell_type"} == {"standardised"}
     held = manifest.figures["held_out"]
     assert held["macro_f1"]["low"] < held["macro_f1"]["value"] < held["macro_f1"]["high"]
     assert np.array(held["confusion"]).sum() == held["cells"]

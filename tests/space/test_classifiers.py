@@ -69,7 +69,7 @@ def test_one_class_is_not_enough() -> None:
 
 
 def test_an_unknown_classifier_is_named() -> None:
-    with pytest.raises(UnknownName, match="discriminant, svm, logistic"):
+    with pytest.raises(UnknownName, match="discriminant, standardised, svm, logistic"):
         fit(*_cells(2, seed=8), "oracle")
 
 
