@@ -133,6 +133,7 @@ def _most_probable(names: Labels, probabilities: NDArray[np.float64]) -> Answers
 CONTENDERS: Mapping[str, Contender] = {
     "discriminant": Contender(_ours("discriminant")),
     "discriminant, self-taught": Contender(_self_taught),
+    "standardised": Contender(_ours("standardised")),
     "svm": Contender(_ours("svm"), most=50),
     "logistic": Contender(_ours("logistic")),
     "ridge": Contender(_ridge),

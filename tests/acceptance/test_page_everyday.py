@@ -87,8 +87,10 @@ def test_own_type_atlas_remarks_and_every_form_of_the_report(browser: Browser, s
         page.keyboard.press("Escape")
 
         # Pictures beside the cell, drawn ones while nothing is signed; the cell into the library by two clicks.
-        page.locator(f"#cell-{monocytes[0]}").click()
+        page.locator(f"#cell-{monocytes[1]}").click()
         expect(page.get_by_role("region", name="Known cells")).to_contain_text("drawn cell 1")
+        page.locator(f"#cell-{monocytes[0]}").click()
+        expect(page.get_by_role("region", name="Known cells")).to_contain_text("Neither signed nor drawn: Hairy cell")
         page.get_by_role("button", name="add to the library…").click()
         page.get_by_role("button", name="add as Hairy cell").click()
         expect(page.locator(".teach")).to_contain_text("In the library")
