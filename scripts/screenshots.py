@@ -82,7 +82,7 @@ def main() -> None:
                         page.wait_for_timeout(900)
                         page.wait_for_function(PICTURES)
                         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                            print(f"{name} is wider than its window of {width}")  # noqa: T201
+                            print(f"{name} is wider than its window of {width}")  # noqa: T201 -- a script tells its user
                         if given.out:
                             page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
                         else:
@@ -236,7 +236,7 @@ def _keep(picture: bytes, file: Path) -> None:
         image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
         if file.stat().st_size < MOST:
             break
-    print(f"{file.relative_to(ROOT)}  {file.stat().st_size / 1000:.0f} kB")  # noqa: T201
+    print(f"{file.relative_to(ROOT)}  {file.stat().st_size / 1000:.0f} kB")  # noqa: T201 -- a script tells its user
 
 
 if __name__ == "__main__":

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import drawn
-import httpx
 import numpy as np
 import pytest
+from field_desk import FieldDesk, opened
 from PIL import Image, ImageFilter
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from running import Serving
 
 from hemosight.images.synthetic.camera import draw_field
@@ -24,31 +21,13 @@ expect.set_options(timeout=60_000)  # the machine may have other things to do
 LABELS = ["lymphocyte", "neutrophil", "monocyte", "blast"] * 2
 
 
-@dataclass
-class Desk:
-    """A page on a project, and its API."""
-
-    page: Page
-    api: httpx.Client
-    address: str
-    project: int
-
-    def get(self, path: str) -> Any:
-        return self.api.get(f"/projects/{self.project}{path}").raise_for_status().json()
-
-
 @pytest.fixture(scope="module")
-def desk(browser: Browser, served: Serving) -> Iterator[Desk]:
-    with drawn.client(served.address) as api:
-        project = api.post("/projects", json={"name": "Film"}).raise_for_status().json()["id"]
-        page = browser.new_context(viewport={"width": 1280, "height": 820}, reduced_motion="reduce").new_page()
-        page.set_default_timeout(60_000)
-        page.goto(f"{served.address}/projects/{project}")
-        yield Desk(page, api, served.address, project)
-        page.context.close()
+def desk(browser: Browser, served: Serving) -> Iterator[FieldDesk]:
+    with opened(browser, served, "Film") as made:
+        yield made
 
 
-def test_fields_that_overlap_count_a_cell_once(desk: Desk, tmp_path: Path) -> None:
+def test_fields_that_overlap_count_a_cell_once(desk: FieldDesk, tmp_path: Path) -> None:
     """Two of four fields overlap by 120 pixels; one is out of focus, one nearly all glass."""
     film = draw_field(1160, 480, LABELS, np.random.default_rng(33)).pixels
     blurred = Image.fromarray(film[:, :640]).filter(ImageFilter.GaussianBlur(9))
@@ -72,7 +51,7 @@ def test_fields_that_overlap_count_a_cell_once(desk: Desk, tmp_path: Path) -> No
     assert "is not known" not in said
 
 
-def test_the_map_says_where_counting_is_fair_and_why(desk: Desk) -> None:
+def test_the_map_says_where_counting_is_fair_and_why(desk: FieldDesk) -> None:
     page = desk.page
     page.get_by_role("link", name="Fields", exact=True).click()
     shown = page.get_by_role("region", name="Where counting is fair")
@@ -95,7 +74,7 @@ def test_the_map_says_where_counting_is_fair_and_why(desk: Desk) -> None:
     expect(page.locator(".field-side h2")).to_have_text(re.compile("film_x520_y0"))
 
 
-def test_a_cell_that_another_field_counts_leads_there(desk: Desk) -> None:
+def test_a_cell_that_another_field_counts_leads_there(desk: FieldDesk) -> None:
     page = desk.page
     page.locator(".field-cell.elsewhere").first.click()
     expect(page.get_by_text("Another field shows this cell as well, and counts it.")).to_be_visible()
@@ -109,7 +88,7 @@ def test_a_cell_that_another_field_counts_leads_there(desk: Desk) -> None:
     assert desk.get("/cases")["items"][0]["images"] == cells
 
 
-def test_the_search_is_fitted_to_what_was_corrected(desk: Desk) -> None:
+def test_the_search_is_fitted_to_what_was_corrected(desk: FieldDesk) -> None:
     page = desk.page
     page.get_by_label("I looked at the whole field").click()  # it is ticked when the service has stored it
     expect(page.get_by_label("I looked at the whole field")).to_be_checked()

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import drawn
-import httpx
 import numpy as np
 import pytest
+from field_desk import FieldDesk, opened
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from running import Serving
@@ -26,16 +25,15 @@ LABELS = ["lymphocyte", "neutrophil", "monocyte"]
 
 @dataclass
 class Desk:
-    """A page on a project, its API, and the field that is looked at."""
+    """A page on a project, and the field that is looked at."""
 
-    page: Page
-    api: httpx.Client
-    address: str
-    project: int
+    desk: FieldDesk
     field: DrawnField
 
-    def get(self, path: str) -> Any:
-        return self.api.get(f"/projects/{self.project}{path}").raise_for_status().json()
+    @property
+    def page(self) -> Page:
+        """The page."""
+        return self.desk.page
 
     def place(self, number: int) -> tuple[float, float]:
         """Where a drawn cell lies on the picture on screen, from its corner."""
@@ -50,13 +48,8 @@ class Desk:
 def desk(browser: Browser, served: Serving) -> Iterator[Desk]:
     field = draw_field(*SIZE, LABELS, np.random.default_rng(4))
     assert len(field.cells) == len(LABELS)
-    with drawn.client(served.address) as api:
-        project = api.post("/projects", json={"name": "Camera"}).raise_for_status().json()["id"]
-        page = browser.new_context(viewport={"width": 1280, "height": 820}, reduced_motion="reduce").new_page()
-        page.set_default_timeout(60_000)
-        page.goto(f"{served.address}/projects/{project}")
-        yield Desk(page, api, served.address, project, field)
-        page.context.close()
+    with opened(browser, served, "Camera") as made:
+        yield Desk(made, field)
 
 
 def test_a_field_in_and_its_cell_leads_back_to_it(desk: Desk, tmp_path: Path) -> None:
@@ -89,7 +82,7 @@ def test_the_missed_cell_is_added_by_a_click_and_read(desk: Desk) -> None:
     expect(page.locator(".field-cell")).to_have_count(3)
     expect(page.get_by_text("The search missed it;")).to_be_visible()
     expect(page.locator('.field-cell[aria-label*=", read as"]')).to_have_count(3)
-    (case,) = desk.get("/cases")["items"]
+    (case,) = desk.desk.get("/cases")["items"]
     assert case["images"] == 3
 
 
@@ -102,7 +95,7 @@ def test_the_false_cell_is_removed_by_a_key_and_can_come_back(desk: Desk) -> Non
     page.keyboard.press("Delete")
     expect(page.get_by_text("Removed as no white cell")).to_be_visible()
     expect(page.locator(".field-cell.removed")).to_have_count(1)
-    assert number not in [item["id"] for item in desk.get("/images?limit=50")["items"]]
+    assert number not in [item["id"] for item in desk.desk.get("/images?limit=50")["items"]]
     page.get_by_role("button", name="Bring it back").click()
     expect(page.locator(".field-cell.removed")).to_have_count(0)
     expect(page.get_by_role("button", name="No white cell: remove")).to_be_enabled()
@@ -120,8 +113,8 @@ def test_what_the_search_did_is_counted_and_the_differential_holds_the_rest(desk
     expect(page.get_by_text("2 white cells, 1 added, 1 removed · looked at as a whole")).to_be_visible()
     page.get_by_role("link", name="Review", exact=True).click()
     expect(page.locator(".crop")).to_have_count(2)
-    case = desk.get("/cases")["items"][0]["id"]
-    shown = desk.get(f"/differential?case={case}")
+    case = desk.desk.get("/cases")["items"][0]["id"]
+    shown = desk.desk.get(f"/differential?case={case}")
     counted = [row["after"]["count"] for row in shown["rows"]] + [row["after"] for row in shown["apart"].values()]
     assert sum(counted) == 2, shown
 
@@ -149,7 +142,7 @@ def test_the_differential_of_the_fields_is_signed(desk: Desk) -> None:
     page = desk.page
     page.get_by_role("button", name="No white cell: remove").click()
     expect(page.locator(".field-cell.removed")).to_have_count(2)
-    field = desk.get(f"/fields/{desk.get('/fields')['items'][0]['id']}")
+    field = desk.desk.get(f"/fields/{desk.desk.get('/fields')['items'][0]['id']}")
     cut = {box["image"]: box for box in field["boxes"] if box["image"] is not None}
     drawn_as = {image: _drawn_there(desk.field, box) for image, box in cut.items()}
     page.get_by_role("link", name="Review", exact=True).click()
@@ -162,8 +155,8 @@ def test_the_differential_of_the_fields_is_signed(desk: Desk) -> None:
     page.get_by_role("button", name=re.compile("^Sign as")).click()
     page.get_by_role("dialog").get_by_role("button", name="Sign these counts").click()
     expect(page.locator('.sign-given[data-version="1"]')).to_be_visible()
-    (signature,) = desk.get("/signatures")["items"]
-    record = desk.get(f"/signatures/{signature['id']}")
+    (signature,) = desk.desk.get("/signatures")["items"]
+    record = desk.desk.get(f"/signatures/{signature['id']}")
     assert {cell["image"]: cell["label"] for cell in record["cells"]} == drawn_as
     assert all(cell["name"].startswith("film.png/") for cell in record["cells"]), record["cells"]
     signed = {row["label"]: row["after"]["count"] for row in record["differential"]["rows"] if row["after"]["count"]}

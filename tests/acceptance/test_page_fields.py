@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import drawn
-import httpx
 import numpy as np
 import pytest
+from field_desk import FieldDesk, opened
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from running import Serving
 
 from hemosight.images.synthetic.camera import draw_field
@@ -24,31 +21,13 @@ FIELDS = (["neutrophil", "lymphocyte", "neutrophil"], ["monocyte", "neutrophil"]
 """Eight cells: too few for a case to be called foreign, however they are drawn."""
 
 
-@dataclass
-class Desk:
-    """A page on a project, and its API."""
-
-    page: Page
-    api: httpx.Client
-    address: str
-    project: int
-
-    def get(self, path: str) -> Any:
-        return self.api.get(f"/projects/{self.project}{path}").raise_for_status().json()
-
-
 @pytest.fixture(scope="module")
-def desk(browser: Browser, served: Serving) -> Iterator[Desk]:
-    with drawn.client(served.address) as api:
-        project = api.post("/projects", json={"name": "Camera"}).raise_for_status().json()["id"]
-        page = browser.new_context(viewport={"width": 1280, "height": 820}, reduced_motion="reduce").new_page()
-        page.set_default_timeout(60_000)
-        page.goto(f"{served.address}/projects/{project}")
-        yield Desk(page, api, served.address, project)
-        page.context.close()
+def desk(browser: Browser, served: Serving) -> Iterator[FieldDesk]:
+    with opened(browser, served, "Camera") as made:
+        yield made
 
 
-def test_fields_in_cells_on_the_table(desk: Desk, tmp_path: Path) -> None:
+def test_fields_in_cells_on_the_table(desk: FieldDesk, tmp_path: Path) -> None:
     files = []
     for number, labels in enumerate(FIELDS):
         field = draw_field(900, 700, labels, np.random.default_rng(number))
@@ -65,7 +44,7 @@ def test_fields_in_cells_on_the_table(desk: Desk, tmp_path: Path) -> None:
     assert (case["key"], case["images"]) == ("F-7", 8)
 
 
-def test_a_search_for_blasts_with_two_keys(desk: Desk) -> None:
+def test_a_search_for_blasts_with_two_keys(desk: FieldDesk) -> None:
     case = desk.get("/cases")["items"][0]["id"]
     page = desk.page
     page.goto(f"{desk.address}/projects/{desk.project}/search?case={case}")

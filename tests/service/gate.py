@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from hemosight.engine.bundle import Bundle
 from hemosight.service.app import API, create_app
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.desk.project_states import ProjectStates
 from hemosight.service.security import passwords
 from hemosight.service.security.permissions import SCOPES
 from hemosight.service.security.secrets import kept, new_token
@@ -53,6 +54,12 @@ class Visitor(TestClient):
             raise_server_exceptions=raises,
             client=(address, 50000),
         )
+        self._service = app
+
+    @property
+    def project_states(self) -> ProjectStates:
+        """The projects that the app has in memory."""
+        return self._service.state.project_states
 
     def sign_in(self, name: str, password: str = PASSWORD) -> Visitor:
         """Sign in; from now on every request carries the cookie and the token."""

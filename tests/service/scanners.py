@@ -34,7 +34,7 @@ class Desk:
         said = [{"image": image, "label": label, "version": 0} for image, label in items.items()]
         body = {"request": str(uuid.uuid4()), "items": said, "kind": kind}
         answer = self.visitor.post(f"{self.path}/labels", json=body)
-        state = self.visitor.app.state.project_states.get(self.project.id)  # type: ignore[attr-defined]
+        state = self.visitor.project_states.get(self.project.id)
         assert state.settle("cell_type")
         return answer
 

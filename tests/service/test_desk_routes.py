@@ -69,7 +69,7 @@ class Room:
 
     def settled(self, label_set: str = "cell_type") -> None:
         """Wait until the model has learnt everything."""
-        assert self.one.app.state.project_states.get(self.project.id).settle(label_set)  # type: ignore[attr-defined]
+        assert self.one.project_states.get(self.project.id).settle(label_set)
 
 
 @pytest.fixture

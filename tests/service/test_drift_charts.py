@@ -59,7 +59,7 @@ class Laboratory:
             session.execute(update(CellEmbedding).where(far).values(novelty=2.0))
             number = session.scalars(select(Case.id).where(Case.project_id == self.project.id, Case.key == key)).one()
         # The desk has heard of the cells before their novelty was another: load the project anew.
-        self.admin.app.state.project_states.drop(self.project.id)  # type: ignore[attr-defined]
+        self.admin.project_states.drop(self.project.id)
         return number, images
 
     def sign(self, case: int, **more: Any) -> Any:
@@ -163,7 +163,7 @@ def test_agreement_is_with_what_the_model_read_before_anybody_spoke(laboratory: 
     versions = say({**other, **{image: read[image] for image in cells[4:10]}}, {})
     # Two of the four are said again as the model had them: in the end it was right.
     say({image: read[image] for image in cells[:2]}, versions)
-    laboratory.admin.app.state.project_states.get(laboratory.project.id).settle("cell_type")  # type: ignore[attr-defined]
+    laboratory.admin.project_states.get(laboratory.project.id).settle("cell_type")
     laboratory.sign(number)
     with laboratory.project.database.session() as session:
         query = select(DriftPoint.measures).where(DriftPoint.project_id == laboratory.project.id)

@@ -58,7 +58,7 @@ class Room:
     def unlabel(self) -> None:
         """Take every label away: tests run in any order, and others leave theirs."""
         self.project.say(dict.fromkeys(self.project.images), kind="clear")
-        assert self.admin.app.state.project_states.get(self.project.id).settle("cell_type", patience=60.0)  # type: ignore[attr-defined]
+        assert self.admin.project_states.get(self.project.id).settle("cell_type", patience=60.0)
 
     def close(self, panel: int) -> Any:
         """Close, and give the results."""
@@ -117,7 +117,7 @@ def test_a_repeated_cell_comes_again_a_third_of_the_session_later(cells: int, ag
 
 
 def test_a_planted_reading_is_neither_the_models_nor_the_label(room: Room) -> None:
-    snapshot = room.admin.app.state.project_states.get(room.project.id).readings.snapshot("cell_type")  # type: ignore[attr-defined]
+    snapshot = room.admin.project_states.get(room.project.id).readings.snapshot("cell_type")
     names = snapshot.spec.names
     row = int(np.flatnonzero(snapshot.predicted >= 0)[0])
     second, third = (int(kind) for kind in np.argsort(-snapshot.probabilities[row], kind="stable")[1:3])
@@ -276,7 +276,7 @@ def test_automation_bias_is_how_often_a_planted_reading_is_kept(room: Room) -> N
     assert refused.json()["error"]["code"] == "in_the_way"
     assert "label" in refused.json()["error"]["expected"]
     room.project.say({image: truth[image] for image in room.project.images})
-    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+    state = room.admin.project_states.get(room.project.id)
     assert state.settle("cell_type", patience=60.0)
     panel = room.begin(cells=20, repeated=0, aided=True, planted=0.25)
     # One believes whatever is shown, one never does.
@@ -285,7 +285,7 @@ def test_automation_bias_is_how_often_a_planted_reading_is_kept(room: Room) -> N
     found = room.close(panel)
     believer, doubter, absent = sorted(found["readers"], key=lambda one: one["user"])
     assert believer["followed"]["value"] == 1
-    snapshot = room.admin.app.state.project_states.get(room.project.id).readings.snapshot("cell_type")  # type: ignore[attr-defined]
+    snapshot = room.admin.project_states.get(room.project.id).readings.snapshot("cell_type")
     read = {int(image): snapshot.spec.names[row] for image, row in zip(snapshot.ids, snapshot.predicted, strict=True)}
     planted = {image: shown for image, turn, shown in met if turn == desk.AIDED and shown != read[image]}
     assert len(planted) == 5
@@ -354,7 +354,7 @@ def test_what_was_given_blind_already_is_told_from_what_a_planted_reading_brough
 
 def test_what_a_panel_agreed_on_teaches_where_nobody_labelled(module_database: Database, room: Room) -> None:
     room.unlabel()
-    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+    state = room.admin.project_states.get(room.project.id)
 
     def read() -> dict[int, str]:
         assert state.settle("cell_type", patience=120.0)
@@ -424,7 +424,7 @@ def test_proficiency_is_scored_against_labels_that_stood(room: Room) -> None:
     marked = room.project.images[:8]
     truth = room.project.truth
     room.project.say({image: truth[image] for image in marked})
-    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+    state = room.admin.project_states.get(room.project.id)
     assert state.settle("cell_type", patience=60.0)
     panel = room.begin(cells=20, kind="proficiency", repeated=0)
     met = room.read(panel, 0, lambda image, *_: truth[image])
@@ -444,7 +444,7 @@ def test_a_reader_has_to_be_a_reviewer_of_the_project(room: Room) -> None:
 
 
 def test_cells_are_chosen_evenly_or_where_label_and_reading_differ(room: Room) -> None:
-    state = room.admin.app.state.project_states.get(room.project.id)  # type: ignore[attr-defined]
+    state = room.admin.project_states.get(room.project.id)
     snapshot = state.readings.snapshot("cell_type")
     even = snapshot.predicted[desk.choose(snapshot, 18, "stratified", 5)]
     counts = np.bincount(even, minlength=len(snapshot.spec.names))

@@ -33,7 +33,7 @@ def desk(module_database: Database, tiny_bundle: Bundle) -> Desk:
 
 def readings(desk: Desk, images: list[int]) -> np.ndarray:
     """What the model reads of some images, images x classes."""
-    snapshot = desk.visitor.app.state.project_states.get(desk.project.id).readings.snapshot(CELL_TYPE)  # type: ignore[attr-defined]
+    snapshot = desk.visitor.project_states.get(desk.project.id).readings.snapshot(CELL_TYPE)
     return snapshot.probabilities[np.searchsorted(snapshot.ids, images)]
 
 
@@ -310,7 +310,7 @@ def test_how_many_labels_are_wanted_is_said_as_the_rule_has_it(desk: Desk) -> No
     with desk.project.database.session() as session:
         near = update(CellEmbedding).where(CellEmbedding.image_id.in_(desk.away[20:]))
         session.execute(near.values(novelty=0.5))
-    desk.visitor.app.state.project_states.drop(desk.project.id)  # type: ignore[attr-defined]
+    desk.visitor.project_states.drop(desk.project.id)
     known = [*desk.away[:7], *desk.away[20 : 20 + MOST - 7]]
     for start in range(0, MOST - 1, 8):
         for image in known[start : min(start + 8, MOST - 1)]:

@@ -66,7 +66,7 @@ class Laboratory:
         """Label cells, and wait until the model has learnt them."""
         answer = self.say(items)
         assert answer.status_code == 200, answer.text
-        assert self.one.app.state.project_states.get(self.project.id).settle("cell_type")  # type: ignore[attr-defined]
+        assert self.one.project_states.get(self.project.id).settle("cell_type")
 
     def teach_elsewhere(self) -> None:
         """Label every cell outside the case, all as one type: unlabelled cells of the case follow."""
