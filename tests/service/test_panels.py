@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.desk import panel_cells
 from hemosight.service.desk import panels as desk
 from hemosight.service.desk.panel_reference import reference as agreed
 from hemosight.service.desk.panels import CellOfPanel, CellResult, PanelAnswer
@@ -110,7 +111,7 @@ def test_readers_meet_the_same_cells_in_orders_of_their_own(room: Room) -> None:
 @pytest.mark.parametrize(("cells", "again"), [(10, 3), (10, 5), (20, 10), (10, 8), (9, 9), (2, 1), (2, 2), (1, 1)])
 def test_a_repeated_cell_comes_again_a_third_of_the_session_later(cells: int, again: int) -> None:
     for seed in range(50):
-        met = desk.sequence(range(cells), range(again), seed, 1, aided=False)
+        met = panel_cells.sequence(range(cells), range(again), seed, 1, aided=False)
         place = {one: at for at, one in enumerate(met)}
         assert len(place) == cells + again
         assert all(place[image, desk.AGAIN] - place[image, desk.FIRST] >= max(cells // 3, 1) for image in range(again))
@@ -122,9 +123,9 @@ def test_a_planted_reading_is_neither_the_models_nor_the_label(room: Room) -> No
     row = int(np.flatnonzero(snapshot.predicted >= 0)[0])
     second, third = (int(kind) for kind in np.argsort(-snapshot.probabilities[row], kind="stable")[1:3])
     label = np.full_like(snapshot.label, -1)
-    assert desk.misleading(replace(snapshot, label=label), row) == names[second]
+    assert panel_cells.misleading(replace(snapshot, label=label), row) == names[second]
     label[row] = second
-    assert desk.misleading(replace(snapshot, label=label), row) == names[third]
+    assert panel_cells.misleading(replace(snapshot, label=label), row) == names[third]
 
 
 def test_nothing_is_seen_before_it_is_closed_and_nothing_read_after(room: Room) -> None:
@@ -446,14 +447,14 @@ def test_a_reader_has_to_be_a_reviewer_of_the_project(room: Room) -> None:
 def test_cells_are_chosen_evenly_or_where_label_and_reading_differ(room: Room) -> None:
     state = room.admin.project_states.get(room.project.id)
     snapshot = state.readings.snapshot("cell_type")
-    even = snapshot.predicted[desk.choose(snapshot, 18, "stratified", 5)]
+    even = snapshot.predicted[panel_cells.choose(snapshot, 18, "stratified", 5)]
     counts = np.bincount(even, minlength=len(snapshot.spec.names))
     most = np.bincount(snapshot.predicted[snapshot.predicted >= 0], minlength=len(counts))
     assert all(n >= min(2, have) for n, have in zip(counts.tolist(), most.tolist(), strict=True))
     apart = (snapshot.label >= 0) & (snapshot.label != snapshot.predicted)
-    chosen = desk.choose(snapshot, 10, "differing", 5)
+    chosen = panel_cells.choose(snapshot, 10, "differing", 5)
     assert apart[chosen].sum() == min(10, apart.sum())
-    assert (desk.choose(snapshot, 10, "random", 5) == desk.choose(snapshot, 10, "random", 5)).all()
+    assert (panel_cells.choose(snapshot, 10, "random", 5) == panel_cells.choose(snapshot, 10, "random", 5)).all()
 
 
 def test_simulated_readers_are_recovered_within_their_intervals() -> None:

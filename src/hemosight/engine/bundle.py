@@ -16,7 +16,6 @@ It holds no pickle and no picture. Every file's sha256 stands in the manifest an
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -35,6 +34,13 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.bundle_parts import (
+    readers_of_bytes,
+    readers_to_bytes,
+    support_of_bytes,
+    table_to_bytes,
+    vectors_to_bytes,
+)
 from hemosight.errors import BadBundle, ChecksumMismatch, PathMissing
 from hemosight.images.preprocess import Preprocessing
 from hemosight.space.class_distance import ClassDistance
@@ -218,9 +224,9 @@ class Bundle:
         path = Path(path)
         files = {
             "encoder.onnx": self.encoder,
-            "support.safetensors": _support_vectors(self.support),
-            "support.parquet": _support_table(self.support),
-            "readers.safetensors": _reader_tensors(self.classifiers),
+            "support.safetensors": vectors_to_bytes(self.support),
+            "support.parquet": table_to_bytes(self.support),
+            "readers.safetensors": readers_to_bytes(self.classifiers),
         }
         if self.class_distance is not None:
             files[NOVELTY] = save_tensors(self.class_distance.tensors())
@@ -284,8 +290,10 @@ def load(path: str | Path | None = None) -> Bundle:
         preprocessing = Preprocessing(**manifest.preprocessing)
         encoder = files["encoder.onnx"]
         space = EmbeddingSpace(hashlib.sha256(encoder).hexdigest(), preprocessing.hash)
-        support = _support(files["support.safetensors"], files["support.parquet"], space)
-        readers = _readers(files["readers.safetensors"], manifest)
+        support = support_of_bytes(files["support.safetensors"], files["support.parquet"], space)
+        readers = readers_of_bytes(
+            files["readers.safetensors"], {name: facts.classes for name, facts in manifest.label_sets.items()}
+        )
         landscape = None
         if LANDSCAPE in manifest.files:
             positions = load_tensors(files[LANDSCAPE])["positions"]
@@ -296,9 +304,6 @@ def load(path: str | Path | None = None) -> Bundle:
     except (ValueError, ValidationError, TypeError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise _bad(f"an unreadable part ({str(error).splitlines()[0]})", path) from error
     return Bundle(manifest, encoder, support, readers, landscape, spread)
-
-
-# --- parts ------------------------------------------------------------------------------------------------
 
 
 def _bad(reason: str, path: Path) -> BadBundle:
@@ -319,56 +324,3 @@ def _files(path: Path) -> dict[str, bytes]:
             return {name: archive.read(name) for name in archive.namelist()}
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise _bad(f"no archive ({error})", path) from error
-
-
-def _support_vectors(support: SupportSet) -> bytes:
-    codes, scales = quantise(support.embeddings.vectors)
-    return save_tensors({"codes": codes, "scales": scales})
-
-
-def _support_table(support: SupportSet) -> bytes:
-    columns = {f"label.{name}": pl.Series(column, dtype=pl.String) for name, column in support.labels.items()}
-    table = pl.DataFrame(
-        {
-            "id": [bytes.fromhex(cell) for cell in support.embeddings.ids],
-            "source": pl.Series(support.sources, dtype=pl.String),
-            **columns,
-        }
-    )
-    buffer = io.BytesIO()
-    table.write_parquet(buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _support(vectors: bytes, table: bytes, space: EmbeddingSpace) -> SupportSet:
-    tensors = load_tensors(vectors)
-    columns = pl.read_parquet(io.BytesIO(table))
-    ids = tuple(cell.hex() for cell in columns["id"])
-    labels = {
-        name.removeprefix("label."): tuple(columns[name]) for name in columns.columns if name.startswith("label.")
-    }
-    return SupportSet(
-        Embeddings(ids, widen(tensors["codes"], tensors["scales"]), space), labels, tuple(columns["source"])
-    )
-
-
-def _reader_tensors(readers: Mapping[str, LinearClassifier]) -> bytes:
-    tensors = {}
-    for name, reader in readers.items():
-        tensors[f"{name}/weight"] = np.ascontiguousarray(reader.weight, np.float32)
-        tensors[f"{name}/bias"] = reader.bias.astype(np.float64)
-        tensors[f"{name}/slope"] = np.array([reader.slope], np.float64)
-    return save_tensors(tensors)
-
-
-def _readers(data: bytes, manifest: Manifest) -> dict[str, LinearClassifier]:
-    tensors = load_tensors(data)
-    return {
-        name: LinearClassifier(
-            facts.classes,
-            tensors[f"{name}/weight"].astype(np.float64),
-            tensors[f"{name}/bias"],
-            float(tensors[f"{name}/slope"][0]),
-        )
-        for name, facts in manifest.label_sets.items()
-    }

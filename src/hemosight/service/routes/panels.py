@@ -17,7 +17,7 @@ from hemosight.blood.palette import UNSURE
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.scoring.agreement import Agreement
 from hemosight.scoring.raters import Chance
-from hemosight.service.desk import panels as desk
+from hemosight.service.desk import panel_cells
 from hemosight.service.errors import Refusal
 from hemosight.service.routes.panel_exports import closed, results
 from hemosight.service.schemas.panels import (
@@ -81,7 +81,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
     snapshot = state.readings.snapshot(CELL_TYPE)
     seed, names = secrets.randbits(62), snapshot.spec.names
     marked = given.kind == "proficiency"
-    rows = desk.choose(snapshot, given.cells, given.choice, seed, case=given.case, labelled=marked)
+    rows = panel_cells.choose(snapshot, given.cells, given.choice, seed, case=given.case, labelled=marked)
     if len(rows) < 2:
         raise Refusal(
             "in_the_way",
@@ -104,7 +104,7 @@ def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> Panel
     cells = []
     for position, row in enumerate(rows.tolist()):
         predicted = names[int(snapshot.predicted[row])]
-        shown = (desk.misleading(snapshot, row) if row in planted else predicted) if given.aided else None
+        shown = (panel_cells.misleading(snapshot, row) if row in planted else predicted) if given.aided else None
         mark = names[int(snapshot.label[row])] if marked else None
         cells.append(
             {
@@ -310,7 +310,7 @@ def _open_to(session: Session, seat: ProjectSeat, panel: int, hold: Literal["ope
 def _sequence(session: Session, row: Panel, user: int) -> list[tuple[int, int]]:
     cells = panels.cells(session, row.id)
     again = [one.image_id for one in cells if one.again]
-    return desk.sequence([one.image_id for one in cells], again, row.seed, user, aided=row.aided)
+    return panel_cells.sequence([one.image_id for one in cells], again, row.seed, user, aided=row.aided)
 
 
 def _next(session: Session, row: Panel, user: int) -> PanelNext:
