@@ -19,6 +19,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.images.finding.cells import find
 from hemosight.images.synthetic.camera import DrawnField, draw_field
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.intake import finder_threshold
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, KnownBundle, Member, Profile
 from hemosight.service.storage.tables import Image as Row
@@ -195,6 +196,28 @@ def test_right_fields_move_nothing(database: Database, camera: Camera, film: Dra
     assert (taught["least"], taught["before"], taught["missed_before"], taught["false_before"]) == (0.5, 0.5, 0, 0)
     with database.session() as session:
         assert session.scalar(select(func.count()).select_from(FieldCell).where(FieldCell.image_id.is_(None))) == 0
+
+
+def test_one_threshold_is_fitted_at_a_time(camera: Camera, film: DrawnField) -> None:
+    """Each searches up to 300 fields: forty who ask must not hold every thread of the service."""
+    found = camera.send("F-1", _two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    with finder_threshold.TURN:
+        busy = _taught(camera)
+    assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
+    assert int(busy.headers["Retry-After"]) > 0
+    assert _taught(camera).json()["fields"] == 2
+
+
+def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
+    camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = camera.send("F-1", _two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    monkeypatch.setattr(finder_threshold, "LONGEST", -1.0)
+    assert _taught(camera).json()["fields"] == 1
 
 
 def _set_least(database: Database, profile: int, least: float) -> None:
