@@ -104,7 +104,9 @@ def test_a_table_gives_places_in_pixels_or_micrometres(tmp_path: Path) -> None:
     assert read(table, {}) == {"a.png": FieldPlace(".", 7, 8)}
 
 
-@pytest.mark.parametrize("text", ["image,left,top\na.png,1,2\n", "", "image,x,y\na.png,1,two\n", "image,x,y\na.png,nan,1e999\n"])
+@pytest.mark.parametrize(
+    "text", ["image,left,top\na.png,1,2\n", "", "image,x,y\na.png,1,two\n", "image,x,y\na.png,nan,1e999\n"]
+)
 def test_a_table_that_gives_none_says_what_is_wanted(tmp_path: Path, text: str) -> None:
     (tmp_path / "places.csv").write_text(text, encoding="utf-8")
     with pytest.raises(BadTable, match=r"x_um|numbers in line 2"):

@@ -78,9 +78,7 @@ class FoundCell:
         return replace(self, x=self.x + x, y=self.y + y)
 
 
-def find(
-    pixels: Pixels, red_cell_px: float, least: float = FOUND, over_red: float = _OVER_RED
-) -> list[FoundCell]:
+def find(pixels: Pixels, red_cell_px: float, least: float = FOUND, over_red: float = _OVER_RED) -> list[FoundCell]:
     """The white cells of a field (uint8, height x width x 3) whose red cells are so many pixels wide.
 
     The surest first. Stain density of nuclei at a scale where a red cell is 24 pixels wide, lamp and vignette taken
