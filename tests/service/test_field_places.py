@@ -14,11 +14,14 @@ from gate import Visitor, add_user, app_on, browser
 from PIL import Image
 from projects import Filled, fill
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from hemosight.engine.bundle import Bundle
 from hemosight.images.finding.cells import find
+from hemosight.images.finding.threshold import JudgedField, ThresholdFit
 from hemosight.images.synthetic.camera import DrawnField, draw_field
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.errors import NothingThere
 from hemosight.service.intake import finder_threshold
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, KnownBundle, Member, Profile
@@ -218,6 +221,43 @@ def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
         camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
     monkeypatch.setattr(finder_threshold, "LONGEST", -1.0)
     assert _taught(camera).json()["fields"] == 1
+
+
+def test_a_field_that_is_deleted_meanwhile_is_left_out(
+    camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = camera.send("F-1", _two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    picture, gone = finder_threshold.images.picture, iter([True, False])
+
+    def vanishing(session: Session, sha256: bytes) -> tuple[bytes, str]:
+        if next(gone):
+            raise NothingThere(kind="a picture")
+        return picture(session, sha256)
+
+    monkeypatch.setattr(finder_threshold.images, "picture", vanishing)
+    taught = _taught(camera)
+    assert (taught.status_code, taught.json()["fields"]) == (200, 1)
+
+
+def test_a_threshold_that_another_process_fitted_meanwhile_stands(
+    database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in camera.send("F-1", _two(film, "{x}.png")):
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    (profile,) = camera.admin.get(camera.path("/profiles")).json()["items"]
+    fitting = finder_threshold.fit
+
+    def overtaken(own: Sequence[JudgedField], before: float) -> ThresholdFit:
+        _set_least(database, profile["id"], 0.7)
+        return fitting(own, before)
+
+    monkeypatch.setattr(finder_threshold, "fit", overtaken)
+    refused = _taught(camera)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_the_way")
+    (shown,) = camera.admin.get(camera.path("/profiles")).json()["items"]
+    assert shown["finder"]["least"] == 0.7
 
 
 def _set_least(database: Database, profile: int, least: float) -> None:

@@ -9,7 +9,7 @@ from hemosight.errors import UnreadableImage
 from hemosight.images.decode import decode
 from hemosight.images.finding.cells import FoundCell, find
 from hemosight.images.finding.threshold import LEAST_SEEN, JudgedField, ThresholdFit, fit, judged
-from hemosight.service.errors import Refusal
+from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.security.permissions import ProjectSeat
 from hemosight.service.storage import audit, events, fields, images, profiles
 from hemosight.service.storage.database import Database
@@ -28,7 +28,7 @@ def teach(database: Database, seat: ProjectSeat, profile: int) -> tuple[Threshol
 
     Gives what they say, how many fields that were (the newest, as many as :data:`MOST` and :data:`LONGEST` allow), and
     the threshold before. Raises :class:`~hemosight.service.errors.Refusal` where nobody looked at a field as a whole,
-    and while this process fits another.
+    while this process fits another, and where another process fitted this one meanwhile.
     """
     if not TURN.acquire(blocking=False):
         raise Refusal(
@@ -67,6 +67,13 @@ def _teach(database: Database, seat: ProjectSeat, profile: int) -> tuple[Thresho
     with database.session() as session:
         events.take_turn(session, seat.project)  # before the profile's row is held
         row = profiles.get(session, seat.project, profile)
+        if row.least != before:  # by another process: what is mended and spoilt was counted from the one before
+            raise Refusal(
+                "in_the_way",
+                expected=f"a search threshold that is still {before:.2f}, as when this fit began",
+                came=f"one that was fitted to {row.least:.2f} meanwhile",
+                mend="Fit it again.",
+            )
         row.least = fitted.least
         noted = {"profile": profile, "fields": len(own), "before": before, "least": fitted.least}
         noted |= {"mended": fitted.mended, "spoilt": fitted.spoilt}
@@ -77,17 +84,17 @@ def _teach(database: Database, seat: ProjectSeat, profile: int) -> tuple[Thresho
 
 
 def _judged(database: Database, project: int, field: int) -> JudgedField | None:
-    """One field searched again, however little something looks like a cell; None where its file cannot be read."""
-    with database.session() as session:
-        row = fields.get(session, project, field)
-        data, _ = images.picture(session, row.sha256 or b"")
-        bits, red_cell_px = fields.bits(session, row), row.red_cell_px
-        known = [
-            FoundCell(cell.x, cell.y, cell.width, cell.height, cell.score or 0.0)
-            for cell in fields.cells(session, field)
-            if cell.removed_at is None  # what another field counts is a cell as well
-        ]
+    """One field searched again, however little something looks like a cell; None where it is gone or cannot be read."""
     try:
+        with database.session() as session:
+            row = fields.get(session, project, field)
+            data, _ = images.picture(session, row.sha256 or b"")
+            bits, red_cell_px = fields.bits(session, row), row.red_cell_px
+            known = [
+                FoundCell(cell.x, cell.y, cell.width, cell.height, cell.score or 0.0)
+                for cell in fields.cells(session, field)
+                if cell.removed_at is None  # what another field counts is a cell as well
+            ]
         return judged(find(decode(data, bits), red_cell_px, LEAST_SEEN), known)
-    except UnreadableImage:
+    except (UnreadableImage, NothingThere):  # somebody may delete a field while others are searched
         return None
