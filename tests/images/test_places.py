@@ -52,6 +52,13 @@ def test_a_row_of_fields_has_places() -> None:
     assert len(in_pixels(row)) == 3
 
 
+def test_fields_at_one_place_of_a_film_are_of_two_and_none_of_theirs_is_known() -> None:
+    """Two slides that were exported under the same names, as a table may name them."""
+    films = {f"{film}{x}": (FieldPlace(film, 600 * x, 0), 640, 480) for film in "ab" for x in range(3)}
+    again = {"other": (FieldPlace("b", 600, 0), 640, 480)}
+    assert set(in_pixels(films | again)) == {"a0", "a1", "a2"}
+
+
 def _shown(field: str, number: int, x: float, y: float, score: float = 0.9, marks: tuple[str, ...] = ()) -> FilmCell:
     return FilmCell(field, number, FoundCell(x, y, 150, 150, score, marks))
 

@@ -108,16 +108,23 @@ def in_pixels(placed: Mapping[str, tuple[FieldPlace, int, int]]) -> dict[str, Fi
     """Those places that can be pixels, of fields with their width and height.
 
     Numbers so near one another that fields would show nearly the same are of columns and rows: how far such fields
-    overlap they do not tell.
+    overlap they do not tell. Of a film on which two fields lie at one place no place is known
+    (:func:`is_of_two_films`).
     """
     films: dict[str, list[str]] = {}
     for name, (place, _, _) in placed.items():
         films.setdefault(place.film, []).append(name)
     kept: dict[str, FieldPlace] = {}
     for names in films.values():
-        if all(_apart(placed, names, axis) for axis in (0, 1)):
+        own = [placed[name][0] for name in names]
+        if not is_of_two_films(own) and all(_apart(placed, names, axis) for axis in (0, 1)):
             kept |= {name: placed[name][0] for name in names}
     return kept
+
+
+def is_of_two_films(places: Sequence[FieldPlace]) -> bool:
+    """Whether two fields lie at one place of a film: they are of two slides that were exported under the same names."""
+    return len({(place.film, place.x, place.y) for place in places}) < len(places)
 
 
 def _apart(placed: Mapping[str, tuple[FieldPlace, int, int]], names: Sequence[str], axis: int) -> bool:
