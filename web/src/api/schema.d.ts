@@ -906,6 +906,8 @@ export interface paths {
         /**
          * Delete Field
          * @description Delete a field with the cells that were cut out of it; not one of a signed case. It can be sent again.
+         *
+         *     A cell of it that another field shows as well is cut out there.
          */
         delete: operations["delete_field"];
         options?: never;
@@ -1052,6 +1054,8 @@ export interface paths {
         /**
          * Delete Cells
          * @description Delete cells. The audit trail keeps what they were, labels and comments stay; cells of a signed record too.
+         *
+         *     A cell that another field shows as well is cut out there and counts as found there.
          */
         post: operations["delete_cells"];
         delete?: never;
@@ -1862,7 +1866,8 @@ export interface paths {
          * @description Fit the score from which the search takes something for a white cell to what people added and removed.
          *
          *     Only fields that somebody looked at as a whole say it. It moves where that is better beyond chance, for cases that
-         *     begin from then on: the fields of one case are searched by one rule.
+         *     begin from then on: the fields of one case are searched by one rule. It looks at 300 fields at most, and for 45
+         *     seconds; one is fitted at a time (503 with `Retry-After` meanwhile).
          */
         post: operations["fit_finder"];
         delete?: never;
@@ -4497,7 +4502,7 @@ export interface components {
             id: number;
             /**
              * Image
-             * @description Null of one that was removed as no white cell, and of one that another field counts.
+             * @description Null of one that was removed as no white cell, of one that another field counts, and of one that counts nowhere, because the cell of another field that stood for it was deleted (neither `seen_in` nor `removed_at`).
              */
             image: number | null;
             /**
@@ -4563,6 +4568,7 @@ export interface components {
          *       "removed": 0,
          *       "scale_from": "red cells",
          *       "seen_again": 0,
+         *       "uncounted": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4650,6 +4656,11 @@ export interface components {
              * @description Cells more that another field of the case shows and counts.
              */
             seen_again: number;
+            /**
+             * Uncounted
+             * @description Cells more that count nowhere: the cell of another field that stood for them was deleted.
+             */
+            uncounted: number;
             /**
              * Uploaded At
              * Format: date-time
@@ -4739,6 +4750,11 @@ export interface components {
              */
             red_cell_px: number | null;
             /**
+             * Same Place
+             * @description Whether two fields of its film lie at one place by their names, as those of two slides that were exported alike do: of that film no place is known.
+             */
+            same_place: boolean;
+            /**
              * Scale From
              * @description Where that is known from.
              */
@@ -4769,6 +4785,7 @@ export interface components {
          *       "removed": 0,
          *       "scale_from": "red cells",
          *       "seen_again": 0,
+         *       "uncounted": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4847,6 +4864,11 @@ export interface components {
              * @description Cells more that another field of the case shows and counts.
              */
             seen_again: number;
+            /**
+             * Uncounted
+             * @description Cells more that count nowhere: the cell of another field that stood for them was deleted.
+             */
+            uncounted: number;
             /**
              * Uploaded At
              * Format: date-time
