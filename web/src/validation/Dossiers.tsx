@@ -5,7 +5,7 @@ import { useProjectContext } from "../project/context";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
 import { EXAMPLE } from "./protocol";
-import { useDossiers, useMakeDossier, useTakeDossier } from "./queries";
+import { useCallOffDossier, useDossiers, useMakeDossier, useTakeDossier } from "./queries";
 
 const STATES: Record<DossierShown["state"], string> = {
   waiting: "waits for a worker",
@@ -33,7 +33,7 @@ export function Dossiers() {
       <ul className="dossiers">
         {found.data.map((one) => (
           <li key={one.id}>
-            <Dossier one={one} />
+            <Dossier one={one} mayCallOff={project.role === "admin" && !project.archived} />
           </li>
         ))}
       </ul>
@@ -100,8 +100,9 @@ function Make({ known, busy }: { known: DossierShown[]; busy: boolean }) {
   );
 }
 
-function Dossier({ one }: { one: DossierShown }) {
+function Dossier({ one, mayCallOff }: { one: DossierShown; mayCallOff: boolean }) {
   const take = useTakeDossier(one.id);
+  const callOff = useCallOffDossier(one.id);
   const missed = one.summary?.verdicts.filter(({ judged }) => judged === "not met").length ?? 0;
   return (
     <article aria-label={`Dossier ${one.id}`}>
@@ -117,7 +118,15 @@ function Dossier({ one }: { one: DossierShown }) {
             · {one.summary.cells.toLocaleString("en")} cells of {one.summary.cases} cases · {one.summary.bundle}
           </span>
         )}
-        {one.state === "made" && (
+        {mayCallOff && (one.state === "waiting" || one.state === "running") && (
+          <Button size="sm" variant="link" disabled={callOff.isPending} onClick={() => callOff.mutate()}>
+            Call off
+          </Button>
+        )}
+        {one.dropped_at && (
+          <span className="quiet"> · files dropped for newer dossiers; SHA-256 of the zip {one.archive_sha256}</span>
+        )}
+        {one.state === "made" && !one.dropped_at && (
           <>
             {" "}
             <Button size="sm" variant="link" disabled={take.isPending} onClick={() => take.mutate("pdf")}>
@@ -129,7 +138,7 @@ function Dossier({ one }: { one: DossierShown }) {
           </>
         )}
       </p>
-      <FaultLine fault={take.error} />
+      <FaultLine fault={take.error ?? callOff.error} />
       {one.state === "failed" && <pre className="dossier-said">{one.said}</pre>}
       {one.summary?.changes.map((line) => (
         <p key={line} className="dossier-changed">

@@ -64,6 +64,19 @@ export function useMakeDossier() {
   });
 }
 
+/** Call off a dossier that waits or is being made. */
+export function useCallOffDossier(dossier: number) {
+  const { project } = useProjectContext();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () =>
+      body(
+        api.DELETE("/projects/{project}/dossiers/{dossier}", { params: { path: { project: project.id, dossier } } }),
+      ),
+    onSettled: () => queries.invalidateQueries({ queryKey: dossiersKey(project.id) }),
+  });
+}
+
 /** Take a dossier away, which is noted. */
 export function useTakeDossier(dossier: number) {
   const { project } = useProjectContext();
