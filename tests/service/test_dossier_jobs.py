@@ -216,6 +216,12 @@ def test_dots_of_texts_numbers_and_comments_are_no_keys() -> None:
     assert protocols.title_of(f"{PROTOCOL}{odd}some = [{numbers}]\n") == "Films of March"
 
 
+@pytest.mark.parametrize("end", ["", "\\", "\\\\"])
+def test_a_text_that_is_not_closed_is_looked_at_once(end: str) -> None:
+    odd = 'x = """a' + '\\"""' * 50 + end
+    assert protocols._QUOTED.findall(odd) == [odd.removeprefix("x = ")]
+
+
 @pytest.mark.parametrize("title", ['"a\\u0000"', f'"{"a" * 201}"'])
 def test_a_title_that_cannot_be_kept_is_refused(desk: Desk, title: str) -> None:
     answer = desk.admin.post(desk.path, json={"protocol": PROTOCOL.replace('"Films of March"', title)})
@@ -314,6 +320,36 @@ def test_who_makes_a_dossier_that_is_called_off_stops(
     calling.join()
     dossiers._keep(desk.database, asked, _made(tmp_path), 0, "late")
     assert (desk.shown(asked)["state"], desk.shown(asked)["said"]) == ("failed", "It was called off.")
+
+
+def test_who_shows_life_while_it_is_kept_does_not_take_made_for_called_off(
+    desk: Desk, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dossiers, "EVERY", 0.01)
+    asked, kept, shown = desk.begin(), threading.Event(), threading.Event()
+    keep, look = dossiers._keep, dossiers._alive
+
+    async def child(database: Database, dossier: int, folder: Path) -> tuple[int, str]:
+        _made(folder / "out")
+        return 0, "done"
+
+    def slow(database: Database, dossier: int, out: Path, code: int | None, said: str) -> None:
+        keep(database, dossier, out, code, said)
+        kept.set()
+        shown.wait()
+
+    def alive(database: Database, dossier: int, folder: Path) -> None:
+        late = kept.is_set()
+        try:
+            look(database, dossier, folder)
+        finally:
+            if late:
+                shown.set()
+
+    for name, own in (("_child", child), ("_keep", slow), ("_alive", alive)):
+        monkeypatch.setattr(dossiers, name, own)
+    asyncio.run(dossiers.make(desk.database, tiny_bundle, asked))
+    assert (desk.shown(asked)["state"], desk.shown(asked)["said"]) == ("made", "done")
 
 
 # --- the child, and what it leaves -----------------------------------------------------------------------------

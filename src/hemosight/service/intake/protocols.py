@@ -16,7 +16,7 @@ _ASKED = ("title", "written_by", "written_on")
 _MEND = "See the example on the page, or docs/how-to/validate.md."
 # One that is not closed goes to the end of its line or of the text: nothing is looked at twice.
 _QUOTED = re.compile(
-    r'"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)'
+    r'"""(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)'
     r"|'''.*?(?:'{3,5}|\Z)"
     r'|"(?:\\[^\n]|[^"\\\n])*+"?'
     r"|'[^'\n]*+'?"

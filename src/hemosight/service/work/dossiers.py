@@ -116,6 +116,7 @@ async def make(database: Database, bundle: Bundle, dossier: int) -> None:
     with tempfile.TemporaryDirectory(prefix=_FOLDERS, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         cells = await _in_thread(database, dossier, folder, lambda: _prepare(database, bundle, dossier, folder))
+        await asyncio.to_thread(_alive, database, dossier, folder)
         log.info("dossier_begun", dossier=dossier, cells=cells)
         code, said = await _child(database, dossier, folder)
         await _in_thread(database, dossier, folder, lambda: _keep(database, dossier, folder / "out", code, said))
@@ -123,11 +124,16 @@ async def make(database: Database, bundle: Bundle, dossier: int) -> None:
 
 
 async def _in_thread(database: Database, dossier: int, folder: Path, work: Callable[[], T]) -> T:
-    """Work on the folder in a thread, which has ended when this has, cancelled or not; signs of life meanwhile."""
+    """Work on the folder in a thread, which has ended when this has, cancelled or not; signs of life meanwhile.
+
+    A dossier that is called off meanwhile ends nothing here: the thread goes on anyway, and to a sign of life one that
+    was just kept looks the same.
+    """
     working = asyncio.create_task(asyncio.to_thread(work))
     try:
         while not (await asyncio.wait({working}, timeout=EVERY))[0]:
-            await asyncio.to_thread(_alive, database, dossier, folder)
+            with contextlib.suppress(CalledOff):
+                await asyncio.to_thread(_alive, database, dossier, folder)
     finally:
         stopped = None
         while not working.done():  # a thread cannot be stopped, and its folder must not go before it
