@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 from running import Serving
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.data, pytest.mark.story]
@@ -295,9 +295,17 @@ def test_cells_of_a_case_are_added_to_it_also_over_a_reload(desk: Desk, crops: l
     page.locator('[data-picker="files"]').set_input_files(turned)
     expect(page.locator(".upload-progress")).to_contain_text("Trying again")
     page.unroute("**/uploads/*/files")
+    # The worklist's code comes late: the case comes up behind a click that is still on its way.
+    late: list[Route] = []
+    page.route(re.compile(r"/Worklist[^/]*\.js"), lambda route: late.append(route), times=1)
     page.reload()
-    # By now there are cells of a case and cells of none; the case is in hand, or the worklist asks which to take.
     page.get_by_role("link", name="Cases", exact=True).click()
+    while [case["images"] for case in page.request.get(f"{api(desk)}/cases").json()["items"]] != [3]:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1000)
+    for route in late:
+        route.continue_()
+    expect(page).to_have_url(re.compile(r"/cases"))
     expect(page.get_by_role("row", name="S-2026-0412").locator("[data-column=cells]")).to_have_text("3")
     page.get_by_role("link", name="S-2026-0412").click()
     expect(page.locator(".crop")).to_have_count(3)
