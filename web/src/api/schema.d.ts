@@ -699,6 +699,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/dossiers/{dossier}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Call Off Dossier
+         * @description Call off a dossier that waits or is being made; it stays in the list as one that was not made.
+         */
+        delete: operations["call_off_dossier"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/dossiers/{dossier}/export": {
         parameters: {
             query?: never;
@@ -4028,12 +4048,22 @@ export interface components {
          */
         DossierShown: {
             /**
+             * Archive Sha256
+             * @description Fingerprint of the zip of every file, once it is made.
+             */
+            archive_sha256: string | null;
+            /**
              * Asked At
              * Format: date-time
              */
             asked_at: string;
             /** Asked By */
             asked_by: number;
+            /**
+             * Dropped At
+             * @description When its files were dropped, since newer ones were made; the fingerprint stays.
+             */
+            dropped_at: string | null;
             /** Ended At */
             ended_at: string | null;
             /** Id */
@@ -4115,7 +4145,7 @@ export interface components {
             /** Items */
             items: components["schemas"]["DossierShown"][];
             /** Next */
-            next?: null;
+            next?: number | null;
         };
         /**
          * DoubtShown
@@ -11304,7 +11334,12 @@ export interface operations {
     };
     list_dossiers: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `next` of the page before; 0 for the first. */
+                after?: number;
+                /** @description Entries of a page. */
+                limit?: number;
+            };
             header?: never;
             path: {
                 project: number;
@@ -11356,6 +11391,36 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DossierShown"];
                 };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    call_off_dossier: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dossier: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why not. */
             "4XX": {
