@@ -17,6 +17,8 @@ COVERED = $$($(BIN)/python -c 'import sys; print("--cov=hemosight" if sys.versio
 
 # As many workers as cores: threads of their own would only wait for one another.
 test test-long unit coverage: export OMP_NUM_THREADS ?= 1
+# Even where the environment forbids it: each worker and program started would compile our modules and tests again.
+test test-long unit coverage: export PYTHONDONTWRITEBYTECODE =
 
 # Training apart: torch and the arithmetic of reading, loaded into one process, once fell over a signal. 5: no such test.
 test: dev browser proxy check ## everything: style, types, units, real data, the page in a browser; ARGS go to pytest

@@ -22,7 +22,7 @@ from hemosight.service.app import create_app
 from hemosight.service.settings import defaults
 from hemosight.service.storage.database import Database
 
-pytestmark = pytest.mark.usefixtures("quickly_drawn")
+pytestmark = [pytest.mark.service, pytest.mark.usefixtures("quickly_drawn")]
 ENDLESS = {"listen"}
 """Streams without an end, which a question-and-answer test cannot ask."""
 EXAMPLES = 10

@@ -16,6 +16,7 @@ import pytest
 
 from hemosight.service.storage.embedded import default_data_dir, embedded
 
+pytestmark = pytest.mark.service
 HOLD = """
 import sys, time, warnings
 from pathlib import Path

@@ -31,6 +31,8 @@ from hemosight.service.storage.programs import VERSION
 from hemosight.service.storage.tables import Comment, CurrentLabelRow, Image, Picture, Signature
 from hemosight.service.work.worker import EmbeddingWorker
 
+pytestmark = pytest.mark.service
+
 ARCHIVES = sorted((Path(__file__).parents[2] / "archives").glob("*.tar.xz"))
 
 

@@ -26,6 +26,7 @@ from hemosight.service.storage.cluster import Cluster
 from hemosight.service.storage.database import Database, newest_revision
 from hemosight.service.storage.embedded import embedded
 
+pytestmark = pytest.mark.service
 START = """
 import sys
 from pathlib import Path

@@ -26,6 +26,8 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.embedded import embedded
 from hemosight.service.storage.programs import VERSION, VERSIONS
 
+pytestmark = pytest.mark.service
+
 OLDEST = min(VERSIONS)
 
 
