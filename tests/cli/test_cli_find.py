@@ -34,7 +34,7 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writerow(["image", "kind", "type", "xmin", "ymin", "xmax", "ymax"])
         for number in range(3):
             field = draw_field(640, 480, ["neutrophil", "lymphocyte"][: number + 1], np.random.default_rng(number))
-            Image.fromarray(field.pixels).save(folder / f"field_{number}.png")
+            Image.fromarray(field.pixels).save(folder / f"field_{number}.png", compress_level=1)
             for cell in field.cells:
                 corners = (cell.x, cell.y, cell.x + cell.width, cell.y + cell.height)
                 writer.writerow([f"field_{number}.png", "wbc", cell.label, *corners])
@@ -72,10 +72,10 @@ def test_cells_fields_crops_readings_and_figures(fields: Path, tmp_path: Path, t
 
 def test_a_field_that_is_unfit_for_counting_says_why(tmp_path: Path) -> None:
     pixels = draw_field(640, 480, ["neutrophil"], np.random.default_rng(1)).pixels
-    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(9)).save(tmp_path / "blurred.png")
+    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(9)).save(tmp_path / "blurred.png", compress_level=1)
     bare = np.full_like(pixels, 240)
     bare[:90, :90] = pixels[:90, :90]
-    Image.fromarray(bare).save(tmp_path / "edge.png")
+    Image.fromarray(bare).save(tmp_path / "edge.png", compress_level=1)
     run("find", tmp_path, "--out", tmp_path / "out", "--mpp", 0.0974, "--no-crops")
     fair = {row["image"]: row["fair"] for row in table(tmp_path / "out" / "fields.csv")}
     assert fair == {"blurred.png": "blurred", "edge.png": "thin"}
@@ -131,7 +131,7 @@ def _cut(film: DrawnField, folder: Path, name: str) -> None:
     folder.mkdir()
     for number, (x, y) in enumerate(CORNERS):
         tile = film.pixels[y : y + 480, x : x + 640]
-        Image.fromarray(tile).save(folder / name.format(x=x, y=y, number=number))
+        Image.fromarray(tile).save(folder / name.format(x=x, y=y, number=number), compress_level=1)
 
 
 def test_overlapping_fields_count_a_cell_once_where_their_names_say_where_they_lie(
@@ -170,7 +170,7 @@ def test_overlapping_fields_count_a_cell_once_where_their_names_say_where_they_l
 
 
 def _whole(film: DrawnField, folder: Path) -> Path:
-    Image.fromarray(film.pixels).save(folder / "whole.png")
+    Image.fromarray(film.pixels).save(folder / "whole.png", compress_level=1)
     return folder / "whole.png"
 
 

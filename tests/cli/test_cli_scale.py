@@ -28,7 +28,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
         label = ("neutrophil", "lymphocyte")[row % 2]
         cell = draw_cell(label, np.random.default_rng([8, row]), scanner=Scanner(pixels_per_um=WIDE / 7.5), size=400)
         (folder / label).mkdir(exist_ok=True)
-        Image.fromarray(cell.pixels).save(folder / label / f"{row:02}.png")
+        Image.fromarray(cell.pixels).save(folder / label / f"{row:02}.png", compress_level=1)
     return folder
 
 

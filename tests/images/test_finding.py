@@ -61,6 +61,7 @@ def test_a_field_of_red_cells_alone_has_none() -> None:
         assert find(field.pixels, 77.0) == []
 
 
+@pytest.mark.slow
 def test_red_cells_of_a_purple_stain_are_no_white_cells() -> None:
     """Where no white cell lies, red cells are the darkest there is: every sixth laboratory had them taken for some."""
     for number in range(20):
@@ -115,7 +116,7 @@ def test_a_crop_has_the_cell_in_its_middle_at_the_reference_scale(tmp_path: Path
     rng = np.random.default_rng(5)
     scanner = Scanner(pixels_per_um=14.0)
     field = draw_field(700, 600, ["neutrophil"], rng, scanner=scanner)
-    Image.fromarray(field.pixels).save(tmp_path / "a.png")
+    Image.fromarray(field.pixels).save(tmp_path / "a.png", compress_level=1)
     (searched,) = search([tmp_path / "a.png"], {tmp_path / "a.png": Scale(RED_CELL_UM * 14.0, "given")})
     crop = searched.crop(searched.cells[0])
     assert crop.shape == (360, 360, 3)
@@ -132,7 +133,7 @@ def test_the_scale_is_measured_on_red_cells_or_said_to_be_assumed(tmp_path: Path
     for number in range(6):
         field = draw_field(640, 480, ["lymphocyte"], np.random.default_rng(number), scanner=scanner)
         paths.append(tmp_path / "one" / f"{number}.png")
-        Image.fromarray(field.pixels).save(paths[-1])
+        Image.fromarray(field.pixels).save(paths[-1], compress_level=1)
     found = scales(paths)[paths[0]]
     assert found.source == "red cells"
     assert found.red_cell_px == pytest.approx(1.06 * 7.5 * 7, rel=0.1)
@@ -144,7 +145,7 @@ def test_the_scale_is_measured_on_red_cells_or_said_to_be_assumed(tmp_path: Path
 def test_a_file_that_cannot_be_read_costs_its_own_row(tmp_path: Path) -> None:
     field, px = drawn(2)
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
-    Image.fromarray(field.pixels).save(tmp_path / "good.png")
+    Image.fromarray(field.pixels).save(tmp_path / "good.png", compress_level=1)
     paths = [tmp_path / "torn.png", tmp_path / "missing.png", tmp_path / "good.png"]
     rows = list(search(paths, dict.fromkeys(paths, Scale(px, "given"))))
     assert [row.path for row in rows] == paths
@@ -163,7 +164,7 @@ def test_a_field_of_red_cells_alone_is_searched_and_a_grey_one_is_refused(tmp_pa
     sepia = (np.repeat(stained, 3, axis=2) * [1.0, 0.93, 0.82]).astype(np.uint8)
     paths = [tmp_path / f"{name}.png" for name in ("red", "grey", "sepia")]
     for path, pixels in zip(paths, (red, grey, sepia), strict=True):
-        Image.fromarray(pixels).save(path)
+        Image.fromarray(pixels).save(path, compress_level=1)
     rows = list(search(paths, dict.fromkeys(paths, Scale(77.0, "given"))))
     assert [row.status == "ok" for row in rows] == [True, False, False]
     assert rows[0].cells == []
@@ -174,8 +175,13 @@ def test_red_cells_that_lie_upon_one_another_are_no_cell_without_colour(tmp_path
     """Field 37 of ``benchmarks/find.py --timed``: a clump of red cells was found, and the field refused for it."""
     rng = np.random.default_rng(12)
     stain = Stain.random(rng)
-    for _ in range(37):
-        draw_field(640, 480, draw_labels(int(rng.integers(0, 4)), rng), rng, stain=stain)
+    # Where drawing the 37 fields before it, which takes seconds, leaves the generator.
+    rng.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": 63677084830833298136715989643217286355, "inc": 141594020766391051164819261345714058667},
+        "has_uint32": 1,
+        "uinteger": 32198944,
+    }
     labels = draw_labels(int(rng.integers(0, 4)), rng)
     assert labels == []
     field = draw_field(640, 480, labels, rng, stain=stain)
@@ -332,7 +338,7 @@ def test_a_slide_has_a_map_of_where_counting_is_fair(slide: tuple[Path, DrawnFie
 
 
 def test_memory_does_not_grow_with_the_slide(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
-    """No region is larger than a tile with its margins, and no earlier one is kept."""
+    """No region is larger than a tile with its margins, and no earlier one is kept; a corner of it has six tiles."""
     seen: list[weakref.ref[Any]] = []
     alive: list[int] = []
 
@@ -344,8 +350,8 @@ def test_memory_does_not_grow_with_the_slide(slide: tuple[Path, DrawnField], tmp
             seen.append(weakref.ref(own))
             return own
 
-    slides.search(Watched(slide[1].pixels), 77.0, tmp_path / "record.jsonl", side=250)
-    assert len(seen) == 24
+    slides.search(Watched(slide[1].pixels[:500, :750]), 77.0, tmp_path / "record.jsonl", side=250)
+    assert len(seen) == 6
     assert max(alive) <= 1
 
 

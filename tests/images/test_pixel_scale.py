@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,12 @@ DRAWN_WIDER = 1.06
 """Drawn red cells are made 77 pixels wide at their outline's steepest point, real ones of the Barcelona set 72."""
 
 
-def smear(width: float, side: int = 360, number: int = 20, seed: int = 5, **scanner: Any) -> list[Pixels]:
-    """Drawn crops whose red cells are ``width`` pixels wide."""
+@lru_cache
+def smear(width: float, side: int = 360, number: int = 20, seed: int = 5, **scanner: Any) -> tuple[Pixels, ...]:
+    """Drawn crops whose red cells are ``width`` pixels wide; drawn once, so read only."""
     camera = Scanner(pixels_per_um=width / 7.5, **scanner)
     labels = ("neutrophil", "lymphocyte", "monocyte", "blast")
-    return [
+    return tuple(
         draw_cell(
             labels[row % 4],
             np.random.default_rng([seed, row]),
@@ -36,11 +39,11 @@ def smear(width: float, side: int = 360, number: int = 20, seed: int = 5, **scan
             size=side,
         ).pixels
         for row in range(number)
-    ]
+    )
 
 
 @pytest.fixture(scope="module")
-def reference() -> list[Pixels]:
+def reference() -> tuple[Pixels, ...]:
     return smear(77)
 
 
@@ -61,7 +64,7 @@ def test_drawn_red_cells_have_the_width_they_were_drawn_with(width: int, side: i
     assert scale.factor == pytest.approx(REFERENCE_PX / (scale.red_cell_px or 1))
 
 
-def test_blur_noise_and_the_lamp_change_little(reference: list[Pixels]) -> None:
+def test_blur_noise_and_the_lamp_change_little(reference: tuple[Pixels, ...]) -> None:
     plain = found(measure(reference))
     assert plain == pytest.approx(77, rel=0.05)
     other = smear(77, blur=3.0, sharpening=0.0, noise=4.0, contrast=0.8, white=(0.8, 0.75, 0.85))
@@ -69,29 +72,31 @@ def test_blur_noise_and_the_lamp_change_little(reference: list[Pixels]) -> None:
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.8])
-def test_a_resized_picture_gives_the_resized_width(reference: list[Pixels], factor: float) -> None:
+def test_a_resized_picture_gives_the_resized_width(reference: tuple[Pixels, ...], factor: float) -> None:
     side = round(360 * factor)
     resized = measure([resize(pixels, side, side) for pixels in reference])
     assert found(resized) == pytest.approx(77 * factor, rel=0.06)
 
 
-def test_the_reference_is_read_with_exactly_one(reference: list[Pixels]) -> None:
+def test_the_reference_is_read_with_exactly_one(reference: tuple[Pixels, ...]) -> None:
     assert measure(reference).used == 1.0
     assert measure(smear(105, 400)).used == pytest.approx(0.70, abs=0.05)
 
 
-def test_a_field_of_view_is_measured_in_parts(reference: list[Pixels]) -> None:
+def test_a_field_of_view_is_measured_in_parts(reference: tuple[Pixels, ...]) -> None:
     row = np.concatenate(reference[:4], axis=1)
     fields = [np.concatenate([row, np.concatenate(reference[start : start + 4], axis=1)]) for start in range(0, 16, 4)]
     assert fields[0].shape == (720, 1440, 3)
     assert found(measure(fields)) == pytest.approx(77, rel=0.08)
 
 
-def test_it_is_the_same_every_time_and_from_files_bytes_and_arrays(reference: list[Pixels], tmp_path: Path) -> None:
+def test_it_is_the_same_every_time_and_from_files_bytes_and_arrays(
+    reference: tuple[Pixels, ...], tmp_path: Path
+) -> None:
     data = []
     for row, pixels in enumerate(reference):
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG")
+        Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
         data.append(buffer.getvalue())
         (tmp_path / f"{row}.png").write_bytes(data[-1])
     once = measure(reference)
@@ -102,7 +107,7 @@ def test_it_is_the_same_every_time_and_from_files_bytes_and_arrays(reference: li
 # --- where it cannot be told ---
 
 
-def test_a_few_crops_without_red_cells_say_so(reference: list[Pixels], tmp_path: Path) -> None:
+def test_a_few_crops_without_red_cells_say_so(reference: tuple[Pixels, ...], tmp_path: Path) -> None:
     cells_alone = [centre_crop(pixels, 110) for pixels in reference]
     scale = measure(cells_alone)
     assert scale.red_cell_px is None
@@ -127,7 +132,7 @@ def test_noise_has_no_width(grain: int) -> None:
 
 
 @pytest.mark.slow
-def test_two_scanners_in_one_lot_have_no_typical_width(reference: list[Pixels]) -> None:
+def test_two_scanners_in_one_lot_have_no_typical_width(reference: tuple[Pixels, ...]) -> None:
     scale = measure([*reference, *smear(160, 560)])
     assert scale.red_cell_px is None
     assert "many sizes" in (scale.reason or "")
@@ -136,15 +141,15 @@ def test_two_scanners_in_one_lot_have_no_typical_width(reference: list[Pixels]) 
 # --- folders ---
 
 
-def _folder(at: Path, pictures: list[Pixels]) -> list[Path]:
+def _folder(at: Path, pictures: Sequence[Pixels]) -> list[Path]:
     at.mkdir(parents=True)
     for row, pixels in enumerate(pictures):
-        Image.fromarray(pixels).save(at / f"{row:02}.png")
+        Image.fromarray(pixels).save(at / f"{row:02}.png", compress_level=1)
     return sorted(at.iterdir())
 
 
 @pytest.mark.slow
-def test_folders_of_two_scanners_are_measured_apart(reference: list[Pixels], tmp_path: Path) -> None:
+def test_folders_of_two_scanners_are_measured_apart(reference: tuple[Pixels, ...], tmp_path: Path) -> None:
     one = _folder(tmp_path / "one", reference)
     two = _folder(tmp_path / "two" / "deep", smear(110, 400))
     blind = _folder(tmp_path / "blind", [np.full((90, 90, 3), 240, np.uint8)] * 3)
@@ -157,7 +162,7 @@ def test_folders_of_two_scanners_are_measured_apart(reference: list[Pixels], tmp
     assert all(line.startswith(str(tmp_path)) for line in measured.lines())
 
 
-def test_folders_of_one_scanner_share_one_scale(reference: list[Pixels], tmp_path: Path) -> None:
+def test_folders_of_one_scanner_share_one_scale(reference: tuple[Pixels, ...], tmp_path: Path) -> None:
     paths = [*_folder(tmp_path / "b", reference[:10]), *_folder(tmp_path / "a", reference[10:])]
     measured = measure_each(paths)
     assert [folder for folder, _ in measured.found] == [None]
@@ -231,7 +236,7 @@ def test_real_scanners_are_measured_from_twenty_crops(source: str, width: int, f
 
 
 @pytest.mark.slow
-def test_a_catalog_is_measured_where_its_scale_is_not_known(reference: list[Pixels], tmp_path: Path) -> None:
+def test_a_catalog_is_measured_where_its_scale_is_not_known(reference: tuple[Pixels, ...], tmp_path: Path) -> None:
     _folder(tmp_path / "labelled" / "neutrophil", smear(110, 400))
     catalog, lines = sources.measured(sources.read(tmp_path / "labelled"))
     (factor,) = set(catalog.table["scale"])

@@ -89,6 +89,7 @@ def test_the_core_set_is_scikit_activemls() -> None:
     assert asked.tolist() == np.asarray(expected).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labelled", [[], [3, 40, 130]])
 def test_the_typical_are_scikit_activemls(labelled: list[int]) -> None:
     """On clusters that any k-means finds: of each without a label the same cell, the largest cluster first."""
@@ -121,6 +122,7 @@ class _Follower:
         return self.pool.tolist().index(self.rows[len(self.chances)])
 
 
+@pytest.mark.slow
 def test_badge_draws_by_the_gradients_of_scikit_activemls() -> None:
     """Given the cells drawn so far, the next is drawn by how far its gradient lies from theirs.
 
@@ -226,7 +228,14 @@ def chance() -> float:
     return float(np.mean([_mean_recall("random", seed) for seed in range(12)]))
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"random"}))
+# The 36 clusterings into many clusters that the typical are taken from last seconds.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "typical" else name
+        for name in sorted(set(STRATEGIES) - {"random"})
+    ],
+)
 def test_every_strategy_beats_chance_where_rare_cells_are_the_hard_ones(name: str, chance: float) -> None:
     mine = float(np.mean([_mean_recall(name, seed) for seed in range(12)]))
     assert mine > chance + 0.04, f"{mine:.3f} against {chance:.3f}"
