@@ -44,8 +44,9 @@ kills: .venv/.dev ## a hundred random kills, each run proven; stopped, it goes o
 	$(BIN)/python tests/kills.py build/kills.tsv
 
 # Neither npm nor a browser nor PostgreSQL. A file is faster without the workers' start.
-unit: .venv/.dev ## the quick tests alone, in half a minute; ARGS=tests/space/test_teaching.py for one file
-	$(BIN)/pytest -n $(if $(ARGS),0,auto) -m "$(QUICK)" $(ARGS)
+# Schemathesis, whose tests are not quick, takes a second to load into each process.
+unit: .venv/.dev ## the quick tests alone, in a minute; ARGS=tests/space/test_teaching.py for one file
+	$(BIN)/pytest -p no:schemathesis -n $(if $(ARGS),0,auto) -m "$(QUICK)" $(ARGS)
 
 QUICK := not slow and not acceptance and not browser and not data and not train and not service and not long
 

@@ -6,6 +6,8 @@ and all of tests/acceptance with one; the steps of a story keep their order, eve
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import io
 import os
 import re
@@ -49,6 +51,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     marked = _MARKED.search(collection_path.read_text(encoding="utf-8"))
     marks = set(re.findall(r"mark\.(\w+)", marked[1])) if marked else set()
     return True if marks & (set(chosen.split()) - {"not", "and"}) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Any:
+    """Leave what was imported and collected to itself: the garbage collector would walk it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -157,8 +170,13 @@ def slide() -> bytes:
 @pytest.fixture(scope="session")
 def drawn_smear(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of drawn crops, eight of each of the nine types, with ``labels.csv``; read only."""
-    folder = tmp_path_factory.mktemp("drawn")
-    draw_smear(folder, PER_TYPE, seed=1)
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = base / "drawn"
+    # The first worker draws; the others, which wait for it, find every picture drawn.
+    with (base / "drawn.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        draw_smear(folder, PER_TYPE, seed=1)
     return folder
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from hemosight.cli import app
+from hemosight.cli import app, main
 from hemosight.images import sources
 from hemosight.images.catalog import Catalog
 
@@ -22,17 +22,20 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["data", *map(str, arguments)])
 
 
-def failed(*arguments: str | Path, **environment: str) -> tuple[int, str]:
-    """Exit code and stderr of the installed program, which says faults in its own words."""
-    code = "from hemosight.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "data", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )
-    return done.returncode, done.stderr
+Failed = Callable[..., tuple[int | str | None, str]]
+
+
+@pytest.fixture
+def failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Failed:
+    """Exit code and stderr of the installed program, which says faults in its own words; as here, without its start."""
+
+    def run(*arguments: str | Path) -> tuple[int | str | None, str]:
+        monkeypatch.setattr(sys, "argv", ["hemosight", "data", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, capsys.readouterr().err
+
+    return run
 
 
 def draw(root: Path, *names: str) -> Path:
@@ -166,12 +169,13 @@ def test_long_lists_are_cut_and_say_so(tmp_path: Path):
     assert "and 5 more: --json FILE lists all" in result.stdout
 
 
-def test_faults_are_one_message_and_code_2(tmp_path: Path):
+def test_faults_are_one_message_and_code_2(tmp_path: Path, failed: Failed, monkeypatch: pytest.MonkeyPatch):
     code, says = failed("check", tmp_path / "nowhere")
     assert (code, "no such path" in says, "Traceback" in says) == (2, True, False)
     code, says = failed("get", "raabin")
     assert (code, "pbc, lmu_aml, jhu_aml, chula, wbcatt" in says) == (2, True)
-    code, says = failed("get", "lmu_aml", HEMOSIGHT_DATA=str(tmp_path))
+    monkeypatch.setenv("HEMOSIGHT_DATA", str(tmp_path))
+    code, says = failed("get", "lmu_aml")
     assert (code, "--as lmu_aml" in says) == (2, True)
 
 
@@ -206,7 +210,7 @@ def test_a_dry_run_prints_the_tree_as_it_is_understood_and_writes_nothing(tmp_pa
     assert not (tmp_path / "c.parquet").exists()
 
 
-def test_add_says_what_each_level_is_where_it_is_told(tmp_path: Path):
+def test_add_says_what_each_level_is_where_it_is_told(tmp_path: Path, failed: Failed):
     root = draw(tmp_path / "in", *[f"{a}/{b}/{a}{b}.png" for a in ("munich", "barcelona") for b in ("ALL", "AML")])
     code, said = failed("add", root, "--out", tmp_path / "c.csv")
     assert code == 2

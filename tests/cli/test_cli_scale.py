@@ -22,9 +22,9 @@ WIDE = 110
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty drawn crops of a scanner with large red cells, in a folder of one class each."""
+    """Twelve drawn crops of a scanner with large red cells, in a folder of one class each."""
     folder = tmp_path_factory.mktemp("wide")
-    for row in range(20):
+    for row in range(12):
         label = ("neutrophil", "lymphocyte")[row % 2]
         cell = draw_cell(label, np.random.default_rng([8, row]), scanner=Scanner(pixels_per_um=WIDE / 7.5), size=400)
         (folder / label).mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ def test_the_scale_of_a_folder_as_json(wide: Path) -> None:
     assert found["red_cell_px"] == pytest.approx(1.06 * WIDE, rel=0.08)
     assert found["low"] < found["red_cell_px"] < found["high"]
     assert found["factor"] == found["used"] == pytest.approx(77 / found["red_cell_px"])
-    assert found["crops"] == 20
+    assert found["crops"] == 12
     assert found["cells"] >= 15
     assert found["method"] == "red-cell outlines"
     assert found["reason"] is None
@@ -95,7 +95,7 @@ def test_classify_measures_and_says_so_unless_told(classify: Callable[..., Resul
     measured = classify(wide)
     assert measured.exit_code == 0
     line, summary = measured.stderr.strip().splitlines()
-    assert summary == "20 crops: 20 read, 0 not readable"
+    assert summary == "12 crops: 12 read, 0 not readable"
     factor = float(line.rsplit("scale ", 1)[1])
     assert line.startswith("red cells 1")
     assert factor == pytest.approx(77 / WIDE / 1.06, rel=0.08)
@@ -121,7 +121,7 @@ def test_the_engine_measures_unless_told(tiny_engine: Engine, wide: Path) -> Non
     auto = tiny_engine.classify(paths)
     assert auto == tiny_engine.classify(paths, scale="auto") == list(tiny_engine.stream(path for path in paths))
     assert auto != tiny_engine.classify(paths, scale=1.0)
-    each = [1.0] * 10 + [0.7] * 10
+    each = [1.0] * 6 + [0.7] * 6
     mixed = tiny_engine.classify(paths, scale=each)
-    assert mixed[:10] == tiny_engine.classify(paths[:10], scale=1.0)
-    assert mixed[10:] == tiny_engine.classify(paths[10:], scale=0.7)
+    assert mixed[:6] == tiny_engine.classify(paths[:6], scale=1.0)
+    assert mixed[6:] == tiny_engine.classify(paths[6:], scale=0.7)

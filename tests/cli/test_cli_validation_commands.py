@@ -145,6 +145,7 @@ def test_validate_writes_a_dossier_without_the_token_that_was_typed(
     assert not [name for name, text in written(out).items() if TOKEN in text]
 
 
+@pytest.mark.slow
 def test_validate_is_refused_before_anything_is_written(
     command: Command, bundle: Path, smear: Catalog, tmp_path: Path
 ) -> None:

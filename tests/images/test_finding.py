@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +71,7 @@ def test_red_cells_of_a_purple_stain_are_no_white_cells() -> None:
         assert find(field.pixels, RED_CELL_UM * scanner.pixels_per_um) == [], number
 
 
+@pytest.mark.slow
 def test_one_pale_cell_among_purple_red_cells_is_found() -> None:
     """The same laboratories, with a cell: what is left out above is not left out here."""
     fields = []
@@ -276,13 +276,8 @@ def test_cells_on_seams_are_found_once(slide: tuple[Path, DrawnField], tmp_path:
     assert judged.found <= judged.known + 1
 
 
-@pytest.fixture
-def opened(slide: tuple[Path, DrawnField]) -> Iterator[slides.Slide]:
-    with closing(slides.open_slide(slide[0])) as file:
-        yield file
-
-
-def test_an_interrupted_slide_goes_on_where_it_was(opened: slides.Slide, tmp_path: Path) -> None:
+def test_an_interrupted_slide_goes_on_where_it_was(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
+    opened = _InMemory(slide[1].pixels[:600, :900])
     record = tmp_path / "record.jsonl"
     done: list[int] = []
 
@@ -292,16 +287,16 @@ def test_an_interrupted_slide_goes_on_where_it_was(opened: slides.Slide, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        slides.search(opened, 77.0, record, stop, side=500)
+        slides.search(opened, 77.0, record, stop, side=300)
     with record.open("a") as file:
         file.write('[{"x": 1')  # a line cut short
     rest: list[int] = []
-    resumed = slides.search(opened, 77.0, record, lambda number, _: rest.append(number), side=500)
+    resumed = slides.search(opened, 77.0, record, lambda number, _: rest.append(number), side=300)
     assert rest == [4, 5, 6]
-    assert resumed == slides.search(opened, 77.0, tmp_path / "other.jsonl", side=500)
+    assert resumed == slides.search(opened, 77.0, tmp_path / "other.jsonl", side=300)
     # Another scale is another search.
     again: list[int] = []
-    slides.search(opened, 70.0, record, lambda number, _: again.append(number), side=500)
+    slides.search(opened, 70.0, record, lambda number, _: again.append(number), side=300)
     assert again == [1, 2, 3, 4, 5, 6]
 
 

@@ -26,7 +26,7 @@ DRAWN_WIDER = 1.06
 
 
 @lru_cache
-def smear(width: float, side: int = 360, number: int = 20, seed: int = 5, **scanner: Any) -> tuple[Pixels, ...]:
+def smear(width: float, side: int = 360, number: int = 12, seed: int = 5, **scanner: Any) -> tuple[Pixels, ...]:
     """Drawn crops whose red cells are ``width`` pixels wide; drawn once, so read only."""
     camera = Scanner(pixels_per_um=width / 7.5, **scanner)
     labels = ("neutrophil", "lymphocyte", "monocyte", "blast")
@@ -59,7 +59,7 @@ def found(scale: PixelScale) -> float:
 def test_drawn_red_cells_have_the_width_they_were_drawn_with(width: int, side: int) -> None:
     scale = measure(smear(width, side))
     assert found(scale) == pytest.approx(width, rel=0.08)
-    assert scale.crops == 20
+    assert scale.crops == 12
     assert scale.cells >= 15
     assert scale.factor == pytest.approx(REFERENCE_PX / (scale.red_cell_px or 1))
 
@@ -85,7 +85,7 @@ def test_the_reference_is_read_with_exactly_one(reference: tuple[Pixels, ...]) -
 
 def test_a_field_of_view_is_measured_in_parts(reference: tuple[Pixels, ...]) -> None:
     row = np.concatenate(reference[:4], axis=1)
-    fields = [np.concatenate([row, np.concatenate(reference[start : start + 4], axis=1)]) for start in range(0, 16, 4)]
+    fields = [np.concatenate([row, np.concatenate(reference[start : start + 4], axis=1)]) for start in range(0, 12, 4)]
     assert fields[0].shape == (720, 1440, 3)
     assert found(measure(fields)) == pytest.approx(77, rel=0.08)
 
@@ -163,10 +163,10 @@ def test_folders_of_two_scanners_are_measured_apart(reference: tuple[Pixels, ...
 
 
 def test_folders_of_one_scanner_share_one_scale(reference: tuple[Pixels, ...], tmp_path: Path) -> None:
-    paths = [*_folder(tmp_path / "b", reference[:10]), *_folder(tmp_path / "a", reference[10:])]
+    paths = [*_folder(tmp_path / "b", reference[:6]), *_folder(tmp_path / "a", reference[6:])]
     measured = measure_each(paths)
     assert [folder for folder, _ in measured.found] == [None]
-    assert measured.factors == [1.0] * 20
+    assert measured.factors == [1.0] * 12
 
 
 # --- the parts ---
@@ -242,7 +242,7 @@ def test_a_catalog_is_measured_where_its_scale_is_not_known(reference: tuple[Pix
     (factor,) = set(catalog.table["scale"])
     assert factor == pytest.approx(77 / 110 / DRAWN_WIDER, rel=0.08)
     assert lines[0].startswith("red cells 1")
-    assert catalog.labels() == ["neutrophil"] * 20
+    assert catalog.labels() == ["neutrophil"] * 12
 
     given, none = sources.measured(sources.read(tmp_path / "labelled", scale=0.9))
     assert set(given.table["scale"]) == {0.9}

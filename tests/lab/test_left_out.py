@@ -42,6 +42,7 @@ def error(its: LeftOutLaboratory, familiarity: Familiarity) -> float:
     return calibration_error(sure.max(axis=1), sure.argmax(axis=1) == its.truth)
 
 
+@pytest.mark.slow
 def test_a_laboratory_that_took_no_part_is_believed_less_and_home_as_much() -> None:
     data = drawn({"a": 0.0, "b": 0.0, "far": 1.0, "new": 1.0})
     known = np.flatnonzero(data.sources != "new")
@@ -99,6 +100,7 @@ def test_a_stranger_is_read_by_the_labels_of_all_others_and_of_no_other() -> Non
         left_out.Stranger.read(data, "nowhere")
 
 
+@pytest.mark.slow
 def test_calibration_away_is_told_as_fitted_without_the_laboratory() -> None:
     data = drawn({"a": 0.0, "b": 0.0, "far": 1.0, "farther": 1.2})
     _, facts = left_out.fit(data, np.arange(len(data)))

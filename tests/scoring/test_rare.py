@@ -44,6 +44,7 @@ def search(rng: np.random.Generator, rare: int, cells: int, skill: float, share:
     return steps
 
 
+@pytest.mark.slow
 def test_the_interval_covers_wherever_one_stops_on_a_thousand_films() -> None:
     rng = np.random.default_rng(7)
     stopped, always = 0, 0

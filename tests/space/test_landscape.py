@@ -156,6 +156,7 @@ def test_umap_lays_out_too() -> None:
     assert fit(vectors, labels, method="umap").facts["purity"] > 0.9
 
 
+@pytest.mark.slow
 def test_the_default_bundle_has_a_map_on_which_strangers_land_among_their_own() -> None:
     bundle = load()
     assert bundle.landscape is not None

@@ -121,6 +121,7 @@ def _rare(seed: int) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
     return vectors.astype(np.float32), np.array(TYPES)[code]
 
 
+@pytest.mark.slow
 def test_cold_margin_beats_chance_where_rare_cells_are_the_hard_ones() -> None:
     """Even chance that was told five cells of each type to begin with, where cold margin began without a label."""
     recalls: dict[str, list[float]] = {"random": [], "cold margin": []}

@@ -89,7 +89,7 @@ def read(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Valid
     parts = []
     for number in range(3):
         folder = tmp_path_factory.mktemp("case")
-        draw_smear(folder, 2, seed=70 + number)
+        draw_smear(folder, 2, seed=70 + number, size=240)
         table = Catalog.read(folder / "labels.csv").table
         parts.append(Catalog(table.with_columns(patient=pl.lit(f"P{number}"), source=pl.lit("drawn"))))
     asked = Protocol.model_validate(

@@ -49,7 +49,7 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     parts = []
     for number in range(3):
         folder = tmp_path_factory.mktemp("slide")
-        draw_smear(folder, 3, seed=40 + number)
+        draw_smear(folder, 3, seed=40 + number, size=240)
         table = Catalog.read(folder / "labels.csv").table
         parts.append(Catalog(table.with_columns(patient=pl.lit(f"Case {number}"), source=pl.lit("drawn"))))
     return Catalog.concat(parts)
