@@ -82,7 +82,10 @@ class Settings(SignInSettings):
         "end.",
     )
     connections_address: int = Field(
-        1000, ge=16, description="Connections that one address may hold at a time; trusted proxies may hold any number."
+        1000,
+        ge=16,
+        description="Connections that one address (of IPv6: one /64) may hold at a time, or half of what the system "
+        "lets the process open where that is less; trusted proxies may hold any number.",
     )
     streams_account: int = Field(
         100, ge=1, description="Streams of live events, one a tab of the page, that one account may hold open."
