@@ -104,7 +104,8 @@ class Laboratory:
 
     def answer(self, who: Visitor, kind: str = "explained", note: str = "a new batch of stain") -> Any:
         """Answer its flags; gives the answer."""
-        given = {"kind": kind, "note": note}
+        cases = self.drift()["cases"]
+        given = {"kind": kind, "note": note, "seen": max((one["signature"] for one in cases), default=0)}
         return who.post(f"{self.path}/profiles/{self.scanner}/drift-answers", json=given)
 
 
@@ -200,6 +201,7 @@ def test_a_planted_drift_asks_for_a_new_validation_until_somebody_answers(labora
         "until": signed["id"],
         "kind": "explained",
         "note": answered["answers"][0]["note"],
+        "seen": signed["id"],
     }
     again, _ = laboratory.case("24-4", 80, unusual=15, seed=8)
     laboratory.sign(again)
@@ -248,6 +250,26 @@ def test_a_refused_signature_leaves_no_point(laboratory: Laboratory) -> None:
     assert laboratory.drift()["cases"] == []
 
 
+def test_an_answer_is_to_what_was_seen(laboratory: Laboratory) -> None:
+    """A case that was signed while somebody wrote is answered by nobody: it may be the one that flags."""
+    laboratory.usual(2)
+    path = f"{laboratory.path}/profiles/{laboratory.scanner}/drift-answers"
+    given = {"kind": "explained", "note": "a new batch", "seen": laboratory.drift()["cases"][-1]["signature"]}
+    number, _ = laboratory.case("24-9", seed=12)
+    signed = laboratory.sign(number)
+    refused = laboratory.admin.post(path, json=given)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_the_way")
+    assert laboratory.drift()["answers"] == []
+    assert laboratory.admin.post(path, json={**given, "seen": signed["id"]}).status_code == 201
+    # An old case that was amended and signed again is another point, though no other case is newer.
+    opened = laboratory.reviewer.post(f"{laboratory.path}/cases/{number}/amendment", json={"reason": "recount"})
+    assert opened.status_code == 201, opened.text
+    laboratory.sign(number)
+    assert laboratory.admin.post(path, json={**given, "seen": signed["id"]}).status_code == 409
+    without = {key: value for key, value in given.items() if key != "seen"}
+    assert laboratory.admin.post(path, json=without).status_code == 422
+
+
 def test_charts_of_a_merged_scanner_go_on_with_the_other(laboratory: Laboratory) -> None:
     laboratory.usual(3)
     laboratory.answer(laboratory.admin)
@@ -266,7 +288,7 @@ def test_another_project_sees_nothing_of_it(laboratory: Laboratory, tiny_bundle:
     other = fill(laboratory.project.database, tiny_bundle, 0)
     assert laboratory.viewer.get(f"/projects/{other.id}/drift").status_code == 404
     answer = laboratory.admin.post(
-        f"/projects/{other.id}/profiles/{laboratory.scanner}/drift-answers", json={"kind": "explained", "note": "x"}
+        f"/projects/{other.id}/profiles/{laboratory.scanner}/drift-answers", json={"kind": "explained", "note": "x", "seen": 2}
     )
     assert answer.status_code == 404
 

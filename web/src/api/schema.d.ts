@@ -1752,6 +1752,9 @@ export interface paths {
         /**
          * Get Panel Results
          * @description Agreement, consensus, each reader's figures, every cell side by side; of a closed session alone.
+         *
+         *     How each person reads is told to administrators of the project, and to everybody of themselves: others see what was
+         *     said of a cell, not by whom.
          */
         get: operations["get_panel_results"];
         put?: never;
@@ -1840,6 +1843,8 @@ export interface paths {
         /**
          * Answer Drift
          * @description Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does.
+         *
+         *     It answers what was looked at (`seen`): where a case was signed since, it is refused.
          */
         post: operations["answer_drift"];
         delete?: never;
@@ -6272,7 +6277,8 @@ export interface components {
          * @description What is said to the flags of a scanner.
          * @example {
          *       "kind": "explained",
-         *       "note": "New batch of stain, 2 March"
+         *       "note": "New batch of stain, 2 March",
+         *       "seen": 41
          *     }
          */
         NewDriftAnswer: {
@@ -6284,6 +6290,11 @@ export interface components {
             kind: "explained" | "validated";
             /** Note */
             note: string;
+            /**
+             * Seen
+             * @description The greatest `signature` among the cases on the charts that were looked at, 0 where there was none. An answer is refused where another one is the newest now: it would cover what nobody saw.
+             */
+            seen: number;
         };
         /**
          * NewExport
@@ -7085,6 +7096,9 @@ export interface components {
         /**
          * PanelResults
          * @description What a session came to.
+         *
+         *     How each person reads is for administrators of the project; others find themselves alone in `pairs`, `readers` and
+         *     `times`.
          */
         PanelResults: {
             /**
@@ -8097,8 +8111,11 @@ export interface components {
             label: string;
             /** Suspect */
             suspect: boolean;
-            /** User */
-            user: number;
+            /**
+             * User
+             * @description Null of somebody else, to whoever does not administer the project.
+             */
+            user: number | null;
         };
         /**
          * ScaleMeasured

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ScannerDriftShown } from "../api/schema";
 import { inksOf } from "../charts/look";
-import { drawn, driftFigure, promiseWords, rulesWords, standWords, valueWords } from "./drift";
+import { drawn, driftFigure, newest, promiseWords, rulesWords, standWords, valueWords } from "./drift";
 
 const point = (value: number | null, z: number | null, rules: string[] = []) => ({ value, z, usual: false, rules });
 
@@ -30,6 +30,14 @@ describe("control charts", () => {
     expect(valueWords("novelty", 0.0312)).toBe("3.1%");
     expect(valueWords("scale", 76.94)).toBe("76.9 px");
     expect(valueWords("stain", 0.12345)).toBe("0.123");
+  });
+
+  it("are answered up to the newest signature, which is an amended case's wherever it stands", () => {
+    const one = scanner(3, 3);
+    expect(newest(one)).toBe(3);
+    one.cases[0]!.signature = 9;
+    expect(newest(one)).toBe(9);
+    expect(newest(scanner(0, 0))).toBe(0);
   });
 
   it("say how far they are", () => {

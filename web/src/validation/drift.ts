@@ -22,6 +22,9 @@ const RULES: Record<string, string> = {
 /** Rules that a case completes, in words. */
 export const rulesWords = (rules: readonly string[]) => rules.map((rule) => RULES[rule] ?? rule).join("; ");
 
+/** The newest signature that its charts show: an answer is to those up to it. */
+export const newest = (one: ScannerDriftShown) => Math.max(0, ...one.cases.map(({ signature }) => signature));
+
 /** How far a scanner is: learning what is usual, or watched. */
 export function standWords(one: ScannerDriftShown): string {
   if (one.cases.length === 0) return "No signed case is on its charts yet.";

@@ -42,10 +42,13 @@ def get_drift(seat: Viewer, session: Transaction) -> Drifts:
 
 @router.post("/profiles/{profile}/drift-answers", operation_id="answer_drift", status_code=201)
 def answer_drift(seat: ProjectAdmin, session: Transaction, profile: Id, given: NewDriftAnswer) -> ScannerDriftShown:
-    """Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does."""
+    """Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does.
+
+    It answers what was looked at (`seen`): where a case was signed since, it is refused.
+    """
     events.take_turn(session, seat.project)
     profiles.get(session, seat.project, profile)
-    row = drift.answer(session, seat.project, profile, seat.user.id, given.kind, given.note)
+    row = drift.answer(session, seat.project, profile, seat.user.id, given.kind, given.note, given.seen)
     noted = {"profile": profile, "until": row.until, **given.model_dump()}
     audit.note(session, seat, "drift.answer", noted, seat.project)
     # Told as a measurement is: browsers look again, and no cell is read anew.

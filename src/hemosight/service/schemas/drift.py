@@ -99,10 +99,15 @@ class NewDriftAnswer(Shape):
     """What is said to the flags of a scanner."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"kind": "explained", "note": "New batch of stain, 2 March"}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"kind": "explained", "note": "New batch of stain, 2 March", "seen": 41}]},
     )
     kind: AnswerKind = Field(
         description="`explained`: the cause is known and gone, what is usual stays. `validated`: it was validated "
         "anew, and the cases that follow say what is usual."
     )
     note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+    seen: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(
+        description="The greatest `signature` among the cases on the charts that were looked at, 0 where there was "
+        "none. An answer is refused where another one is the newest now: it would cover what nobody saw."
+    )
