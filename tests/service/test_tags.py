@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from gate import Visitor, add_user, app_on, browser
 from projects import Filled, fill
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, CellTag, Event, Member, SavedView
+from hemosight.service.storage.saved_views import MOST_SHARED
+from hemosight.service.storage.tables import AuditRow, CellTag, Event, Member, SavedView, User
 from hemosight.service.storage.tags import MOST_TAGS
 
 
@@ -217,6 +218,63 @@ def test_who_may_only_look_keeps_views_and_shares_none(desk: Desk) -> None:
     assert _keep(desk, "viewer", "mine").status_code == 200
     assert _keep(desk, "viewer", "ours", shared=True).status_code == 403
     assert _views(desk, "viewer") == [("mine", "Viewer", False)]
+
+
+def test_a_view_is_shared_as_long_as_its_owner_may_share(desk: Desk) -> None:
+    """Nobody speaks in a project who was removed from it, or may only look: what they left is theirs alone."""
+    _keep(desk, "reviewer", "ours", shared=True)
+    admin, seat = desk.people["admin"], desk.people["reviewer"].get("/session").json()["user"]["id"]
+    assert _views(desk, "viewer") == [("ours", "Reviewer", True)]
+    for change in (
+        lambda: admin.put(f"{desk.path}/members/{seat}", json={"role": "viewer"}),
+        lambda: admin.delete(f"{desk.path}/members/{seat}"),
+    ):
+        assert change().status_code in (200, 204)
+        assert _views(desk, "viewer") == _views(desk, "admin") == []
+    again = {"role": "reviewer", "name": "reviewer"}  # who is no member is named
+    assert admin.put(f"{desk.path}/members/{seat}", json=again).status_code == 200
+    assert _views(desk, "viewer") == [("ours", "Reviewer", True)]
+    with desk.project.database.session() as session:
+        session.execute(update(User).where(User.id == seat).values(active=False))
+    assert _views(desk, "viewer") == [], "an account that is closed"
+
+
+def test_an_archived_project_takes_no_views(desk: Desk) -> None:
+    admin = desk.people["admin"]
+    _keep(desk, "viewer", "mine")
+    assert admin.patch(desk.path, json={"archived": True}).status_code == 200
+    for person in ("viewer", "reviewer", "admin"):
+        refused = _keep(desk, person, "mine too")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_the_way"), person
+    assert _views(desk, "viewer") == [("mine", "Viewer", False)], "what is there is taken up"
+
+
+def test_a_view_and_what_is_shared_have_an_end(desk: Desk) -> None:
+    long = [f"{number:03}".ljust(41, "x") for number in range(100)]
+    refused = _keep(desk, "reviewer", "long", view={"folded": long})
+    assert refused.status_code == 422
+    assert "4100 characters together" in refused.text
+    assert _keep(desk, "reviewer", "long", view={"folded": [one[:40] for one in long]}).status_code == 200
+    with desk.project.database.session() as session:
+        for person in desk.people.values():
+            user = person.get("/session").json()["user"]["id"]
+            for number in range(MOST_SHARED // 2):
+                facts = {"project_id": desk.project.id, "user_id": user, "name": f"v{number}", "view": VIEW}
+                session.add(SavedView(**facts, shared=True))
+    # The owner of fifty may only look, so they are shared no more: fifty of each of the two others, and no other one.
+    assert len([by for _, by, _ in _views(desk, "viewer") if by != "Viewer"]) == MOST_SHARED
+    assert _keep(desk, "admin", "v50", shared=True).status_code == 422, "one of the administrator's own too many"
+    assert _keep(desk, "admin", "v7").status_code == 200
+    assert _keep(desk, "admin", "v7", shared=True).status_code == 200, "there is room again"
+    with desk.project.database.session() as session:
+        session.execute(delete(SavedView).where(SavedView.name == "v8"))
+        users = select(SavedView.user_id).where(SavedView.name == "long")
+        other = {"project_id": desk.project.id, "view": VIEW, "shared": True, "user_id": session.scalar(users)}
+        session.add_all([SavedView(name=f"w{number}", **other) for number in range(2)])
+    assert _keep(desk, "admin", "v8").status_code == 200, "there is room for one of one's own"
+    refused = _keep(desk, "admin", "v8", shared=True)
+    assert (refused.status_code, f"at most {MOST_SHARED} shared views" in refused.text) == (422, True)
+    assert _keep(desk, "admin", "v7", shared=True).status_code == 200, "one that is there is kept anew"
 
 
 def test_views_are_of_one_project_and_fit_their_form(desk: Desk, tiny_bundle: Bundle) -> None:
