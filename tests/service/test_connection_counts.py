@@ -76,3 +76,14 @@ def test_a_trusted_proxy_may_hold_any_number_however_it_comes(proxy: str) -> Non
 def test_what_is_no_address_is_counted_as_one_sender() -> None:
     assert (parsed("testclient"), holder(parsed("testclient"))) == (None, "")
     assert holder(parsed("fe80::1%eth0")) == holder(parsed("fe80::2%eth1")) == "fe80::/64"
+
+
+@pytest.mark.parametrize(
+    ("asked", "room", "most"), [(1000, 65_536, 1000), (1000, 1024, 512), (1000, 100, 64), (16, 100, 16)]
+)
+def test_an_address_takes_half_of_what_the_process_may_hold_at_most(
+    asked: int, room: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/how-to/serve.md and the setting say it."""
+    monkeypatch.setattr(connections, "room", lambda: room)
+    assert connections.of(told(connections_address=asked)).most == most

@@ -16,10 +16,11 @@ from sqlalchemy import delete, select, update
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.storage import tags
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.saved_views import MOST_SHARED
 from hemosight.service.storage.tables import AuditRow, CellTag, Event, Member, SavedView, User
-from hemosight.service.storage.tags import MOST_TAGS
+from hemosight.service.storage.tags import MOST_OF_CELL, MOST_TAGS
 
 
 @dataclass
@@ -121,16 +122,18 @@ def test_a_signed_case_takes_tags_which_are_no_labels(desk: Desk, tiny_bundle: B
 
 def test_tags_leave_with_the_cells(desk: Desk) -> None:
     first, second = desk.cells[:2]
-    assert "tags" not in desk.exported("csv").decode().splitlines()[0], "no column where there is none"
+    first_line = desk.exported("csv").decode().splitlines()[0]
+    assert "tags" in first_line.split(","), "the column is there where no cell has any"
     desk.tag("odd", [first, second])
     desk.tag("ask Amina", [first])
+    assert desk.exported("csv").decode().splitlines()[0] == first_line
     rows = {int(row["image"]): row["tags"] for row in csv.DictReader(io.StringIO(desk.exported("csv").decode()))}
     assert (rows[first], rows[second], rows[desk.cells[2]]) == ("ask Amina; odd", "odd", "")
     listed = {one["image"]: one["tags"] for one in json.loads(desk.exported("json"))}
     assert listed[first] == "ask Amina; odd"
     assert listed[desk.cells[2]] is None
     with zipfile.ZipFile(io.BytesIO(desk.exported("label-studio"))) as archive:
-        tasks = {one["id"]: one["data"].get("tags") for one in json.loads(archive.read("tasks.json"))}
+        tasks = {one["id"]: one["data"]["tags"] for one in json.loads(archive.read("tasks.json"))}
     assert (tasks[second], tasks[desk.cells[2]]) == ("odd", None)
     listed = desk.people["viewer"].get(f"{desk.path}/images", params={"tag": "odd"}).json()["items"]
     assert [one["id"] for one in listed] == [first, second]
@@ -166,6 +169,24 @@ def test_what_does_not_fit_is_refused_whole(desk: Desk, tiny_bundle: Bundle) -> 
     assert refused.status_code == 422
     assert f"at most {MOST_TAGS} tags" in refused.json()["error"]["message"]
     assert desk.tag("T7", [desk.cells[1]]).status_code == 200, "one that is there goes on"
+
+
+def test_a_cell_and_all_tags_together_have_an_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = desk.cells[:3]
+    for number in range(MOST_OF_CELL):
+        assert desk.tag(f"t{number}", [first]).status_code == 200
+    refused = desk.tag("one more", [first, second])
+    assert refused.status_code == 422
+    assert f"at most {MOST_OF_CELL} tags on a cell" in refused.json()["error"]["message"]
+    assert "one more" not in desk.tags(), "refused whole"
+    assert desk.tag("t3", [first, second]).json()["images"] == [second], "what it has already is no tag more"
+    monkeypatch.setattr(tags, "MOST_PLACES", MOST_OF_CELL + 2)
+    assert desk.tag("t4", [second, first]).json()["images"] == [second]
+    refused = desk.tag("t4", [third])
+    assert (refused.status_code, "22 cells under all tags" in refused.json()["error"]["message"]) == (422, True)
+    assert desk.tag("t4", [first, second]).json()["images"] == [], "nothing new needs no room"
+    assert desk.tag("t4", [first], on=False).status_code == 200
+    assert desk.tag("t4", [third]).status_code == 200, "there is room again"
 
 
 # --- views ---------------------------------------------------------------------------------------------------------

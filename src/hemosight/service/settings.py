@@ -84,8 +84,9 @@ class Settings(SignInSettings):
     connections_address: int = Field(
         1000,
         ge=16,
-        description="Connections that one address (of IPv6: one /64) may hold at a time, or half of what the system "
-        "lets the process open where that is less; trusted proxies may hold any number.",
+        description="Connections that one address (of IPv6: one /64) may hold at a time. Where half of the files and "
+        "connections that the process may hold is less (`ulimit -Hn`, of which it takes 65,536 at most), that half "
+        "counts (as 64 where it is below). Trusted proxies may hold any number.",
     )
     streams_account: int = Field(
         100, ge=1, description="Streams of live events, one a tab of the page, that one account may hold open."

@@ -49,7 +49,7 @@ def _shared(project: int) -> ColumnElement[bool]:
     return and_(SavedView.shared, User.active, or_(User.is_admin, SavedView.user_id.in_(sharing)))
 
 
-def _seen(project: int, user: int) -> Select[Any]:
+def _seen(project: int, user: int) -> Select[*tuple[Any, ...]]:
     """Rows of a person's own views and of those that others share."""
     return (
         select(
