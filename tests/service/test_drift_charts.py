@@ -288,7 +288,8 @@ def test_another_project_sees_nothing_of_it(laboratory: Laboratory, tiny_bundle:
     other = fill(laboratory.project.database, tiny_bundle, 0)
     assert laboratory.viewer.get(f"/projects/{other.id}/drift").status_code == 404
     answer = laboratory.admin.post(
-        f"/projects/{other.id}/profiles/{laboratory.scanner}/drift-answers", json={"kind": "explained", "note": "x", "seen": 2}
+        f"/projects/{other.id}/profiles/{laboratory.scanner}/drift-answers",
+        json={"kind": "explained", "note": "x", "seen": 2},
     )
     assert answer.status_code == 404
 
@@ -357,6 +358,21 @@ def test_under_another_bundle_readings_are_learnt_anew_and_pictures_go_on() -> N
     assert by_name["novelty"].usual[25:45].all()
     assert by_name["novelty"].centre == pytest.approx(0.2, abs=0.02)
     assert not by_name["scale"].usual[20:].any()
+    assert (found.usual, found.usual_readings) == (50, 25), "and the page can say so"
+
+
+def test_what_another_bundle_reads_is_learnt_from_its_first_case_on() -> None:
+    """The move itself begins it: nothing is usual before a case was signed under the new bundle."""
+    rng = np.random.default_rng(0)
+    points = _points([_case(rng) for _ in range(25)])
+    moved = {chart.name: chart.watch for chart in scanner(points, [], 2).charts}
+    assert np.isnan(moved["novelty"].centre)
+    assert np.isnan(moved["agreement"].centre)
+    assert moved["scale"].centre == pytest.approx(77, abs=2)
+    assert [scanner(points, [], bundle).usual_readings for bundle in (None, 1, 2)] == [25, 25, 0]
+    validated = [Answer(1, 25, "validated", "x", 1, "A", NOW)]
+    assert (scanner(points, validated, 2).usual, scanner(points, validated, 2).usual_readings) == (0, 0)
+    assert scanner([], [], 2).usual_readings == 0
 
 
 def test_a_measure_that_no_case_has_is_no_chart_and_widens_no_limit() -> None:

@@ -2337,12 +2337,14 @@ export interface paths {
         };
         /**
          * List Views
-         * @description One's own views of the table, then those that other members share.
+         * @description One's own views of the table, then those that other members share who may review.
          */
         get: operations["list_views"];
         /**
          * Keep View
          * @description Keep a view under a name; one's own of that name is replaced. Who may only look shares none.
+         *
+         *     A project that is archived takes none.
          */
         put: operations["keep_view"];
         post?: never;
@@ -8194,6 +8196,11 @@ export interface components {
              * @description Cases since what is usual was last learnt anew.
              */
             learnt: number;
+            /**
+             * Learnt Readings
+             * @description The same of `novelty` and `agreement`, which are learnt anew under another bundle as well.
+             */
+            learnt_readings: number;
             /** Name */
             name: string;
             /** Profile */

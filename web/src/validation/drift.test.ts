@@ -5,7 +5,7 @@ import { drawn, driftFigure, newest, promiseWords, rulesWords, standWords, value
 
 const point = (value: number | null, z: number | null, rules: string[] = []) => ({ value, z, usual: false, rules });
 
-function scanner(cases: number, learnt: number): ScannerDriftShown {
+function scanner(cases: number, learnt: number, readings = learnt): ScannerDriftShown {
   return {
     profile: 1,
     name: "Camera 2",
@@ -19,6 +19,7 @@ function scanner(cases: number, learnt: number): ScannerDriftShown {
     flags: [],
     asks: false,
     learnt,
+    learnt_readings: readings,
     baseline: 20,
     promise: { false: 0.34, shift: 3, median: 4, most: 10, stretch: 1.6 },
     answers: [],
@@ -47,6 +48,13 @@ describe("control charts", () => {
     expect(standWords(scanner(40, 3))).toContain("3 of 20 cases");
     expect(promiseWords(scanner(1, 1).promise!)).toContain("34% of scanners");
     expect(rulesWords(["1_3s", "x"])).toBe("one case beyond three deviations; x");
+  });
+
+  it("say that readings are learnt anew under another bundle, until they are known", () => {
+    expect(standWords(scanner(40, 40, 0))).toContain("learnt anew, 0 of 20 cases");
+    expect(standWords(scanner(40, 40, 20))).toMatch(/^20 cases watched.*learnt anew, 20 of 20 cases/);
+    for (const known of [scanner(41, 41, 21), scanner(40, 40), scanner(12, 12, 3)])
+      expect(standWords(known)).not.toContain("Another bundle");
   });
 
   it("draw a case that says something, with the name of the case and the widened limits", () => {

@@ -26,7 +26,7 @@ from hemosight.service.schemas.drift import (
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, Viewer
 from hemosight.service.state import State, Transaction
-from hemosight.service.storage import audit, drift, events, profiles
+from hemosight.service.storage import audit, drift, events, profiles, projects
 from hemosight.service.storage.drift import Answer
 from hemosight.service.storage.live_events import ProfileEvent
 from hemosight.service.storage.tables import Profile
@@ -68,10 +68,10 @@ def pictures_seen(service: State, images: Sequence[int]) -> PictureLooks:
 
 def _all(session: Session, project: int) -> list[ScannerDriftShown]:
     points, answers = drift.points(session, project), drift.answers(session, project)
-    found = []
+    found, bundle = [], projects.get(session, project).bundle_id
     for row in profiles.listed(session, project):
         own = [one for one in answers if one.profile == row.id]
-        found.append(_shown(row, desk.scanner([one for one in points if one.profile == row.id], own), own))
+        found.append(_shown(row, desk.scanner([one for one in points if one.profile == row.id], own, bundle), own))
     return found
 
 
@@ -84,6 +84,7 @@ def _shown(row: Profile, found: ScannerDrift, answers: Sequence[Answer]) -> Scan
         flags=_flags(found),
         asks=found.asks,
         learnt=found.usual,
+        learnt_readings=found.usual_readings,
         baseline=BASELINE,
         promise=None
         if found.promised is None

@@ -83,6 +83,9 @@ class ScannerDriftShown(BaseModel):
     flags: list[DriftFlag] = Field(description="Flags that ask for a new validation.")
     asks: bool = Field(description="Whether the scanner is to be validated anew.")
     learnt: int = Field(description="Cases since what is usual was last learnt anew.")
+    learnt_readings: int = Field(
+        description="The same of `novelty` and `agreement`, which are learnt anew under another bundle as well."
+    )
     baseline: int = Field(description="Cases that say what is usual.")
     promise: DriftPromise | None
     answers: list[DriftAnswerShown] = Field(description="The newest first.")
