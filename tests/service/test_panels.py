@@ -273,7 +273,7 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
 
 
 def test_how_each_person_reads_is_told_to_administrators_and_to_themselves(room: Room) -> None:
-    """Everybody in the project sees what the panel came to; who errs, and how fast, is nobody's but the persons' own."""
+    """Everybody in the project sees what the panel came to; who errs, and how fast, is theirs alone."""
     panel = room.begin(cells=8, repeated=0.25, timed=True)
     truth, users = room.project.truth, room.project.users[1:]
     kinds = sorted(set(truth.values()))
