@@ -16,6 +16,7 @@ from sqlalchemy import delete, select, update
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.schemas.desk import Tags
 from hemosight.service.storage import tags
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.saved_views import MOST_SHARED
@@ -81,6 +82,26 @@ def test_a_tag_goes_on_and_off_and_says_what_that_changed(desk: Desk) -> None:
     assert desk.tag("Auer rod", [third], on=False).json()["images"] == [third]
     assert desk.tags() == {"ask Amina": [first, second]}, "a tag is there as long as a cell has it"
     assert desk.tag("unheard of", [first], on=False).json()["images"] == []
+
+
+def test_tags_are_sent_where_they_are_new(desk: Desk) -> None:
+    """Every tab asks again at every event: a page of numbers that it has is not sent once more."""
+    odd = 'say "\\odd" ä'
+    desk.tag(odd, [desk.cells[2], desk.cells[0]])
+    desk.tag("Auer rod", desk.cells[:1])
+    viewer = desk.people["viewer"]
+    first = viewer.get(f"{desk.path}/tags")
+    assert Tags.model_validate_json(first.content, strict=True).model_dump() == {
+        "items": [
+            {"name": "Auer rod", "images": desk.cells[:1]},
+            {"name": odd, "images": [desk.cells[0], desk.cells[2]]},
+        ]
+    }
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = viewer.get(f"{desk.path}/tags", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    desk.tag("Auer rod", desk.cells[1:2])
+    assert viewer.get(f"{desk.path}/tags", headers=known).status_code == 200
 
 
 def test_undoing_is_sending_what_changed_with_the_other_sign(desk: Desk) -> None:

@@ -2134,6 +2134,8 @@ export interface paths {
         /**
          * List Tags
          * @description Every tag of the project with its cells.
+         *
+         *     Every tab asks again whenever somebody tags: the answer, which may have 200,000 numbers, is sent where it is new.
          */
         get: operations["list_tags"];
         put?: never;
@@ -14110,7 +14112,9 @@ export interface operations {
     list_tags: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
             path: {
                 project: number;
             };

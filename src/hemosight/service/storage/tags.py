@@ -6,9 +6,10 @@ cases. A tag is there as long as a cell has it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Text, cast, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Session
 
@@ -32,6 +33,15 @@ def listed(session: Session, project: int) -> dict[str, list[int]]:
     query = select(CellTag.name, cells).where(CellTag.project_id == project).group_by(CellTag.name)
     found = sorted(session.execute(query), key=lambda row: row[0].casefold())
     return {name: list(images) for name, images in found}
+
+
+def as_json(session: Session, project: int) -> bytes:
+    """:func:`listed` as the API gives it, put together by the database: no number is taken apart on the way."""
+    cells = func.string_agg(cast(CellTag.image_id, Text), aggregate_order_by(literal_column("','"), CellTag.image_id))
+    query = select(CellTag.name, cells).where(CellTag.project_id == project).group_by(CellTag.name)
+    found = sorted(session.execute(query), key=lambda row: row[0].casefold())
+    items = ",".join(f'{{"name":{json.dumps(name)},"images":[{images}]}}' for name, images in found)
+    return f'{{"items":[{items}]}}'.encode()
 
 
 def having(session: Session, project: int, name: str) -> Sequence[int]:
