@@ -35,11 +35,11 @@ def crops(folder: Path, counts: Mapping[str, int] = SMEAR, seed: int = 11) -> li
 
 
 @contextmanager
-def serving() -> Iterator[Serving]:
+def serving(*options: str) -> Iterator[Serving]:
     """The service without accounts, from start to stop."""
     # A short path: PostgreSQL's socket lies in it, and sockets have short names.
     folder = Path(tempfile.mkdtemp(prefix="hemosight-"))
-    service = Serving(folder, "--no-login")
+    service = Serving(folder, "--no-login", *options)
     try:
         service.start()
         yield service

@@ -59,11 +59,13 @@ class Serving:
             self._process = subprocess.Popen(
                 [*command, "--port", str(self.port), *self.options], stdout=out, stderr=subprocess.STDOUT
             )
+        # What has no worker is never ready.
+        asked = f"{self.address}/{'healthz' if '--no-worker' in self.options else 'readyz'}"
         for _ in range(1500):
             if self._process.poll() is not None:
                 pytest.fail(f"the service ended: {self.said.read_text()[-2000:]}")
             try:
-                with urllib.request.urlopen(f"{self.address}/readyz", timeout=2):  # noqa: S310 -- our own service
+                with urllib.request.urlopen(asked, timeout=2):  # noqa: S310 -- our own service
                     return
             except OSError:
                 time.sleep(0.2)

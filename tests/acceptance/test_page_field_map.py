@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from field_desk import FieldDesk, opened
 from PIL import Image, ImageFilter
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from running import Serving
 
 from hemosight.images.synthetic.camera import draw_field
@@ -99,3 +99,23 @@ def test_the_search_is_fitted_to_what_was_corrected(desk: FieldDesk) -> None:
     if folder := os.environ.get("HEMOSIGHT_LOOK"):
         page.get_by_text("The score stays 0.50").scroll_into_view_if_needed()
         page.screenshot(path=f"{folder}/fit.png")
+
+
+def test_a_cell_that_counts_nowhere_says_so(desk: FieldDesk) -> None:
+    """The service leaves one so where it cannot cut it out; here its answer is made to."""
+    page = desk.page
+    field = next(field["id"] for field in desk.get("/fields")["items"] if field["seen_again"])
+
+    def uncounted(route: Route) -> None:
+        answer = route.fetch()
+        shown = answer.json()
+        for box in shown["boxes"]:
+            box["seen_in"] = None
+        route.fulfill(response=answer, json={**shown, "uncounted": shown["seen_again"], "seen_again": 0})
+
+    page.route(re.compile(rf"/api/v1/projects/\d+/fields/{field}$"), uncounted)
+    page.goto(f"{desk.address}/projects/{desk.project}/fields/{field}")
+    page.get_by_role("button", name="Found, in no count").first.click()
+    expect(page.get_by_text("Another field counted this cell, and it was deleted there")).to_be_visible()
+    expect(page.get_by_role("button", name="Count it here")).to_be_enabled()
+    expect(page.get_by_text(re.compile("Removed as no white cell"))).to_have_count(0)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 from running import Serving
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.data, pytest.mark.story]
@@ -295,9 +295,15 @@ def test_cells_of_a_case_are_added_to_it_also_over_a_reload(desk: Desk, crops: l
     page.locator('[data-picker="files"]').set_input_files(turned)
     expect(page.locator(".upload-progress")).to_contain_text("Trying again")
     page.unroute("**/uploads/*/files")
+    # The click comes first, then the upload goes on, and last comes the code of the screen that was asked for.
+    upload, screen = hold(page, re.compile(r"/uploads")), hold(page, re.compile(r"/Worklist[^/]*\.js"))
     page.reload()
-    # By now there are cells of a case and cells of none; the case is in hand, or the worklist asks which to take.
     page.get_by_role("link", name="Cases", exact=True).click()
+    upload()
+    while [case["images"] for case in page.request.get(f"{api(desk)}/cases").json()["items"]] != [3]:
+        page.wait_for_timeout(100)
+    screen()
+    expect(page).to_have_url(re.compile(r"/cases"))
     expect(page.get_by_role("row", name="S-2026-0412").locator("[data-column=cells]")).to_have_text("3")
     page.get_by_role("link", name="S-2026-0412").click()
     expect(page.locator(".crop")).to_have_count(3)
@@ -311,6 +317,29 @@ def test_cells_of_a_case_are_added_to_it_also_over_a_reload(desk: Desk, crops: l
     page.get_by_label("Case in hand").click()
     page.get_by_role("button", name="Cells without a case").click()
     expect(page).to_have_url(re.compile(r"case=none$"))
+
+
+def hold(page: Page, url: re.Pattern[str]) -> Callable[[], None]:
+    """Keep the answers to requests for an address back until the returned function is called."""
+    held: list[Route] = []
+    released = False
+
+    def wait(route: Route) -> None:
+        if released:
+            route.continue_()
+        else:
+            held.append(route)
+
+    def release() -> None:
+        nonlocal released
+        while not held:
+            page.wait_for_timeout(50)
+        released = True
+        for route in held:
+            route.continue_()
+
+    page.route(url, wait)
+    return release
 
 
 def api(desk: Desk) -> str:

@@ -137,3 +137,31 @@ def test_a_dossier_is_made_from_a_protocol_and_taken_away(laboratory: Laboratory
         dossier.get_by_role("button", name="PDF").click()
     assert taken.value.path().read_bytes()[:5] == b"%PDF-"
     assert grave(page) == []
+
+
+def test_a_dossier_is_called_off_and_older_ones_are_asked_for(browser: Browser) -> None:
+    # Without a worker: what waits is there until it is called off.
+    with drawn.serving("--no-worker") as service, drawn.client(service.address) as api:
+        project = int(api.post("/projects", json={"name": "Nothing signed"}).raise_for_status().json()["id"])
+        place = f"/projects/{project}/dossiers"
+        for number in range(20):
+            given = {"protocol": PROTOCOL.replace("March", f"day {number}")}
+            asked = api.post(place, json=given).raise_for_status().json()["id"]
+            api.delete(f"{place}/{asked}").raise_for_status()
+        page = browser.new_context(base_url=service.address, reduced_motion="reduce").new_page()
+        page.goto(f"/projects/{project}/validation")
+        form = page.get_by_role("form", name="Make a dossier")
+        form.get_by_label("Protocol", exact=True).fill(PROTOCOL)
+        form.get_by_role("button", name="Make the dossier").click()
+        page.get_by_role("button", name="Call off").click()
+        dossiers = page.get_by_role("article", name=re.compile("^Dossier"))
+        expect(dossiers.first).to_contain_text("Films of March")
+        expect(dossiers.first).to_contain_text("It was called off.")
+        expect(dossiers).to_have_count(20)
+        older = page.get_by_role("button", name="Older dossiers")
+        older.click()
+        expect(dossiers).to_have_count(21)
+        expect(dossiers.last).to_contain_text("Films of day 0")
+        expect(older).to_have_count(0)
+        assert grave(page) == []
+        page.context.close()

@@ -170,6 +170,40 @@ def test_a_field_of_red_cells_alone_is_searched_and_a_grey_one_is_refused(tmp_pa
     assert all("without colour" in row.status for row in rows[1:])
 
 
+def test_red_cells_that_lie_upon_one_another_are_no_cell_without_colour(tmp_path: Path) -> None:
+    """Field 37 of ``benchmarks/find.py --timed``: a clump of red cells was found, and the field refused for it."""
+    rng = np.random.default_rng(12)
+    stain = Stain.random(rng)
+    for _ in range(37):
+        draw_field(640, 480, draw_labels(int(rng.integers(0, 4)), rng), rng, stain=stain)
+    labels = draw_labels(int(rng.integers(0, 4)), rng)
+    assert labels == []
+    field = draw_field(640, 480, labels, rng, stain=stain)
+    Image.fromarray(field.pixels).save(tmp_path / "a.jpg", quality=95)
+    path = tmp_path / "a.jpg"
+    (row,) = search([path], {path: Scale(77.0, "given")})
+    assert (row.status, row.cells) == ("ok", [])
+
+
+@pytest.mark.parametrize(
+    ("gain", "lift"),
+    [((1, 1, 1), (0, 0, 0)), ((1, 0.93, 0.82), (0, 0, 0)), ((1.1, 0.9, 0.7), (0, 0, 20)), ((0.5,) * 3, (120, 90, 60))],
+)
+def test_white_cells_without_their_colours_are_refused(
+    tmp_path: Path, gain: tuple[float, ...], lift: tuple[float, ...]
+) -> None:
+    """Tinted, lifted or grey: a field whose cells have lost their colours is no field without cells."""
+    paths = []
+    for number in range(4):
+        rng = np.random.default_rng([78, number])
+        grey = draw_field(640, 480, ["lymphocyte", "neutrophil"], rng).pixels.mean(axis=2, keepdims=True)
+        paths.append(tmp_path / f"{number}.jpg")
+        tinted = np.clip(grey * np.array(gain) + np.array(lift), 0, 255).astype(np.uint8)
+        Image.fromarray(tinted).save(paths[-1], quality=80)
+    rows = list(search(paths, dict.fromkeys(paths, Scale(77.0, "given"))))
+    assert all("without colour" in row.status for row in rows), [row.status for row in rows]
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_corners_are_those_of_the_slow_obvious_hull(seed: int) -> None:
     """No pixel lies outside of them, each is a pixel, and the farthest two of all are among them."""

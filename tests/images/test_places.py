@@ -23,6 +23,10 @@ from hemosight.images.finding.places import FieldPlace, FilmCell, by_name, in_pi
         ("max12y3.jpg", None),
         ("film_12_40.jpg", None),  # columns, dates, numbers of a film: not guessed
         ("x12/y40.jpg", None),
+        pytest.param(f"film_x{'9' * 320}_y0.jpg", None, id="infinite"),
+        pytest.param(f"film_x0_y{'9' * 320}.jpg", None, id="infinite down"),
+        ("film_x1000000000_y0.jpg", None),
+        pytest.param(f"[d={'9' * 320},x=5,y={'9' * 320},w=5].png", None, id="no number"),
     ],
 )
 def test_names_that_tell_a_place_and_names_that_do_not(name: str, place: FieldPlace | None) -> None:
@@ -46,6 +50,13 @@ def test_numbers_of_columns_and_rows_are_no_pixels() -> None:
 def test_a_row_of_fields_has_places() -> None:
     row = {str(x): (FieldPlace("a", 600 * x, 0), 640, 480) for x in range(3)}
     assert len(in_pixels(row)) == 3
+
+
+def test_fields_at_one_place_of_a_film_are_of_two_and_none_of_theirs_is_known() -> None:
+    """Two slides that were exported under the same names, as a table may name them."""
+    films = {f"{film}{x}": (FieldPlace(film, 600 * x, 0), 640, 480) for film in "ab" for x in range(3)}
+    again = {"other": (FieldPlace("b", 600, 0), 640, 480)}
+    assert set(in_pixels(films | again)) == {"a0", "a1", "a2"}
 
 
 def _shown(field: str, number: int, x: float, y: float, score: float = 0.9, marks: tuple[str, ...] = ()) -> FilmCell:
@@ -100,7 +111,9 @@ def test_a_table_gives_places_in_pixels_or_micrometres(tmp_path: Path) -> None:
     assert read(table, {}) == {"a.png": FieldPlace(".", 7, 8)}
 
 
-@pytest.mark.parametrize("text", ["image,left,top\na.png,1,2\n", "", "image,x,y\na.png,1,two\n"])
+@pytest.mark.parametrize(
+    "text", ["image,left,top\na.png,1,2\n", "", "image,x,y\na.png,1,two\n", "image,x,y\na.png,nan,1e999\n"]
+)
 def test_a_table_that_gives_none_says_what_is_wanted(tmp_path: Path, text: str) -> None:
     (tmp_path / "places.csv").write_text(text, encoding="utf-8")
     with pytest.raises(BadTable, match=r"x_um|numbers in line 2"):

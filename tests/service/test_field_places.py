@@ -14,11 +14,15 @@ from gate import Visitor, add_user, app_on, browser
 from PIL import Image
 from projects import Filled, fill
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from hemosight.engine.bundle import Bundle
 from hemosight.images.finding.cells import find
+from hemosight.images.finding.threshold import JudgedField, ThresholdFit
 from hemosight.images.synthetic.camera import DrawnField, draw_field
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.errors import NothingThere, Refusal
+from hemosight.service.intake import field_cells, finder_threshold
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, KnownBundle, Member, Profile
 from hemosight.service.storage.tables import Image as Row
@@ -36,13 +40,19 @@ class Camera:
 
     def send(self, case: str | None, pictures: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:
         """Fields by name, one after another in one request, at the scale they were drawn at."""
+        return self.into(self.begin(case), pictures)
+
+    def begin(self, case: str | None) -> int:
         upload = self.reviewer.post(f"/projects/{self.filled.id}/uploads", json={"case": case} if case else {})
+        return upload.json()["id"]
+
+    def into(self, upload: int, pictures: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:
         files = []
         for name, pixels in pictures:
             out = io.BytesIO()
             Image.fromarray(pixels).save(out, "PNG")
             files.append(("files", (name, out.getvalue())))
-        path = f"/projects/{self.filled.id}/uploads/{upload.json()['id']}/fields?mpp={SCALE}"
+        path = f"/projects/{self.filled.id}/uploads/{upload}/fields?mpp={SCALE}"
         answer = self.reviewer.post(path, files=files)
         assert answer.status_code == 200, answer.text
         return answer.json()["items"]
@@ -113,7 +123,8 @@ def test_it_can_neither_be_added_nor_removed_where_it_does_not_count(camera: Cam
     assert profile["finder"]["cells"] == second["cells"], "missed and false are counted of what counts there"
     assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
     left = camera.field(second["field"])
-    assert (left["cells"], left["seen_again"]) == (second["cells"], 0)
+    counted = second["cells"] + second["seen_again"]
+    assert (left["cells"], left["seen_again"], left["uncounted"]) == (counted, 0, 0), "it was a cell of that field too"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +143,84 @@ def test_what_may_be_two_cells_counts_as_two(
     first, second = camera.send(case, pictures)
     assert (first["seen_again"], second["seen_again"]) == (0, 0)
     assert first["cells"] + second["cells"] > len(find(film.pixels, 7.5 / SCALE))
+
+
+def test_a_deleted_cell_is_cut_out_of_the_field_that_showed_it_too(camera: Camera, film: DrawnField) -> None:
+    first, second = camera.send("F-1", _two(film, "film/s1_x{x}_y0.png"))
+    before = camera.field(second["field"])["boxes"]
+    assert camera.admin.post(camera.path("/images/delete"), json={"images": first["images"]}).status_code == 200
+    seen = camera.field(second["field"])
+    assert [box["id"] for box in seen["boxes"]] == [box["id"] for box in before]
+    assert all(box["image"] is not None and box["seen_in"] is None for box in seen["boxes"])
+    assert (seen["cells"], seen["added"], seen["seen_again"]) == (len(before), 0, 0), "found, not added by a person"
+
+
+def test_one_that_cannot_be_cut_out_stays_as_found_and_can_be_counted(
+    camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = camera.send("F-1", _two(film, "film/s1_x{x}_y0.png"))
+    with monkeypatch.context() as away:
+        away.setattr(field_cells, "add_cell", _full)
+        assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    seen = camera.field(second["field"])
+    assert (seen["cells"], seen["seen_again"], seen["removed"]) == (second["cells"], 0, 0)
+    assert seen["uncounted"] == second["seen_again"]
+    box = next(box for box in seen["boxes"] if box["image"] is None)
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    added = camera.reviewer.post(camera.path(f"/fields/{second['field']}/cells"), json=at)
+    assert (added.status_code, added.json()["id"]) == (201, box["id"])
+    assert camera.field(second["field"])["uncounted"] == second["seen_again"] - 1
+
+
+def test_an_upload_that_is_taken_back_leaves_no_field_of_what_counted_in_it(
+    database: Database, camera: Camera, film: DrawnField
+) -> None:
+    upload = camera.begin("F-1")
+    camera.into(upload, _two(film, "film/s1_x{x}_y0.png"))
+    assert camera.reviewer.delete(camera.path(f"/uploads/{upload}")).status_code == 200
+    assert camera.reviewer.get(camera.path("/fields")).json()["items"] == []
+
+
+def test_two_slides_that_were_exported_alike_are_not_one_film(camera: Camera, film: DrawnField) -> None:
+    """Both have tiles of the same names: a cell of one slide would count as the other's."""
+    whole = find(film.pixels, 7.5 / SCALE)
+    turned = DrawnField(np.ascontiguousarray(film.pixels[::-1]), ())
+    first, second = camera.send("F-1", _two(film, "Tile_x{x}_y0.png"))
+    third, fourth = camera.send("F-1", _two(turned, "Tile_x{x}_y0.png"))
+    assert (first["same_place"], second["same_place"], second["placed"]) == (False, False, True)
+    assert (third["placed"], third["same_place"], third["seen_again"]) == (False, True, 0)
+    assert (fourth["placed"], fourth["same_place"], fourth["seen_again"]) == (False, True, 0)
+    shown = camera.reviewer.get(camera.path("/fields")).json()["items"]
+    assert {(field["film"], field["x"], field["y"]) for field in shown} == {(None, None, None)}
+    assert sum(field["cells"] + field["seen_again"] for field in shown) > 2 * len(whole)
+    (again,) = camera.send("F-1", _two(film, "Tile_x{x}_y0.png")[:1])
+    assert (again["known"], again["placed"], again["same_place"]) == (True, False, True)
+
+
+def test_a_slide_exported_alike_frees_what_was_taken_for_its_cell(camera: Camera, film: DrawnField) -> None:
+    """The second slide's tile at 520 came before its tile at 0 told that there are two slides."""
+    (first,) = camera.send("F-1", [("Tile_x0_y0.png", film.pixels[:, :640])])
+    lighter = np.clip(film.pixels[:, 520:], 0, 254) + np.uint8(1)  # its cells lie as the first's do, and are others
+    (second,) = camera.send("F-1", [("Tile_x520_y0.png", lighter)])
+    assert (second["placed"], second["seen_again"] > 0) == (True, True)
+    (third,) = camera.send("F-1", [("Tile_x0_y0.png", np.ascontiguousarray(film.pixels[::-1, :640]))])
+    assert third["same_place"]
+    left = camera.field(second["field"])
+    assert (left["cells"], left["seen_again"], left["uncounted"]) == (second["cells"] + second["seen_again"], 0, 0)
+    assert camera.field(first["field"])["cells"] == first["cells"]
+
+
+def test_the_very_same_picture_counts_once_whatever_the_names_say(
+    camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cut out of both tiles may be the same to the byte, and an image has one box."""
+    first, second = camera.send("F-1", _two(film, "Tile_x{x}_y0.png"))
+    of_first = camera.reviewer.get(camera.path(f"/images/{first['images'][0]}/picture")).content
+    monkeypatch.setattr(field_cells, "png", lambda *_: of_first)
+    (third,) = camera.send("F-1", [("Tile_x0_y0.png", np.ascontiguousarray(film.pixels[::-1, :640]))])
+    assert third["same_place"]
+    left = camera.field(second["field"])
+    assert (left["cells"], left["seen_again"], left["uncounted"]) == (second["cells"], second["seen_again"], 0)
 
 
 # --- the threshold ------------------------------------------------------------------------------------------
@@ -195,6 +284,69 @@ def test_right_fields_move_nothing(database: Database, camera: Camera, film: Dra
     assert (taught["least"], taught["before"], taught["missed_before"], taught["false_before"]) == (0.5, 0.5, 0, 0)
     with database.session() as session:
         assert session.scalar(select(func.count()).select_from(FieldCell).where(FieldCell.image_id.is_(None))) == 0
+
+
+def test_one_threshold_is_fitted_at_a_time(camera: Camera, film: DrawnField) -> None:
+    """Each searches up to 300 fields: forty who ask must not hold every thread of the service."""
+    found = camera.send("F-1", _two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    with finder_threshold.TURN:
+        busy = _taught(camera)
+    assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
+    assert int(busy.headers["Retry-After"]) > 0
+    assert _taught(camera).json()["fields"] == 2
+
+
+def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
+    camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = camera.send("F-1", _two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    monkeypatch.setattr(finder_threshold, "LONGEST", -1.0)
+    assert _taught(camera).json()["fields"] == 1
+
+
+def test_a_field_that_is_deleted_meanwhile_is_left_out(
+    camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = camera.send("F-1", _two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    picture, gone = finder_threshold.images.picture, iter([True, False])
+
+    def vanishing(session: Session, sha256: bytes) -> tuple[bytes, str]:
+        if next(gone):
+            raise NothingThere(kind="a picture")
+        return picture(session, sha256)
+
+    monkeypatch.setattr(finder_threshold.images, "picture", vanishing)
+    taught = _taught(camera)
+    assert (taught.status_code, taught.json()["fields"]) == (200, 1)
+
+
+def test_a_threshold_that_another_process_fitted_meanwhile_stands(
+    database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in camera.send("F-1", _two(film, "{x}.png")):
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    (profile,) = camera.admin.get(camera.path("/profiles")).json()["items"]
+    fitting = finder_threshold.fit
+
+    def overtaken(own: Sequence[JudgedField], before: float) -> ThresholdFit:
+        _set_least(database, profile["id"], 0.7)
+        return fitting(own, before)
+
+    monkeypatch.setattr(finder_threshold, "fit", overtaken)
+    refused = _taught(camera)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_the_way")
+    (shown,) = camera.admin.get(camera.path("/profiles")).json()["items"]
+    assert shown["finder"]["least"] == 0.7
+
+
+def _full(*_: object) -> int:
+    raise Refusal("disk_low", expected="room", came="none", mend="Make room.")
 
 
 def _set_least(database: Database, profile: int, least: float) -> None:

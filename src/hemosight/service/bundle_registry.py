@@ -86,7 +86,12 @@ class BundleRegistry:
         return None if found is None else found.id
 
     def engine_of(self, session: Session, bundle_id: int) -> Engine:
-        """The engine of a bundle the database knows.
+        """The engine of a bundle the database knows. Raises as :meth:`require` does."""
+        self.require(session, bundle_id)
+        return self.engine
+
+    def require(self, session: Session, bundle_id: int) -> None:
+        """See that this process runs a bundle the database knows.
 
         Raises :class:`~hemosight.service.errors.Refusal` where it is another one than this process has.
         """
@@ -103,4 +108,3 @@ class BundleRegistry:
                 mend="Open the project on the page: its administrator can let this one read it. Or start the service "
                 "with that bundle (--bundle).",
             )
-        return self.engine

@@ -699,6 +699,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/dossiers/{dossier}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Call Off Dossier
+         * @description Call off a dossier that waits or is being made; it stays in the list as one that was not made.
+         */
+        delete: operations["call_off_dossier"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/dossiers/{dossier}/export": {
         parameters: {
             query?: never;
@@ -906,6 +926,8 @@ export interface paths {
         /**
          * Delete Field
          * @description Delete a field with the cells that were cut out of it; not one of a signed case. It can be sent again.
+         *
+         *     A cell of it that another field shows as well is cut out there.
          */
         delete: operations["delete_field"];
         options?: never;
@@ -1052,6 +1074,8 @@ export interface paths {
         /**
          * Delete Cells
          * @description Delete cells. The audit trail keeps what they were, labels and comments stay; cells of a signed record too.
+         *
+         *     A cell that another field shows as well is cut out there and counts as found there.
          */
         post: operations["delete_cells"];
         delete?: never;
@@ -1867,7 +1891,8 @@ export interface paths {
          * @description Fit the score from which the search takes something for a white cell to what people added and removed.
          *
          *     Only fields that somebody looked at as a whole say it. It moves where that is better beyond chance, for cases that
-         *     begin from then on: the fields of one case are searched by one rule.
+         *     begin from then on: the fields of one case are searched by one rule. It looks at 300 fields at most, and for 45
+         *     seconds; one is fitted at a time (503 with `Retry-After` meanwhile).
          */
         post: operations["fit_finder"];
         delete?: never;
@@ -4032,12 +4057,22 @@ export interface components {
          */
         DossierShown: {
             /**
+             * Archive Sha256
+             * @description Fingerprint of the zip of every file, once it is made.
+             */
+            archive_sha256: string | null;
+            /**
              * Asked At
              * Format: date-time
              */
             asked_at: string;
             /** Asked By */
             asked_by: number;
+            /**
+             * Dropped At
+             * @description When its files were dropped, since newer ones were made; the fingerprint stays.
+             */
+            dropped_at: string | null;
             /** Ended At */
             ended_at: string | null;
             /** Id */
@@ -4119,7 +4154,7 @@ export interface components {
             /** Items */
             items: components["schemas"]["DossierShown"][];
             /** Next */
-            next?: null;
+            next?: number | null;
         };
         /**
          * DoubtShown
@@ -4506,7 +4541,7 @@ export interface components {
             id: number;
             /**
              * Image
-             * @description Null of one that was removed as no white cell, and of one that another field counts.
+             * @description Null of one that was removed as no white cell, of one that another field counts, and of one that counts nowhere, because the cell of another field that stood for it was deleted (neither `seen_in` nor `removed_at`).
              */
             image: number | null;
             /**
@@ -4572,6 +4607,7 @@ export interface components {
          *       "removed": 0,
          *       "scale_from": "red cells",
          *       "seen_again": 0,
+         *       "uncounted": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4659,6 +4695,11 @@ export interface components {
              * @description Cells more that another field of the case shows and counts.
              */
             seen_again: number;
+            /**
+             * Uncounted
+             * @description Cells more that count nowhere: the cell of another field that stood for them was deleted.
+             */
+            uncounted: number;
             /**
              * Uploaded At
              * Format: date-time
@@ -4748,6 +4789,11 @@ export interface components {
              */
             red_cell_px: number | null;
             /**
+             * Same Place
+             * @description Whether two fields of its film lie at one place by their names, as those of two slides that were exported alike do: of that film no place is known.
+             */
+            same_place: boolean;
+            /**
              * Scale From
              * @description Where that is known from.
              */
@@ -4778,6 +4824,7 @@ export interface components {
          *       "removed": 0,
          *       "scale_from": "red cells",
          *       "seen_again": 0,
+         *       "uncounted": 0,
          *       "uploaded_at": "2026-03-02T09:12:44Z",
          *       "width": 1440
          *     }
@@ -4856,6 +4903,11 @@ export interface components {
              * @description Cells more that another field of the case shows and counts.
              */
             seen_again: number;
+            /**
+             * Uncounted
+             * @description Cells more that count nowhere: the cell of another field that stood for them was deleted.
+             */
+            uncounted: number;
             /**
              * Uploaded At
              * Format: date-time
@@ -11308,7 +11360,12 @@ export interface operations {
     };
     list_dossiers: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `next` of the page before; 0 for the first. */
+                after?: number;
+                /** @description Entries of a page. */
+                limit?: number;
+            };
             header?: never;
             path: {
                 project: number;
@@ -11360,6 +11417,36 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DossierShown"];
                 };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    call_off_dossier: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dossier: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why not. */
             "4XX": {

@@ -1,5 +1,5 @@
-import { type ReactNode, useEffect, useRef, useState } from "react";
-import { Navigate, useLocation, useNavigate } from "react-router";
+import { type ReactNode, useCallback, useContext, useEffect, useRef, useState } from "react";
+import { type Location, Navigate, UNSAFE_DataRouterContext, useLocation, useNavigate } from "react-router";
 import { useProjectContext, useProjectState } from "../project/context";
 import { Loading } from "../ui/states";
 import { useUploader } from "../upload/Uploads";
@@ -18,7 +18,9 @@ export function InHand({ children }: { children: ReactNode }) {
   const labelSet = useProjectState((state) => state.labelSet);
   const before = useRef<Before | undefined>(undefined);
   const navigate = useNavigate();
-  const { pathname, search } = useLocation();
+  const location = useLocation();
+  const leaving = useLeaving(location);
+  const { pathname, search } = location;
   const root = `/projects/${project.id}`;
   const whole = WHOLE.some((screen) => pathname === root + screen);
   const ready = phase === "ready";
@@ -33,8 +35,8 @@ export function InHand({ children }: { children: ReactNode }) {
     const cell = Number(new URLSearchParams(search).get("cell"));
     if (cell) store.select([cell]);
     const said = searchOf(wanted, cases);
-    if (!whole && said !== search) navigate({ pathname, search: said }, { replace: true });
-  }, [ready, wanted, cases, whole, pathname, search, navigate, store]);
+    if (!whole && said !== search && !leaving()) navigate({ pathname, search: said }, { replace: true });
+  }, [ready, wanted, cases, whole, pathname, search, navigate, store, leaving]);
 
   // A case that was made a moment ago may be in the address before it is in the list: the list is asked for once more.
   const lost = ready && wanted === undefined && !whole;
@@ -68,7 +70,9 @@ export function UploadCase() {
   const cases = useProjectState((state) => state.columns.cases);
   const inHand = useProjectState((state) => state.case);
   const phase = useProjectState((state) => state.phase);
-  const { pathname } = useLocation();
+  const location = useLocation();
+  const leaving = useLeaving(location);
+  const { pathname } = location;
   const navigate = useNavigate();
   const key = inHand ? nameOf(inHand, cases) : "";
   const opened = useRef<string | null>(null);
@@ -86,12 +90,27 @@ export function UploadCase() {
       if (!found) return;
       opened.current = last;
       const onTable = pathname === `/projects/${project.id}`;
-      if (found.id !== inHand && onTable) navigate(`/projects/${project.id}?case=${found.id}`);
+      if (found.id !== inHand && onTable && !leaving()) navigate(`/projects/${project.id}?case=${found.id}`);
     };
     follow();
     return uploader.subscribe(follow);
-  }, [uploader, cases, inHand, pathname, navigate, project.id]);
+  }, [uploader, cases, inHand, pathname, navigate, project.id, leaving]);
   return null;
+}
+
+/**
+ * Tells whether the user is already on the way to another screen.
+ *
+ * The router knows of it at the click; the screen follows once its code is loaded. News of the project that arrive
+ * between the two are still shown on the old screen, which must not call its own address over the one asked for.
+ * `useNavigation` tells of it only with the next rendering, which such news can overtake.
+ */
+function useLeaving(location: Location): () => boolean {
+  const router = useContext(UNSAFE_DataRouterContext)?.router;
+  return useCallback(
+    () => !!router && (router.state.navigation.state !== "idle" || router.state.location.key !== location.key),
+    [router, location.key],
+  );
 }
 
 /** What to hang on the address of a project's screen, so that it opens on the case in hand. */

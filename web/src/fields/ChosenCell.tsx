@@ -29,6 +29,16 @@ export function ChosenCell({ box, may, remove, restore }: Props) {
       </section>
     );
   }
+  if (box.image === null && box.removed_at === null) {
+    return (
+      <section className="field-chosen" aria-label="Cell that is not counted">
+        <p>Another field counted this cell, and it was deleted there: it is in no count.</p>
+        <Button size="sm" variant="outline-primary" disabled={!may} onClick={restore}>
+          Count it here
+        </Button>
+      </section>
+    );
+  }
   if (box.image === null) {
     return (
       <section className="field-chosen" aria-label="Removed cell">

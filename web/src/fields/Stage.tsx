@@ -114,7 +114,7 @@ function classOf(box: FieldCellShown, kind: Kind): string {
 
 function nameOfBox(box: FieldCellShown, kind: Kind): string {
   if (box.seen_in !== null) return "Counted in another field";
-  if (box.image === null) return "Removed: no white cell";
+  if (box.image === null) return box.removed_at === null ? "Found, in no count" : "Removed: no white cell";
   const marks = box.marks.length ? `, ${box.marks.join(", ")}` : "";
   return `Cell ${box.image}, ${kind.words}${box.added_by === null ? "" : ", added by a person"}${marks}`;
 }

@@ -15,6 +15,7 @@ function field(id: number, given: Partial<FieldShown> = {}): FieldShown {
     added: 0,
     removed: 0,
     seen_again: 0,
+    uncounted: 0,
     covered: 0.5,
     fair: !given.reasons?.length,
     fairness: "",

@@ -4,9 +4,9 @@ import { countWords, finderWords, fitWords, placeOf, stepped } from "./words";
 const FIELD = { width: 1440, height: 900, red_cell_px: 80 };
 
 test("what was found, added and removed", () => {
-  expect(countWords({ cells: 1, added: 0, removed: 0, seen_again: 0 })).toBe("1 white cell");
-  expect(countWords({ cells: 4, added: 1, removed: 2, seen_again: 3 })).toBe(
-    "4 white cells, 1 added, 2 removed, 3 counted in another field",
+  expect(countWords({ cells: 1, added: 0, removed: 0, seen_again: 0, uncounted: 0 })).toBe("1 white cell");
+  expect(countWords({ cells: 4, added: 1, removed: 2, seen_again: 3, uncounted: 5 })).toBe(
+    "4 white cells, 1 added, 2 removed, 3 counted in another field, 5 not counted",
   );
 });
 

@@ -4,15 +4,16 @@ import type { FieldShown, FinderFitted, FinderShown } from "../api/schema";
 
 const cells = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "white cell" : "white cells"}`;
 
-type Counts = Pick<FieldShown, "cells" | "added" | "removed" | "seen_again">;
+type Counts = Pick<FieldShown, "cells" | "added" | "removed" | "seen_again" | "uncounted">;
 
-/** "4 white cells, 1 added, 1 removed, 2 counted in another field" */
-export function countWords({ cells: count, added, removed, seen_again: elsewhere }: Counts): string {
+/** "4 white cells, 1 added, 1 removed, 2 counted in another field, 1 not counted" */
+export function countWords({ cells: count, added, removed, seen_again: elsewhere, uncounted }: Counts): string {
   return [
     cells(count),
     ...(added ? [`${added} added`] : []),
     ...(removed ? [`${removed} removed`] : []),
     ...(elsewhere ? [`${elsewhere} counted in another field`] : []),
+    ...(uncounted ? [`${uncounted} not counted`] : []),
   ].join(", ");
 }
 

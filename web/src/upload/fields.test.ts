@@ -16,6 +16,7 @@ const FOUND: FieldFound = {
   known: false,
   seen_again: 0,
   placed: false,
+  same_place: false,
   reason: null,
 };
 

@@ -5,7 +5,7 @@ import { useProjectContext } from "../project/context";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
 import { EXAMPLE } from "./protocol";
-import { useDossiers, useMakeDossier, useTakeDossier } from "./queries";
+import { unfinished, useCallOffDossier, useDossiers, useMakeDossier, useTakeDossier } from "./queries";
 
 const STATES: Record<DossierShown["state"], string> = {
   waiting: "waits for a worker",
@@ -20,7 +20,7 @@ export function Dossiers() {
   const found = useDossiers();
   if (found.isPending) return <Loading what="Looking for dossiers" />;
   if (found.isError) return <Failure fault={found.error} retry={() => found.refetch()} />;
-  const busy = found.data.some(({ state }) => state === "waiting" || state === "running");
+  const all = found.data.pages.flatMap((page) => page.items);
   return (
     <section aria-label="Dossiers">
       <h2>Dossiers</h2>
@@ -28,15 +28,20 @@ export function Dossiers() {
         The bundle reads the signed cells anew, without what it learnt from them, and is compared with what people
         signed. The protocol says what would be good enough before anybody looks.
       </p>
-      {project.role === "admin" && !project.archived && <Make known={found.data} busy={busy} />}
-      {found.data.length === 0 && <p className="quiet">No dossier yet.</p>}
+      {project.role === "admin" && !project.archived && <Make known={all} busy={unfinished(all[0])} />}
+      {all.length === 0 && <p className="quiet">No dossier yet.</p>}
       <ul className="dossiers">
-        {found.data.map((one) => (
+        {all.map((one) => (
           <li key={one.id}>
-            <Dossier one={one} />
+            <Dossier one={one} mayCallOff={project.role === "admin" && !project.archived} />
           </li>
         ))}
       </ul>
+      {found.hasNextPage && (
+        <Button size="sm" variant="link" disabled={found.isFetching} onClick={() => found.fetchNextPage()}>
+          Older dossiers
+        </Button>
+      )}
     </section>
   );
 }
@@ -100,8 +105,9 @@ function Make({ known, busy }: { known: DossierShown[]; busy: boolean }) {
   );
 }
 
-function Dossier({ one }: { one: DossierShown }) {
+function Dossier({ one, mayCallOff }: { one: DossierShown; mayCallOff: boolean }) {
   const take = useTakeDossier(one.id);
+  const callOff = useCallOffDossier(one.id);
   const missed = one.summary?.verdicts.filter(({ judged }) => judged === "not met").length ?? 0;
   return (
     <article aria-label={`Dossier ${one.id}`}>
@@ -117,7 +123,15 @@ function Dossier({ one }: { one: DossierShown }) {
             · {one.summary.cells.toLocaleString("en")} cells of {one.summary.cases} cases · {one.summary.bundle}
           </span>
         )}
-        {one.state === "made" && (
+        {mayCallOff && unfinished(one) && (
+          <Button size="sm" variant="link" disabled={callOff.isPending} onClick={() => callOff.mutate()}>
+            Call off
+          </Button>
+        )}
+        {one.dropped_at && (
+          <span className="quiet"> · files dropped for newer dossiers; SHA-256 of the zip {one.archive_sha256}</span>
+        )}
+        {one.state === "made" && !one.dropped_at && (
           <>
             {" "}
             <Button size="sm" variant="link" disabled={take.isPending} onClick={() => take.mutate("pdf")}>
@@ -129,7 +143,7 @@ function Dossier({ one }: { one: DossierShown }) {
           </>
         )}
       </p>
-      <FaultLine fault={take.error} />
+      <FaultLine fault={take.error ?? callOff.error} />
       {one.state === "failed" && <pre className="dossier-said">{one.said}</pre>}
       {one.summary?.changes.map((line) => (
         <p key={line} className="dossier-changed">

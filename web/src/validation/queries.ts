@@ -1,9 +1,9 @@
 /** Control charts of a project's scanners. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body } from "../api/client";
 import { save } from "../api/download";
-import type { NewDriftAnswer } from "../api/schema";
+import type { DossierShown, NewDriftAnswer } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
 
 const key = (project: number) => ["projects", project, "drift"] as const;
@@ -40,17 +40,25 @@ export function useAnswer(profile: number) {
 const dossiersKey = (project: number) => ["projects", project, "dossiers"] as const;
 /** Milliseconds between two looks while a dossier is being made. */
 const SOON = 2000;
+/** Dossiers that are shown before somebody asks for older ones. */
+const TOGETHER = 20;
 
-/** Dossiers of the project, the newest first; looked at again while one is being made. */
+/** Whether a dossier waits or is being made. */
+export const unfinished = (one?: DossierShown) => one?.state === "waiting" || one?.state === "running";
+
+/** Dossiers of the project in pages, the newest first; looked at again while one is being made. */
 export function useDossiers() {
   const { project } = useProjectContext();
-  return useQuery({
+  return useInfiniteQuery({
     queryKey: dossiersKey(project.id),
-    queryFn: async ({ signal }) =>
-      (await body(api.GET("/projects/{project}/dossiers", { params: { path: { project: project.id } }, signal })))
-        .items,
-    refetchInterval: ({ state }) =>
-      state.data?.some((one) => one.state === "waiting" || one.state === "running") ? SOON : false,
+    queryFn: ({ pageParam, signal }) => {
+      const params = { path: { project: project.id }, query: { after: pageParam, limit: TOGETHER } };
+      return body(api.GET("/projects/{project}/dossiers", { params, signal }));
+    },
+    initialPageParam: 0,
+    getNextPageParam: (page) => page.next,
+    // One is made at a time, and it is the newest.
+    refetchInterval: ({ state }) => (unfinished(state.data?.pages[0]?.items[0]) ? SOON : false),
   });
 }
 
@@ -62,6 +70,19 @@ export function useMakeDossier() {
     mutationFn: (protocol: string) =>
       body(api.POST("/projects/{project}/dossiers", { params: { path: { project: project.id } }, body: { protocol } })),
     onSuccess: () => queries.invalidateQueries({ queryKey: dossiersKey(project.id) }),
+  });
+}
+
+/** Call off a dossier that waits or is being made. */
+export function useCallOffDossier(dossier: number) {
+  const { project } = useProjectContext();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () =>
+      body(
+        api.DELETE("/projects/{project}/dossiers/{dossier}", { params: { path: { project: project.id, dossier } } }),
+      ),
+    onSettled: () => queries.invalidateQueries({ queryKey: dossiersKey(project.id) }),
   });
 }
 

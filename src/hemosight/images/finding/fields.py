@@ -15,10 +15,10 @@ import numpy as np
 from hemosight.errors import HemoSightError, UnreadableImage
 from hemosight.images import pixel_scale
 from hemosight.images.catalog import Progress
-from hemosight.images.contrast import has_tint, require_contrast
+from hemosight.images.contrast import has_own_tint, has_tint, require_contrast
 from hemosight.images.decode import Pixels, decode, read_bytes
 from hemosight.images.finding import slides
-from hemosight.images.finding.cells import FoundCell, find
+from hemosight.images.finding.cells import TWO_RED_CELLS, FoundCell, find
 from hemosight.images.finding.fairness import Fairness, fairness
 from hemosight.images.preprocess import crop_around, resize
 
@@ -188,7 +188,8 @@ def _cells(pixels: Pixels, scale: Scale) -> list[FoundCell]:
     """The white cells of a field that can show them.
 
     Red cells alone are shades of one tint, and few white cells among many hardly change that: whether there is colour
-    is asked of the crops of what is found, one of which must have it.
+    is asked of the crops of what is found, one of which must have it. Where none has, red cells that lie upon one
+    another were found, or the picture shows white cells without their colours.
     """
     require_contrast(pixels, colours=False)
     cells = find(pixels, scale.red_cell_px)
@@ -196,7 +197,13 @@ def _cells(pixels: Pixels, scale: Scale) -> list[FoundCell]:
         require_contrast(pixels)
     except UnreadableImage:
         field = of_pixels(pixels, scale, cells)
-        if not (has_tint(pixels) and (not cells or any(_coloured(field.crop(cell)) for cell in cells))):
+        if not has_tint(pixels):
+            raise
+        if any(_coloured(field.crop(cell)) for cell in cells):
+            return cells
+        if has_own_tint(pixels):
+            cells = find(pixels, scale.red_cell_px, over_red=TWO_RED_CELLS)
+        if cells:
             raise
     return cells
 

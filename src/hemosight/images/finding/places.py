@@ -26,6 +26,8 @@ _REDUCED = re.compile(r"(?<![A-Za-z])d ?= ?(?P<d>\d+(?:\.\d+)?) ?,", re.IGNORECA
 _LEAST_STEP = 0.05
 """Fields whose places differ by less than this share of their size show nearly the same picture: such numbers count
 columns and rows and are no pixels."""
+_FARTHEST = 1e9
+"""Pixels from a film's corner from which a number is no place: films have some hundred thousand."""
 COLUMNS = ("image", "x", "y")
 MICRONS = ("image", "x_um", "y_um")
 
@@ -59,8 +61,11 @@ def by_name(name: str) -> FieldPlace | None:
         return None
     reduced = _REDUCED.search(path.stem)
     by = max(float(reduced["d"]), 1e-6) if reduced else 1.0
+    x, y = float(found["x"]) / by, float(found["y"]) / by
+    if not (x < _FARTHEST and y < _FARTHEST):  # a number of many digits is infinite
+        return None
     rest = _REDUCED.sub("", path.stem[: found.start()]) + path.stem[found.end() :]
-    return FieldPlace((path.parent / rest).as_posix(), float(found["x"]) / by, float(found["y"]) / by)
+    return FieldPlace((path.parent / rest).as_posix(), x, y)
 
 
 def read(table: Path, mpp: Mapping[str, float]) -> dict[str, FieldPlace]:
@@ -80,10 +85,13 @@ def read(table: Path, mpp: Mapping[str, float]) -> dict[str, FieldPlace]:
         name = (row["image"] or "").replace("\\", "/")
         try:
             x, y = float(row[columns[1]]), float(row[columns[2]])
+            by = mpp.get(name, 1.0) if columns == MICRONS else 1.0
+            x, y = x / by, y / by
+            if not (abs(x) < _FARTHEST and abs(y) < _FARTHEST):  # infinite, or no number
+                raise ValueError
         except (TypeError, ValueError):
             raise _bad(table, f"numbers in line {number}", f"{row[columns[1]]!r}, {row[columns[2]]!r}") from None
-        by = mpp.get(name, 1.0) if columns == MICRONS else 1.0
-        found[name] = FieldPlace(PurePosixPath(name).parent.as_posix(), x / by, y / by)
+        found[name] = FieldPlace(PurePosixPath(name).parent.as_posix(), x, y)
     return found
 
 
@@ -100,16 +108,23 @@ def in_pixels(placed: Mapping[str, tuple[FieldPlace, int, int]]) -> dict[str, Fi
     """Those places that can be pixels, of fields with their width and height.
 
     Numbers so near one another that fields would show nearly the same are of columns and rows: how far such fields
-    overlap they do not tell.
+    overlap they do not tell. Of a film on which two fields lie at one place no place is known
+    (:func:`is_of_two_films`).
     """
     films: dict[str, list[str]] = {}
     for name, (place, _, _) in placed.items():
         films.setdefault(place.film, []).append(name)
     kept: dict[str, FieldPlace] = {}
     for names in films.values():
-        if all(_apart(placed, names, axis) for axis in (0, 1)):
+        own = [placed[name][0] for name in names]
+        if not is_of_two_films(own) and all(_apart(placed, names, axis) for axis in (0, 1)):
             kept |= {name: placed[name][0] for name in names}
     return kept
+
+
+def is_of_two_films(places: Sequence[FieldPlace]) -> bool:
+    """Whether two fields lie at one place of a film: they are of two slides that were exported under the same names."""
+    return len({(place.film, place.x, place.y) for place in places}) < len(places)
 
 
 def _apart(placed: Mapping[str, tuple[FieldPlace, int, int]], names: Sequence[str], axis: int) -> bool:

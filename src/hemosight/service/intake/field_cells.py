@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
+from hemosight.errors import HemoSightError
 from hemosight.images.decode import Pixels, decode
 from hemosight.images.finding.cells import FoundCell, find, shared
 from hemosight.images.finding.fields import Scale, of_pixels
@@ -24,6 +27,8 @@ from hemosight.service.storage.projects import get as get_project
 from hemosight.service.storage.tables import FieldCell
 from hemosight.service.storage.uploads import NewPicture
 from hemosight.service.work import jobs
+
+log = structlog.get_logger()
 
 _AROUND = 6.0
 """In red cells: how far around the click a nucleus is looked for. Enough for the level of the stain."""
@@ -92,6 +97,28 @@ def add_cell(database: Database, settings: Settings, seat: ProjectSeat, field: i
         return placed.id
 
 
+def count_again(database: Database, settings: Settings, seat: ProjectSeat, cells: Sequence[int]) -> int:
+    """Cut out cells that count nowhere any more, since the cell that stood for them is gone. Returns how many.
+
+    One that cannot be cut out, as in a locked case, stays in its field as found and not counted; so do those of a field
+    that is gone.
+    """
+    done = 0
+    for number in cells:
+        with database.session() as session:
+            row = session.get(FieldCell, number)
+            if row is None or row.image_id is not None or row.seen_in is not None or row.removed_at is not None:
+                continue
+            field, x, y = row.field_id, row.x + row.width / 2, row.y + row.height / 2
+        try:
+            add_cell(database, settings, seat, field, x, y)
+        except (Refusal, HemoSightError) as fault:
+            log.warning("field.cell.uncounted", field=field, cell=number, reason=str(fault))
+        else:
+            done += 1
+    return done
+
+
 def _look(database: Database, project: int, field: int) -> _Seen:
     with database.session() as session:
         row = fields.get(session, project, field)
@@ -128,7 +155,7 @@ def _holds(cell: FieldCell | FoundCell, x: float, y: float) -> bool:
 
 def _meant(seen: _Seen, x: float, y: float) -> FoundCell:
     """The box of the cell at a place: of one that was removed there, of a nucleus that the search sees, or a square."""
-    for cell in seen.cells:
+    for cell in sorted(seen.cells, key=lambda cell: cell.removed_at is not None):
         if cell.image_id is None and _holds(cell, x, y):
             return FoundCell(cell.x, cell.y, cell.width, cell.height, cell.score or 0.0, tuple(cell.marks))
     height, width, _ = seen.pixels.shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 import numpy as np
@@ -18,7 +18,7 @@ from hemosight.images.decode import Pixels, decode, measure
 from hemosight.images.finding.cells import FOUND, FoundCell, find
 from hemosight.images.finding.fairness import fairness, words
 from hemosight.images.finding.fields import CROP, RED_CELL_UM, Scale, Searched, by_nuclei, of_pixels
-from hemosight.images.finding.places import FieldPlace, FilmCell, by_name, in_pixels, seen_again
+from hemosight.images.finding.places import FieldPlace, FilmCell, by_name, in_pixels, is_of_two_films, seen_again
 from hemosight.images.limits import MEGAPIXELS
 from hemosight.service.errors import NothingThere
 from hemosight.service.intake.thumbnails import thumbnail
@@ -42,7 +42,9 @@ class FieldOutcome:
     ``reason`` says why a field was refused; ``images`` are the numbers of the cells, those that were there before too.
     ``field`` is its number, ``fair`` whether counting is fair in it and ``fairness`` why; ``known`` says that the
     project had it already: its cells are those that stand now, and it was not searched again. ``seen_again`` are cells
-    more that another field counts; ``placed`` says whether it is known where on the film the field lies.
+    more that another field counts; ``placed`` says whether it is known where on the film the field lies, ``same_place``
+    that it is not because fields of its film lie at one place. ``freed`` are cells of the film that therefore count
+    nowhere any more, and have to be counted where they are.
     """
 
     name: str
@@ -57,7 +59,18 @@ class FieldOutcome:
     known: bool = False
     seen_again: int = 0
     placed: bool = False
+    same_place: bool = False
+    freed: tuple[int, ...] = ()
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class _Where:
+    """Where a field lies, and which of its cells (by their place in the list) count as which cell of another field."""
+
+    place: FieldPlace | None = None
+    again: dict[int, int] = field(default_factory=dict)
+    same_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +150,8 @@ class FieldIntake:
         except UnreadableImage as fault:
             return FieldOutcome(name, reason=str(fault))
         cells = sorted(searched.cells, key=lambda cell: (cell.y, cell.x))
-        place, again = self._again(name, sha256, (width, height), cells)
+        where = self._again(name, sha256, (width, height), cells)
+        again = where.again
         elsewhere = [
             NewCell(cell.x, cell.y, cell.width, cell.height, cell.score, cell.marks, None, again[at])
             for at, cell in enumerate(cells)
@@ -146,9 +160,9 @@ class FieldIntake:
         cells = [cell for at, cell in enumerate(cells) if at not in again]
         outcomes = self._store(name, searched, cells)
         new = NewField(
-            picture, scale.red_cell_px, scale.source, fair.covered, fair.fine, fair.reasons, self._least, place
+            picture, scale.red_cell_px, scale.source, fair.covered, fair.fine, fair.reasons, self._least, where.place
         )
-        number = self._keep(new, cells, outcomes, elsewhere)
+        number, freed = self._keep(new, cells, outcomes, elsewhere, where.same_place)
         return FieldOutcome(
             name,
             len(cells),
@@ -160,32 +174,36 @@ class FieldIntake:
             fair.fair,
             words(fair.covered, fair.reasons),
             seen_again=len(elsewhere),
-            placed=place is not None,
+            placed=where.place is not None and not where.same_place,
+            same_place=where.same_place,
+            freed=freed,
         )
 
-    def _again(
-        self, name: str, sha256: bytes, size: tuple[int, int], cells: Sequence[FoundCell]
-    ) -> tuple[FieldPlace | None, dict[int, int]]:
+    def _again(self, name: str, sha256: bytes, size: tuple[int, int], cells: Sequence[FoundCell]) -> _Where:
         """Where the field lies, and which of its cells (by their place in the list) a field of the case counts as what.
 
-        Of two fields that show a cell the one that came first counts it: it may be labelled there already.
+        Of two fields that show a cell the one that came first counts it: it may be labelled there already. Where a
+        field of other content lies at the same place, neither tells where it lies, nor does another of that film.
         """
         place = by_name(name)
         if place is None:
-            return None, {}
+            return _Where()
         film = hashlib.sha256(place.film.encode()).hexdigest()[:16]  # the name may say more than a project keeps
         place = replace(place, film=film)
         with self._place.database.session() as session:
             upload = uploads.get(session, self._place.project, self._place.upload)
             there = films.on_film(session, self._place.project, None if upload is None else upload.case_id, film)
         own = sha256.hex()
+        before = [one for one, _, _ in there.placed.values()]
+        if is_of_two_films([*before, place]):
+            return _Where(place, same_place=True)
         if own not in in_pixels({**there.placed, own: (place, *size)}):
-            return None, {}
+            return _Where()
         boxes = [replace(cell, marks=(), score=2.0) for _, cell in there.cells]
         shown = [FilmCell("", at, box) for at, box in enumerate(boxes)]
         shown += [FilmCell(own, at, cell.moved(place.x, place.y)) for at, cell in enumerate(cells)]
         again = seen_again(shown)
-        return place, {at: there.cells[one.number][0] for (field, at), one in again.items() if field == own}
+        return _Where(place, {at: there.cells[one.number][0] for (of, at), one in again.items() if of == own})
 
     def _known(self, name: str, sha256: bytes) -> FieldOutcome | None:
         """What is there of a field that came before: searched again it would bring back what people removed."""
@@ -193,6 +211,7 @@ class FieldIntake:
             row = fields.known(session, self._place.project, sha256)
             if row is None:
                 return None
+            same_place = (row.case_id, row.film) in films.of_two_films(session, [row])
             stands = [cell for cell in fields.cells(session, row.id) if cell.image_id is not None]
             return FieldOutcome(
                 name,
@@ -206,7 +225,8 @@ class FieldIntake:
                 words(row.covered, row.reasons),
                 known=True,
                 seen_again=fields.counts(session, [row]).get(row.id, fields.FieldCounts()).seen_again,
-                placed=row.film is not None,
+                placed=row.film is not None and not same_place,
+                same_place=same_place,
             )
 
     def _scale_of(self, pixels: Pixels) -> Scale:
@@ -236,8 +256,9 @@ class FieldIntake:
         cells: Sequence[FoundCell],
         outcomes: Sequence[UploadOutcome],
         elsewhere: Sequence[NewCell],
-    ) -> int:
-        """Keep the field with its cells' boxes. Returns its number."""
+        same_place: bool,
+    ) -> tuple[int, tuple[int, ...]]:
+        """Keep the field with its cells' boxes. Returns its number, and cells of its film that count nowhere now."""
         require_room(self._settings)
         placed = [
             NewCell(cell.x, cell.y, cell.width, cell.height, cell.score, cell.marks, outcome.image)
@@ -251,7 +272,7 @@ class FieldIntake:
             row = fields.add(session, upload, new, [*placed, *elsewhere])
             noted = {"field": row.id, "case": row.case_id, "cells": len(placed), "sha256": new.picture.sha256.hex()}
             audit.note(session, self._place.actor, "field.add", noted, self._place.project)
-            return row.id
+            return row.id, tuple(films.free(session, row)) if same_place and row.film is not None else ()
 
 
 def crop_side(scale: float) -> int:

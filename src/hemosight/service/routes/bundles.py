@@ -21,7 +21,7 @@ from hemosight.service.schemas.bundles import (
 )
 from hemosight.service.security.permissions import ProjectAdmin, SignedIn, Viewer
 from hemosight.service.state import Service, State, Transaction
-from hemosight.service.storage import amendments, audit, events, project_bundle, projects
+from hemosight.service.storage import amendments, audit, dossiers, events, project_bundle, projects
 from hemosight.service.storage.live_events import SettingsEvent
 from hemosight.service.storage.project_bundle import Move
 from hemosight.service.storage.tables import KnownBundle, Project
@@ -30,6 +30,8 @@ from hemosight.service.work import jobs
 router = APIRouter(tags=["bundles"])
 _ALL = 1_000_000
 """More projects than anybody has."""
+_MOVED = "The project is read with another bundle now. Ask for it anew."
+"""Said of a dossier of the bundle before, which nobody makes any more."""
 
 
 @router.get("/projects/{project}/bundle", operation_id="get_project_bundle")
@@ -60,6 +62,7 @@ def change_project_bundle(seat: ProjectAdmin, service: Service, session: Transac
         row.created_by = seat.user.id
     project_bundle.move(session, project, number, plan, new)
     jobs.drop_others(session, project.id, number)
+    called_off = dossiers.call_off(session, project.id, _MOVED)
     todo = project_bundle.unread(session, project.id, number)
     jobs.enqueue(session, project_id=project.id, bundle_id=number, images=todo)
     noted = {
@@ -71,6 +74,7 @@ def change_project_bundle(seat: ProjectAdmin, service: Service, session: Transac
         "types_added": [name for one in done.new_classes for name in one.classes],
         "types_in_use_again": [name for one in done.again for name in one.classes],
         "identities": [done.project.identity, done.service.identity],
+        "dossiers_called_off": called_off,
     }
     audit.note(session, seat, "project.bundle", noted, project.id)
     session.flush()

@@ -11,6 +11,7 @@ from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.desk.signing_checks import Check, RuleCounts, fired
 from hemosight.service.desk.worklist import CaseNumbers, rule_counts, worklist
 from hemosight.service.errors import NothingThere
+from hemosight.service.intake import field_cells
 from hemosight.service.schemas.cases import (
     CaseChange,
     Cases,
@@ -32,6 +33,7 @@ from hemosight.service.storage import (
     cases,
     deletion,
     events,
+    films,
     original_names,
     profiles,
     projects,
@@ -116,10 +118,15 @@ def move_cells(seat: Reviewer, service: Service, given: CellsMove) -> CellsChang
 
 @router.post("/images/delete", operation_id="delete_cells")
 def delete_cells(seat: ProjectAdmin, service: Service, given: CellsDeletion) -> CellsChanged:
-    """Delete cells. The audit trail keeps what they were, labels and comments stay; cells of a signed record too."""
+    """Delete cells. The audit trail keeps what they were, labels and comments stay; cells of a signed record too.
+
+    A cell that another field shows as well is cut out there and counts as found there.
+    """
     with service.database.session() as session:
+        shown = films.leaning_on(session, given.images)
         cells = deletion.delete_cells(session, seat.project, given.images)
         audit.note(session, seat, "image.delete", {"cells": cells}, seat.project)
+    field_cells.count_again(service.database, service.settings, seat, shown)
     return CellsChanged(cells=len(cells))
 
 

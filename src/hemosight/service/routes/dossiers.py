@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tomllib
-import zipfile
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
 from hemosight.service.errors import Refusal
+from hemosight.service.intake import protocols
+from hemosight.service.operations.disk import require_room
 from hemosight.service.schemas.dossiers import Dossiers, DossierShown, DossierSummary, NewDossier
+from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import Id, ProjectAdmin, Taker, Viewer
-from hemosight.service.state import Transaction
+from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, dossiers, events, projects
 from hemosight.service.storage.dossiers import ListedDossier
 
@@ -22,36 +22,45 @@ _KINDS = {"zip": "application/zip", "pdf": "application/pdf"}
 
 
 @router.get("", operation_id="list_dossiers")
-def list_dossiers(seat: Viewer, session: Transaction) -> Dossiers:
+def list_dossiers(seat: Viewer, session: Transaction, after: After = 0, limit: Limit = 100) -> Dossiers:
     """Validations that were asked for in a project, the newest first."""
-    return Dossiers(items=[_shown(one) for one in dossiers.listed(session, seat.project)])
+    rows = dossiers.listed(session, seat.project, after, limit)
+    return Dossiers(items=[_shown(one) for one in rows], next=cursor(rows, limit, lambda one: one.row.id))
 
 
 @router.post("", operation_id="make_dossier", status_code=201)
-def make_dossier(given: NewDossier, seat: ProjectAdmin, session: Transaction) -> DossierShown:
+def make_dossier(given: NewDossier, seat: ProjectAdmin, service: Service, session: Transaction) -> DossierShown:
     """Ask for a dossier on the signed cases as they are when a worker begins; it is made beside the review."""
-    try:
-        facts = tomllib.loads(given.protocol)
-    except (ValueError, RecursionError) as error:  # numbers without an end, brackets in brackets
-        came = f"a text that is none: {error}"
-        raise Refusal("unfit", expected="a protocol in TOML", came=came, mend=_MEND) from error
-    if missing := [name for name in _ASKED if not facts.get(name)]:
-        came = f"one without {', '.join(missing)}"
-        raise Refusal("unfit", expected=f"a protocol with {', '.join(_ASKED)}", came=came, mend=_MEND)
-    if not isinstance(facts["title"], str):
-        raise Refusal("unfit", expected="a title that is a text", came=repr(facts["title"]), mend=_MEND)
+    title = protocols.title_of(given.protocol)
+    require_room(service.settings)
     events.take_turn(session, seat.project)
     if dossiers.unfinished(session, seat.project):
         raise Refusal(
             "in_the_way",
             expected="one dossier of a project at a time",
             came="another one that is not made yet",
-            mend="Wait until it is made.",
+            mend="Wait until it is made, or call it off.",
         )
-    bundle = projects.get(session, seat.project).bundle_id
-    row = dossiers.add(session, seat.project, bundle, seat.user.id, given.protocol)
+    project = projects.get(session, seat.project)
+    session.refresh(project)  # whoever had the turn before may have moved it to another bundle
+    service.registry.require(session, project.bundle_id)  # no worker beside this service would ever make it
+    row = dossiers.add(session, seat.project, project.bundle_id, seat.user.id, given.protocol, title)
     audit.note(session, seat, "dossier.create", {"dossier": row.id, "protocol": _hash(row.protocol)}, seat.project)
     return _shown(dossiers.get(session, seat.project, row.id))
+
+
+@router.delete("/{dossier}", operation_id="call_off_dossier", status_code=204)
+def call_off_dossier(seat: ProjectAdmin, session: Transaction, dossier: Id) -> None:
+    """Call off a dossier that waits or is being made; it stays in the list as one that was not made."""
+    row = dossiers.get(session, seat.project, dossier).row
+    if not dossiers.call_off(session, seat.project, "It was called off.", dossier):
+        raise Refusal(
+            "in_the_way",
+            expected="a dossier that waits or is being made",
+            came=f"one that is {row.state}",
+            mend="Leave it: a dossier that has ended is a record.",
+        )
+    audit.note(session, seat, "dossier.cancel", {"dossier": dossier}, seat.project)
 
 
 @router.post(
@@ -72,23 +81,14 @@ def export_dossier(
     form: Annotated[Literal["zip", "pdf"], Query(alias="format", description="Every file, or the PDF alone.")] = "pdf",
 ) -> Response:
     """A dossier as a file; it shows crops, so that taking it is noted."""
-    row = dossiers.get(session, seat.project, dossier, archive=True).row
-    if row.archive is None:
-        raise Refusal(
-            "in_the_way", expected="a dossier that is made", came=f"one that is {row.state}", mend="Wait, or ask anew."
-        )
+    row = dossiers.get(session, seat.project, dossier, file="pdf" if form == "pdf" else "archive").row
+    body = row.pdf if form == "pdf" else row.archive
+    if body is None:
+        came = f"one that is {row.state}" if row.dropped_at is None else "one whose files were dropped for newer ones"
+        raise Refusal("in_the_way", expected="a dossier that is made", came=came, mend="Wait, or ask anew.")
     audit.note(session, seat, "dossier.export", {"dossier": dossier, "format": form}, seat.project)
-    body = row.archive
-    if form == "pdf":
-        with zipfile.ZipFile(io.BytesIO(row.archive)) as archive:
-            body = archive.read("dossier.pdf")
     headers = {"Content-Disposition": f'attachment; filename="hemosight-dossier-{dossier}.{form}"'}
     return Response(body, media_type=_KINDS[form], headers=headers)
-
-
-_ASKED = ("title", "written_by", "written_on")
-"""What a protocol says before it says anything else; the command reads the rest."""
-_MEND = "See the example on the page, or docs/how-to/validate.md."
 
 
 def _hash(protocol: str) -> str:
@@ -99,7 +99,7 @@ def _shown(one: ListedDossier) -> DossierShown:
     row = one.row
     return DossierShown(
         id=row.id,
-        title=str(tomllib.loads(row.protocol).get("title", "")),
+        title=row.title,
         protocol_sha256=_hash(row.protocol),
         protocol=row.protocol,
         asked_by=row.asked_by,
@@ -109,4 +109,6 @@ def _shown(one: ListedDossier) -> DossierShown:
         ended_at=row.ended_at,
         said=row.said,
         summary=None if row.summary is None else DossierSummary.model_validate(row.summary),
+        archive_sha256=row.archive_sha256,
+        dropped_at=row.dropped_at,
     )

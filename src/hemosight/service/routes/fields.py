@@ -51,13 +51,19 @@ def get_field(seat: Viewer, session: Transaction, field: Id) -> FieldDetail:
 
 @router.delete("/{field}", operation_id="delete_field", status_code=204)
 def delete_field(seat: ProjectAdmin, service: Service, field: Id) -> None:
-    """Delete a field with the cells that were cut out of it; not one of a signed case. It can be sent again."""
+    """Delete a field with the cells that were cut out of it; not one of a signed case. It can be sent again.
+
+    A cell of it that another field shows as well is cut out there.
+    """
     with service.database.session() as session:
         row = fields.get(session, seat.project, field)
         sha256 = (row.sha256 or b"").hex()
+        stand = [cell.image_id for cell in fields.cells(session, field) if cell.image_id is not None]
+        shown = films.leaning_on(session, stand)
         cells = fields.delete_field(session, row, seat.project)
         noted = {"field": field, "sha256": sha256, "cells": cells}
         audit.note(session, seat, "field.delete", noted, seat.project)
+    field_cells.count_again(service.database, service.settings, seat, shown)
 
 
 @router.get(
@@ -159,6 +165,8 @@ def remove_field_cell(seat: Reviewer, service: Service, field: Id, cell: Id) -> 
 
 def _shown(session: Session, rows: Sequence[CameraField]) -> list[FieldShown]:
     counts, sizes = fields.counts(session, rows), fields.sizes(session, rows)
+    nowhere = films.of_two_films(session, rows)
+    placed = {row.id for row in rows if (row.case_id, row.film) not in nowhere}
     return [
         FieldShown(
             id=row.id,
@@ -173,9 +181,9 @@ def _shown(session: Session, rows: Sequence[CameraField]) -> list[FieldShown]:
             fair=not row.reasons,
             fairness=words(row.covered, row.reasons),
             reasons=row.reasons,
-            film=row.film,
-            x=row.x,
-            y=row.y,
+            film=row.film if row.id in placed else None,
+            x=row.x if row.id in placed else None,
+            y=row.y if row.id in placed else None,
             checked_by=row.checked_by,
             checked_at=row.checked_at,
             uploaded_at=row.uploaded_at,

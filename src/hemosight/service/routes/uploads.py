@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from hemosight.service.errors import NothingThere
-from hemosight.service.intake import drawing, multipart
+from hemosight.service.intake import drawing, field_cells, multipart
 from hemosight.service.intake.fields import FieldIntake, FieldTarget
 from hemosight.service.intake.uploads import UploadIntake
 from hemosight.service.schemas.uploads import (
@@ -117,7 +117,11 @@ async def add_fields(
     found: list[FieldFound] = []
     async for parts, _ in multipart.files(request, field="files", most=service.settings.max_request_files):
         for name, file in parts:
-            found.append(FieldFound.model_validate(await run_in_threadpool(intake.take, name, file)))
+            outcome = await run_in_threadpool(intake.take, name, file)
+            if outcome.freed:
+                again = field_cells.count_again
+                await run_in_threadpool(again, service.database, service.settings, seat, outcome.freed)
+            found.append(FieldFound.model_validate(outcome))
     return FieldsFound(items=found)
 
 

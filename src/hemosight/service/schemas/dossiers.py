@@ -46,13 +46,17 @@ class DossierShown(BaseModel):
     ended_at: datetime.datetime | None
     said: str = Field(description="What the command said.")
     summary: DossierSummary | None
+    archive_sha256: str | None = Field(description="Fingerprint of the zip of every file, once it is made.")
+    dropped_at: datetime.datetime | None = Field(
+        description="When its files were dropped, since newer ones were made; the fingerprint stays."
+    )
 
 
 class Dossiers(BaseModel):
     """The dossiers of a project, the newest first."""
 
     items: list[DossierShown]
-    next: None = None
+    next: int | None = None
 
 
 class NewDossier(Shape):

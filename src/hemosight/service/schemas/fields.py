@@ -21,6 +21,7 @@ _EXAMPLE = {
     "added": 1,
     "removed": 0,
     "seen_again": 0,
+    "uncounted": 0,
     "covered": 0.58,
     "fair": True,
     "fairness": "Fair to count in: red cells cover 58% of it and it is in focus.",
@@ -50,6 +51,9 @@ class FieldShown(BaseModel):
     added: int = Field(description="Of these, cells that the search missed and people added.")
     removed: int = Field(description="What the search found and people removed as no white cell.")
     seen_again: int = Field(description="Cells more that another field of the case shows and counts.")
+    uncounted: int = Field(
+        description="Cells more that count nowhere: the cell of another field that stood for them was deleted."
+    )
     covered: float = Field(description="Share of the field that red cells cover.")
     fair: bool = Field(description="Whether counting is fair in it: a monolayer, in focus.")
     fairness: str = Field(description="Why, in words.")
@@ -94,7 +98,9 @@ class FieldCellShown(BaseModel):
     )
     id: int
     image: int | None = Field(
-        description="Null of one that was removed as no white cell, and of one that another field counts."
+        description="Null of one that was removed as no white cell, of one that another field counts, and of one that "
+        "counts nowhere, because the cell of another field that stood for it was deleted (neither `seen_in` nor "
+        "`removed_at`)."
     )
     x: float = Field(description="Left side of the box.")
     y: float = Field(description="Upper side of the box.")

@@ -157,6 +157,10 @@ class FieldFound(BaseModel):
     placed: bool = Field(
         description="Whether its name says where on the film it lies; else overlapping fields count a cell twice."
     )
+    same_place: bool = Field(
+        description="Whether two fields of its film lie at one place by their names, as those of two slides that were "
+        "exported alike do: of that film no place is known."
+    )
     reason: str | None = Field(description="Why the field was refused.")
 
 

@@ -57,13 +57,15 @@ class NewField:
 @dataclass(frozen=True)
 class FieldCounts:
     """White cells in a field: that stand, and of those the ones that people added; those they removed as false; and
-    those that another field counts.
+    those that another field counts, and those that are found and count nowhere, since the cell that stood for them is
+    deleted.
     """
 
     cells: int = 0
     added: int = 0
     removed: int = 0
     seen_again: int = 0
+    uncounted: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def counts(session: Session, rows: Sequence[CameraField]) -> dict[int, FieldCoun
         func.count().filter(stands, added),
         func.count().filter(FieldCell.removed_at.is_not(None), ~added),
         func.count().filter(FieldCell.seen_in.is_not(None), FieldCell.removed_at.is_(None)),
+        func.count().filter(~stands, FieldCell.seen_in.is_(None), FieldCell.removed_at.is_(None)),
     )
     query = select(FieldCell.field_id, *columns).where(FieldCell.field_id.in_([row.id for row in rows]))
     return {row[0]: FieldCounts(*row[1:]) for row in session.execute(query.group_by(FieldCell.field_id))}
@@ -228,10 +231,20 @@ def add(session: Session, upload: Upload, new: NewField, found: Sequence[NewCell
 
 
 def place(session: Session, row: CameraField, cell: NewCell, user: int) -> FieldCell:
-    """Add a cell that a person saw, or bring back the one that was removed there."""
+    """Add a cell that a person saw, or bring back the one that was removed there, or that counted nowhere.
+
+    Where another field has the very same picture of one that counted nowhere, it is counted there.
+    """
+    holder = session.scalar(select(FieldCell).where(FieldCell.image_id == cell.image))
     for other in cells(session, row.id):
         removed = other.image_id is None and other.seen_in is None
         if (other.x, other.y, other.width) == (cell.x, cell.y, cell.width) and removed:
+            if holder is not None and other.removed_at is None:
+                other.seen_in = holder.id
+                session.flush()
+                return other
+            if holder is not None:
+                break
             other.image_id, other.removed_by, other.removed_at = cell.image, None, None
             session.flush()
             return other
@@ -259,7 +272,7 @@ def remove(session: Session, project: int, row: FieldCell, user: int) -> dict[st
         raise Refusal(
             "in_the_way",
             expected="a cell that stands",
-            came="one that another field counts" if elsewhere else "one that was removed already",
+            came="one that another field counts" if elsewhere else "one that does not count",
             mend="Remove it in the field that counts it." if elsewhere else "Load the field again.",
         )
     row.image_id, row.removed_by, row.removed_at = None, user, func.clock_timestamp()

@@ -1,11 +1,16 @@
-"""Queries about fields that lie beside one another on a film: where they are, and where a cell of two counts."""
+"""Queries about fields that lie beside one another on a film: where they are, and where a cell of two counts.
+
+A field keeps the place that its name gives. Where two fields of a case keep the same one, they are of two slides that
+were exported under the same names: of that film no place is known, and a cell of it that another field counted is freed
+to be counted by itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from hemosight.images.finding.cells import FoundCell
@@ -45,6 +50,35 @@ def on_film(session: Session, project: int, case: int | None, film: str) -> OnFi
                 box = FoundCell(cell.x, cell.y, cell.width, cell.height, cell.score or 0.0, tuple(cell.marks))
                 found.append((cell.id, box.moved(place.x, place.y)))
     return OnFilm(placed, found)
+
+
+def of_two_films(session: Session, rows: Sequence[CameraField]) -> set[tuple[int | None, str | None]]:
+    """Case and film of such fields as are on a film on which two fields lie at one place."""
+    query = (
+        select(CameraField.case_id, CameraField.film)
+        .where(
+            CameraField.project_id.in_({row.project_id for row in rows}),
+            CameraField.film.in_({row.film for row in rows if row.film is not None}),
+        )
+        .group_by(CameraField.case_id, CameraField.film, CameraField.x, CameraField.y)
+        .having(func.count() > 1)
+    )
+    return {(case, film) for case, film in session.execute(query)}
+
+
+def free(session: Session, row: CameraField) -> list[int]:
+    """Let no cell of a field's film be counted in another field any more; gives the cells that now count nowhere."""
+    own = select(CameraField.id).where(
+        CameraField.project_id == row.project_id, CameraField.case_id == row.case_id, CameraField.film == row.film
+    )
+    query = update(FieldCell).where(FieldCell.field_id.in_(own), FieldCell.seen_in.is_not(None)).values(seen_in=None)
+    return sorted(session.scalars(query.returning(FieldCell.id)))
+
+
+def leaning_on(session: Session, images: Sequence[int]) -> list[int]:
+    """Cells that count as one of these images, which another field shows."""
+    counted = select(FieldCell.id).where(FieldCell.image_id.in_(images))
+    return sorted(session.scalars(select(FieldCell.id).where(FieldCell.seen_in.in_(counted))))
 
 
 def counted_in(session: Session, rows: Sequence[FieldCell]) -> dict[int, int]:

@@ -239,7 +239,10 @@ def take_back(session: Session, upload: Upload) -> int:
         # Fields go with the last of their cells; one in which somebody removed a cell, or that was signed, stays.
         text("""
             DELETE FROM fields AS field WHERE field.upload_id = :upload
-                AND NOT EXISTS (SELECT FROM field_cells WHERE field_id = field.id)
+                AND NOT EXISTS (
+                    SELECT FROM field_cells AS cell WHERE cell.field_id = field.id
+                    AND (cell.image_id IS NOT NULL OR cell.seen_in IS NOT NULL OR cell.removed_at IS NOT NULL)
+                )
                 AND NOT EXISTS (SELECT FROM signatures WHERE signatures.case_id = field.case_id)
         """),
         {"upload": upload.id},

@@ -1,8 +1,8 @@
 """Dossiers: a worker makes the validations that were asked for on the page, one at a time.
 
 What measures them is the laboratory's, which the service does not import: it runs ``hemosight validate`` as a child,
-on a folder of signed cells and a copy of its bundle. The child knows neither the database nor any secret. A dossier
-whose worker died is begun anew by another, a few times.
+on a folder of signed cells and a copy of its bundle. The child knows neither the database nor any secret, and is
+confined (:mod:`hemosight.service.work.confined`). A dossier whose worker died is begun anew by another, a few times.
 """
 
 from __future__ import annotations
@@ -13,19 +13,26 @@ import io
 import json
 import os
 import re
-import sys
+import shutil
+import signal
 import tempfile
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
 
 from hemosight.engine.bundle import Bundle
-from hemosight.service.storage import dossiers
+from hemosight.service.errors import ServiceFault
+from hemosight.service.storage import audit, dossiers
 from hemosight.service.storage.database import Database
-from hemosight.service.work import signed_cells
+from hemosight.service.work import confined, signed_cells
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -37,8 +44,16 @@ NOT_MET = 4
 """Exit code of a child that made a dossier in which a limit is not met."""
 LARGEST = 400 * 2**20
 """Bytes of an archive, at most."""
+ROOM = 512 * 2**20
+"""Bytes that stay free on the disk of the database, at least, where that can be told."""
+FORGOTTEN = 600.0
+"""Seconds after which a folder that nobody has touched is one of a worker that was killed."""
+_FOLDERS = "hemosight-dossier-"
+_BROKEN = "It could not be made; the worker's log has the reason's name. Ask for it anew."
+"""Said of what nobody foresaw: its own words may hold a path, or what is in a picture's name."""
 _SAID = 20_000
 _RECORD = "dossier.json"
+_PDF = "dossier.pdf"
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
 """What of its environment a child sees: no address of the database, no key."""
 _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -63,9 +78,20 @@ class Summary(BaseModel):
     changes: list[str]
 
 
+class CalledOff(Exception):
+    """Somebody called the dossier off while it was being made."""
+
+
 async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
-    """Make dossiers as they are asked for, until the task is cancelled; a child that runs then is ended."""
+    """Make dossiers as they are asked for, until the task is cancelled; a child that runs then is ended.
+
+    What goes wrong with one dossier is that one's end and nobody else's. Raises where the database is away.
+    """
+    swept = -FORGOTTEN
     while True:
+        if time.monotonic() - swept > FORGOTTEN:
+            swept = time.monotonic()
+            await asyncio.to_thread(sweep)
         found = await asyncio.to_thread(_claim, database, bundle_id)
         if found is None:
             await asyncio.sleep(EVERY)
@@ -75,26 +101,56 @@ async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
         except asyncio.CancelledError:
             await asyncio.to_thread(_release, database, found)
             raise
-        except OSError as error:
+        except CalledOff:
+            log.info("dossier_called_off", dossier=found)
+        except Exception as error:
+            if isinstance(error, ServiceFault) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+                raise  # the database is away: who makes it next finds it silent
             log.warning("dossier_failed", dossier=found, kind=type(error).__name__)
-            await asyncio.to_thread(_fail, database, found, f"It could not be made: {error.strerror or error}.")
+            await asyncio.to_thread(_fail, database, found, _BROKEN)
 
 
 async def make(database: Database, bundle: Bundle, dossier: int) -> None:
-    """Make a dossier that was claimed."""
-    with tempfile.TemporaryDirectory(prefix="hemosight-dossier-") as name:
+    """Make a dossier that was claimed. Raises :class:`CalledOff`."""
+    # What cannot be removed now is swept later: it must not stand in for what happened.
+    with tempfile.TemporaryDirectory(prefix=_FOLDERS, ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        cells = await asyncio.to_thread(_prepare, database, bundle, dossier, folder)
+        cells = await _in_thread(database, dossier, folder, lambda: _prepare(database, bundle, dossier, folder))
+        await asyncio.to_thread(_alive, database, dossier, folder)
         log.info("dossier_begun", dossier=dossier, cells=cells)
         code, said = await _child(database, dossier, folder)
-        await asyncio.to_thread(_keep, database, dossier, folder / "out", code, said)
+        await _in_thread(database, dossier, folder, lambda: _keep(database, dossier, folder / "out", code, said))
     log.info("dossier_ended", dossier=dossier, code=code)
+
+
+async def _in_thread(database: Database, dossier: int, folder: Path, work: Callable[[], T]) -> T:
+    """Work on the folder in a thread, which has ended when this has, cancelled or not; signs of life meanwhile.
+
+    A dossier that is called off meanwhile ends nothing here: the thread goes on anyway, and to a sign of life one that
+    was just kept looks the same.
+    """
+    working = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        while not (await asyncio.wait({working}, timeout=EVERY))[0]:
+            with contextlib.suppress(CalledOff):
+                await asyncio.to_thread(_alive, database, dossier, folder)
+    finally:
+        stopped = None
+        while not working.done():  # a thread cannot be stopped, and its folder must not go before it
+            try:
+                await asyncio.wait({working})
+            except asyncio.CancelledError as again:
+                stopped = again
+        if stopped is not None:
+            raise stopped
+        working.exception()  # seen, where something else is raised
+    return working.result()
 
 
 async def _child(database: Database, dossier: int, folder: Path) -> tuple[int | None, str]:
     """Run the command; gives its exit code (None where it took too long) and what it said."""
-    command = [sys.executable, "-m", "hemosight", "validate", "signed"]
-    command += ["--protocol", "protocol.toml", "--out", "out", "--bundle", "bundle.hemosight"]
+    command = confined.command(["validate", "signed", "--protocol", "protocol.toml", "--out", "out"])
+    command += ["--bundle", "bundle.hemosight"]
     environment = {key: os.environ[key] for key in _KEPT if key in os.environ} | {"NO_COLOR": "1", "COLUMNS": "200"}
     child = await asyncio.create_subprocess_exec(
         *command,
@@ -108,7 +164,7 @@ async def _child(database: Database, dossier: int, folder: Path) -> tuple[int | 
     try:
         waited = 0.0
         while not (await asyncio.wait({talking}, timeout=EVERY))[0]:
-            await asyncio.to_thread(_alive, database, dossier)
+            await asyncio.to_thread(_alive, database, dossier, folder)
             waited += EVERY
             if waited > LONGEST:
                 return None, f"It took longer than {LONGEST / 3600:.0f} hours."
@@ -119,6 +175,15 @@ async def _child(database: Database, dossier: int, folder: Path) -> tuple[int | 
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await talking
+
+
+def sweep() -> None:
+    """Remove folders of workers that were killed: there are pictures in them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
+        with contextlib.suppress(OSError):  # another one sweeps too, or it is another account's
+            if time.time() - folder.lstat().st_mtime > FORGOTTEN:
+                shutil.rmtree(folder)
+                log.info("dossier_folder_swept", folder=folder.name)
 
 
 def _claim(database: Database, bundle_id: int) -> int | None:
@@ -132,9 +197,12 @@ def _release(database: Database, dossier: int) -> None:
         dossiers.released(session, dossier)
 
 
-def _alive(database: Database, dossier: int) -> None:
+def _alive(database: Database, dossier: int, folder: Path) -> None:
+    """Show that it is being made, to other workers and to who sweeps folders. Raises :class:`CalledOff`."""
+    os.utime(folder)
     with database.session() as session:
-        dossiers.alive(session, dossier)
+        if not dossiers.alive(session, dossier):
+            raise CalledOff
 
 
 def _fail(database: Database, dossier: int, said: str) -> None:
@@ -160,19 +228,44 @@ def _prepare(database: Database, bundle: Bundle, dossier: int, folder: Path) -> 
 def _keep(database: Database, dossier: int, out: Path, code: int | None, said: str) -> None:
     """Store what the command left."""
     if code not in (0, NOT_MET):
-        _fail(database, dossier, said.strip() or f"The command ended with code {code}.")
+        _fail(database, dossier, said.strip() or _ended(code))
         return
     record = json.loads((out / _RECORD).read_text(encoding="utf-8"))
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    if sum(path.stat().st_size for path in files) > LARGEST:
+    size = sum(path.stat().st_size for path in files)
+    if size > LARGEST:
         _fail(database, dossier, f"It is larger than {LARGEST // 2**20} MiB; make it with hemosight validate.")
+        return
+    if not _has_room(database, 2 * size):  # in its table, and in the log of what was written
+        _fail(database, dossier, "The disk of the database is nearly full. An administrator has to make room first.")
         return
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files:
             archive.write(path, path.relative_to(out).as_posix())
+    pdf = (out / _PDF).read_bytes()
     with database.session() as session:
-        dossiers.made(session, dossier, said, _summary(record).model_dump(), body.getvalue())
+        if not dossiers.made(session, dossier, said, _summary(record).model_dump(), body.getvalue(), pdf):
+            return  # called off meanwhile
+        project = dossiers.by_number(session, dossier).project_id
+        for number, fingerprint in dossiers.drop_old(session, project):
+            audit.note(session, None, "dossier.drop", {"dossier": number, "archive_sha256": fingerprint}, project)
+
+
+def _ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"The command was ended by signal {signal.Signals(-code).name}: it may have run out of memory."
+    return f"The command ended with code {code}."
+
+
+def _has_room(database: Database, size: int) -> bool:
+    """Whether so many bytes fit on the database's disk; where that is another machine's, it has to know itself."""
+    with database.session() as session:
+        where = dossiers.data_folder(session)
+    try:
+        return where is None or shutil.disk_usage(where).free > size + ROOM
+    except OSError:
+        return True
 
 
 def _summary(record: dict[str, Any]) -> Summary:

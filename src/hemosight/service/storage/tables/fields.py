@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hemosight.service.storage.tables.base import Moment, Table, now, ref, row_id
@@ -60,13 +60,14 @@ class FieldCell(Table):
 
     ``score`` is the search's, null where the search saw nothing; ``added_by`` is null where the search found it. One
     that a person removed as no white cell keeps its box and has no image any more; nor has one that is counted as the
-    cell ``seen_in`` of a field beside it.
+    cell ``seen_in`` of a field beside it. One without an image that is neither was found and is not counted: the cell
+    that stood for it was deleted, and it could not be cut out instead.
     """
 
     __tablename__ = "field_cells"
     __table_args__ = (
         CheckConstraint(
-            "(removed_at IS NULL AND seen_in IS NULL) = (image_id IS NOT NULL) "
+            "(image_id IS NULL OR (removed_at IS NULL AND seen_in IS NULL)) "
             "AND (removed_at IS NULL) = (removed_by IS NULL)",
             name="removed",
         ),
@@ -81,7 +82,9 @@ class FieldCell(Table):
     height: Mapped[float]
     score: Mapped[float | None]
     marks: Mapped[list[str]]
-    seen_in: Mapped[int | None] = ref("field_cells.id", index=True, cascade=True)
+    seen_in: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("field_cells.id", ondelete="SET NULL"), index=True
+    )
     added_by: Mapped[int | None] = ref("users.id")
     removed_by: Mapped[int | None] = ref("users.id")
     removed_at: Mapped[Moment | None]

@@ -54,19 +54,21 @@ class DossierRow(Table):
 
     A worker that runs ``bundle_id`` makes it; ``seen_at`` is its sign of life, by which another one takes over from one
     that died. ``said`` is what the command wrote, ``summary`` what was found
-    (:class:`hemosight.service.work.dossiers.Summary` as JSON), ``archive`` a zip of every file.
+    (:class:`hemosight.service.work.dossiers.Summary` as JSON), ``archive`` a zip of every file, ``pdf`` one of these.
+    Of an old dossier the files are dropped (``dropped_at``), and the fingerprint of the archive stays.
     """
 
     __tablename__ = "dossiers"
     __table_args__ = (
         CheckConstraint("state IN ('waiting', 'running', 'made', 'failed')", name="state"),
-        CheckConstraint("(state = 'made') = (archive IS NOT NULL)", name="archive"),
+        CheckConstraint("(state = 'made' AND dropped_at IS NULL) = (archive IS NOT NULL)", name="archive"),
         Index(None, "project_id", "id"),
     )
     id: Mapped[int] = row_id()
     project_id: Mapped[int] = ref("projects.id", cascade=True)
     bundle_id: Mapped[int] = ref("bundles.id")
     protocol: Mapped[str]
+    title: Mapped[str] = mapped_column(server_default="")
     asked_by: Mapped[int] = ref("users.id")
     asked_at: Mapped[Moment] = now()
     state: Mapped[str] = mapped_column(server_default="waiting")
@@ -76,3 +78,6 @@ class DossierRow(Table):
     said: Mapped[str] = mapped_column(server_default="")
     summary: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     archive: Mapped[bytes | None] = mapped_column(deferred=True)  # megabytes: read where it is taken away
+    pdf: Mapped[bytes | None] = mapped_column(deferred=True)
+    archive_sha256: Mapped[str | None]
+    dropped_at: Mapped[Moment | None]
