@@ -425,6 +425,8 @@ def test_what_a_panel_agreed_on_teaches_where_nobody_labelled(module_database: D
     shown = room.admin.put(path, json={"teaches": True})
     assert (shown.status_code, shown.json()["teaches"]) == (200, True)
     taught = read()
+    assert panel in state.readings.snapshot("cell_type").taught_by_panels
+    assert panel in room.admin.get(f"{room.path}/differential").json()["taught_by_panels"]
     with module_database.session() as session:
         cells = [one.image_id for one in storage.cells(session, panel)]
     moved = [image for image in cells if taught[image] != before[image]]
@@ -438,6 +440,7 @@ def test_what_a_panel_agreed_on_teaches_where_nobody_labelled(module_database: D
     assert read() == taught
     assert room.admin.put(path, json={"teaches": False}).status_code == 200
     assert read() == before, "all of it can be taken back"
+    assert panel not in state.readings.snapshot("cell_type").taught_by_panels
     with module_database.session() as session:
         query = select(AuditRow.subject).where(AuditRow.action == "panel.teach").order_by(AuditRow.id)
         assert [row["teaches"] for row in session.scalars(query)] == [True, False]
@@ -457,6 +460,20 @@ def test_a_cell_is_taught_by_its_probabilities_and_a_decision_by_itself() -> Non
     assert found.consensus is not None
     assert shares[3][found.consensus] == pytest.approx(found.probability)
     assert desk.teaching(cells, said[:3], [1], {}) == {}, "one reader is no consensus"
+
+
+def test_a_type_that_is_no_cells_most_probable_one_is_not_taught() -> None:
+    cells = [CellOfPanel(image) for image in range(1, 10)]
+    said = [
+        PanelAnswer(image, user, 1, "blast" if image < 5 else "monocyte") for image in range(1, 9) for user in (1, 2, 3)
+    ]
+    said += [PanelAnswer(9, user, 1, "ig" if user == 3 else "blast") for user in (1, 2, 3)]
+    shares = desk.teaching(cells, said, [1, 2, 3], {})
+    assert {name for row in shares.values() for name in row} == {"blast", "monocyte"}
+    assert all(sum(row.values()) == pytest.approx(1) for row in shares.values())
+    assert shares[9]["blast"] > 0.9
+    # Decided for a cell it is a type like others.
+    assert desk.teaching(cells, said, [1, 2, 3], {1: "ig"})[9]["ig"] > 0
 
 
 def test_proficiency_is_scored_against_labels_that_stood(room: Room) -> None:

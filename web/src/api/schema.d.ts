@@ -3985,6 +3985,12 @@ export interface components {
             /** Rows */
             rows: components["schemas"]["CountRow"][];
             /**
+             * Taught By Panels
+             * @description Panels whose consensus the model had learnt beside labels, of whichever case.
+             * @default []
+             */
+            taught_by_panels: number[];
+            /**
              * Taught Until
              * @description The last label that the model had learnt, of whichever case; 0 for none. Null in old records.
              */
@@ -6006,7 +6012,7 @@ export interface components {
             score: components["schemas"]["Score"] | null;
             /**
              * Taught Until
-             * @description The last label that its classifier has learnt; 0 for the bundle alone.
+             * @description The last label that its classifier has learnt; 0 for none.
              */
             taught_until: number;
             /** Title */
@@ -8408,7 +8414,7 @@ export interface components {
             };
             /**
              * Taught Until
-             * @description The last label that the model has learnt; 0 for the bundle alone.
+             * @description The last label that the model has learnt; 0 for none.
              */
             taught_until: number;
             /** Version */

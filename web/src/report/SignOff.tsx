@@ -128,6 +128,7 @@ function Given({
       <p className="quiet small">
         {differential.bundle}, reviewed up to {until(first.reviewed_until)}
         {taught_until !== null && `, taught up to ${until(taught_until)}`}
+        {differential.taught_by_panels.length > 0 && ` and by panel ${differential.taught_by_panels.join(", ")}`}
         {first.fingerprint && (
           <>
             , record <span title={`SHA-256 ${first.fingerprint}`}>{first.fingerprint.slice(0, 8)}</span>

@@ -39,6 +39,7 @@ const differential: DifferentialShown = {
   moved_by_model: [{ from: "neutrophil", to: "monocyte", count: 3 }],
   reviewed_until: 31,
   taught_until: 40,
+  taught_by_panels: [],
   bundle: "lite0 0.2.0",
   counting_choices: [],
   digest: "0011aabb",

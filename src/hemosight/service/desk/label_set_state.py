@@ -162,6 +162,11 @@ class LabelSetState(ColumnTable):
         """What a label teaches: nothing where somebody is unsure, nor of a retired class, which is never read so."""
         return NOTHING if code in self._retired else max(code, NOTHING)
 
+    def taught_column(self, name: str) -> int | None:
+        """The column that a type teaches: its own, or the one it was merged into; None where it is retired or none."""
+        code = self._code_of.get(name, NOTHING)
+        return None if code < 0 or code in self._retired else code
+
     def add_embedded(self, rows: NDArray[np.int64], stamp: int) -> dict[int, int]:
         """Read rows that got an embedding with the classifier as it is.
 

@@ -26,6 +26,7 @@ from hemosight.service.desk.label_set_state import NOTHING, LabelSetState
 from hemosight.service.desk.loading import ProjectSettings
 from hemosight.service.desk.notifier import Notifier
 from hemosight.service.desk.one_thread import one_thread
+from hemosight.service.desk.panel_teaching import Shares, panels_of, shares_by_profile
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
 from hemosight.space.finer_types import FinerTypes
@@ -74,7 +75,9 @@ class _Fit:
     known: int = 0
     """The newest label record that was known when it was last fitted, of whatever label set."""
     taught_until: int = 0
-    """The newest label record that the classifier has learnt; 0 for the bundle alone."""
+    """The newest label record that the classifier has learnt; 0 where none."""
+    taught_by_panels: tuple[int, ...] = ()
+    """The panels whose consensus it has learnt beside labels."""
     count: int = 0
     """How often it was fitted."""
     score: tuple[int, Scores | None, LeftOut] | None = None
@@ -132,8 +135,7 @@ class Learner:
             fit.worth_waiting = True
             self.add(state.spec.id, labels, event)
         elif state.spec.name == CELL_TYPE and self._moment().settings.consensus:
-            fit.stale = fit.worth_waiting = True
-            self._mark_pending(fit, event)
+            self._mark_stale(fit, event)
 
     def keep(self, label_sets: Iterable[int]) -> None:
         """Forget every label set but these."""
@@ -150,8 +152,14 @@ class Learner:
     def refit_all(self, event: int) -> None:
         """Settings have changed, and whoever looks should see what comes of it."""
         for fit in self._fits.values():
-            fit.stale = fit.worth_waiting = True
-            self._mark_pending(fit, event)
+            self._mark_stale(fit, event)
+
+    def embedded(self, images: Iterable[int], event: int) -> None:
+        """Images have got an embedding: what panels said of them can be learnt now."""
+        if not self._moment().settings.consensus.keys().isdisjoint(images):
+            for fit in self._fits.values():
+                if fit.state.spec.name == CELL_TYPE:
+                    self._mark_stale(fit, event)
 
     def others_taught(self, label_set: int, until: int) -> None:
         """Another process has learnt this far: browsers are about to ask for what moved."""
@@ -164,6 +172,10 @@ class Learner:
         if self._thread is None and any(fit.pending or fit.stale for fit in self._fits.values()):
             self._thread = threading.Thread(target=self._work, name=f"learner {self._project}", daemon=True)
             self._thread.start()
+
+    def _mark_stale(self, fit: _Fit, event: int) -> None:
+        fit.stale = fit.worth_waiting = True
+        self._mark_pending(fit, event)
 
     @staticmethod
     def _mark_pending(fit: _Fit, event: int) -> None:
@@ -199,8 +211,12 @@ class Learner:
         return event if until is None else until
 
     def taught_until(self, label_set: int) -> int:
-        """The newest label record that the classifier has learnt; 0 for the bundle alone."""
+        """The newest label record that the classifier has learnt; 0 where none: see :meth:`taught_by_panels` too."""
         return self._fits[label_set].taught_until
+
+    def taught_by_panels(self, label_set: int) -> tuple[int, ...]:
+        """The panels whose consensus the classifier has learnt."""
+        return self._fits[label_set].taught_by_panels
 
     def known(self, label_set: int) -> int:
         """The newest label record that was known when the classifier was last fitted."""
@@ -307,16 +323,17 @@ class Learner:
         with fit.in_use, one_thread():
             for number in np.unique(teaches).tolist():
                 rows = to_learn[teaches == number].tolist()
-                lda = fit.ldas.get(number) or self._begin(fit.state, now)
+                if number not in fit.ldas:
+                    fit.ldas[number] = self._begin(fit.state, now)
                 codes = [pending[row] for row in rows]
                 finer = fit.finer.get(number) or self._begin_finer(fit.state, now)
                 if finer is not None:
                     finer.update(rows, codes)
                     codes = [int(finer.upper[code]) if code >= 0 else code for code in codes]
                     fit.finer[number] = finer
-                lda.update(rows, codes)
-                fit.ldas[number] = lda
-            due = {*np.unique(teaches).tolist(), *self._soften(fit, now, learns)}
+                fit.ldas[number].update(rows, codes)
+            softened, panels = self._soften(fit, now, read[open_], learns)
+            due = {*np.unique(teaches).tolist(), *softened}
             readers: dict[int, ProfileReader | None] = {}
             found: list[tuple[NDArray[np.int64], NDArray[np.float32] | None]] = []
             for number in fit.ldas if everything else sorted(due):
@@ -331,6 +348,7 @@ class Learner:
             self._install(fit.state, now.images, readers, found, stamp, read)
             fit.known = now.label
             fit.taught_until = now.label if any(len(lda) for lda in fit.ldas.values()) and learns else 0
+            fit.taught_by_panels = panels
             fit.count += 1
             if not fit.pending and not fit.stale:
                 fit.complete_until, fit.worth_waiting = None, False
@@ -369,29 +387,26 @@ class Learner:
             if name not in read and rule.parent in read
         }
 
-    def _soften(self, fit: _Fit, now: Moment, learns: bool) -> list[int]:
-        """Teach what panels agreed on; gives the scanner profiles of which anything changed."""
-        state, wanted = fit.state, dict[int, dict[int, NDArray[np.float64]]]()
-        if learns and state.spec.name == CELL_TYPE and now.settings.consensus:
-            parents, embedded = self._parents(state, now), set(now.images.embedded().tolist())
-            column = {name: parents.get(code, code) for code, name in enumerate(state.names)}
-            for image, probable in now.settings.consensus.items():
-                row = now.images.row_of.get(image)
-                if row is None or row not in embedded:
-                    continue
-                shares = np.zeros(len(state.names))
-                for name, share in probable.items():
-                    if name in column:
-                        shares[column[name]] += share
-                profile = int(state.profile_of(np.array([row], np.int64))[0])
-                wanted.setdefault(profile, {})[row] = shares
+    def _soften(
+        self, fit: _Fit, now: Moment, unlabelled: NDArray[np.int64], learns: bool
+    ) -> tuple[list[int], tuple[int, ...]]:
+        """Teach what panels agreed on of cells that nobody labelled.
+
+        Gives the scanner profiles of which anything changed, and the panels.
+        """
+        state, settings = fit.state, now.settings
+        wanted: dict[int, dict[int, Shares]] = {}
+        if learns and state.spec.name == CELL_TYPE and settings.consensus:
+            parents = self._parents(state, now)
+            wanted = shares_by_profile(settings.consensus, state, now.images, unlabelled, parents)
         changed = []
         for number in sorted({*wanted, *fit.ldas}):
-            lda = fit.ldas.get(number) or self._begin(state, now)
-            fit.ldas[number] = lda
-            if lda.soften(wanted.get(number, {})):
+            if number not in fit.ldas:
+                fit.ldas[number] = self._begin(state, now)
+            if fit.ldas[number].soften(wanted.get(number, {})):
                 changed.append(number)
-        return changed
+        taught = (row for shares in wanted.values() for row in shares)
+        return changed, panels_of(taught, now.images, settings.panel_of)
 
     def _reader(
         self, fit: _Fit, number: int, now: Moment, rows: NDArray[np.int64], open_: NDArray[np.bool_], learns: bool

@@ -27,13 +27,14 @@ _BATCH = 5000
 class ProjectSettings:
     """A project's bundle, whether its labels teach, and how many reference cells a label counts for.
 
-    ``consensus`` is what panels teach that are to: image -> type -> probability.
+    ``consensus`` is what panels teach that are to, image -> type -> probability, and ``panel_of`` which panel it is.
     """
 
     bundle_id: int
     teaching: bool
     weight: float
     consensus: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    panel_of: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,22 @@ def settings(session: Session, project_id: int) -> ProjectSettings:
     row = session.get(Project, project_id, populate_existing=True)
     if row is None or row.deleted_at is not None:
         raise NothingThere(kind="a project")
-    return ProjectSettings(row.bundle_id, row.teaching, row.teaching_weight, consensus(session, project_id))
+    said = consensus(session, project_id)
+    return ProjectSettings(
+        row.bundle_id,
+        row.teaching,
+        row.teaching_weight,
+        {image: probable for image, (_, probable) in said.items()},
+        {image: panel for image, (panel, _) in said.items()},
+    )
 
 
-def consensus(session: Session, project_id: int) -> dict[int, dict[str, float]]:
-    """What the project's teaching panels say of their cells; of a cell in several the newest panel counts."""
-    found: dict[int, dict[str, float]] = {}
+def consensus(session: Session, project_id: int) -> dict[int, tuple[int, dict[str, float]]]:
+    """What the project's teaching panels say of their cells: image -> panel, and type -> probability.
+
+    Of a cell in several panels the newest counts.
+    """
+    found: dict[int, tuple[int, dict[str, float]]] = {}
     for row in reversed(panels.listed(session, project_id)):
         if row.teaches and row.closed_at is not None:
             cells = [CellOfPanel(one.image_id) for one in panels.cells(session, row.id)]
@@ -73,7 +84,8 @@ def consensus(session: Session, project_id: int) -> dict[int, dict[str, float]]:
             said = [PanelAnswer(one.image_id, one.user_id, one.turn, one.label) for one in readings]
             readers = [one.user for one in panels.readers(session, row.id)]
             decided = {image: one.label for image, one in panels.decisions(session, row.id).items()}
-            found |= teaching(cells, said, readers, decided)
+            taught = teaching(cells, said, readers, decided)
+            found |= {image: (row.id, probable) for image, probable in taught.items()}
     return found
 
 

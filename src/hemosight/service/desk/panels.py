@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -203,7 +203,9 @@ def teaching(
 ) -> dict[int, dict[str, float]]:
     """What a panel teaches of each cell: type -> its probability by the consensus; a decision stands for itself alone.
 
-    Cells of which nobody named a type are left out, and all that nobody decided where there is no consensus.
+    Cells of which nobody named a type are left out, and all that nobody decided where there is no consensus. A type
+    that is no cell's most probable one, and that nobody decided for, is not taught: all types are read as equally
+    likely beforehand, so that a class made of crumbs of other types would be read as often as a real one.
     """
     first: dict[int, dict[int, str]] = {}
     for one in said:
@@ -212,10 +214,22 @@ def teaching(
     types = list(ordered({label for by in first.values() for label in by.values()}))
     images = [cell.image for cell in cells if first.get(cell.image)]
     found = _consensus(images, first, readers, types)
-    rows = [] if found is None else found.posterior.tolist()
-    shares = {image: dict(zip(types, row, strict=True)) for image, row in zip(images, rows, strict=False)}
     known = {cell.image for cell in cells}
-    return shares | {image: {label: 1.0} for image, label in decided.items() if image in known and label != UNSURE}
+    sure = {image: label for image, label in decided.items() if image in known and label != UNSURE}
+    shares = {} if found is None else _of_taught_types(found.posterior, images, types, set(sure.values()))
+    return shares | {image: {label: 1.0} for image, label in sure.items()}
+
+
+def _of_taught_types(
+    posterior: NDArray[np.float64], images: Sequence[int], types: Sequence[str], decided: Collection[str]
+) -> dict[int, dict[str, float]]:
+    """Probabilities (cells x types) of the types that are some cell's most probable or decided, to a sum of 1."""
+    most = set(posterior.argmax(axis=1).tolist())
+    kept = [code for code, name in enumerate(types) if code in most or name in decided]
+    rows = posterior[:, kept]
+    rows /= rows.sum(axis=1, keepdims=True)
+    names = [types[code] for code in kept]
+    return {image: dict(zip(names, row, strict=True)) for image, row in zip(images, rows.tolist(), strict=True)}
 
 
 def _counts(

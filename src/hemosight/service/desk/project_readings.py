@@ -137,7 +137,8 @@ class ProjectReadings:
         last = self._snapshots.get(number)
         if last is None or last.state is not state or last.when != when:
             until = learner.complete_until(number, moment.event)
-            taken = snapshot(moment.images, state, until, learner.taught_until(number))
+            taught = learner.taught_until(number), learner.taught_by_panels(number)
+            taken = snapshot(moment.images, state, until, *taught)
             last = self._snapshots[number] = _Taken(state, when, taken)
         return last
 

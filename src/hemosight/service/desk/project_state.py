@@ -167,6 +167,7 @@ class ProjectState:
             for rows in self._take_embeddings(session, stamp):
                 for number, state in self.states.items():
                     self.learner.add(number, state.add_embedded(rows, stamp), self._event)
+                self.learner.embedded(self._images.ids[rows].tolist(), self._event)
         if "labels" in kinds and not self._take_labels(session, stamp):
             return False
         for event in news:

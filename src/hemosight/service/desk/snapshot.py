@@ -24,7 +24,9 @@ class Snapshot:
     event
         The event of the project up to which everything is in it.
     taught_until
-        The newest label record that the classifier has learnt; 0 for the bundle alone.
+        The newest label record that the classifier has learnt; 0 where none.
+    taught_by_panels
+        The panels whose consensus it has learnt.
     profile
         Number of the scanner profile.
     ids, case, status, novelty, x, y, outside
@@ -59,6 +61,7 @@ class Snapshot:
     spec: LabelSetSpec
     event: int
     taught_until: int
+    taught_by_panels: tuple[int, ...]
     ids: NDArray[np.int64]
     case: NDArray[np.int64]
     profile: NDArray[np.int64]
@@ -106,7 +109,9 @@ class Snapshot:
         )
 
 
-def snapshot(images: ImageColumns, state: LabelSetState, event: int, taught_until: int) -> Snapshot:
+def snapshot(
+    images: ImageColumns, state: LabelSetState, event: int, taught_until: int, taught_by_panels: tuple[int, ...] = ()
+) -> Snapshot:
     """Copy the columns; call it with the project's lock held."""
     state.lengthen(len(images.ids))
     rows = images.order()
@@ -118,6 +123,7 @@ def snapshot(images: ImageColumns, state: LabelSetState, event: int, taught_unti
         spec=state.spec,
         event=event,
         taught_until=taught_until,
+        taught_by_panels=taught_by_panels,
         **images.taken(rows, "ids", "case", "status", "novelty", "x", "y", "outside"),
         **labelled,
         profile=state.profiles.of(images.case[rows]),

@@ -148,6 +148,7 @@ def counted(
         moved_by_model=_moves(count.moved_by_model),
         reviewed_until=count.reviewed_until,
         taught_until=snapshot.taught_until,
+        taught_by_panels=list(snapshot.taught_by_panels),
         bundle=f"{manifest.name} {manifest.version}",
         counting=chosen.draw,
         counting_choices=list(chosen.choices),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from fastapi import APIRouter, Response
@@ -83,9 +83,11 @@ def _file(table: pl.DataFrame, name: str) -> Response:
     return Response(csv(table), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def closed(session: Session, seat: ProjectSeat, panel: int) -> Panel:
-    """A panel that is closed; one that is open is refused: it is still being read blind."""
-    row = panels.get(session, seat.project, panel)
+def closed(session: Session, seat: ProjectSeat, panel: int, hold: Literal["open", "alone"] | None = None) -> Panel:
+    """A panel that is closed; one that is open is refused: it is still being read blind. ``hold`` as in
+    :func:`~hemosight.service.storage.panels.get`.
+    """
+    row = panels.get(session, seat.project, panel, hold)
     if row.closed_at is None:
         raise Refusal(
             "in_the_way",
@@ -110,11 +112,6 @@ def results(session: Session, row: Panel, cells: Sequence[PanelCell]) -> PanelRe
         ],
         [one.user for one in panels.readers(session, row.id)],
     )
-
-
-def _guarded(text: str) -> str:
-    """Without a beginning that a spreadsheet would compute."""
-    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def _names(session: Session, panel: int) -> dict[int, str]:

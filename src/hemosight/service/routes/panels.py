@@ -179,7 +179,7 @@ def close_panel(panel: Id, seat: ProjectAdmin, session: Transaction) -> PanelSho
 @router.post("/{panel}/decisions", operation_id="add_panel_decision", status_code=201)
 def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: Transaction) -> DecisionShown:
     """Say what was agreed on for a cell; a later decision takes the place of an earlier one, which is kept."""
-    row = closed(session, seat, panel)
+    row = closed(session, seat, panel, hold="open")
     if given.image not in {one.image_id for one in panels.cells(session, panel)}:
         raise Refusal(
             "unfit", expected="a cell of this session", came=str(given.image), mend="Choose one of its cells."
@@ -200,7 +200,7 @@ def set_panel_teaching(panel: Id, given: PanelTeaching, seat: ProjectAdmin, sess
 
     Each cell that nobody labelled counts for every type by its probability in the consensus; a decided one for its own.
     """
-    row = closed(session, seat, panel)
+    row = closed(session, seat, panel, hold="alone")  # decisions that are being stored come first
     row.teaches = given.teaches
     session.flush()
     audit.note(session, seat, "panel.teach", {"panel": panel, "teaches": given.teaches}, seat.project)

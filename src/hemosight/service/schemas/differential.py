@@ -88,6 +88,9 @@ class DifferentialShown(BaseModel):
     taught_until: int | None = Field(
         description="The last label that the model had learnt, of whichever case; 0 for none. Null in old records."
     )
+    taught_by_panels: list[int] = Field(
+        default=[], description="Panels whose consensus the model had learnt beside labels, of whichever case."
+    )
     bundle: str
     counting: CellDraw | None = Field(
         default=None, description="How the cells that count were drawn; null where all do."

@@ -61,7 +61,7 @@ class SetAnswer(BaseModel):
     version: int
     predicted: str | None
     probabilities: dict[str, float]
-    taught_until: int = Field(description="The last label that the model has learnt; 0 for the bundle alone.")
+    taught_until: int = Field(description="The last label that the model has learnt; 0 for none.")
 
 
 class CommentShown(BaseModel):

@@ -83,7 +83,7 @@ class LabelSetShown(BaseModel):
     asked_of: str | None = Field(None, description="The cell type that it is asked of; null for every cell.")
     labelled: dict[str, int]
     score: Score | None = Field(description="Null until two classes have two labelled cells.")
-    taught_until: int = Field(description="The last label that its classifier has learnt; 0 for the bundle alone.")
+    taught_until: int = Field(description="The last label that its classifier has learnt; 0 for none.")
 
 
 class LabelSets(BaseModel):

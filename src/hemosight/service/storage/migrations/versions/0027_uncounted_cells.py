@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0027"
-down_revision = "0025"
+down_revision = "0026"
 
 _REMOVED = "ck_field_cells_removed"
 _SEEN_IN = "fk_field_cells_seen_in"
