@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +196,22 @@ def test_a_teacher_of_other_classes_is_refused(drawn_catalog: Catalog, cache: Pa
     train_supervised(drawn_catalog, config(steps=2), tmp_path / "other", cache=cache)
     taught = config(steps=2, teachers=(str(tmp_path / "other"),))
     assert train_supervised(drawn_catalog, taught, tmp_path / "student", cache=cache)
-    assert json.loads((tmp_path / "student/run.json").read_text())["recipe"]["teachers"] == [str(tmp_path / "other")]
+    said = json.loads((tmp_path / "student/run.json").read_text())
+    assert said["recipe"]["teachers"] == [str(tmp_path / "other")]
+    (teacher,) = said["taught_by"]
+    assert teacher["encoder"] == hashlib.sha256((tmp_path / "other/encoder.safetensors").read_bytes()).hexdigest()
+    assert teacher["recipe"]["steps"] == 2
+
+
+def test_a_run_goes_on_with_the_same_teacher_alone(drawn_catalog: Catalog, cache: Path, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher"
+    train_supervised(drawn_catalog, config(steps=2), teacher, cache=cache)
+    taught = config(teachers=(str(teacher),))
+    assert not train_supervised(drawn_catalog, taught, tmp_path / "run", cache=cache, display=Stopper(3))
+    shutil.rmtree(teacher)
+    train_supervised(drawn_catalog, config(steps=3), teacher, cache=cache)
+    with pytest.raises(RunConflict, match="teachers"):
+        train_supervised(drawn_catalog, taught, tmp_path / "run", cache=cache, resume=True)
 
 
 def test_half_precision_learns_as_well(drawn_catalog: Catalog, cache: Path, tmp_path: Path) -> None:

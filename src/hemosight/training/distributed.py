@@ -82,7 +82,8 @@ def processes(environment: Mapping[str, str] | None = None) -> Iterator[Processe
     if cuda:
         torch.cuda.set_device(local_rank)
     # Preparing pixels on the first process may take long; the others wait that long.
-    distributed.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=4))
+    # A run may lie on the processor although there is a card: gloo carries what is there.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=timedelta(hours=4))
     try:
         yield Processes(int(environment["RANK"]), count, local_rank)
     finally:

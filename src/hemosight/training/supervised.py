@@ -12,6 +12,7 @@ bits. Under ``torchrun`` every process draws batches of its own, and gradients a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -106,7 +107,7 @@ def train_supervised(
             folder / "checkpoint.pt", beside=lambda state: _save_averaged(folder, task, state["step"])
         )
         loop = Trainer(task, kept, shown, processes=group, device=where, save_every=config.checkpoint_minutes)
-        facts = _facts(config, data, command, group)
+        facts = _facts(config, data, command, group, where)
         if resume:
             _require_same(json.loads((folder / "run.json").read_text()), facts)
             saved = read_state(folder / "checkpoint.pt")
@@ -185,7 +186,9 @@ def _take_head(network: Classifier, weights: str) -> None:
         network.top.load_state_dict(head)
 
 
-def _facts(config: SupervisedConfig, data: LabelledCells, command: Sequence[str], group: Processes) -> dict[str, Any]:
+def _facts(
+    config: SupervisedConfig, data: LabelledCells, command: Sequence[str], group: Processes, device: torch.device
+) -> dict[str, Any]:
     table = pl.DataFrame(
         {"laboratory": np.array(data.laboratories)[data.whose], "type": np.array(data.types)[data.codes]}
     )
@@ -201,10 +204,20 @@ def _facts(config: SupervisedConfig, data: LabelledCells, command: Sequence[str]
         "cells": cells,
         "data": {"hash": data.hash},
         "processes": group.count,
+        "device": device.type,
+        "taught_by": [_taught_by(run) for run in config.teachers],
         "command": list(command),
         **_went_on_from(config.weights),
         **run_folder.environment(),
     }
+
+
+def _taught_by(run: str) -> dict[str, Any]:
+    """What a teacher's run said of itself, and which weights it taught with."""
+    folder = Path(run)
+    said = json.loads((folder / "encoder.json").read_text())["provenance"]
+    weights = hashlib.sha256((folder / "encoder.safetensors").read_bytes()).hexdigest()
+    return {"run": run, "encoder": weights, "command": said.get("command"), "recipe": said.get("recipe")}
 
 
 def _went_on_from(weights: str) -> dict[str, Any]:
@@ -216,6 +229,14 @@ def _went_on_from(weights: str) -> dict[str, Any]:
 
 
 def _require_same(began: dict[str, Any], now: dict[str, Any]) -> None:
-    for what, key in (("settings", "recipe"), ("data", "data"), ("settings", "processes")):
-        if json.dumps(began[key]) != json.dumps(json.loads(json.dumps(now[key]))):
+    what_of = {
+        "recipe": "settings",
+        "data": "data",
+        "processes": "settings",
+        "taught_by": "teachers",
+        "device": "kind of device",
+    }
+    for key, what in what_of.items():
+        # Runs of older versions do not say by whom they are taught, nor where.
+        if key in began and json.dumps(began[key]) != json.dumps(json.loads(json.dumps(now[key]))):
             raise run_folder.run_differs(what, f"{key} of the run's beginning", "others")
