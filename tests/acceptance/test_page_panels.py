@@ -117,6 +117,9 @@ def test_closed_it_shows_agreement_and_differences_side_by_side(panel: Panel) ->
     other = panel.pages["chen"]
     other.goto(page.url)
     expect(other.locator(".panel-result .decided").first).to_have_text("Decided: Lymphocyte")
+    # How each person reads is told to administrators, and to everybody of themselves.
+    expect(other.locator(".panel-readers tbody tr")).to_have_count(1)
+    expect(other.locator(".panel-result", has=other.locator(".panel-decide")).first).not_to_contain_text("Béla")
     number = page.url.rpartition("/")[2].partition("?")[0]
     # Readings, and what was agreed on, leave as tables; they are asked for, and so they are no links.
     with page.expect_download() as download:

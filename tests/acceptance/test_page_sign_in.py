@@ -87,7 +87,7 @@ def test_a_project_that_keeps_no_names(page: Page) -> None:
     page.get_by_role("button", name="Save", exact=True).first.click()  # the others are of scanners
     expect(page.get_by_text("Saved.")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="the map, as a table").click()
+        page.get_by_role("button", name="the list, as a table").click()
     assert download.value.path().read_text().strip() == "kind,number,name"
 
 

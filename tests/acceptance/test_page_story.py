@@ -221,14 +221,14 @@ def test_a_report_is_signed_and_its_export_says_the_same(page: Page, api: httpx.
     page.get_by_role("button", name="Make it a case").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("case 24-1187")
     # One cell is unsure: that is said, and only a reason lets one sign.
-    expect(page.locator(".sign-blocks")).to_contain_text("1 cell marked unsure")
+    expect(page.locator(".sign-blocks")).to_contain_text("1 cell labelled unsure")
     sign = page.get_by_role("button", name=re.compile("^Sign as"))
     expect(sign).to_be_disabled()
     page.get_by_label("Why you sign all the same").fill("A smudge.")
     sign.click()
     # Nothing is signed by one click: the numbers are shown once more.
     question = page.get_by_role("dialog")
-    expect(question).to_contain_text("1 cell marked unsure")
+    expect(question).to_contain_text("1 cell labelled unsure")
     expect(question).to_contain_text("not reviewed by a person")
     expect(page.locator(".sign-given")).to_have_count(0)
     question.get_by_role("button", name="Sign these counts").click()

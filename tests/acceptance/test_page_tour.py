@@ -48,7 +48,7 @@ def test_help_has_the_words_and_all_keys(page: Page) -> None:
     expect(page.locator("#words")).to_contain_text("No word of the page says “neutrophil”.")
     page.get_by_label("Find a word").fill("amend")
     expect(words).to_have_text(["amendment"])
-    for keys in ("Gallery", "Landscape", "Next to review", "Search", "Counter"):
+    for keys in ("Gallery", "Landscape", "Next", "Search", "Counter"):
         expect(page.locator("#keys").get_by_role("heading", name=keys, exact=True)).to_be_visible()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

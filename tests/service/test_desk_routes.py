@@ -284,7 +284,7 @@ def test_two_people_sign_what_is_finished(room: Room, tiny_bundle: Bundle) -> No
     room.label({case[0]: "?"})
     refused = room.one.post(f"{room.path}/signatures", json=body)
     assert refused.status_code == 409
-    assert "1 cell marked unsure" in refused.json()["error"]["came"]
+    assert "1 cell labelled unsure" in refused.json()["error"]["came"]
     assert room.one.post(f"{room.path}/signatures", json={**body, "role": "second"}).status_code == 409
     assert room.viewer.post(f"{room.path}/signatures", json={**body, "note": "seen"}).status_code == 403
     noted = room.one.post(f"{room.path}/signatures", json={**body, "note": "one smudge cell"})

@@ -104,7 +104,8 @@ class Laboratory:
 
     def answer(self, who: Visitor, kind: str = "explained", note: str = "a new batch of stain") -> Any:
         """Answer its flags; gives the answer."""
-        given = {"kind": kind, "note": note}
+        cases = self.drift()["cases"]
+        given = {"kind": kind, "note": note, "seen": max((one["signature"] for one in cases), default=0)}
         return who.post(f"{self.path}/profiles/{self.scanner}/drift-answers", json=given)
 
 
@@ -200,6 +201,7 @@ def test_a_planted_drift_asks_for_a_new_validation_until_somebody_answers(labora
         "until": signed["id"],
         "kind": "explained",
         "note": answered["answers"][0]["note"],
+        "seen": signed["id"],
     }
     again, _ = laboratory.case("24-4", 80, unusual=15, seed=8)
     laboratory.sign(again)
@@ -248,6 +250,26 @@ def test_a_refused_signature_leaves_no_point(laboratory: Laboratory) -> None:
     assert laboratory.drift()["cases"] == []
 
 
+def test_an_answer_is_to_what_was_seen(laboratory: Laboratory) -> None:
+    """A case that was signed while somebody wrote is answered by nobody: it may be the one that flags."""
+    laboratory.usual(2)
+    path = f"{laboratory.path}/profiles/{laboratory.scanner}/drift-answers"
+    given = {"kind": "explained", "note": "a new batch", "seen": laboratory.drift()["cases"][-1]["signature"]}
+    number, _ = laboratory.case("24-9", seed=12)
+    signed = laboratory.sign(number)
+    refused = laboratory.admin.post(path, json=given)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_the_way")
+    assert laboratory.drift()["answers"] == []
+    assert laboratory.admin.post(path, json={**given, "seen": signed["id"]}).status_code == 201
+    # An old case that was amended and signed again is another point, though no other case is newer.
+    opened = laboratory.reviewer.post(f"{laboratory.path}/cases/{number}/amendment", json={"reason": "recount"})
+    assert opened.status_code == 201, opened.text
+    laboratory.sign(number)
+    assert laboratory.admin.post(path, json={**given, "seen": signed["id"]}).status_code == 409
+    without = {key: value for key, value in given.items() if key != "seen"}
+    assert laboratory.admin.post(path, json=without).status_code == 422
+
+
 def test_charts_of_a_merged_scanner_go_on_with_the_other(laboratory: Laboratory) -> None:
     laboratory.usual(3)
     laboratory.answer(laboratory.admin)
@@ -266,7 +288,8 @@ def test_another_project_sees_nothing_of_it(laboratory: Laboratory, tiny_bundle:
     other = fill(laboratory.project.database, tiny_bundle, 0)
     assert laboratory.viewer.get(f"/projects/{other.id}/drift").status_code == 404
     answer = laboratory.admin.post(
-        f"/projects/{other.id}/profiles/{laboratory.scanner}/drift-answers", json={"kind": "explained", "note": "x"}
+        f"/projects/{other.id}/profiles/{laboratory.scanner}/drift-answers",
+        json={"kind": "explained", "note": "x", "seen": 2},
     )
     assert answer.status_code == 404
 
@@ -335,6 +358,21 @@ def test_under_another_bundle_readings_are_learnt_anew_and_pictures_go_on() -> N
     assert by_name["novelty"].usual[25:45].all()
     assert by_name["novelty"].centre == pytest.approx(0.2, abs=0.02)
     assert not by_name["scale"].usual[20:].any()
+    assert (found.usual, found.usual_readings) == (50, 25), "and the page can say so"
+
+
+def test_what_another_bundle_reads_is_learnt_from_its_first_case_on() -> None:
+    """The move itself begins it: nothing is usual before a case was signed under the new bundle."""
+    rng = np.random.default_rng(0)
+    points = _points([_case(rng) for _ in range(25)])
+    moved = {chart.name: chart.watch for chart in scanner(points, [], 2).charts}
+    assert np.isnan(moved["novelty"].centre)
+    assert np.isnan(moved["agreement"].centre)
+    assert moved["scale"].centre == pytest.approx(77, abs=2)
+    assert [scanner(points, [], bundle).usual_readings for bundle in (None, 1, 2)] == [25, 25, 0]
+    validated = [Answer(1, 25, "validated", "x", 1, "A", NOW)]
+    assert (scanner(points, validated, 2).usual, scanner(points, validated, 2).usual_readings) == (0, 0)
+    assert scanner([], [], 2).usual_readings == 0
 
 
 def test_a_measure_that_no_case_has_is_no_chart_and_widens_no_limit() -> None:

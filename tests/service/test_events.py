@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from crops import a_project
 from sqlalchemy import text
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 
 from hemosight.service import events as live
+from hemosight.service.errors import Refusal
 from hemosight.service.events import EventBroker, Message
+from hemosight.service.routes.events import listen
 from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.live_events import ImagesEvent
@@ -158,6 +163,38 @@ def test_the_right_to_look_is_asked_again(database: Database) -> None:
         heard = [message.kind async for message in stream]
         assert heard == ["ping", "ping"]
         broker.close(wait=True)
+
+    run(scene())
+
+
+def test_many_that_ask_at_once_are_counted_before_they_are_answered(database: Database) -> None:
+    """Whoever asks a hundred times before the first answer is taken gets as many streams as anybody, not a hundred."""
+    project = a_project(database)
+
+    async def scene() -> None:
+        broker = EventBroker(database)
+        service = SimpleNamespace(broker=broker, settings=SimpleNamespace(streams_account=2))
+
+        async def ask(user: int = 7) -> StreamingResponse:
+            its = SimpleNamespace(project=project, user=SimpleNamespace(id=user))
+            return await listen(cast(Any, its), cast(Any, service), cast(Any, None), None, None)
+
+        asked = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
+        answers = [one for one in asked if isinstance(one, StreamingResponse)]
+        assert [one.code for one in asked if isinstance(one, Refusal)] == ["busy"] * 3
+        assert len(answers) == 2
+        assert isinstance(await ask(8), StreamingResponse), "another account has its own"
+
+        async def gone(*_: Any) -> None:
+            raise OSError("nobody reads")
+
+        # One whose reader left before its first line counts no more either.
+        with pytest.raises((OSError, ClientDisconnect)):
+            await answers[0]({"type": "http", "asgi": {"spec_version": "2.4"}}, cast(Any, gone), gone)
+        assert isinstance(await ask(), StreamingResponse)
+        with pytest.raises(Refusal):
+            await ask()
+        broker.close()
 
     run(scene())
 

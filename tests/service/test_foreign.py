@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scanners import Desk, two_scanners
+from scanners import Desk, looking_alike, two_scanners
 from sqlalchemy import update
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.desk import foreign
 from hemosight.service.desk.foreign import WANTED
+from hemosight.service.desk.trust import MOST
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import CellEmbedding
 
@@ -96,6 +97,32 @@ def test_trust_counts_single_answers_and_sets_bulk_apart(desk: Desk) -> None:
     assert found["checks"] == len(drawn) >= 1
     assert found["low"] <= found["checks_right"] / found["checks"] <= found["high"]
     assert set(found["never_seen"]).isdisjoint(truth[item["image"]] for item in asked)
+
+
+def test_the_queue_goes_on_for_the_unfamiliar_cells_that_are_missing_and_for_no_more(
+    desk: Desk, tiny_bundle: Bundle
+) -> None:
+    images = desk.project.add(tiny_bundle, 60, seed=7, case="partly", read=False)
+    looking_alike(tiny_bundle, desk.project, images)
+    beyond, near = images[:20], images[20:]
+    with desk.project.database.session() as session:
+        session.execute(update(CellEmbedding).where(CellEmbedding.image_id.in_(near)).values(novelty=0.4))
+    desk.cases = {row["key"]: row["id"] for row in desk.get("/cases")["items"]}
+    truth, case = desk.project.truth, desk.cases["partly"]
+    for image in near[:MOST]:
+        desk.label({image: truth[image]})
+    assert (desk.familiarity("partly")["taught"], desk.familiarity("partly")["foreign"]) == (0, True)
+    asked = []
+    while not desk.get("/trust", case=case)["enough"]:
+        (item,) = desk.get("/next", strategy="adapt", n=1, case=case)["items"]
+        asked.append(item)
+        desk.label({item["image"]: truth[item["image"]]})
+        assert len(asked) <= len(beyond)
+    unlike = [item["image"] for item in asked if item["reason"].startswith("unlike anything known")]
+    assert set(unlike) <= set(beyond)
+    assert len(unlike) >= len(asked) // 2, "every fourth is still drawn at random"
+    assert desk.familiarity("partly")["taught"] == 8, "three quarters of what 32 answers would have met by chance"
+    assert not desk.familiarity("partly")["foreign"]
 
 
 def test_a_case_far_from_everything_is_not_opened_by_labels_of_its_familiar_cells() -> None:

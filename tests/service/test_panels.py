@@ -64,7 +64,11 @@ class Room:
     def close(self, panel: int) -> Any:
         """Close, and give the results."""
         assert self.admin.post(f"{self.path}/panels/{panel}/close").status_code == 200
-        answer = self.readers[0].get(f"{self.path}/panels/{panel}/results")
+        return self.results(panel, self.admin)
+
+    def results(self, panel: int, who: Visitor) -> Any:
+        """What a closed session came to, as somebody is told."""
+        answer = who.get(f"{self.path}/panels/{panel}/results")
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -266,6 +270,46 @@ def test_the_consensus_sides_with_good_readers_and_names_the_wrong_label(room: R
     assert len(rows) == 3 * len(read)
     assert {row["turn"] for row in rows} == {"1"}
     assert all(len(row["sha256"]) == 64 for row in rows)
+
+
+def test_how_each_person_reads_is_told_to_administrators_and_to_themselves(room: Room) -> None:
+    """Everybody in the project sees what the panel came to; who errs, and how fast, is theirs alone."""
+    panel = room.begin(cells=8, repeated=0.25, timed=True)
+    truth, users = room.project.truth, room.project.users[1:]
+    kinds = sorted(set(truth.values()))
+
+    def careless(image: int, *_: object) -> str:
+        return truth[image] if image % 2 else kinds[(kinds.index(truth[image]) + 1) % len(kinds)]
+
+    # The second of three errs: in the order of readers each place would be a person's.
+    for who, say in ((0, lambda image, *_: truth[image]), (1, careless), (2, lambda image, *_: truth[image])):
+        room.read(panel, who, say)
+    whole = room.close(panel)
+    assert len(whole["pairs"]) == 3
+    assert {one["user"] for cell in whole["cells"] for one in cell["said"]} == set(users)
+    found = room.results(panel, room.readers[1])
+    assert [one["user"] for one in found["readers"]] == [users[1]]
+    assert {one["user"] for one in found["times"]} <= {users[1]}
+    assert [{one["a"], one["b"]} for one in found["pairs"]] == [
+        pair for one in whole["pairs"] if users[1] in (pair := {one["a"], one["b"]})
+    ]
+    assert found["together"] == whole["together"], "the totals stay"
+    for cell, its in zip(found["cells"], whole["cells"], strict=True):
+        assert {**cell, "said": None} == {**its, "said": None}
+        assert [one["user"] for one in cell["said"]] == [users[1], None, None]
+        assert sorted(one["label"] for one in cell["said"]) == sorted(one["label"] for one in its["said"])
+    # Somebody who reads in no panel of it, as one who may only look.
+    outside = room.begin(cells=4, repeated=0, readers=users[:2])
+    for who in range(2):
+        room.read(outside, who, careless)
+    room.close(outside)
+    found = room.results(outside, room.readers[2])
+    assert (found["readers"], found["times"], found["pairs"]) == ([], [], [])
+    assert found["together"]
+    for cell in found["cells"]:
+        assert {one["user"] for one in cell["said"]} == {None}
+        labels = [(one["label"], one["suspect"]) for one in cell["said"]]
+        assert labels == sorted(labels), "not in the order of readers"
 
 
 def test_automation_bias_is_how_often_a_planted_reading_is_kept(room: Room) -> None:

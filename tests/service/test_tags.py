@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 from gate import Visitor, add_user, app_on, browser
 from projects import Filled, fill
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.schemas.desk import Tags
+from hemosight.service.storage import tags
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, CellTag, Event, Member, SavedView
-from hemosight.service.storage.tags import MOST_TAGS
+from hemosight.service.storage.saved_views import MOST_SHARED
+from hemosight.service.storage.tables import AuditRow, CellTag, Event, Member, SavedView, User
+from hemosight.service.storage.tags import MOST_OF_CELL, MOST_TAGS
 
 
 @dataclass
@@ -81,6 +84,26 @@ def test_a_tag_goes_on_and_off_and_says_what_that_changed(desk: Desk) -> None:
     assert desk.tag("unheard of", [first], on=False).json()["images"] == []
 
 
+def test_tags_are_sent_where_they_are_new(desk: Desk) -> None:
+    """Every tab asks again at every event: a page of numbers that it has is not sent once more."""
+    odd = 'say "\\odd" ä'
+    desk.tag(odd, [desk.cells[2], desk.cells[0]])
+    desk.tag("Auer rod", desk.cells[:1])
+    viewer = desk.people["viewer"]
+    first = viewer.get(f"{desk.path}/tags")
+    assert Tags.model_validate_json(first.content, strict=True).model_dump() == {
+        "items": [
+            {"name": "Auer rod", "images": desk.cells[:1]},
+            {"name": odd, "images": [desk.cells[0], desk.cells[2]]},
+        ]
+    }
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = viewer.get(f"{desk.path}/tags", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    desk.tag("Auer rod", desk.cells[1:2])
+    assert viewer.get(f"{desk.path}/tags", headers=known).status_code == 200
+
+
 def test_undoing_is_sending_what_changed_with_the_other_sign(desk: Desk) -> None:
     desk.tag("odd", desk.cells[:1])
     before = desk.tags()
@@ -120,16 +143,18 @@ def test_a_signed_case_takes_tags_which_are_no_labels(desk: Desk, tiny_bundle: B
 
 def test_tags_leave_with_the_cells(desk: Desk) -> None:
     first, second = desk.cells[:2]
-    assert "tags" not in desk.exported("csv").decode().splitlines()[0], "no column where there is none"
+    first_line = desk.exported("csv").decode().splitlines()[0]
+    assert "tags" in first_line.split(","), "the column is there where no cell has any"
     desk.tag("odd", [first, second])
     desk.tag("ask Amina", [first])
+    assert desk.exported("csv").decode().splitlines()[0] == first_line
     rows = {int(row["image"]): row["tags"] for row in csv.DictReader(io.StringIO(desk.exported("csv").decode()))}
     assert (rows[first], rows[second], rows[desk.cells[2]]) == ("ask Amina; odd", "odd", "")
     listed = {one["image"]: one["tags"] for one in json.loads(desk.exported("json"))}
     assert listed[first] == "ask Amina; odd"
     assert listed[desk.cells[2]] is None
     with zipfile.ZipFile(io.BytesIO(desk.exported("label-studio"))) as archive:
-        tasks = {one["id"]: one["data"].get("tags") for one in json.loads(archive.read("tasks.json"))}
+        tasks = {one["id"]: one["data"]["tags"] for one in json.loads(archive.read("tasks.json"))}
     assert (tasks[second], tasks[desk.cells[2]]) == ("odd", None)
     listed = desk.people["viewer"].get(f"{desk.path}/images", params={"tag": "odd"}).json()["items"]
     assert [one["id"] for one in listed] == [first, second]
@@ -165,6 +190,24 @@ def test_what_does_not_fit_is_refused_whole(desk: Desk, tiny_bundle: Bundle) -> 
     assert refused.status_code == 422
     assert f"at most {MOST_TAGS} tags" in refused.json()["error"]["message"]
     assert desk.tag("T7", [desk.cells[1]]).status_code == 200, "one that is there goes on"
+
+
+def test_a_cell_and_all_tags_together_have_an_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = desk.cells[:3]
+    for number in range(MOST_OF_CELL):
+        assert desk.tag(f"t{number}", [first]).status_code == 200
+    refused = desk.tag("one more", [first, second])
+    assert refused.status_code == 422
+    assert f"at most {MOST_OF_CELL} tags on a cell" in refused.json()["error"]["message"]
+    assert "one more" not in desk.tags(), "refused whole"
+    assert desk.tag("t3", [first, second]).json()["images"] == [second], "what it has already is no tag more"
+    monkeypatch.setattr(tags, "MOST_PLACES", MOST_OF_CELL + 2)
+    assert desk.tag("t4", [second, first]).json()["images"] == [second]
+    refused = desk.tag("t4", [third])
+    assert (refused.status_code, "22 cells under all tags" in refused.json()["error"]["message"]) == (422, True)
+    assert desk.tag("t4", [first, second]).json()["images"] == [], "nothing new needs no room"
+    assert desk.tag("t4", [first], on=False).status_code == 200
+    assert desk.tag("t4", [third]).status_code == 200, "there is room again"
 
 
 # --- views ---------------------------------------------------------------------------------------------------------
@@ -217,6 +260,63 @@ def test_who_may_only_look_keeps_views_and_shares_none(desk: Desk) -> None:
     assert _keep(desk, "viewer", "mine").status_code == 200
     assert _keep(desk, "viewer", "ours", shared=True).status_code == 403
     assert _views(desk, "viewer") == [("mine", "Viewer", False)]
+
+
+def test_a_view_is_shared_as_long_as_its_owner_may_share(desk: Desk) -> None:
+    """Nobody speaks in a project who was removed from it, or may only look: what they left is theirs alone."""
+    _keep(desk, "reviewer", "ours", shared=True)
+    admin, seat = desk.people["admin"], desk.people["reviewer"].get("/session").json()["user"]["id"]
+    assert _views(desk, "viewer") == [("ours", "Reviewer", True)]
+    for change in (
+        lambda: admin.put(f"{desk.path}/members/{seat}", json={"role": "viewer"}),
+        lambda: admin.delete(f"{desk.path}/members/{seat}"),
+    ):
+        assert change().status_code in (200, 204)
+        assert _views(desk, "viewer") == _views(desk, "admin") == []
+    again = {"role": "reviewer", "name": "reviewer"}  # who is no member is named
+    assert admin.put(f"{desk.path}/members/{seat}", json=again).status_code == 200
+    assert _views(desk, "viewer") == [("ours", "Reviewer", True)]
+    with desk.project.database.session() as session:
+        session.execute(update(User).where(User.id == seat).values(active=False))
+    assert _views(desk, "viewer") == [], "an account that is closed"
+
+
+def test_an_archived_project_takes_no_views(desk: Desk) -> None:
+    admin = desk.people["admin"]
+    _keep(desk, "viewer", "mine")
+    assert admin.patch(desk.path, json={"archived": True}).status_code == 200
+    for person in ("viewer", "reviewer", "admin"):
+        refused = _keep(desk, person, "mine too")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_the_way"), person
+    assert _views(desk, "viewer") == [("mine", "Viewer", False)], "what is there is taken up"
+
+
+def test_a_view_and_what_is_shared_have_an_end(desk: Desk) -> None:
+    long = [f"{number:03}".ljust(41, "x") for number in range(100)]
+    refused = _keep(desk, "reviewer", "long", view={"folded": long})
+    assert refused.status_code == 422
+    assert "4100 characters together" in refused.text
+    assert _keep(desk, "reviewer", "long", view={"folded": [one[:40] for one in long]}).status_code == 200
+    with desk.project.database.session() as session:
+        for person in desk.people.values():
+            user = person.get("/session").json()["user"]["id"]
+            for number in range(MOST_SHARED // 2):
+                facts = {"project_id": desk.project.id, "user_id": user, "name": f"v{number}", "view": VIEW}
+                session.add(SavedView(**facts, shared=True))
+    # The owner of fifty may only look, so they are shared no more: fifty of each of the two others, and no other one.
+    assert len([by for _, by, _ in _views(desk, "viewer") if by != "Viewer"]) == MOST_SHARED
+    assert _keep(desk, "admin", "v50", shared=True).status_code == 422, "one of the administrator's own too many"
+    assert _keep(desk, "admin", "v7").status_code == 200
+    assert _keep(desk, "admin", "v7", shared=True).status_code == 200, "there is room again"
+    with desk.project.database.session() as session:
+        session.execute(delete(SavedView).where(SavedView.name == "v8"))
+        users = select(SavedView.user_id).where(SavedView.name == "long")
+        other = {"project_id": desk.project.id, "view": VIEW, "shared": True, "user_id": session.scalar(users)}
+        session.add_all([SavedView(name=f"w{number}", **other) for number in range(2)])
+    assert _keep(desk, "admin", "v8").status_code == 200, "there is room for one of one's own"
+    refused = _keep(desk, "admin", "v8", shared=True)
+    assert (refused.status_code, f"at most {MOST_SHARED} shared views" in refused.text) == (422, True)
+    assert _keep(desk, "admin", "v7", shared=True).status_code == 200, "one that is there is kept anew"
 
 
 def test_views_are_of_one_project_and_fit_their_form(desk: Desk, tiny_bundle: Bundle) -> None:

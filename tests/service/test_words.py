@@ -51,4 +51,7 @@ def test_the_words_of_the_help_page_are_the_glossarys() -> None:
     text = (ROOT / "web/src/help/words.ts").read_text()
     shown = dict(re.findall(r'\[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', text))
     assert len(shown) >= 25
+    tabs = {"dossier", "protocol", "control chart", "reference", "run length", "flag", "panel", "search", "worklist"}
+    banners = {"held back", "foreign", "adapted", "seen again", "counted cells", "unusual", "field", "tag", "view"}
+    assert tabs | banners <= shown.keys(), "what the tabs and the banners over a case speak of"
     assert {word: meanings.get(word) for word in shown} == shown

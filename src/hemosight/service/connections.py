@@ -33,7 +33,7 @@ class Connection(HttpToolsProtocol):
     most = 1000
     trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()
     held: ClassVar[Counter[str]] = Counter()
-    """How many connections each address holds."""
+    """How many connections each address holds (:func:`holder`)."""
 
     _address: str | None = None
     _running: RequestResponseCycle | None = None
@@ -46,8 +46,11 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] -- as in uvicorn
         """Begin; one of too many ends at once."""
         super().connection_made(transport)
-        address = self.client[0] if self.client else ""
-        if not any(_within(address, network) for network in self.trusted):
+        client = parsed(self.client[0] if self.client else "")
+        if client is not None and self.client is not None:
+            self.client = (str(client), self.client[1])  # so that trusted proxies and whoever counts know it, too
+        if client is None or not any(client in network for network in self.trusted):
+            address = holder(client)
             if self.held[address] >= self.most:
                 log.warning("connection_refused", reason="too many from one address")
                 transport.abort()
@@ -162,16 +165,29 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
 
-def _within(address: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+def parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address as it came; one of IPv4 that came over IPv6 (``::ffff:127.0.0.1``) is the IPv4 one. None for none."""
     try:
-        return ipaddress.ip_address(address) in network
+        found = ipaddress.ip_address(text)
     except ValueError:
-        return False
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
+
+
+def holder(address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> str:
+    """Whose connections are counted together: an address of IPv4, or the /64 of one of IPv6.
+
+    A /64 is what one line or machine is given: whoever has it may send each connection from another address of it.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    return "" if address is None else str(address)
 
 
 def of(settings: Settings) -> type[Connection]:
     """The connections of a service with these settings; those of trusted proxies are not counted."""
-    trusted = [*settings.trusted_proxies, *(("0.0.0.0/0", "::/0") if "*" in settings.trusted_proxies else ())]
+    named = proxies(settings)
+    trusted = [*named, *(("0.0.0.0/0", "::/0") if "*" in named else ())]
     facts: dict[str, Any] = {
         "seconds": settings.request_seconds,
         "most": min(settings.connections_address, max(64, room() // 2)),
@@ -179,6 +195,11 @@ def of(settings: Settings) -> type[Connection]:
         "held": Counter(),
     }
     return type("Connection", (Connection,), facts)
+
+
+def proxies(settings: Settings) -> list[str]:
+    """The trusted proxies as connections know them: one that is named ``::ffff:127.0.0.1`` is ``127.0.0.1``."""
+    return [name if (found := parsed(name)) is None else str(found) for name in settings.trusted_proxies]
 
 
 def _is_network(name: str) -> bool:

@@ -100,16 +100,27 @@ class EventBroker:
         self._closed = False
         self._of_account: Counter[int] = Counter()
 
-    def streams_of(self, account: int) -> int:
-        """How many streams an account reads from this process."""
-        return self._of_account[account]
+    def enter(self, account: int, most: int) -> bool:
+        """Count one more stream of an account, unless it reads ``most`` from this process already; whether it may.
+
+        Counted before anything is awaited: of many that ask at once each sees those before it. :meth:`leave` ends it.
+        """
+        if self._of_account[account] >= most:
+            return False
+        self._of_account[account] += 1
+        return True
+
+    def leave(self, account: int) -> None:
+        """Count one stream less."""
+        self._of_account[account] -= 1
+        if self._of_account[account] <= 0:
+            del self._of_account[account]
 
     async def stream(
         self,
         project_id: int,
         after: int | None,
         *,
-        account: int = 0,
         allowed: Callable[[], Awaitable[bool]] | None = None,
         ping: float = PING,
     ) -> AsyncGenerator[Message]:
@@ -119,8 +130,6 @@ class EventBroker:
         ----------
         after
             Id of the last event that was seen: what came since is sent first. None begins now.
-        account
-            Whose stream it is, for :meth:`streams_of`.
         allowed
             Asked after each ``ping`` seconds; the stream ends where it says no.
 
@@ -128,7 +137,6 @@ class EventBroker:
         load anew what it shows. In silence there is a ``ping`` every ``ping`` seconds.
         """
         subscriber = _Subscriber()
-        self._of_account[account] += 1
         try:
             seen, missed = await asyncio.to_thread(self._subscribe, project_id, subscriber, after)
             asked = asyncio.get_running_loop().time()
@@ -148,9 +156,6 @@ class EventBroker:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(subscriber.event.wait(), max(0.01, asked + ping - now))
         finally:
-            self._of_account[account] -= 1
-            if not self._of_account[account]:
-                del self._of_account[account]
             self._unsubscribe(project_id, subscriber)
 
     def close(self, *, wait: bool = False) -> None:

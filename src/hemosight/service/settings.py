@@ -82,7 +82,11 @@ class Settings(SignInSettings):
         "end.",
     )
     connections_address: int = Field(
-        1000, ge=16, description="Connections that one address may hold at a time; trusted proxies may hold any number."
+        1000,
+        ge=16,
+        description="Connections that one address (of IPv6: one /64) may hold at a time. Where half of the files and "
+        "connections that the process may hold is less (`ulimit -Hn`, of which it takes 65,536 at most), that half "
+        "counts (as 64 where it is below). Trusted proxies may hold any number.",
     )
     streams_account: int = Field(
         100, ge=1, description="Streams of live events, one a tab of the page, that one account may hold open."

@@ -18,7 +18,7 @@ export const ACTIONS: Record<string, string> = {
   "comment.add": "wrote a comment",
   "comment.assign": "asked somebody to answer a comment",
   "comment.export": "took comments away as a table",
-  "comment.mark": "marked a comment",
+  "comment.mark": "resolved a comment, or opened it again",
   "dossier.cancel": "called off a validation dossier",
   "dossier.create": "asked for a validation dossier",
   "dossier.drop": "dropped the files of an old validation dossier",

@@ -1776,6 +1776,9 @@ export interface paths {
         /**
          * Get Panel Results
          * @description Agreement, consensus, each reader's figures, every cell side by side; of a closed session alone.
+         *
+         *     How each person reads is told to administrators of the project, and to everybody of themselves: others see what was
+         *     said of a cell, not by whom.
          */
         get: operations["get_panel_results"];
         put?: never;
@@ -1864,6 +1867,8 @@ export interface paths {
         /**
          * Answer Drift
          * @description Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does.
+         *
+         *     It answers what was looked at (`seen`): where a case was signed since, it is refused.
          */
         post: operations["answer_drift"];
         delete?: never;
@@ -2154,6 +2159,8 @@ export interface paths {
         /**
          * List Tags
          * @description Every tag of the project with its cells.
+         *
+         *     Every tab asks again whenever somebody tags: the answer, which may have 200,000 numbers, is sent where it is new.
          */
         get: operations["list_tags"];
         put?: never;
@@ -2357,12 +2364,14 @@ export interface paths {
         };
         /**
          * List Views
-         * @description One's own views of the table, then those that other members share.
+         * @description One's own views of the table, then those that other members share who may review.
          */
         get: operations["list_views"];
         /**
          * Keep View
          * @description Keep a view under a name; one's own of that name is replaced. Who may only look shares none.
+         *
+         *     A project that is archived takes none.
          */
         put: operations["keep_view"];
         post?: never;
@@ -6330,7 +6339,8 @@ export interface components {
          * @description What is said to the flags of a scanner.
          * @example {
          *       "kind": "explained",
-         *       "note": "New batch of stain, 2 March"
+         *       "note": "New batch of stain, 2 March",
+         *       "seen": 41
          *     }
          */
         NewDriftAnswer: {
@@ -6342,6 +6352,11 @@ export interface components {
             kind: "explained" | "validated";
             /** Note */
             note: string;
+            /**
+             * Seen
+             * @description The greatest `signature` among the cases on the charts that were looked at, 0 where there was none. An answer is refused where another one is the newest now: it would cover what nobody saw.
+             */
+            seen: number;
         };
         /**
          * NewExport
@@ -7143,6 +7158,9 @@ export interface components {
         /**
          * PanelResults
          * @description What a session came to.
+         *
+         *     How each person reads is for administrators of the project; others find themselves alone in `pairs`, `readers` and
+         *     `times`.
          */
         PanelResults: {
             /**
@@ -8155,8 +8173,11 @@ export interface components {
             label: string;
             /** Suspect */
             suspect: boolean;
-            /** User */
-            user: number;
+            /**
+             * User
+             * @description Null of somebody else, to whoever does not administer the project.
+             */
+            user: number | null;
         };
         /**
          * ScaleMeasured
@@ -8235,6 +8256,11 @@ export interface components {
              * @description Cases since what is usual was last learnt anew.
              */
             learnt: number;
+            /**
+             * Learnt Readings
+             * @description The same of `novelty` and `agreement`, which are learnt anew under another bundle as well.
+             */
+            learnt_readings: number;
             /** Name */
             name: string;
             /** Profile */
@@ -14179,7 +14205,9 @@ export interface operations {
     list_tags: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
             path: {
                 project: number;
             };

@@ -62,7 +62,7 @@ export function ChosenCell({ box, may, remove, restore }: Props) {
         {box.added_by !== null
           ? `The search missed it; ${nameOf(box.added_by)} added it.`
           : box.score !== null && `Found with a score of ${box.score.toFixed(2)}.`}
-        {box.marks.length > 0 && ` Marked: ${box.marks.join(", ")}.`}
+        {box.marks.length > 0 && ` Against counting it: ${box.marks.join(", ")}.`}
       </p>
       <p>
         <Link to={{ pathname: `/projects/${project.id}`, search }}>Show in the review</Link>

@@ -56,7 +56,7 @@ export function Views({ arrangement, size, setSize }: Props) {
     const view = viewOf(arrangement, store.snapshot().columns, size);
     keep.mutate({ name: name.trim(), shared, view }, { onSuccess: () => setName("") });
   };
-  const mayShare = project.role !== "viewer";
+  const mayShare = project.role !== "viewer" && !project.archived;
   const row = (view: ViewShown) => {
     const isOwn = view.user === me;
     return (
@@ -102,21 +102,23 @@ export function Views({ arrangement, size, setSize }: Props) {
           </p>
         )}
         {known?.map(row)}
-        <form onSubmit={submit}>
-          <Form.Control
-            size="sm"
-            required
-            pattern=".*\S.*"
-            maxLength={40}
-            placeholder="Keep this view as"
-            aria-label="Keep this view as"
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-          />
-          <button type="submit" className="bin-act" disabled={keep.isPending}>
-            keep
-          </button>
-        </form>
+        {!project.archived && (
+          <form onSubmit={submit}>
+            <Form.Control
+              size="sm"
+              required
+              pattern=".*\S.*"
+              maxLength={40}
+              placeholder="Keep this view as"
+              aria-label="Keep this view as"
+              value={name}
+              onChange={(event) => setName(event.target.value)}
+            />
+            <button type="submit" className="bin-act" disabled={keep.isPending}>
+              keep
+            </button>
+          </form>
+        )}
         {mayShare && (
           <Form.Check
             id="share-view"

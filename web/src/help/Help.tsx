@@ -12,51 +12,9 @@ import { keep } from "../tour/tour";
 import { Keys } from "../ui/keys";
 import { Letter } from "../ui/marks";
 import { FaultLine } from "../ui/states";
+import { WAY } from "./way";
 import { WORDS } from "./words";
 import "./help.scss";
-
-const TOUR: { title: string; text: string }[] = [
-  {
-    title: "Upload",
-    text: "Drop a folder of cell crops, or a zip, onto a project. Cells are read while you look at the first.",
-  },
-  {
-    title: "Review",
-    text: "Cells lie in a bin for each type, the least certain first. Press a type's letter to relabel what is selected, Enter to agree. A crop without a frame was read by the model; a solid frame is a person's label.",
-  },
-  {
-    title: "Others follow",
-    text: "After each label the model reads the rest again. A quiet line says which cells moved; undo takes it back. What a person labelled never moves by itself.",
-  },
-  {
-    title: "Landscape",
-    text: "Cells that look alike lie together, yours among the reference. Draw a line around some to select them here and in the gallery.",
-  },
-  {
-    title: "Next to review",
-    text: "One cell at a time, those first from which the model learns most, with the learning curve beside it.",
-  },
-  {
-    title: "Second look",
-    text: "Labels that all other labels contradict, and what people wrote under cells. Reviews says who labelled what, and what others made of it.",
-  },
-  {
-    title: "Library",
-    text: "Cells that show their type well, two clicks from the cell. Beside each cell lie the nearest of those that were signed.",
-  },
-  {
-    title: "Label sets",
-    text: "Ask a question of your own, such as vacuoles or no vacuoles, with a few examples; all cells are read by it at once.",
-  },
-  {
-    title: "Counter",
-    text: "Counts by key beside the microscope, with a sound if you like, and stops at 100 or 200. It labels nothing.",
-  },
-  {
-    title: "Report",
-    text: "The differential before and after review, with intervals. Sign a case, print it on one page, export it. A signed case is locked; an amendment, with a reason, makes a new version.",
-  },
-];
 
 const MAP_KEYS: [string, string][] = [
   ["← → ↑ ↓", "move the map"],
@@ -101,7 +59,7 @@ export default function Help() {
       <section id="way">
         <h2>From crops to a signed differential</h2>
         <ol className="help-tour">
-          {TOUR.map(({ title, text }) => (
+          {WAY.map(({ title, text }) => (
             <li key={title}>
               <strong>{title}</strong>
               <span>{text}</span>
@@ -117,7 +75,7 @@ export default function Help() {
           <Section title="Gallery" keys={KEY_CARD} />
           <div>
             <Section title="Landscape" keys={MAP_KEYS} />
-            <Section title="Next to review" keys={QUEUE_KEYS} />
+            <Section title="Next" keys={QUEUE_KEYS} />
             <Section title="Search" keys={SEARCH_KEYS} />
             <Section title="Counter" keys={COUNTER_KEYS} />
           </div>

@@ -17,6 +17,11 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
       ],
       ["type", "what kind of cell it is; types form a tree, of which a bundle reads the nine upper ones"],
       ["pixel scale", "the factor that brings a scanner's pixels to the reference scale, measured on red cells"],
+      [
+        "field",
+        "what a camera shows at one place of a film: red cells and some white ones; fair to count in where red cells lie side by side and it is in focus",
+      ],
+      ["seen again", "of a cell in a field: an overlapping field shows it as well and counts it"],
     ],
   },
   {
@@ -47,6 +52,19 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
       [
         "statement of trust",
         "how well the model read cells right before people named them, and its interval on check cells",
+      ],
+      [
+        "unusual",
+        "of a cell: its novelty is above 1, as that of 1% of known cells is; such cells have a bin of their own until somebody labels them",
+      ],
+      [
+        "foreign",
+        "of a case: so many of its cells are unfamiliar (one in five; all of fewer than ten) that readings of them cannot be relied on",
+      ],
+      ["held back", "of a foreign case: no probabilities are shown, and it is neither signed nor agreed with in bulk"],
+      [
+        "adapted",
+        "of a case: it was foreign, and labels of its scanner's cells have taught the model enough that nothing is held back",
       ],
     ],
   },
@@ -107,6 +125,35 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
         "amendment",
         "a signed case opened for changes, with a reason; signing it again makes the next version of its record",
       ],
+      ["counted cells", "of a case: those that its differential counts; all, or so many that were drawn by a seed"],
+      [
+        "target",
+        "how many leukocytes are to be counted: of a case 100, 200 or 400, and what a project asks for before signing",
+      ],
+    ],
+  },
+  {
+    title: "Validation",
+    words: [
+      [
+        "protocol",
+        "what a validation is to show, on which cells, and what would be good enough; written before looking",
+      ],
+      [
+        "reference",
+        "what cells are taken to be, in a validation or in a panel, and who said so; a panel's is what was decided, else its consensus",
+      ],
+      ["dossier", "the page, PDF and tables of a validation, bound by hash to bundle, protocol and cells"],
+      [
+        "control chart",
+        "a measure case by case, in standard deviations from what was usual in the first cases; begun anew after a validation",
+      ],
+      [
+        "flag",
+        "a case that breaks a rule of a control chart: it asks for a look at stain, camera and labels, until somebody answers it",
+      ],
+      ["false alarm rate", "how often a chart flags a case though nothing has changed"],
+      ["run length", "after how many cases a chart raises its first flag"],
     ],
   },
   {

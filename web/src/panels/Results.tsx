@@ -69,9 +69,18 @@ export function Results({ panel }: { panel: PanelShown }) {
       </header>
       {panel.kind === "proficiency" ? <Certificates panel={panel} readers={readers} /> : null}
       <Together rows={together} marks={marks} />
-      <Readers readers={readers} pairs={results.data.pairs} panel={panel} />
-      <Times rows={results.data.times} readers={readers} />
-      <Confusions readers={readers} marks={marks} marked={panel.kind === "proficiency"} />
+      {project.role !== "admin" && (
+        <p className="quiet">
+          How each person reads is told to administrators of the project, and to everybody of themselves.
+        </p>
+      )}
+      {readers.length > 0 && (
+        <>
+          <Readers readers={readers} pairs={results.data.pairs} panel={panel} />
+          <Times rows={results.data.times} readers={readers} />
+          <Confusions readers={readers} marks={marks} marked={panel.kind === "proficiency"} />
+        </>
+      )}
       <section>
         <h2>
           Differences{" "}
@@ -100,6 +109,10 @@ export function Results({ panel }: { panel: PanelShown }) {
     </article>
   );
 }
+
+/** What a reader of a panel is called. */
+const nameIn = (panel: PanelShown, user: number) =>
+  panel.readers.find((one) => one.user === user)?.name ?? `person ${user}`;
 
 function Together({ rows, marks }: { rows: PanelResults["together"]; marks: Map<string, Mark> }) {
   if (rows.length === 0) return <p className="quiet">No cell was read by two people.</p>;
@@ -141,7 +154,7 @@ function Readers({ readers, pairs, panel }: ReadersProps) {
   const marked = panel.kind === "proficiency";
   const { timed } = panel;
   const planted = panel.planted > 0;
-  const name = (user: number) => readers.find((one) => one.user === user)?.name ?? `person ${user}`;
+  const name = (user: number) => nameIn(panel, user);
   return (
     <section>
       <h2>Readers</h2>
@@ -318,7 +331,6 @@ function Cell({ panel, cell, marks }: { panel: PanelShown; cell: CellResultShown
       ),
     onSuccess: () => queries.invalidateQueries({ queryKey: [...panelsKey(project.id), panel.id, "results"] }),
   });
-  const name = (user: number) => panel.readers.find((one) => one.user === user)?.name ?? `person ${user}`;
   const options = [...new Set([...cell.said.map((one) => one.label), ...(cell.consensus ? [cell.consensus] : [])])];
   const consensus = cell.consensus ? marks.get(cell.consensus) : undefined;
   return (
@@ -330,9 +342,10 @@ function Cell({ panel, cell, marks }: { panel: PanelShown; cell: CellResultShown
       />
       <figcaption>
         <ul>
-          {cell.said.map((one) => (
-            <li key={one.user} className={one.suspect ? "suspect" : undefined}>
-              {name(one.user)}: {marks.get(one.label)?.title ?? "Unsure"}
+          {cell.said.map((one, at) => (
+            <li key={one.user ?? `other ${at}`} className={one.suspect ? "suspect" : undefined}>
+              {one.user !== null && `${nameIn(panel, one.user)}: `}
+              {marks.get(one.label)?.title ?? "Unsure"}
               {one.suspect && <span title="Probably wrong, by the consensus"> !</span>}
             </li>
           ))}

@@ -16,6 +16,7 @@ import { askForMissing } from "../ui/Picture";
 import { Failure, Loading } from "../ui/states";
 import { Uploads } from "../upload/Uploads";
 import { OtherBundle } from "./OtherBundle";
+import { FIELDS, SETTINGS, TABS } from "./tabs";
 
 /** A project's frame: its name and tabs in the bar, its store beneath them, and files dropped anywhere. */
 export default function Frame() {
@@ -41,22 +42,6 @@ export default function Frame() {
   );
 }
 
-/** The tabs of a project; `to` is a route below `/projects/:project`. */
-const TABS: { to: string; title: string }[] = [
-  { to: "cases", title: "Cases" },
-  { to: "", title: "Review" },
-  { to: "map", title: "Landscape" },
-  { to: "next", title: "Next" },
-  { to: "search", title: "Search" },
-  { to: "look", title: "Second look" },
-  { to: "library", title: "Library" },
-  { to: "label-sets", title: "Label sets" },
-  { to: "report", title: "Report" },
-  { to: "panels", title: "Panels" },
-  { to: "validation", title: "Validation" },
-  { to: "counter", title: "Counter" },
-];
-
 function Tabs() {
   const { project } = useProjectContext();
   const search = useCaseSearch();
@@ -73,8 +58,8 @@ function Tabs() {
             {title}
           </NavLink>
         ))}
-        {fields && <NavLink to={{ pathname: `/projects/${project.id}/fields`, search }}>Fields</NavLink>}
-        {project.role === "admin" && <NavLink to={`/projects/${project.id}/settings`}>Settings</NavLink>}
+        {fields && <NavLink to={{ pathname: `/projects/${project.id}/${FIELDS.to}`, search }}>{FIELDS.title}</NavLink>}
+        {project.role === "admin" && <NavLink to={`/projects/${project.id}/${SETTINGS.to}`}>{SETTINGS.title}</NavLink>}
       </nav>
       <Counts />
     </>,

@@ -78,14 +78,14 @@ function Deletion({ project }: { project: Project }) {
 
 const NAMES: Record<Project["names"], string> = {
   kept: "kept as they come",
-  mapped: "numbers instead, with a map for administrators",
-  dropped: "numbers instead, and no map",
+  mapped: "numbers instead, with a list for administrators",
+  dropped: "numbers instead, and no list",
 };
 
 /** What becomes of names that files and cases come with. */
 function Names(given: { project: Project; kept: Project["names"]; choose: (names: Project["names"]) => void }) {
   const { project, kept, choose } = given;
-  const mayMap = useSession().data?.user?.is_admin && project.names === "mapped";
+  const mayTake = useSession().data?.user?.is_admin && project.names === "mapped";
   const take = useMutation({
     mutationFn: async () => {
       const params = { path: { project: project.id } };
@@ -109,12 +109,12 @@ function Names(given: { project: Project; kept: Project["names"]; choose: (names
       </Form.Select>
       <Form.Text>
         Numbered files lose their metadata (EXIF, tags of DICOM and TIFF) before they are stored. Administrators of the
-        service alone may take the map of what they were called. Chosen while the project is empty.
+        service alone may take the list of what they were called. Chosen while the project is empty.
       </Form.Text>
-      {mayMap && (
+      {mayTake && (
         <div>
           <button type="button" className="bin-act" disabled={take.isPending} onClick={() => take.mutate()}>
-            the map, as a table
+            the list, as a table
           </button>
         </div>
       )}

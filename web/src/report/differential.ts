@@ -28,7 +28,7 @@ export function notReviewed(row: { after: { count: number }; reviewed: number | 
   return row.reviewed === null ? null : row.after.count - row.reviewed;
 }
 
-/** Cells with a person's label, those marked unsure included; null where an old record does not say. */
+/** Cells with a person's label, those labelled unsure included; null where an old record does not say. */
 export function reviewedCells({ rows, apart, excluded, unsure }: DifferentialShown): number | null {
   const counts = [...rows, ...Object.values(apart), ...Object.values(excluded)].map(({ reviewed }) => reviewed);
   return counts.reduce<number | null>((sum, n) => (sum === null || n === null ? null : sum + n), unsure);

@@ -16,7 +16,7 @@ export const LEVELS: Record<Level, string> = {
 export const CHECKS: Record<CheckName, string> = {
   unreviewed: "Cells that nobody reviewed",
   unusual: "Of these, unusual ones",
-  unsure: "Cells marked unsure",
+  unsure: "Cells labelled unsure",
   unreadable: "Files that cannot be read",
   waiting: "Cells not read yet",
   too_few: "Fewer leukocytes than the target",

@@ -26,7 +26,7 @@ function Line({ at }: { at: number }) {
     <aside className="tour" aria-label="Tour">
       <p role="status">
         <b>{step ? `Tour, ${next + 1} of ${STEPS.length}` : "That was the whole way."}</b>{" "}
-        {step ? step.say : "From crops to a report. Keys and words are in the help."}
+        {step ? step.say : "From crops to a report. What the other tabs are for, keys and words are in the help."}
       </p>
       {step ? (
         <button type="button" className="bin-act" onClick={() => keep(project.id, next + 1)}>

@@ -23,14 +23,14 @@ const FOUND: FieldFound = {
 test("fields add up, and those that were refused are named", () => {
   const torn = { ...FOUND, name: "torn.jpg", cells: 0, marked: 0, images: [], reason: "damaged" };
   const sent = [FOUND, torn].reduce(added, NONE);
-  expect(fieldWords(sent)).toBe("2 of 3 fields searched: 4 white cells, 1 of them marked");
+  expect(fieldWords(sent)).toBe("2 of 3 fields searched: 4 white cells, 1 of them hard to count");
   expect(sent.refused).toEqual([{ name: "torn.jpg", reason: "damaged" }]);
 });
 
 test("fields in which counting is not fair are told", () => {
   const sent = added(NONE, { ...FOUND, fair: false });
   expect(fieldWords(sent)).toBe(
-    "1 of 3 fields searched: 4 white cells, 1 of them marked; 1 field not fair to count in",
+    "1 of 3 fields searched: 4 white cells, 1 of them hard to count; 1 field not fair to count in",
   );
 });
 

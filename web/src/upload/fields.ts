@@ -31,11 +31,11 @@ export function added(before: FieldsSent, found: FieldFound): FieldsSent {
   };
 }
 
-/** "12 of 40 fields searched: 31 white cells, 4 of them marked; 2 fields not fair to count in" */
+/** "12 of 40 fields searched: 31 white cells, 4 of them hard to count; 2 fields not fair to count in" */
 export function fieldWords({ done, of, cells, marked, unfair, again, unplaced }: FieldsSent): string {
   const fields = of === 1 ? "field" : "fields";
   const doubts = unfair ? `; ${unfair} ${unfair === 1 ? "field" : "fields"} not fair to count in` : "";
-  const counted = `${cells} white cells${marked ? `, ${marked} of them marked` : ""}`;
+  const counted = `${cells} white cells${marked ? `, ${marked} of them hard to count` : ""}`;
   const twice = again ? `; ${again} more that an overlapping field counts` : "";
   const where = unplaced > 1 ? `; where ${unplaced} fields lie is not known: if they overlap, a cell counts twice` : "";
   return `${done} of ${of} ${fields} searched: ${counted}${twice}${doubts}${where}`;

@@ -6,7 +6,7 @@ import { Chart } from "../charts/Chart";
 import { useProjectContext } from "../project/context";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
-import { drawn, driftFigure, promiseWords, rulesWords, standWords, valueWords } from "./drift";
+import { drawn, driftFigure, newest, promiseWords, rulesWords, standWords, valueWords } from "./drift";
 import { useAnswer, useDrift } from "./queries";
 import "./validation.scss";
 
@@ -105,7 +105,7 @@ function Answer({ one }: { one: ScannerDriftShown }) {
       aria-label={`Answer for ${one.name}`}
       onSubmit={(event) => {
         event.preventDefault();
-        answer.mutate({ kind, note }, { onSuccess: () => setNote("") });
+        answer.mutate({ kind, note, seen: newest(one) }, { onSuccess: () => setNote("") });
       }}
     >
       <Form.Select

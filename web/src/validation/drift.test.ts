@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { ScannerDriftShown } from "../api/schema";
 import { inksOf } from "../charts/look";
-import { drawn, driftFigure, promiseWords, rulesWords, standWords, valueWords } from "./drift";
+import { drawn, driftFigure, newest, promiseWords, rulesWords, standWords, valueWords } from "./drift";
 
 const point = (value: number | null, z: number | null, rules: string[] = []) => ({ value, z, usual: false, rules });
 
-function scanner(cases: number, learnt: number): ScannerDriftShown {
+function scanner(cases: number, learnt: number, readings = learnt): ScannerDriftShown {
   return {
     profile: 1,
     name: "Camera 2",
@@ -19,6 +19,7 @@ function scanner(cases: number, learnt: number): ScannerDriftShown {
     flags: [],
     asks: false,
     learnt,
+    learnt_readings: readings,
     baseline: 20,
     promise: { false: 0.34, shift: 3, median: 4, most: 10, stretch: 1.6 },
     answers: [],
@@ -32,6 +33,14 @@ describe("control charts", () => {
     expect(valueWords("stain", 0.12345)).toBe("0.123");
   });
 
+  it("are answered up to the newest signature, which is an amended case's wherever it stands", () => {
+    const one = scanner(3, 3);
+    expect(newest(one)).toBe(3);
+    one.cases[0]!.signature = 9;
+    expect(newest(one)).toBe(9);
+    expect(newest(scanner(0, 0))).toBe(0);
+  });
+
   it("say how far they are", () => {
     expect(standWords(scanner(0, 0))).toContain("No signed case");
     expect(standWords(scanner(12, 12))).toContain("12 of 20 cases");
@@ -39,6 +48,13 @@ describe("control charts", () => {
     expect(standWords(scanner(40, 3))).toContain("3 of 20 cases");
     expect(promiseWords(scanner(1, 1).promise!)).toContain("34% of scanners");
     expect(rulesWords(["1_3s", "x"])).toBe("one case beyond three deviations; x");
+  });
+
+  it("say that readings are learnt anew under another bundle, until they are known", () => {
+    expect(standWords(scanner(40, 40, 0))).toContain("learnt anew, 0 of 20 cases");
+    expect(standWords(scanner(40, 40, 20))).toMatch(/^20 cases watched.*learnt anew, 20 of 20 cases/);
+    for (const known of [scanner(41, 41, 21), scanner(40, 40), scanner(12, 12, 3)])
+      expect(standWords(known)).not.toContain("Another bundle");
   });
 
   it("draw a case that says something, with the name of the case and the widened limits", () => {

@@ -22,13 +22,22 @@ const RULES: Record<string, string> = {
 /** Rules that a case completes, in words. */
 export const rulesWords = (rules: readonly string[]) => rules.map((rule) => RULES[rule] ?? rule).join("; ");
 
+/** The newest signature that its charts show: an answer is to those up to it. */
+export const newest = (one: ScannerDriftShown) => Math.max(0, ...one.cases.map(({ signature }) => signature));
+
 /** How far a scanner is: learning what is usual, or watched. */
 export function standWords(one: ScannerDriftShown): string {
   if (one.cases.length === 0) return "No signed case is on its charts yet.";
   if (one.learnt <= one.baseline)
     return `Learning what is usual: ${one.learnt} of ${one.baseline} cases. The next ones are judged.`;
   const watched = one.learnt - one.baseline;
-  return `${watched.toLocaleString("en")} ${watched === 1 ? "case" : "cases"} watched, after ${one.baseline} that say what is usual.`;
+  return `${watched.toLocaleString("en")} ${watched === 1 ? "case" : "cases"} watched, after ${one.baseline} that say what is usual.${anewWords(one)}`;
+}
+
+/** After a move to another bundle: what it reads is another thing, and not judged before it is known. */
+function anewWords({ learnt, learnt_readings: readings, baseline }: ScannerDriftShown): string {
+  if (readings >= learnt || readings > baseline) return "";
+  return ` Another bundle reads since: unusual cells and what people then said are learnt anew, ${readings} of ${baseline} cases.`;
 }
 
 /** What the charts promise together. */

@@ -32,7 +32,8 @@ export function useAnswer(profile: number) {
           body: given,
         }),
       ),
-    onSuccess: () => queries.invalidateQueries({ queryKey: key(project.id) }),
+    // A refused one too: a case was signed meanwhile, which the charts do not show yet.
+    onSettled: () => queries.invalidateQueries({ queryKey: key(project.id) }),
   });
 }
 

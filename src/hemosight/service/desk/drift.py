@@ -132,6 +132,8 @@ class ScannerDrift:
         Each with an entry for every case.
     usual
         Cases since what is usual was last learnt anew, the learning ones included.
+    usual_readings
+        The same of what the model reads (unusual cells, agreement), which another bundle begins anew as well.
     answered
         Cases up to which flags were answered.
     promised
@@ -141,6 +143,7 @@ class ScannerDrift:
     points: tuple[StoredPoint, ...]
     charts: tuple[DriftChart, ...]
     usual: int
+    usual_readings: int
     answered: int
     promised: Promise | None
 
@@ -150,14 +153,19 @@ class ScannerDrift:
         return any(flag.at >= self.answered for chart in self.charts for flag in chart.watch.flags)
 
 
-def scanner(points: Sequence[StoredPoint], answers: Sequence[Answer]) -> ScannerDrift:
-    """The charts of one profile: its points in order of time, and what was said to its flags."""
+def scanner(points: Sequence[StoredPoint], answers: Sequence[Answer], bundle: int | None = None) -> ScannerDrift:
+    """The charts of one profile: its points in order of time, and what was said to its flags.
+
+    ``bundle`` reads what comes next; that of the last case where it is not said.
+    """
     places = np.array([one.first for one in points], np.int64)
     until = {
         kind: [int(np.searchsorted(places, one.until, "right")) for one in answers if one.kind == kind]
         for kind in ("explained", "validated")
     }
     bundles = [one.bundle for one in points]
+    if bundles and bundle is not None:
+        bundles.append(bundle)
     # What the model reads is another thing under another bundle; what the pictures look like is not.
     switched = [place for place in range(1, len(bundles)) if bundles[place] != bundles[place - 1]]
     epochs, restarts = until["validated"], until["explained"]
@@ -169,10 +177,12 @@ def scanner(points: Sequence[StoredPoint], answers: Sequence[Answer]) -> Scanner
 
     charts = tuple(chart(*one) for one in wanted)
     begun = max(epochs, default=0)
+    readings_begun = max([*epochs, *switched], default=0)
     return ScannerDrift(
         points=tuple(points),
         charts=charts,
         usual=len(points) - begun,
+        usual_readings=len(points) - readings_begun,
         answered=max([*epochs, *restarts], default=0),
         promised=promise(len(charts)) if charts else None,
     )

@@ -68,7 +68,7 @@ def _task(row: dict[str, Any]) -> dict[str, Any]:
             "name": row["name"],
             "case": row["case"],
             "sha256": row["sha256"],
-            **({"tags": row["tags"]} if row.get("tags") else {}),
+            "tags": row["tags"],
         },
         "annotations": [],
         "predictions": [],

@@ -95,7 +95,8 @@ def table(
 ) -> pl.DataFrame:
     """One row an image, in order; a probability column ``p_<class>`` for every class; none where it is held back.
 
-    ``tagged`` are the tags of cells, which stand in a column of their own with semicolons between them.
+    ``tagged`` are the tags of cells, which stand in a column of their own with semicolons between them; it is there
+    where no cell has any, so that tables of two days are alike.
     """
     tagged = tagged or {}
     tags_of = {row.id: "; ".join(tagged[row.id]) for row in rows if row.id in tagged}
@@ -137,7 +138,7 @@ def table(
                 [row.labelled_at if ok else None for row, ok in zip(rows, there, strict=True)],
                 dtype=pl.Datetime("us", "UTC"),
             ),
-            **({"tags": pl.Series([tags_of.get(row.id) for row in rows], dtype=pl.String)} if tags_of else {}),
+            "tags": pl.Series([tags_of.get(row.id) for row in rows], dtype=pl.String),
             "label_set": [snapshot.spec.name] * len(rows),
             "bundle": [bundle] * len(rows),
             "taught_until": [snapshot.taught_until] * len(rows),

@@ -77,6 +77,11 @@ class CaseFamiliarity:
         return self.share >= FOREIGN_SHARE or self.taught < self.wanted
 
     @property
+    def lacking(self) -> int:
+        """Labels of cells beyond the bundle that are still missing after as many answers as a queue asks."""
+        return max(self.wanted - self.taught, 0) if self.foreign and self.labelled >= MOST else 0
+
+    @property
     def wanted(self) -> int:
         """Labels of cells beyond the bundle that open the case.
 

@@ -11,59 +11,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from hemosight.blood.vocabulary import CELL_TYPE
-from hemosight.engine.bundle import Bundle
 from hemosight.scoring.metrics import Scores, scores
 from hemosight.service.desk import profile_reader
 from hemosight.service.desk.image_columns import ImageColumns
+from hemosight.service.desk.label_set_fit import LabelSetFit, Moment
 from hemosight.service.desk.label_set_state import NOTHING, LabelSetState
-from hemosight.service.desk.loading import ProjectSettings
 from hemosight.service.desk.notifier import Notifier
 from hemosight.service.desk.one_thread import one_thread
-from hemosight.service.desk.panel_teaching import Shares, panels_of, shares_by_profile
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
-from hemosight.space.finer_types import FinerTypes
-from hemosight.space.incremental_lda import IncrementalLDA, LeftOut
+from hemosight.space.incremental_lda import LeftOut
 
 log = structlog.get_logger()
 PATIENCE = 30.0
 """Seconds that who looks waits for a fit that is due."""
-_LOOKED_AT = 2000
-"""Unlabelled cells, about, among which some are sought that are read as a type."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What a fit is made from: taken with the project's lock held, used without it.
-
-    ``event`` and ``label`` are the newest event and label record that are in the columns.
-    """
-
-    bundle: Bundle
-    settings: ProjectSettings
-    images: ImageColumns
-    event: int
-    label: int
 
 
 @dataclass
-class _Fit:
+class _Fit(LabelSetFit):
     """How far one label set has been learnt."""
 
-    state: LabelSetState
-    ldas: dict[int, IncrementalLDA] = field(default_factory=dict)
-    """By scanner profile, of those that have labels."""
-    finer: dict[int, FinerTypes] = field(default_factory=dict)
-    """By scanner profile as well, where the label set has finer types than the bundle reads."""
-    in_use: threading.Lock = field(default_factory=threading.Lock)
-    """Held by who works with :attr:`ldas`, which takes longer than the project may be locked."""
     pending: dict[int, int] = field(default_factory=dict)
     """Labels not learnt yet: row -> class number, -1 for one that was withdrawn."""
     stale: bool = False
@@ -128,7 +102,7 @@ class Learner:
 
     def start(self, state: LabelSetState, labels: Mapping[int, int], event: int) -> None:
         """Learn a label set from now on; ``labels`` are those that stand, row -> class number."""
-        fit = _Fit(state)
+        fit = _Fit(state, self._references)
         fit.settled.set()
         self._fits[state.spec.id] = fit
         if labels:
@@ -322,23 +296,14 @@ class Learner:
         learns = now.settings.teaching or spec.kind == "own"
         with fit.in_use, one_thread():
             for number in np.unique(teaches).tolist():
-                rows = to_learn[teaches == number].tolist()
-                if number not in fit.ldas:
-                    fit.ldas[number] = self._begin(fit.state, now)
-                codes = [pending[row] for row in rows]
-                finer = fit.finer.get(number) or self._begin_finer(fit.state, now)
-                if finer is not None:
-                    finer.update(rows, codes)
-                    codes = [int(finer.upper[code]) if code >= 0 else code for code in codes]
-                    fit.finer[number] = finer
-                fit.ldas[number].update(rows, codes)
-            softened, panels = self._soften(fit, now, read[open_], learns)
+                fit.learn(number, {row: pending[row] for row in to_learn[teaches == number].tolist()}, now)
+            softened, panels = fit.soften(now, read[open_], learns)
             due = {*np.unique(teaches).tolist(), *softened}
             readers: dict[int, ProfileReader | None] = {}
             found: list[tuple[NDArray[np.int64], NDArray[np.float32] | None]] = []
             for number in fit.ldas if everything else sorted(due):
                 rows = read[profile == number]
-                readers[number] = reader = self._reader(fit, number, now, rows, open_[profile == number], learns)
+                readers[number] = reader = fit.reader(number, now, rows, open_[profile == number], learns)
                 found.append(
                     (rows, None if reader is None else reader.read(now.images.vectors, now.images.novelty, rows))
                 )
@@ -357,75 +322,6 @@ class Learner:
             news = self._notifier.news(fit.state.spec, fit.known)
         if news is not None:
             self._notifier.send(news)
-
-    def _begin(self, state: LabelSetState, now: Moment) -> IncrementalLDA:
-        """What learns the labels of one profile."""
-        reference = None if state.spec.kind == "own" else self._references.get(now.bundle, state.spec.name)
-        images = now.images
-        return IncrementalLDA(state.names, lambda cells: images.vectors[cells], images.vectors.shape[1], reference)
-
-    def _begin_finer(self, state: LabelSetState, now: Moment) -> FinerTypes | None:
-        """What tells a profile's finer types; None where the label set has none below those that the bundle reads."""
-        images, parents = now.images, self._parents(state, now)
-        if not parents:
-            return None
-        return FinerTypes(
-            state.names,
-            parents,
-            lambda cells: images.vectors[cells],
-            images.vectors.shape[1],
-        )
-
-    @staticmethod
-    def _parents(state: LabelSetState, now: Moment) -> dict[int, int]:
-        """The columns of finer types, and of those that the bundle reads in their place."""
-        spec = state.spec
-        read = now.bundle.classifiers[spec.name].classes if spec.kind == "bundle" else ()
-        return {
-            code: state.names.index(rule.parent)
-            for code, (name, rule) in enumerate(spec.rules.items())
-            if name not in read and rule.parent in read
-        }
-
-    def _soften(
-        self, fit: _Fit, now: Moment, unlabelled: NDArray[np.int64], learns: bool
-    ) -> tuple[list[int], tuple[int, ...]]:
-        """Teach what panels agreed on of cells that nobody labelled.
-
-        Gives the scanner profiles of which anything changed, and the panels.
-        """
-        state, settings = fit.state, now.settings
-        wanted: dict[int, dict[int, Shares]] = {}
-        if learns and state.spec.name == CELL_TYPE and settings.consensus:
-            parents = self._parents(state, now)
-            wanted = shares_by_profile(settings.consensus, state, now.images, unlabelled, parents)
-        changed = []
-        for number in sorted({*wanted, *fit.ldas}):
-            if number not in fit.ldas:
-                fit.ldas[number] = self._begin(state, now)
-            if fit.ldas[number].soften(wanted.get(number, {})):
-                changed.append(number)
-        taught = (row for shares in wanted.values() for row in shares)
-        return changed, panels_of(taught, now.images, settings.panel_of)
-
-    def _reader(
-        self, fit: _Fit, number: int, now: Moment, rows: NDArray[np.int64], open_: NDArray[np.bool_], learns: bool
-    ) -> ProfileReader | None:
-        """What reads a profile's cells (``rows``) now; None where nothing can. ``open_`` are those without a label."""
-        weight = now.settings.weight if learns else 0.0
-        novelty = now.images.novelty[rows].astype(np.float64)
-        reader = profile_reader.fitted(fit.ldas[number], fit.state.alone_reader, novelty, weight)
-        finer = fit.finer.get(number)
-        if reader is None or finer is None or weight <= 0:
-            return reader
-        unlabelled, classifier, vectors = rows[open_], reader.classifier, now.images.vectors
-
-        def stand_ins(parent: int, count: int) -> NDArray[np.int64]:
-            some = unlabelled[:: max(len(unlabelled) // _LOOKED_AT, 1)]
-            alike = some[classifier.scores(vectors[some]).argmax(axis=1) == parent]
-            return alike[np.linspace(0, len(alike) - 1, min(count, len(alike))).astype(np.int64)]
-
-        return replace(reader, splits=finer.splits(stand_ins))
 
     def _install(
         self,

@@ -22,8 +22,9 @@ from hemosight.engine.bundle import Bundle
 from hemosight.service.desk import loading
 from hemosight.service.desk.case_profiles import CaseProfiles
 from hemosight.service.desk.image_columns import READ, ImageColumns
+from hemosight.service.desk.label_set_fit import Moment
 from hemosight.service.desk.label_set_state import LabelSetSpec, LabelSetState
-from hemosight.service.desk.learner import PATIENCE, Learner, Moment
+from hemosight.service.desk.learner import PATIENCE, Learner
 from hemosight.service.desk.notifier import Notifier
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.project_readings import ProjectReadings

@@ -38,12 +38,19 @@ class QueuedImage:
 
 
 def choose(
-    snapshot: Snapshot, strategy: str, n: int, case: int | None = None, skip: Sequence[int] = ()
+    snapshot: Snapshot,
+    strategy: str,
+    n: int,
+    case: int | None = None,
+    skip: Sequence[int] = (),
+    *,
+    unlike: bool = False,
 ) -> list[QueuedImage]:
     """The ``n`` images to look at next: read, not labelled, not skipped; best first.
 
     ``strategy`` is one of :data:`REASONS`, or ``adapt``: what teaches the model a case of an unknown scanner. The same
     snapshot gives the same choice. Without a classifier, strategies that need one give typical cells instead.
+    ``unlike`` is for ``adapt``, where labels of cells unlike anything known are all that is missing: it asks these.
     """
     free = snapshot.read & (snapshot.label == NOTHING) & snapshot.of_case(case) & snapshot.asked
     free &= ~np.isin(snapshot.ids, list(skip))
@@ -51,7 +58,8 @@ def choose(
         free &= ~snapshot.outside
     rows = np.flatnonzero(free)
     if strategy == "adapt":
-        return _adapt(snapshot, rows, n, int((snapshot.of_case(case) & (snapshot.label != NOTHING)).sum()) + len(skip))
+        answered = int((snapshot.of_case(case) & (snapshot.label != NOTHING)).sum()) + len(skip)
+        return _adapt(snapshot, rows, n, answered, unlike=unlike)
     if strategy == "novelty":
         best = rows[np.argsort(-snapshot.novelty[rows], kind="stable")[:n]]
     else:
@@ -63,7 +71,7 @@ def choose(
     ]
 
 
-def _adapt(snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int) -> list[QueuedImage]:
+def _adapt(snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int, *, unlike: bool) -> list[QueuedImage]:
     """Cells that teach the model a scanner: typical ones first, then the least sure; every fourth is a check.
 
     ``answered`` is how many were asked before. Check cells (:mod:`hemosight.service.desk.trust`) are asked in their own
@@ -76,20 +84,23 @@ def _adapt(snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int) -
     beginning = max(START - answered, 0)
     typical = choose_rows(snapshot, "typical", others, min(n, beginning))
     rest = np.setdiff1d(others, typical)
-    hard = choose_rows(snapshot, "uncertainty", rest, n)
+    if unlike:
+        hard, reason = rest[np.argsort(-snapshot.novelty[rest], kind="stable")[:n]], "novelty"
+    else:
+        hard, reason = choose_rows(snapshot, "uncertainty", rest, n), "uncertainty"
     kinds: list[tuple[str, Iterator[int]]] = [
         ("typical", iter(typical.tolist())),
-        ("uncertainty", iter(hard.tolist())),
+        (reason, iter(hard.tolist())),
         ("check", iter(checks.tolist())),
     ]
     chosen: list[QueuedImage] = []
     for at in range(answered, answered + n):
-        first = "typical" if at < START else ("check" if at % EVERY == 0 else "uncertainty")
+        first = "typical" if at < START else ("check" if at % EVERY == 0 else reason)
         # Where one kind has run out the others go on.
         for name, rows in sorted(kinds, key=lambda kind: kind[0] != first):
             if (row := next(rows, None)) is not None:
-                reason = CHECK if name == "check" else REASONS[name](snapshot, row)
-                chosen.append(QueuedImage(int(snapshot.ids[row]), row, reason))
+                why = CHECK if name == "check" else REASONS[name](snapshot, row)
+                chosen.append(QueuedImage(int(snapshot.ids[row]), row, why))
                 break
     return chosen
 

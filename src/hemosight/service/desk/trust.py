@@ -28,7 +28,7 @@ EVERY = 4
 START = 10
 """Typical cells that the queue begins with."""
 LEAST, MOST = 10, 32
-"""Answers before which the queue does not end, and after which it does."""
+"""Answers before which the queue does not end, and after which it asks only what a foreign case still lacks."""
 STEP, STILL = 8, 0.02
 """The queue ends when its last so many answers moved at most this share of the open cells."""
 LAST = 10

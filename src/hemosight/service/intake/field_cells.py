@@ -136,14 +136,14 @@ def _require_free(cells: Sequence[FieldCell], x: float, y: float) -> None:
         if cell.seen_in is not None and _holds(cell, x, y):
             raise Refusal(
                 "in_the_way",
-                expected="a place where no cell is marked",
+                expected="a place where no cell was found",
                 came="the place of a cell that another field shows and counts",
                 mend="Leave it there: it counts once.",
             )
         if cell.image_id is not None and _holds(cell, x, y):
             raise Refusal(
                 "in_the_way",
-                expected="a place where no cell is marked",
+                expected="a place where no cell was found",
                 came=f"the place of the cell {cell.image_id}",
                 mend="Choose the middle of the cell that is missing.",
             )

@@ -26,7 +26,7 @@ from hemosight.service.schemas.drift import (
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, Viewer
 from hemosight.service.state import State, Transaction
-from hemosight.service.storage import audit, drift, events, profiles
+from hemosight.service.storage import audit, drift, events, profiles, projects
 from hemosight.service.storage.drift import Answer
 from hemosight.service.storage.live_events import ProfileEvent
 from hemosight.service.storage.tables import Profile
@@ -42,10 +42,13 @@ def get_drift(seat: Viewer, session: Transaction) -> Drifts:
 
 @router.post("/profiles/{profile}/drift-answers", operation_id="answer_drift", status_code=201)
 def answer_drift(seat: ProjectAdmin, session: Transaction, profile: Id, given: NewDriftAnswer) -> ScannerDriftShown:
-    """Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does."""
+    """Say what became of the flags of a scanner; it asks for a new validation no more, until a later case does.
+
+    It answers what was looked at (`seen`): where a case was signed since, it is refused.
+    """
     events.take_turn(session, seat.project)
     profiles.get(session, seat.project, profile)
-    row = drift.answer(session, seat.project, profile, seat.user.id, given.kind, given.note)
+    row = drift.answer(session, seat.project, profile, seat.user.id, given.kind, given.note, given.seen)
     noted = {"profile": profile, "until": row.until, **given.model_dump()}
     audit.note(session, seat, "drift.answer", noted, seat.project)
     # Told as a measurement is: browsers look again, and no cell is read anew.
@@ -65,10 +68,10 @@ def pictures_seen(service: State, images: Sequence[int]) -> PictureLooks:
 
 def _all(session: Session, project: int) -> list[ScannerDriftShown]:
     points, answers = drift.points(session, project), drift.answers(session, project)
-    found = []
+    found, bundle = [], projects.get(session, project).bundle_id
     for row in profiles.listed(session, project):
         own = [one for one in answers if one.profile == row.id]
-        found.append(_shown(row, desk.scanner([one for one in points if one.profile == row.id], own), own))
+        found.append(_shown(row, desk.scanner([one for one in points if one.profile == row.id], own, bundle), own))
     return found
 
 
@@ -81,6 +84,7 @@ def _shown(row: Profile, found: ScannerDrift, answers: Sequence[Answer]) -> Scan
         flags=_flags(found),
         asks=found.asks,
         learnt=found.usual,
+        learnt_readings=found.usual_readings,
         baseline=BASELINE,
         promise=None
         if found.promised is None

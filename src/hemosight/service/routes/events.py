@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from hemosight.errors import HemoSightError
 from hemosight.service.errors import Refusal
@@ -47,7 +48,7 @@ async def listen(
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         after = min(int(last_event_id), BIGGEST)
     most = service.settings.streams_account
-    if service.broker.streams_of(seat.user.id) >= most:
+    if not service.broker.enter(seat.user.id, most):
         raise Refusal(
             "busy",
             expected=f"at most {most} streams of one account",
@@ -65,8 +66,25 @@ async def listen(
 
     async def body() -> AsyncIterator[bytes]:
         yield b"retry: 2000\n\n"
-        async for message in service.broker.stream(seat.project, after, account=seat.user.id, allowed=allowed):
+        async for message in service.broker.stream(seat.project, after, allowed=allowed):
             yield message.encode()
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(body(), media_type="text/event-stream", headers=headers)
+    return _CountedStream(
+        body(), lambda: service.broker.leave(seat.user.id), media_type="text/event-stream", headers=headers
+    )
+
+
+class _CountedStream(StreamingResponse):
+    """A stream that says when it has ended, also where nobody took the first line of it."""
+
+    def __init__(self, body: AsyncIterator[bytes], leave: Callable[[], None], **more: Any) -> None:
+        super().__init__(body, **more)
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; whatever ends it, it counts no more."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()

@@ -90,8 +90,9 @@ def _enough(
 ) -> dict[str, Any]:
     """How many open cells of a case the last answers moved, and whether its queue ends.
 
-    It ends at ``MOST`` answers whatever they still move: nobody is asked without end. A case that is foreign then stays
-    held back, and the page says so.
+    It ends at ``MOST`` answers whatever they still move: nobody is asked without end. Only the labels of unfamiliar
+    cells that a foreign case lacks are still asked for. If it is foreign all the same it stays held back, and the page
+    says so.
     """
     order: dict[int, None] = {}
     for one in said:
@@ -105,7 +106,8 @@ def _enough(
     about = state.readings.familiarity().cases.get(case or -1)
     still = moved <= STILL * max(about.open if about else 0, 1)
     known = about is None or not about.foreign
-    return {"moved_by_last": moved, "enough": (known and still) or found.asked >= MOST}
+    lacking = 0 if about is None else about.lacking
+    return {"moved_by_last": moved, "enough": (known and still) or (found.asked >= MOST and not lacking)}
 
 
 def of_cases(state: ProjectState) -> dict[int, CaseFamiliarity]:

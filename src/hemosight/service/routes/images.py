@@ -76,7 +76,7 @@ def list_images(
         cases.require(session, seat.project, case)
     among = images.named(session, seat.project, text) if text else None
     if tag is not None:
-        having = np.array(tags.listed(session, seat.project).get(tag, []), np.int64)
+        having = np.array(tags.having(session, seat.project, tag), np.int64)
         among = having if among is None else np.intersect1d(among, having)
     wanted = ImageFilter(predicted, label, min_confidence, max_confidence, min_novelty, labelled, unsure, case, among)
     rows, following = listing.page(snapshot, listing.rows(snapshot, wanted), sort, after, limit)

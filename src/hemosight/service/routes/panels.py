@@ -15,31 +15,19 @@ from sqlalchemy.orm import Session
 
 from hemosight.blood.palette import UNSURE
 from hemosight.blood.vocabulary import CELL_TYPE
-from hemosight.scoring.agreement import Agreement
-from hemosight.scoring.raters import Chance
 from hemosight.service.desk import panel_cells
 from hemosight.service.errors import Refusal
-from hemosight.service.routes.panel_exports import closed, results
+from hemosight.service.routes.panel_exports import closed
 from hemosight.service.schemas.panels import (
-    Bounded,
-    CaseTimeShown,
-    CellResultShown,
-    CoefficientShown,
-    ConfusionShown,
     DecisionShown,
     NewDecision,
     NewPanel,
     NewReading,
-    PairShown,
     PanelNext,
-    PanelResults,
     Panels,
     PanelShown,
     PanelTeaching,
-    ReaderResultShown,
     ReaderShown,
-    SaidShown,
-    TogetherShown,
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, ProjectSeat, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
@@ -188,73 +176,6 @@ def close_panel(panel: Id, seat: ProjectAdmin, session: Transaction) -> PanelSho
     return _shown(session, row, seat)
 
 
-@router.get("/{panel}/results", operation_id="get_panel_results")
-def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelResults:
-    """Agreement, consensus, each reader's figures, every cell side by side; of a closed session alone."""
-    row = closed(session, seat, panel)
-    people = {one.user: one.name for one in panels.readers(session, panel)}
-    cells = panels.cells(session, panel)
-    found = results(session, row, cells)
-    keys = dict(panels.cases(session, panel).values())
-    decided, predicted = panels.decisions(session, panel), {one.image_id: one.predicted for one in cells}
-    return PanelResults(
-        together=[
-            TogetherShown(what=what, cells=ac1.cells, share=ac1.share, ac1=_of(ac1), fleiss=_of(kappa))
-            for what, ac1, kappa in found.together
-        ],
-        pairs=[PairShown(a=a, b=b, n=its.n, share=its.share, kappa=_kappa(its)) for a, b, its in found.pairs],
-        readers=[
-            ReaderResultShown(
-                user=one.user,
-                name=people[one.user],
-                read=one.read,
-                unsure=one.unsure,
-                own=None if one.own is None else _kappa(one.own),
-                own_cells=0 if one.own is None else one.own.n,
-                accuracy=_bounded(one.accuracy),
-                score=_bounded(one.score),
-                aided_score=_bounded(one.aided_score),
-                followed=_bounded(one.followed),
-                misled=_bounded(one.misled),
-                median_ms=one.median_ms,
-                aided_ms=one.aided_ms,
-                case_ms=one.case_ms,
-                aided_case_ms=one.aided_case_ms,
-                confusion=[ConfusionShown(reference=its, said=said, count=n) for its, said, n in one.confusion],
-            )
-            for one in found.readers
-        ],
-        cells=[
-            CellResultShown(
-                image=one.image,
-                said=[
-                    SaidShown(user=user, label=label, suspect=user in one.suspect)
-                    for user, label in sorted(one.said.items())
-                ],
-                consensus=one.consensus,
-                probability=one.probability,
-                differing=one.differing,
-                decision=None
-                if (its := decided.get(one.image)) is None
-                else DecisionShown(label=its.label, note=its.note, user=its.user_id, at=its.at),
-                predicted=predicted[one.image],
-            )
-            for one in sorted(found.cells, key=lambda one: not one.differing)
-        ],
-        times=[
-            CaseTimeShown(
-                user=one.user,
-                case=one.case,
-                key=keys[one.case],
-                cells=one.cells,
-                blind_ms=one.blind,
-                aided_ms=one.aided,
-            )
-            for one in found.times
-        ],
-    )
-
-
 @router.post("/{panel}/decisions", operation_id="add_panel_decision", status_code=201)
 def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: Transaction) -> DecisionShown:
     """Say what was agreed on for a cell; a later decision takes the place of an earlier one, which is kept."""
@@ -344,15 +265,3 @@ def _shown(session: Session, row: Panel, seat: ProjectSeat) -> PanelShown:
         readers=[ReaderShown(user=one.user, name=one.name, done=one.done) for one in people],
         reads=seat.user.id in {one.user for one in people},
     )
-
-
-def _of(found: Chance) -> CoefficientShown:
-    return CoefficientShown(value=found.value, low=found.low, high=found.high)
-
-
-def _kappa(found: Agreement) -> CoefficientShown:
-    return CoefficientShown(value=found.kappa, low=found.low, high=found.high)
-
-
-def _bounded(found: object | None) -> Bounded | None:
-    return None if found is None else Bounded.model_validate(found)

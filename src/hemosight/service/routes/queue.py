@@ -44,6 +44,8 @@ def read(
     state = service.project_states.get(seat.project)
     snapshot = state.readings.snapshot(label_set)
     names = snapshot.spec.names
+    about = state.readings.familiarity().cases.get(case or -1) if strategy == "adapt" else None
+    unlike = about is not None and about.lacking > 0
     items = [
         NextShown(
             image=one.image,
@@ -53,7 +55,7 @@ def read(
             if snapshot.predicted[one.row] >= 0 and not snapshot.held_back[one.row]
             else None,
         )
-        for one in choose(snapshot, strategy, n, case, skip or [])
+        for one in choose(snapshot, strategy, n, case, skip or [], unlike=unlike)
     ]
     # Labels given to many cells at once neither measure the model nor tell how the next ones will come.
     in_bulk = {one.image for one in said if not one.single}

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 
 from hemosight.service.errors import Refusal
 from hemosight.service.schemas.desk import NewView, View, Views, ViewShown
-from hemosight.service.security.permissions import Id, Viewer
+from hemosight.service.security.permissions import Id, Viewer, in_archive
 from hemosight.service.state import Transaction
-from hemosight.service.storage import audit, saved_views
+from hemosight.service.storage import audit, projects, saved_views
 from hemosight.service.storage.saved_views import ListedView
 
 router = APIRouter(prefix="/projects/{project}/views", tags=["saved views"])
@@ -16,13 +16,18 @@ router = APIRouter(prefix="/projects/{project}/views", tags=["saved views"])
 
 @router.get("", operation_id="list_views")
 def list_views(seat: Viewer, session: Transaction) -> Views:
-    """One's own views of the table, then those that other members share."""
+    """One's own views of the table, then those that other members share who may review."""
     return Views(items=[_shown(one) for one in saved_views.listed(session, seat.project, seat.user.id)])
 
 
 @router.put("", operation_id="keep_view")
 def keep_view(seat: Viewer, session: Transaction, given: NewView) -> ViewShown:
-    """Keep a view under a name; one's own of that name is replaced. Who may only look shares none."""
+    """Keep a view under a name; one's own of that name is replaced. Who may only look shares none.
+
+    A project that is archived takes none.
+    """
+    if projects.get(session, seat.project).archived_at is not None:
+        raise in_archive()
     if given.shared and seat.role == "viewer":
         raise Refusal(
             "not_allowed",

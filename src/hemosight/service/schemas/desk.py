@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from hemosight.service.schemas.labels import Number, SetName
 from hemosight.service.schemas.people import Shape
@@ -17,6 +17,9 @@ TagName = Annotated[
 ViewName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
+
+FOLDED = 4000
+"""Characters of the names of all bins that a view folds away: of a hundred types, the most that a label set has."""
 
 
 class TagListed(BaseModel):
@@ -95,6 +98,13 @@ class NewView(Shape):
     name: ViewName
     shared: bool = Field(default=False, description="Whether the other members of the project see it.")
     view: View
+
+    @model_validator(mode="after")
+    def _short(self) -> NewView:
+        # Everybody gets all of a project's views with the table. Asked of new ones alone: those that are kept are read.
+        if (came := sum(map(len, self.view.folded))) > FOLDED:
+            raise ValueError(f"the names in folded are {came} characters together, and may be {FOLDED}")
+        return self
 
 
 class ViewShown(BaseModel):

@@ -83,6 +83,9 @@ class ScannerDriftShown(BaseModel):
     flags: list[DriftFlag] = Field(description="Flags that ask for a new validation.")
     asks: bool = Field(description="Whether the scanner is to be validated anew.")
     learnt: int = Field(description="Cases since what is usual was last learnt anew.")
+    learnt_readings: int = Field(
+        description="The same of `novelty` and `agreement`, which are learnt anew under another bundle as well."
+    )
     baseline: int = Field(description="Cases that say what is usual.")
     promise: DriftPromise | None
     answers: list[DriftAnswerShown] = Field(description="The newest first.")
@@ -99,10 +102,15 @@ class NewDriftAnswer(Shape):
     """What is said to the flags of a scanner."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"kind": "explained", "note": "New batch of stain, 2 March"}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"kind": "explained", "note": "New batch of stain, 2 March", "seen": 41}]},
     )
     kind: AnswerKind = Field(
         description="`explained`: the cause is known and gone, what is usual stays. `validated`: it was validated "
         "anew, and the cases that follow say what is usual."
     )
     note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+    seen: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(
+        description="The greatest `signature` among the cases on the charts that were looked at, 0 where there was "
+        "none. An answer is refused where another one is the newest now: it would cover what nobody saw."
+    )

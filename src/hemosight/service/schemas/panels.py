@@ -185,7 +185,7 @@ class ReaderResultShown(BaseModel):
 class SaidShown(BaseModel):
     """What one reader called a cell."""
 
-    user: int
+    user: int | None = Field(description="Null of somebody else, to whoever does not administer the project.")
     label: str
     suspect: bool
 
@@ -223,7 +223,11 @@ class CaseTimeShown(BaseModel):
 
 
 class PanelResults(BaseModel):
-    """What a session came to."""
+    """What a session came to.
+
+    How each person reads is for administrators of the project; others find themselves alone in `pairs`, `readers` and
+    `times`.
+    """
 
     together: list[TogetherShown]
     pairs: list[PairShown]

@@ -208,12 +208,7 @@ def _at_project(least: Role, *, reading: bool = False) -> Callable[..., ProjectS
                 mend="Ask a project administrator for another role.",
             )
         if least == "reviewer" and found.archived_at is not None and request.method not in csrf.SAFE:
-            raise Refusal(
-                "in_the_way",
-                expected="a project that is in use",
-                came="one that is archived",
-                mend="A project administrator can take it out of the archive.",
-            )
+            raise in_archive()
         return ProjectSeat(
             user=seat.user,
             address=seat.address,
@@ -247,6 +242,16 @@ ProjectAdmin = Annotated[ProjectSeat, Depends(_at_project("admin"))]
 """Dependency: a member who may change settings and members."""
 SCHEMES = _schemes
 """For the OpenAPI: the two ways of saying who one is."""
+
+
+def in_archive() -> Refusal:
+    """The refusal of a change in a project that is archived."""
+    return Refusal(
+        "in_the_way",
+        expected="a project that is in use",
+        came="one that is archived",
+        mend="A project administrator can take it out of the archive.",
+    )
 
 
 def not_signed_in(came: str) -> Refusal:

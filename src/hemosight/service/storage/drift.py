@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from hemosight.service.errors import Refusal
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.tables import (
     Case,
@@ -106,9 +107,21 @@ def answers(session: Session, project: int) -> list[Answer]:
     ]
 
 
-def answer(session: Session, project: int, profile: int, user: int, kind: str, note: str) -> DriftAnswer:
-    """Answer what the charts of a profile say up to its newest case."""
-    until = max((one.first for one in points(session, project) if one.profile == profile), default=0)
+def answer(session: Session, project: int, profile: int, user: int, kind: str, note: str, seen: int) -> DriftAnswer:
+    """Answer what the charts of a profile say up to its newest case; ``seen`` is the newest signature looked at.
+
+    Raises :class:`~hemosight.service.errors.Refusal` where the charts say something else by now.
+    """
+    there = [one for one in points(session, project) if one.profile == profile]
+    newest = max((one.signature for one in there), default=0)
+    if newest != seen:
+        raise Refusal(
+            "in_the_way",
+            expected=f"an answer to what the charts say now, up to signature {newest}",
+            came=f"one to what they said up to signature {seen}",
+            mend="Look at the charts again, then answer.",
+        )
+    until = max((one.first for one in there), default=0)
     row = DriftAnswer(project_id=project, profile_id=profile, until=until, kind=kind, note=note, user_id=user)
     session.add(row)
     session.flush()

@@ -6,15 +6,18 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from hemosight.service.errors import NothingThere, Refusal
-from hemosight.service.storage.tables import SavedView, User
+from hemosight.service.storage import events
+from hemosight.service.storage.tables import Member, SavedView, User
 
 MOST_VIEWS = 50
 """Views that one person keeps of one project."""
+MOST_SHARED = 100
+"""Views that are shared in a project: everybody gets all of them with the table, and a longer list is no help."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,24 @@ class ListedView:
 
 
 def listed(session: Session, project: int, user: int) -> list[ListedView]:
-    """A person's own views, then what others share, each in the order of the alphabet."""
-    query = (
+    """A person's own views, then what others share, each in the order of the alphabet.
+
+    Shared is a view as long as its owner may share: one of somebody who was removed, or may only look by now, is listed
+    for them alone, and for the others again when they may.
+    """
+    rows = [ListedView(*row) for row in session.execute(_seen(project, user))]
+    return sorted(rows, key=lambda one: (one.user != user, one.name.casefold(), one.id))
+
+
+def _shared(project: int) -> ColumnElement[bool]:
+    """Of a row: whether it is shared by somebody who may share in the project."""
+    sharing = select(Member.user_id).where(Member.project_id == project, Member.role.in_(("reviewer", "admin")))
+    return and_(SavedView.shared, User.active, or_(User.is_admin, SavedView.user_id.in_(sharing)))
+
+
+def _seen(project: int, user: int) -> Select[*tuple[Any, ...]]:
+    """Rows of a person's own views and of those that others share."""
+    return (
         select(
             SavedView.id,
             SavedView.user_id,
@@ -43,10 +62,8 @@ def listed(session: Session, project: int, user: int) -> list[ListedView]:
             SavedView.at,
         )
         .join(User, User.id == SavedView.user_id)
-        .where(SavedView.project_id == project, or_(SavedView.user_id == user, SavedView.shared))
+        .where(SavedView.project_id == project, or_(SavedView.user_id == user, _shared(project)))
     )
-    rows = [ListedView(*row) for row in session.execute(query)]
-    return sorted(rows, key=lambda one: (one.user != user, one.name.casefold(), one.id))
 
 
 def keep(session: Session, project: int, user: int, name: str, view: dict[str, Any], *, shared: bool) -> ListedView:
@@ -54,6 +71,7 @@ def keep(session: Session, project: int, user: int, name: str, view: dict[str, A
 
     Raises :class:`~hemosight.service.errors.Refusal` for one view too many.
     """
+    events.take_turn(session, project)  # of many that are kept at once each is counted
     own = (SavedView.project_id == project, SavedView.user_id == user)
     others = session.scalar(select(func.count()).select_from(SavedView).where(*own, SavedView.name != name)) or 0
     if others >= MOST_VIEWS:
@@ -63,6 +81,16 @@ def keep(session: Session, project: int, user: int, name: str, view: dict[str, A
             came="one more",
             mend="Forget one that is not used.",
         )
+    if shared:
+        there = select(func.count()).select_from(SavedView).join(User, User.id == SavedView.user_id)
+        there = there.where(SavedView.project_id == project, _shared(project), not_(and_(*own, SavedView.name == name)))
+        if (session.scalar(there) or 0) >= MOST_SHARED:
+            raise Refusal(
+                "unfit",
+                expected=f"at most {MOST_SHARED} shared views in a project",
+                came="one more",
+                mend="Keep it without sharing it, or have one forgotten that is not used.",
+            )
     columns = {"project_id": project, "user_id": user, "name": name}
     changed = {"shared": shared, "view": view, "at": func.clock_timestamp()}
     query = insert(SavedView).values(**columns, **changed)
