@@ -106,7 +106,7 @@ def desk(module_database: Database, tiny_bundle: Bundle) -> Desk:
 
 def test_what_a_child_says_is_kept_without_nul(desk: Desk, tmp_path: Path) -> None:
     asked = desk.begin()
-    dossiers._keep(desk.database, asked, tmp_path, 2, "no such key: a\x00")
+    dossiers.keep(desk.database, asked, tmp_path, 2, "no such key: a\x00")
     shown = desk.shown(asked)
     assert (shown["state"], shown["said"]) == ("failed", "no such key: a")
 
@@ -137,7 +137,7 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
 
     asyncio.run(work())
     assert len(made) == 2
-    assert desk.shown(first)["said"] == dossiers._BROKEN
+    assert desk.shown(first)["said"] == dossiers.BROKEN
 
 
 def test_a_database_that_is_away_ends_no_dossier(
@@ -165,7 +165,7 @@ def test_a_worker_that_is_stopped_waits_for_what_writes_into_the_folder(
         there.append(folder)
         return 0
 
-    monkeypatch.setattr(dossiers, "_prepare", prepare)
+    monkeypatch.setattr(dossiers, "prepare", prepare)
     asked = desk.ask()
 
     async def begin_and_stop() -> None:
@@ -219,7 +219,7 @@ def test_dots_of_texts_numbers_and_comments_are_no_keys() -> None:
 @pytest.mark.parametrize("end", ["", "\\", "\\\\"])
 def test_a_text_that_is_not_closed_is_looked_at_once(end: str) -> None:
     odd = 'x = """a' + '\\"""' * 50 + end
-    assert protocols._QUOTED.findall(odd) == [odd.removeprefix("x = ")]
+    assert protocols.QUOTED.findall(odd) == [odd.removeprefix("x = ")]
 
 
 @pytest.mark.parametrize("title", ['"a\\u0000"', f'"{"a" * 201}"'])
@@ -296,7 +296,7 @@ def test_who_makes_a_dossier_that_is_called_off_stops(
         ended.wait()
         return 0
 
-    look = dossiers._alive
+    look = dossiers.show_alive
 
     def alive(database: Database, dossier: int, folder: Path) -> None:
         try:
@@ -305,8 +305,8 @@ def test_who_makes_a_dossier_that_is_called_off_stops(
             ended.set()
             raise
 
-    monkeypatch.setattr(dossiers, "_prepare", prepare)
-    monkeypatch.setattr(dossiers, "_alive", alive)
+    monkeypatch.setattr(dossiers, "prepare", prepare)
+    monkeypatch.setattr(dossiers, "show_alive", alive)
 
     def call_off() -> None:
         begun.wait()
@@ -318,7 +318,7 @@ def test_who_makes_a_dossier_that_is_called_off_stops(
     with pytest.raises(dossiers.CalledOff):
         asyncio.run(dossiers.make(desk.database, tiny_bundle, asked))
     calling.join()
-    dossiers._keep(desk.database, asked, _made(tmp_path), 0, "late")
+    dossiers.keep(desk.database, asked, _made(tmp_path), 0, "late")
     assert (desk.shown(asked)["state"], desk.shown(asked)["said"]) == ("failed", "It was called off.")
 
 
@@ -327,7 +327,7 @@ def test_who_shows_life_while_it_is_kept_does_not_take_made_for_called_off(
 ) -> None:
     monkeypatch.setattr(dossiers, "EVERY", 0.01)
     asked, kept, shown = desk.begin(), threading.Event(), threading.Event()
-    keep, look = dossiers._keep, dossiers._alive
+    keep, look = dossiers.keep, dossiers.show_alive
 
     async def child(database: Database, dossier: int, folder: Path) -> tuple[int, str]:
         _made(folder / "out")
@@ -346,7 +346,7 @@ def test_who_shows_life_while_it_is_kept_does_not_take_made_for_called_off(
             if late:
                 shown.set()
 
-    for name, own in (("_child", child), ("_keep", slow), ("_alive", alive)):
+    for name, own in (("run_child", child), ("keep", slow), ("show_alive", alive)):
         monkeypatch.setattr(dossiers, name, own)
     asyncio.run(dossiers.make(desk.database, tiny_bundle, asked))
     assert (desk.shown(asked)["state"], desk.shown(asked)["said"]) == ("made", "done")
@@ -388,7 +388,7 @@ def test_the_command_is_run_by_who_confines_it() -> None:
 
 def test_folders_of_killed_workers_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left, used, other = (Path(tempfile.mkdtemp(prefix=name)) for name in (*[dossiers._FOLDERS] * 2, "other-"))
+    left, used, other = (Path(tempfile.mkdtemp(prefix=name)) for name in (*[dossiers.FOLDERS] * 2, "other-"))
     (left / "signed").mkdir()
     for folder in (left, other):
         os.utime(folder, (0, 0))
@@ -413,7 +413,7 @@ def test_files_of_the_oldest_dossiers_are_dropped_and_their_fingerprints_stay(
     asked = []
     for _ in range(3):
         asked.append(desk.begin())
-        dossiers._keep(desk.database, asked[-1], _made(tmp_path), 0, "")
+        dossiers.keep(desk.database, asked[-1], _made(tmp_path), 0, "")
     shown = [desk.shown(one) for one in asked]
     assert [one["state"] for one in shown] == ["made"] * 3
     assert [one["dropped_at"] is None for one in shown] == [False, True, True]
@@ -444,7 +444,7 @@ def test_a_dossier_that_does_not_fit_on_the_disk_is_not_kept(
 ) -> None:
     asked = desk.begin()
     monkeypatch.setattr(shutil, "disk_usage", lambda where: _Usage(dossiers.ROOM, 0, dossiers.ROOM))
-    dossiers._keep(desk.database, asked, _made(tmp_path), 0, "")
+    dossiers.keep(desk.database, asked, _made(tmp_path), 0, "")
     shown = desk.shown(asked)
     assert shown["state"] == "failed"
     assert "nearly full" in shown["said"]

@@ -15,7 +15,7 @@ _ASKED = ("title", "written_by", "written_on")
 """What a protocol says before it says anything else; the command reads the rest."""
 _MEND = "See the example on the page, or docs/how-to/validate.md."
 # One that is not closed goes to the end of its line or of the text: nothing is looked at twice.
-_QUOTED = re.compile(
+QUOTED = re.compile(
     r'"""(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)'
     r"|'''.*?(?:'{3,5}|\Z)"
     r'|"(?:\\[^\n]|[^"\\\n])*+"?'
@@ -48,4 +48,4 @@ def title_of(protocol: str) -> str:
 
 def deepest(protocol: str) -> int:
     """Most dots of one key outside of strings and comments: in time that grows with the text alone."""
-    return max(part.count(".") for part in _NOT_OF_A_KEY.split(_QUOTED.sub(" ", protocol)))
+    return max(part.count(".") for part in _NOT_OF_A_KEY.split(QUOTED.sub(" ", protocol)))

@@ -48,8 +48,8 @@ ROOM = 512 * 2**20
 """Bytes that stay free on the disk of the database, at least, where that can be told."""
 FORGOTTEN = 600.0
 """Seconds after which a folder that nobody has touched is one of a worker that was killed."""
-_FOLDERS = "hemosight-dossier-"
-_BROKEN = "It could not be made; the worker's log has the reason's name. Ask for it anew."
+FOLDERS = "hemosight-dossier-"
+BROKEN = "It could not be made; the worker's log has the reason's name. Ask for it anew."
 """Said of what nobody foresaw: its own words may hold a path, or what is in a picture's name."""
 _SAID = 20_000
 _RECORD = "dossier.json"
@@ -107,19 +107,19 @@ async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
             if isinstance(error, ServiceFault) or (isinstance(error, DBAPIError) and error.connection_invalidated):
                 raise  # the database is away: who makes it next finds it silent
             log.warning("dossier_failed", dossier=found, kind=type(error).__name__)
-            await asyncio.to_thread(_fail, database, found, _BROKEN)
+            await asyncio.to_thread(_fail, database, found, BROKEN)
 
 
 async def make(database: Database, bundle: Bundle, dossier: int) -> None:
     """Make a dossier that was claimed. Raises :class:`CalledOff`."""
     # What cannot be removed now is swept later: it must not stand in for what happened.
-    with tempfile.TemporaryDirectory(prefix=_FOLDERS, ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix=FOLDERS, ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        cells = await _in_thread(database, dossier, folder, lambda: _prepare(database, bundle, dossier, folder))
-        await asyncio.to_thread(_alive, database, dossier, folder)
+        cells = await _in_thread(database, dossier, folder, lambda: prepare(database, bundle, dossier, folder))
+        await asyncio.to_thread(show_alive, database, dossier, folder)
         log.info("dossier_begun", dossier=dossier, cells=cells)
-        code, said = await _child(database, dossier, folder)
-        await _in_thread(database, dossier, folder, lambda: _keep(database, dossier, folder / "out", code, said))
+        code, said = await run_child(database, dossier, folder)
+        await _in_thread(database, dossier, folder, lambda: keep(database, dossier, folder / "out", code, said))
     log.info("dossier_ended", dossier=dossier, code=code)
 
 
@@ -133,7 +133,7 @@ async def _in_thread(database: Database, dossier: int, folder: Path, work: Calla
     try:
         while not (await asyncio.wait({working}, timeout=EVERY))[0]:
             with contextlib.suppress(CalledOff):
-                await asyncio.to_thread(_alive, database, dossier, folder)
+                await asyncio.to_thread(show_alive, database, dossier, folder)
     finally:
         stopped = None
         while not working.done():  # a thread cannot be stopped, and its folder must not go before it
@@ -147,7 +147,7 @@ async def _in_thread(database: Database, dossier: int, folder: Path, work: Calla
     return working.result()
 
 
-async def _child(database: Database, dossier: int, folder: Path) -> tuple[int | None, str]:
+async def run_child(database: Database, dossier: int, folder: Path) -> tuple[int | None, str]:
     """Run the command; gives its exit code (None where it took too long) and what it said."""
     command = confined.command(["validate", "signed", "--protocol", "protocol.toml", "--out", "out"])
     command += ["--bundle", "bundle.hemosight"]
@@ -164,7 +164,7 @@ async def _child(database: Database, dossier: int, folder: Path) -> tuple[int | 
     try:
         waited = 0.0
         while not (await asyncio.wait({talking}, timeout=EVERY))[0]:
-            await asyncio.to_thread(_alive, database, dossier, folder)
+            await asyncio.to_thread(show_alive, database, dossier, folder)
             waited += EVERY
             if waited > LONGEST:
                 return None, f"It took longer than {LONGEST / 3600:.0f} hours."
@@ -179,7 +179,7 @@ async def _child(database: Database, dossier: int, folder: Path) -> tuple[int | 
 
 def sweep() -> None:
     """Remove folders of workers that were killed: there are pictures in them."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*"):
         with contextlib.suppress(OSError):  # another one sweeps too, or it is another account's
             if time.time() - folder.lstat().st_mtime > FORGOTTEN:
                 shutil.rmtree(folder)
@@ -197,7 +197,7 @@ def _release(database: Database, dossier: int) -> None:
         dossiers.released(session, dossier)
 
 
-def _alive(database: Database, dossier: int, folder: Path) -> None:
+def show_alive(database: Database, dossier: int, folder: Path) -> None:
     """Show that it is being made, to other workers and to who sweeps folders. Raises :class:`CalledOff`."""
     os.utime(folder)
     with database.session() as session:
@@ -210,7 +210,7 @@ def _fail(database: Database, dossier: int, said: str) -> None:
         dossiers.failed(session, dossier, said)
 
 
-def _prepare(database: Database, bundle: Bundle, dossier: int, folder: Path) -> int:
+def prepare(database: Database, bundle: Bundle, dossier: int, folder: Path) -> int:
     """Write what the command needs; gives how many cells there are."""
     with database.session() as session:
         row = dossiers.by_number(session, dossier)
@@ -225,7 +225,7 @@ def _prepare(database: Database, bundle: Bundle, dossier: int, folder: Path) -> 
     return signed_cells.write(database, project, folder / "signed")
 
 
-def _keep(database: Database, dossier: int, out: Path, code: int | None, said: str) -> None:
+def keep(database: Database, dossier: int, out: Path, code: int | None, said: str) -> None:
     """Store what the command left."""
     if code not in (0, NOT_MET):
         _fail(database, dossier, said.strip() or _ended(code))
