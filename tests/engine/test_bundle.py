@@ -144,7 +144,7 @@ def test_the_default_bundle_says_what_it_is() -> None:
     assert len(manifest.label_sets) == 12, "cell type and eleven attributes"
     assert all(source["licence"] and source["citation"] for source in manifest.sources)
     words = [command.split()[:2] for command in manifest.commands]
-    assert words == [["hemosight", "train"], ["hemosight", "pack"], ["hemosight", "measure"]]
+    assert words == [["hemosight", "train"], ["hemosight", "pack"]]
     assert manifest.label_sets["cell_type"].classifier == "discriminant"
     assert {facts.classifier for name, facts in manifest.label_sets.items() if name != "cell_type"} == {"standardised"}
     held = manifest.figures["held_out"]
