@@ -140,7 +140,8 @@ def test_cell_by_cell_it_learns_says_what_followed_and_ends(page: Page, api: htt
         expect(trust).to_contain_text(re.compile(rf"of all {answers}\)|of the last {answers}\b"))
         if answers == 12:
             shot(page, "adapting")
-        assert answers <= 32, "the queue does not end"
+        # After 32 it asks only what is missing of cells unlike anything known.
+        assert answers < len(truth), "the queue does not end"
     assert answers >= 10
     shot(page, "enough")
     statement = api.get(f"/projects/{made}/trust", params={"case": cases["away"]}).json()

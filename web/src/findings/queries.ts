@@ -84,12 +84,16 @@ export function useFindingsChange(ofCase: number | null) {
         return send(change(stands), stands.version);
       }
     },
-    onSuccess: (made) => {
-      // What waits for its turn stays on the screen; the version is what the next change answers.
-      const waits = queries.isMutating({ predicate: ({ options }) => options.scope?.id === queryKey.join() }) > 1;
-      queries.setQueriesData<Findings>({ queryKey }, (now) =>
-        now && waits ? { ...now, version: made.version } : made,
-      );
+    onSuccess: (made, done) => {
+      // What waits for its turn is put upon what was stored, not upon what the screen held: that may be an answer which
+      // set out before this change, and would carry its version without having it.
+      const waiting = queries
+        .getMutationCache()
+        .findAll({ status: "pending", predicate: ({ options }) => options.scope?.id === queryKey.join() })
+        .map(({ state }) => state.variables as Change)
+        .filter((change) => change !== done);
+      const now = waiting.reduce((before, change) => changed(before, change(before)), made);
+      queries.setQueriesData<Findings>({ queryKey }, (before) => before && now);
     },
     onError: () => queries.invalidateQueries({ queryKey }),
   });
