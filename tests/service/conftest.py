@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -73,6 +74,7 @@ def new_database(postgres: str) -> MakeDatabase:
         try:
             yield database
         finally:
+            _wait_for_threads()
             database.close()
             with psycopg.connect(_of(postgres, "postgres"), autocommit=True) as connection:
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -101,6 +103,13 @@ def quickly_drawn() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slide, "draw_cell", lambda label, *_, **__: DrawnCell(pixels, label, {}))
         yield
+
+
+def _wait_for_threads() -> None:
+    """Let learners and forecasts end: a connection that one of them holds would outlive its pool, open."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(("learner ", "forecast")):
+            thread.join(60.0)
 
 
 def _of(dsn: str, name: str) -> str:
