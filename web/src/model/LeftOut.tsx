@@ -19,9 +19,8 @@ export function LeftOut({ model }: { model: ModelShown }) {
     <section aria-label="Laboratories it never met">
       <h2>In a laboratory that it never met</h2>
       <p className="quiet small">
-        Each laboratory in turn was kept from training, support and every choice, then read untouched; intervals are by
-        patient or slide. A laboratory that is new to the model has to give labels of its own: until then expect no
-        more.
+        Each laboratory in turn was kept from training and support, then read untouched; intervals are by patient or
+        slide. A laboratory that is new to the model has to give labels of its own: until then expect no more.
       </p>
       <table className="table">
         <thead>
