@@ -138,6 +138,17 @@ def test_a_case_far_from_everything_is_not_opened_by_labels_of_its_familiar_cell
     assert replace(few, unfamiliar=20).foreign
 
 
+def test_nothing_is_lacking_where_no_unfamiliar_cell_is_open() -> None:
+    """Cells that people called unsure teach nothing, and there are no others: the queue has to end."""
+    case = foreign.CaseFamiliarity(
+        cells=100, unfamiliar=25, to_bundle=30, median=1.1, open=60, taught=2, labelled=32, open_beyond=3
+    )
+    assert case.foreign
+    assert case.lacking == 3
+    assert replace(case, open_beyond=0).lacking == 0
+    assert replace(case, labelled=31).lacking == 0
+
+
 def test_a_foreign_case_is_not_signed_in_small_pieces() -> None:
     piece = foreign.CaseFamiliarity(cells=8, unfamiliar=8, to_bundle=8, median=1.2, open=8, taught=0)
     assert piece.foreign

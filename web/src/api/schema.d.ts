@@ -1734,8 +1734,8 @@ export interface paths {
          *
          *     `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
          *
-         *     `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
-         *     each person reads.
+         *     `hemosight validate --readings` reads it; first readings alone count there. It says how each person reads: whoever
+         *     does not administer the project gets their own readings, and who takes it away is noted.
          */
         post: operations["export_panel_readings"];
         delete?: never;
@@ -1777,8 +1777,8 @@ export interface paths {
          * Get Panel Results
          * @description Agreement, consensus, each reader's figures, every cell side by side; of a closed session alone.
          *
-         *     How each person reads is told to administrators of the project, and to everybody of themselves: others see what was
-         *     said of a cell, not by whom.
+         *     How each person reads is told to administrators of the project, and to everybody of themselves, with how far they
+         *     agree with each other reader: others see what was said of a cell, not by whom.
          */
         get: operations["get_panel_results"];
         put?: never;

@@ -33,7 +33,7 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
       ],
       [
         "novelty",
-        "how far a cell lies from the nearest known class (from the nearest labelled cells where these are few); above 1 lies 1% of known cells",
+        "how far a cell lies from the nearest known class (from the nearest labelled cells where these are few); above 1 lies 1% of the cells that it was fitted on",
       ],
       [
         "unfamiliar",
@@ -55,7 +55,7 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
       ],
       [
         "unusual",
-        "of a cell: its novelty is above 1, as that of 1% of known cells is; such cells have a bin of their own until somebody labels them",
+        "of a cell: its novelty is above 1, as that of 1% of the cells that it was fitted on is; such cells have a bin of their own until somebody labels them",
       ],
       [
         "foreign",

@@ -326,7 +326,7 @@ function Head({ differential }: { differential: DifferentialShown }) {
         taught_until > 0 &&
         `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, the newest of them label record ${taught_until}`}
       {taught_by_panels.length > 0 &&
-        `, ${taught_until ? "and" : "taught"} by what ${taught_by_panels.length === 1 ? "panel" : "panels"} ${taught_by_panels.join(", ")} agreed on`}
+        `, ${taught_until ? "and" : "taught"} by what ${taught_by_panels.length === 1 ? "panel" : "panels"} ${taught_by_panels.join(", ")} agreed on, of whichever scanner`}
       .{" "}
       {reviewed !== null &&
         `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}

@@ -61,6 +61,8 @@ class CaseFamiliarity:
     taught: int
     labelled: int = 0
     """Cells of the case that people have given a type."""
+    open_beyond: int = 0
+    """Cells beyond the bundle that nobody has said anything of."""
 
     @property
     def share(self) -> float:
@@ -78,8 +80,10 @@ class CaseFamiliarity:
 
     @property
     def lacking(self) -> int:
-        """Labels of cells beyond the bundle that are still missing after as many answers as a queue asks."""
-        return max(self.wanted - self.taught, 0) if self.foreign and self.labelled >= MOST else 0
+        """Labels of cells beyond the bundle that are missing after as many answers as a queue asks, and can come."""
+        if not self.foreign or self.labelled < MOST:
+            return 0
+        return min(max(self.wanted - self.taught, 0), self.open_beyond)
 
     @property
     def wanted(self) -> int:
@@ -158,6 +162,7 @@ def by_case(
             open=int((rows & (snapshot.label == -1)).sum()),
             taught=_taught(snapshot, bundle, labelled, np.flatnonzero(rows)),
             labelled=int((rows & (snapshot.label >= 0)).sum()),
+            open_beyond=int((rows & beyond & (snapshot.label == -1)).sum()),
         )
     return found
 

@@ -52,11 +52,12 @@ def export_panel_readings(panel: Id, seat: Taker, session: Transaction) -> Respo
 
     `ms` is there of timed sessions, `shown` (what the reader was shown as the model's reading) of aided turns.
 
-    `hemosight validate --readings` reads it; first readings alone count there. Who takes it away is noted: it says how
-    each person reads.
+    `hemosight validate --readings` reads it; first readings alone count there. It says how each person reads: whoever
+    does not administer the project gets their own readings, and who takes it away is noted.
     """
     closed(session, seat, panel)
-    said, names = panels.readings(session, panel), _names(session, panel)
+    own = None if seat.role == "admin" else seat.user.id
+    said, names = panels.readings(session, panel, own), _names(session, panel)
     content = panels.content_ids(session, sorted({one.image_id for one in said}))
     of = panels.cases(session, panel)
     shown = {one.image_id: one.shown for one in panels.cells(session, panel)}

@@ -34,8 +34,8 @@ router = APIRouter(prefix="/projects/{project}/panels", tags=["panels"])
 def get_panel_results(panel: Id, seat: Viewer, session: Transaction) -> PanelResults:
     """Agreement, consensus, each reader's figures, every cell side by side; of a closed session alone.
 
-    How each person reads is told to administrators of the project, and to everybody of themselves: others see what was
-    said of a cell, not by whom.
+    How each person reads is told to administrators of the project, and to everybody of themselves, with how far they
+    agree with each other reader: others see what was said of a cell, not by whom.
     """
     row = closed(session, seat, panel)
     people = {one.user: one.name for one in panels.readers(session, panel)}

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
+from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.scoring.agreement import Judgement, so_far
 from hemosight.scoring.metrics import scores
 from hemosight.service.desk.queue import choose
@@ -44,8 +45,10 @@ def read(
     state = service.project_states.get(seat.project)
     snapshot = state.readings.snapshot(label_set)
     names = snapshot.spec.names
-    about = state.readings.familiarity().cases.get(case or -1) if strategy == "adapt" else None
-    unlike = about is not None and about.lacking > 0
+    unlike = False
+    if strategy == "adapt" and case is not None and label_set == CELL_TYPE:
+        about = state.readings.familiarity().cases.get(case or -1)
+        unlike = about is not None and about.lacking > 0
     items = [
         NextShown(
             image=one.image,
