@@ -1,7 +1,6 @@
-import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Modal } from "react-bootstrap";
-import { address, api, body } from "../api/client";
+import { address } from "../api/client";
 import { useMemberNames } from "../api/queries";
 import type { KnownCellShown, ClassShown as Mark } from "../api/schema";
 import { labelOf, NONE, rowOf, UNSURE } from "../columns/columns";
@@ -11,6 +10,7 @@ import { inks, Letter } from "../ui/marks";
 import { when } from "../ui/time";
 import { LargeCrop } from "./LargeCrop";
 import { DISTANCE } from "./Like";
+import { useKnown } from "./queries";
 import "./known.scss";
 
 /** What can stand beside the cell: a signed cell of the laboratory, or a drawing of a type. */
@@ -21,24 +21,6 @@ const drawing = ({ drawn, number }: { drawn: string; number: number }) =>
 
 const keyOf = (one: Beside) => ("cell" in one ? `c${one.cell.image}` : `d${one.drawn}${one.number}`);
 
-/** Of known cells six are shown: three rows in the panel. */
-const SHOWN = 6;
-
-const useKnown = (project: number, image: number | null, signatures: number, labels: number) =>
-  useQuery({
-    queryKey: ["projects", project, "images", image, "known", signatures, labels],
-    queryFn: ({ signal }) =>
-      body(
-        api.GET("/projects/{project}/images/{image}/known", {
-          params: { path: { project, image: image! }, query: { k: SHOWN } },
-          signal,
-        }),
-      ),
-    enabled: image !== null,
-    staleTime: 60_000,
-    placeholderData: (last, query) => (query?.queryKey[3] === image ? last : undefined),
-  });
-
 /** The nearest known cells as pictures: signed ones of the project, drawn ones of types that have none. */
 export function Known({ image }: { image: number | null }) {
   const { project } = useProjectContext();
@@ -46,8 +28,11 @@ export function Known({ image }: { image: number | null }) {
   const labelSet = useProjectState((state) => state.columns.labelSet);
   const signatures = useProjectState((state) => (state.events.signature ?? 0) + (state.events.case ?? 0));
   const library = useProjectState((state) => state.events.teaching ?? 0);
+  // A type that a person gives, and whatever the classifier learns, change what the cell may be.
+  const version = useProjectState(({ columns }) => columns.version[rowOf(columns, image ?? -1)] ?? 0);
+  const taughtUntil = useProjectState((state) => state.columns.taughtUntil);
   const [open, setOpen] = useState<{ image: number; key: string } | null>(null);
-  const known = useKnown(project.id, image, signatures, library);
+  const known = useKnown(project.id, image, [signatures, library, version, taughtUntil]);
   // Signatures cover types of cells; of other label sets nothing is known.
   if (!known.data || labelSet !== "cell_type") return null;
   const { signed, signed_cells, drawn, undrawn, reference, reference_cells } = known.data;

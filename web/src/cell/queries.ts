@@ -31,3 +31,23 @@ export const useNeighbours = (project: number, image: number | null) =>
     enabled: image !== null,
     staleTime: 60_000,
   });
+
+/** Of known cells six are shown: three rows in the panel. */
+const KNOWN = 6;
+
+/** The known cells nearest to a cell; asked anew when one of the counters `since` has moved. */
+export const useKnown = (project: number, image: number | null, since: readonly number[]) =>
+  useQuery({
+    queryKey: ["projects", project, "images", image, "known", ...since],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET("/projects/{project}/images/{image}/known", {
+          params: { path: { project, image: image! }, query: { k: KNOWN } },
+          signal,
+        }),
+      ),
+    enabled: image !== null,
+    staleTime: 60_000,
+    // The same cell after a label: its known cells stay until the new ones are there.
+    placeholderData: (last, query) => (query?.queryKey[3] === image ? last : undefined),
+  });
