@@ -380,6 +380,30 @@ def test_the_child_ends_with_its_worker_and_has_bounds() -> None:
         assert worker.stdout.read() == "", "the child held the other end until it ended"
 
 
+@pytest.mark.parametrize(
+    ("own", "limits", "bound"),
+    [
+        ("0::/", {"memory.max": "max"}, 32 << 30),
+        ("0::/", {"memory.max": str(1 << 30)}, 1 << 29),  # a container
+        ("0::/a/b", {"a/memory.max": str(3 << 30), "a/b/memory.max": "max"}, 3 << 29),  # a slice around the unit
+        ("4:cpu,memory:/c\n0::/", {"memory/c/memory.limit_in_bytes": str(2 << 30)}, 1 << 30),  # version 1
+        ("0::/", {"memory.max": str(1 << 62)}, 32 << 30),
+    ],
+)
+def test_the_child_takes_half_of_what_there_is_for_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, limits: dict[str, str], bound: int
+) -> None:
+    for name, limit in limits.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{limit}\n")
+    (tmp_path / "own").write_text(f"{own}\n")
+    monkeypatch.setattr(confined, "_GROUPS", tmp_path)
+    monkeypatch.setattr(confined, "_OWN_GROUP", tmp_path / "own")
+    pages = {"SC_PHYS_PAGES": 16 << 20, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(confined.os, "sysconf", pages.__getitem__)
+    assert confined.most() == bound
+
+
 def test_the_command_is_run_by_who_confines_it() -> None:
     command = confined.command(["validate", "--help"])
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
