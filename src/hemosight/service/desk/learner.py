@@ -27,7 +27,7 @@ from hemosight.service.desk.notifier import Notifier
 from hemosight.service.desk.one_thread import one_thread
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
-from hemosight.space.incremental_lda import LeftOut
+from hemosight.space.leave_one_out import LeftOut
 
 log = structlog.get_logger()
 PATIENCE = 30.0
