@@ -393,5 +393,5 @@ def test_an_answer_reaches_as_far_as_it_was_given() -> None:
 
 
 def test_few_pictures_of_a_case_are_looked_at() -> None:
-    assert len(desk.looked_at(list(range(500)))) == desk.LOOKED
-    assert desk.seen([]) == desk.seen([(b"", None)])
+    assert len(desk.sampled(list(range(500)))) == desk.LOOKED
+    assert desk.look_of([]) == desk.look_of([(b"", None)])

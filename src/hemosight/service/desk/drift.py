@@ -21,6 +21,8 @@ from hemosight.images.looks import PictureLooks, looks
 from hemosight.images.pixel_scale import spread
 from hemosight.scoring.watch import Promise, Watch, WatchedMeasure, promise, watch
 from hemosight.service.desk.snapshot import Snapshot
+from hemosight.service.storage import drift
+from hemosight.service.storage.database import Database
 from hemosight.service.storage.drift import Answer, StoredPoint
 from hemosight.space.novelty import UNUSUAL
 
@@ -60,7 +62,17 @@ class CaseMeasures:
         return asdict(self)
 
 
-def seen(pictures: Sequence[tuple[bytes, int | None]]) -> PictureLooks:
+def look_of_case(database: Database, cells: Sequence[int]) -> PictureLooks:
+    """How the pictures of a case look: of some of its cells, evenly from the first to the last.
+
+    It reads pictures for a third of a second: no transaction is open meanwhile.
+    """
+    with database.session() as session:
+        pictures = drift.pictures(session, sampled(cells))
+    return look_of(pictures)
+
+
+def look_of(pictures: Sequence[tuple[bytes, int | None]]) -> PictureLooks:
     """How pictures of one case look, given with the bits of their samples."""
     bits = {depth for _, depth in pictures}
     # A case has one depth but for odd ones; its pictures of another would be read as too dark or too bright.
@@ -68,7 +80,7 @@ def seen(pictures: Sequence[tuple[bytes, int | None]]) -> PictureLooks:
     return looks([data for data, of in pictures if of == depth], depth)
 
 
-def looked_at(cells: Sequence[int]) -> list[int]:
+def sampled(cells: Sequence[int]) -> list[int]:
     """The cells of a case whose pictures are looked at."""
     return spread(cells, LOOKED)
 

@@ -8,7 +8,6 @@ import numpy as np
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.images.looks import PictureLooks
 from hemosight.scoring.control import BASELINE
 from hemosight.scoring.watch import SHIFT, stretch
 from hemosight.service.desk import drift as desk
@@ -25,7 +24,7 @@ from hemosight.service.schemas.drift import (
     ScannerDriftShown,
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, Viewer
-from hemosight.service.state import State, Transaction
+from hemosight.service.state import Transaction
 from hemosight.service.storage import audit, drift, events, profiles, projects
 from hemosight.service.storage.drift import Answer
 from hemosight.service.storage.live_events import ProfileEvent
@@ -54,13 +53,6 @@ def answer_drift(seat: ProjectAdmin, session: Transaction, profile: Id, given: N
     # Told as a measurement is: browsers look again, and no cell is read anew.
     profiles.changed(session, seat.project, ProfileEvent(profile=profile, measured=True))
     return next(one for one in _all(session, seat.project) if one.profile == profile)
-
-
-def pictures_seen(service: State, images: Sequence[int]) -> PictureLooks:
-    """How the pictures of a case look: of some of its cells, evenly from the first to the last."""
-    with service.database.session() as session:
-        found = drift.pictures(session, desk.looked_at(images))
-    return desk.seen(found)
 
 
 # --- showing ----------------------------------------------------------------------------------------------
