@@ -21,7 +21,7 @@ from sqlalchemy import select, text, update
 
 from hemosight.cli import signed_cells as command
 from hemosight.engine.bundle import Bundle
-from hemosight.errors import NothingToValidate
+from hemosight.errors import TooFewCells
 from hemosight.images.synthetic import draw_cell
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.storage import dossiers as storage
@@ -211,7 +211,7 @@ def test_a_case_that_is_amended_is_left_out_and_named(laboratory: Laboratory, tm
         assert laboratory.admin.post(opened, json={"reason": "a second look"}).status_code == 201
     assert signed_cells.write(laboratory.project.database, laboratory.project.id, tmp_path) == 0
     said: list[str] = []
-    with pytest.raises(NothingToValidate):
+    with pytest.raises(TooFewCells):
         command.read(str(tmp_path), said.append)
     assert said == ["signed, and changed since: 24-1, 24-2; left out"]
 
