@@ -146,7 +146,7 @@ class IncrementalLDA:
         self.growth = growth
         self._vectors_of = vectors_of
         self._code_of: dict[int, int] = {}
-        self._soft: dict[int, NDArray[np.float64]] = {}
+        self._soft_labels: dict[int, NDArray[np.float64]] = {}
         if reference is not None:
             origin = reference.statistics.origin
         elif origin is None:
@@ -180,32 +180,32 @@ class IncrementalLDA:
             for start in range(0, len(rows), _BLOCK):
                 self._add(rows[start : start + _BLOCK], part, sign)
         # A label stands in the place of a cell's shares, which come back when it is withdrawn.
-        self._add_soft([cell for cell in added if cell not in withdrawn and cell in self._soft], -1.0)
-        self._add_soft([cell for cell in withdrawn if cell not in added and cell in self._soft], 1.0)
+        self._add_soft_labels([cell for cell in added if cell not in withdrawn and cell in self._soft_labels], -1.0)
+        self._add_soft_labels([cell for cell in withdrawn if cell not in added and cell in self._soft_labels], 1.0)
         for cell in withdrawn:
             del self._code_of[cell]
         self._code_of |= added
 
-    def soften(self, shares: Mapping[int, NDArray[np.float64]]) -> bool:
+    def set_soft_labels(self, shares: Mapping[int, NDArray[np.float64]]) -> bool:
         """Teach cells by shares of classes instead of a label: what a panel's consensus holds probable of each.
 
         ``shares`` are all that there are from now on, cell -> one number a class, none negative, their sum at most 1:
         a cell counts for each class by its share. One that has a label is taught by that. Says whether anything
         changed.
         """
-        known, own = self._soft, {int(cell): np.asarray(row, np.float64) for cell, row in shares.items()}
+        known, own = self._soft_labels, {int(cell): np.asarray(row, np.float64) for cell, row in shares.items()}
         gone = [cell for cell in known if cell not in own or not np.array_equal(known[cell], own[cell])]
         new = [cell for cell in own if cell not in known or not np.array_equal(known[cell], own[cell])]
-        self._add_soft([cell for cell in gone if cell not in self._code_of], -1.0)
-        self._soft = own
-        self._add_soft([cell for cell in new if cell not in self._code_of], 1.0)
+        self._add_soft_labels([cell for cell in gone if cell not in self._code_of], -1.0)
+        self._soft_labels = own
+        self._add_soft_labels([cell for cell in new if cell not in self._code_of], 1.0)
         return bool(gone or new)
 
-    def _add_soft(self, cells: Sequence[int], sign: float) -> None:
+    def _add_soft_labels(self, cells: Sequence[int], sign: float) -> None:
         for start in range(0, len(cells), _BLOCK):
             part = np.array(cells[start : start + _BLOCK], np.int64)
             shifted = self._vectors_of(part).astype(np.float64) - self._sums.origin
-            shares = np.stack([self._soft[int(cell)] for cell in part])
+            shares = np.stack([self._soft_labels[int(cell)] for cell in part])
             self._sums.counts[...] += sign * shares.sum(axis=0)
             self._sums.sums[...] += sign * (shares.T @ shifted)
             self._sums.products[...] += sign * ((shifted * shares.sum(axis=1)[:, None]).T @ shifted)
@@ -224,7 +224,7 @@ class IncrementalLDA:
         ``weight`` is how many reference cells one label counts for; where there is no reference it changes nothing.
         Without a label it is the reference's own classifier, to the last bit.
         """
-        if self.reference is not None and (not (self._code_of or self._soft) or weight <= 0):
+        if self.reference is not None and (not (self._code_of or self._soft_labels) or weight <= 0):
             return self.reference.classifier
         total, amount, _ = self.statistics(weight)
         if total.present.sum() < 2:
@@ -274,11 +274,12 @@ class IncrementalLDA:
     def _taught(self) -> tuple[Vectors, Codes, NDArray[np.float64]]:
         """Vectors, columns and weights of all that was taught: labelled cells, then each share of the others."""
         vectors, codes = self._labelled()
-        soft = [(cell, column) for cell, row in self._soft.items() if cell not in self._code_of for column in _any(row)]
+        only = {cell: row for cell, row in self._soft_labels.items() if cell not in self._code_of}
+        soft = [(cell, column) for cell, row in only.items() for column in _any(row)]
         if not soft:
             return vectors, codes, np.ones(len(codes))
         more = self._vectors_of(np.array([cell for cell, _ in soft], np.int64))
-        weights = np.array([self._soft[cell][column] for cell, column in soft])
+        weights = np.array([self._soft_labels[cell][column] for cell, column in soft])
         columns = np.array([column for _, column in soft], np.int64)
         return (
             np.concatenate([vectors.reshape(-1, more.shape[1]), more]),

@@ -124,11 +124,11 @@ def measures(
 
 @dataclass(frozen=True)
 class DriftChart:
-    """One chart of a scanner profile: ``name`` is unique among them, ``said`` what people call it."""
+    """One chart of a scanner profile: ``name`` is unique among them, ``title`` what people call it."""
 
     name: str
     kind: Kind
-    said: str
+    title: str
     watch: Watch
 
 
@@ -183,9 +183,9 @@ def scanner(points: Sequence[StoredPoint], answers: Sequence[Answer], bundle: in
     epochs, restarts = until["validated"], until["explained"]
     wanted = _wanted(points)
 
-    def chart(name: str, kind: Kind, said: str, values: _Numbers, totals: _Numbers | None) -> DriftChart:
+    def chart(name: str, kind: Kind, title: str, values: _Numbers, totals: _Numbers | None) -> DriftChart:
         anew = [*epochs, *switched] if kind in ("novelty", "agreement") else epochs
-        return DriftChart(name, kind, said, watch(WatchedMeasure(values, totals, anew, restarts), len(wanted)))
+        return DriftChart(name, kind, title, watch(WatchedMeasure(values, totals, anew, restarts), len(wanted)))
 
     charts = tuple(chart(*one) for one in wanted)
     begun = max(epochs, default=0)

@@ -65,7 +65,9 @@ class LabelSetFit:
             self.finer[number] = finer
         self.ldas[number].update(rows, taught)
 
-    def soften(self, now: Moment, unlabelled: NDArray[np.int64], learns: bool) -> tuple[list[int], tuple[int, ...]]:
+    def learn_consensus(
+        self, now: Moment, unlabelled: NDArray[np.int64], learns: bool
+    ) -> tuple[list[int], tuple[int, ...]]:
         """Teach what panels agreed on of cells that nobody labelled.
 
         Gives the scanner profiles of which anything changed, and the panels.
@@ -79,7 +81,7 @@ class LabelSetFit:
         for number in sorted({*wanted, *self.ldas}):
             if number not in self.ldas:
                 self.ldas[number] = self._begin(now)
-            if self.ldas[number].soften(wanted.get(number, {})):
+            if self.ldas[number].set_soft_labels(wanted.get(number, {})):
                 changed.append(number)
         taught = (row for shares in wanted.values() for row in shares)
         return changed, panels_of(taught, now.images, settings.panel_of)

@@ -97,7 +97,7 @@ def add_cell(database: Database, settings: Settings, seat: ProjectSeat, field: i
         return placed.id
 
 
-def count_again(database: Database, settings: Settings, seat: ProjectSeat, cells: Sequence[int]) -> int:
+def recount_uncounted(database: Database, settings: Settings, seat: ProjectSeat, cells: Sequence[int]) -> int:
     """Cut out cells that count nowhere any more, since the cell that stood for them is gone. Returns how many.
 
     One that cannot be cut out, as in a locked case, stays in its field as found and not counted; so do those of a field

@@ -126,7 +126,7 @@ def delete_cells(seat: ProjectAdmin, service: Service, given: CellsDeletion) -> 
         shown = films.leaning_on(session, given.images)
         cells = deletion.delete_cells(session, seat.project, given.images)
         audit.note(session, seat, "image.delete", {"cells": cells}, seat.project)
-    field_cells.count_again(service.database, service.settings, seat, shown)
+    field_cells.recount_uncounted(service.database, service.settings, seat, shown)
     return CellsChanged(cells=len(cells))
 
 

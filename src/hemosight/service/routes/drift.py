@@ -102,7 +102,7 @@ def _chart(chart: DriftChart) -> DriftChartShown:
     return DriftChartShown(
         name=chart.name,
         kind=chart.kind,
-        title=chart.said,
+        title=chart.title,
         centre=_number(its.centre),
         deviation=_number(its.deviation),
         points=[
@@ -125,7 +125,7 @@ def _flags(found: ScannerDrift) -> list[DriftFlag]:
             if rules := [flag.rule for flag in chart.watch.flags if flag.at == at]:
                 case, z = found.points[at], float(chart.watch.z[at])
                 flags.append(
-                    DriftFlag(case=case.case, key=case.key, chart=chart.name, title=chart.said, z=z, rules=rules)
+                    DriftFlag(case=case.case, key=case.key, chart=chart.name, title=chart.title, z=z, rules=rules)
                 )
     return flags
 

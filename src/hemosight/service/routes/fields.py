@@ -63,7 +63,7 @@ def delete_field(seat: ProjectAdmin, service: Service, field: Id) -> None:
         cells = fields.delete_field(session, row, seat.project)
         noted = {"field": field, "sha256": sha256, "cells": cells}
         audit.note(session, seat, "field.delete", noted, seat.project)
-    field_cells.count_again(service.database, service.settings, seat, shown)
+    field_cells.recount_uncounted(service.database, service.settings, seat, shown)
 
 
 @router.get(

@@ -119,7 +119,7 @@ async def add_fields(
         for name, file in parts:
             outcome = await run_in_threadpool(intake.take, name, file)
             if outcome.freed:
-                again = field_cells.count_again
+                again = field_cells.recount_uncounted
                 await run_in_threadpool(again, service.database, service.settings, seat, outcome.freed)
             found.append(FieldFound.model_validate(outcome))
     return FieldsFound(items=found)
