@@ -19,7 +19,7 @@ from hemosight.blood.palette import ordered
 from hemosight.blood.vocabulary import Level, title
 from hemosight.images.looks import PictureLooks, looks
 from hemosight.images.pixel_scale import spread
-from hemosight.scoring.watch import Promise, Watch, WatchedMeasure, promise, watch
+from hemosight.scoring.watch import ChartPerformance, Watch, WatchedMeasure, performance, watch
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.storage import drift
 from hemosight.service.storage.database import Database
@@ -148,7 +148,7 @@ class ScannerDrift:
         The same of what the model reads (unusual cells, agreement), which another bundle begins anew as well.
     answered
         Cases up to which flags were answered.
-    promised
+    performance
         What so many charts promise; None without a chart.
     """
 
@@ -157,7 +157,7 @@ class ScannerDrift:
     usual: int
     usual_readings: int
     answered: int
-    promised: Promise | None
+    performance: ChartPerformance | None
 
     @property
     def asks(self) -> bool:
@@ -196,7 +196,7 @@ def scanner(points: Sequence[StoredPoint], answers: Sequence[Answer], bundle: in
         usual=len(points) - begun,
         usual_readings=len(points) - readings_begun,
         answered=max([*epochs, *restarts], default=0),
-        promised=promise(len(charts)) if charts else None,
+        performance=performance(len(charts)) if charts else None,
     )
 
 

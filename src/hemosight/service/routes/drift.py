@@ -79,12 +79,12 @@ def _shown(row: Profile, found: ScannerDrift, answers: Sequence[Answer]) -> Scan
         learnt_readings=found.usual_readings,
         baseline=BASELINE,
         promise=None
-        if found.promised is None
+        if found.performance is None
         else DriftPromise(
-            false=found.promised.false,
+            false=found.performance.false,
             shift=SHIFT,
-            median=found.promised.drifted.median,
-            most=found.promised.drifted.most,
+            median=found.performance.drifted.median,
+            most=found.performance.drifted.most,
             stretch=stretch(len(found.charts)),
         ),
         answers=[
