@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from gate import Visitor, add_user, app_on, browser
+from gate import Visitor, app_on, members, register
 from PIL import Image
 from projects import Filled, fill
 from sqlalchemy import func, select, update
@@ -20,11 +19,10 @@ from hemosight.engine.bundle import Bundle
 from hemosight.images.finding.cells import find
 from hemosight.images.finding.threshold import JudgedField, ThresholdFit
 from hemosight.images.synthetic.camera import DrawnField, draw_field
-from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.intake import field_cells, finder_threshold
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, KnownBundle, Member, Profile
+from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, Profile
 from hemosight.service.storage.tables import Image as Row
 
 SCALE = 0.0974
@@ -66,18 +64,16 @@ class Camera:
 
 @pytest.fixture
 def camera(database: Database, tiny_bundle: Bundle) -> Camera:
-    with database.session() as session:
-        if session.scalar(select(KnownBundle.id).limit(1)) is None:
-            BundleRegistry(tiny_bundle).register(session)
+    register(database, tiny_bundle)
     project = fill(database, tiny_bundle, 0)
-    app = app_on(database, tiny_bundle)
-    people = []
-    for role in ("admin", "reviewer"):
-        name = f"{role}-{uuid.uuid4().hex[:8]}"
-        with database.session() as session:
-            session.add(Member(project_id=project.id, user_id=add_user(database, name), role=role))
-        people.append(browser(app, name))
-    return Camera(project, *people)
+    return Camera(project, *members(app_on(database, tiny_bundle), project.id, "admin", "reviewer"))
+
+
+def _sent_and_checked(camera: Camera, film: DrawnField) -> None:
+    """Two fields of the film in which a person has looked at every cell."""
+    found = camera.send("F-1", _two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
 
 
 @pytest.fixture(scope="module")
@@ -277,9 +273,7 @@ def test_what_people_add_teaches_the_search_of_their_scanner(database: Database,
 
 
 def test_right_fields_move_nothing(database: Database, camera: Camera, film: DrawnField) -> None:
-    found = camera.send("F-1", _two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     taught = _taught(camera).json()
     assert (taught["least"], taught["before"], taught["missed_before"], taught["false_before"]) == (0.5, 0.5, 0, 0)
     with database.session() as session:
@@ -288,9 +282,7 @@ def test_right_fields_move_nothing(database: Database, camera: Camera, film: Dra
 
 def test_one_threshold_is_fitted_at_a_time(camera: Camera, film: DrawnField) -> None:
     """Each searches up to 300 fields: forty who ask must not hold every thread of the service."""
-    found = camera.send("F-1", _two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     with finder_threshold.TURN:
         busy = _taught(camera)
     assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
@@ -301,9 +293,7 @@ def test_one_threshold_is_fitted_at_a_time(camera: Camera, film: DrawnField) -> 
 def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
     camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = camera.send("F-1", _two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     monkeypatch.setattr(finder_threshold, "LONGEST", -1.0)
     assert _taught(camera).json()["fields"] == 1
 
@@ -311,9 +301,7 @@ def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
 def test_a_field_that_is_deleted_meanwhile_is_left_out(
     camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = camera.send("F-1", _two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     picture, gone = finder_threshold.images.picture, iter([True, False])
 
     def vanishing(session: Session, sha256: bytes) -> tuple[bytes, str]:
