@@ -123,7 +123,7 @@ def delete_cells(seat: ProjectAdmin, service: Service, given: CellsDeletion) -> 
     A cell that another field shows as well is cut out there and counts as found there.
     """
     with service.database.session() as session:
-        shown = films.leaning_on(session, given.images)
+        shown = films.duplicates_of(session, given.images)
         cells = deletion.delete_cells(session, seat.project, given.images)
         audit.note(session, seat, "image.delete", {"cells": cells}, seat.project)
     field_cells.recount_uncounted(service.database, service.settings, seat, shown)

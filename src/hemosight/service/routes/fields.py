@@ -59,7 +59,7 @@ def delete_field(seat: ProjectAdmin, service: Service, field: Id) -> None:
         row = fields.get(session, seat.project, field)
         sha256 = (row.sha256 or b"").hex()
         stand = [cell.image_id for cell in fields.cells(session, field) if cell.image_id is not None]
-        shown = films.leaning_on(session, stand)
+        shown = films.duplicates_of(session, stand)
         cells = fields.delete_field(session, row, seat.project)
         noted = {"field": field, "sha256": sha256, "cells": cells}
         audit.note(session, seat, "field.delete", noted, seat.project)

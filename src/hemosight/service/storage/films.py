@@ -75,8 +75,8 @@ def free(session: Session, row: CameraField) -> list[int]:
     return sorted(session.scalars(query.returning(FieldCell.id)))
 
 
-def leaning_on(session: Session, images: Sequence[int]) -> list[int]:
-    """Cells that count as one of these images, which another field shows."""
+def duplicates_of(session: Session, images: Sequence[int]) -> list[int]:
+    """Duplicate detections: cells of other fields that count as one of these images."""
     counted = select(FieldCell.id).where(FieldCell.image_id.in_(images))
     return sorted(session.scalars(select(FieldCell.id).where(FieldCell.seen_in.in_(counted))))
 
