@@ -24,10 +24,10 @@ from hemosight.service.desk.image_columns import ImageColumns
 from hemosight.service.desk.label_set_fit import LabelSetFit, Moment
 from hemosight.service.desk.label_set_state import NOTHING, LabelSetState
 from hemosight.service.desk.notifier import Notifier
-from hemosight.service.desk.one_thread import one_thread
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
 from hemosight.space.leave_one_out import LeftOut
+from hemosight.space.one_thread import one_thread
 
 log = structlog.get_logger()
 PATIENCE = 30.0
