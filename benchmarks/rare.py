@@ -107,7 +107,7 @@ def snapshot_of(vectors: NDArray[np.float32], probabilities: NDArray[np.floating
         spec=LabelSetSpec(1, CELL_TYPE, "Cell type", "bundle", classes),
         event=0,
         taught_until=0,
-        taught_by_panels=(),
+        taught_by_panels={},
         ids=np.arange(1, count + 1),
         case=np.ones(count, np.int64),
         profile=np.ones(count, np.int64),
