@@ -97,7 +97,7 @@ def test_awkward_files_each_get_a_row_and_cost_no_other(
 
 
 @given(order=st.permutations(range(6)))
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_in_input_order(classify: Classify, drawn_catalog: Catalog, tmp_path: Path, order: list[int]) -> None:
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(b"\xff\xd8\xff")

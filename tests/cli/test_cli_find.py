@@ -134,6 +134,7 @@ def _cut(film: DrawnField, folder: Path, name: str) -> None:
         Image.fromarray(tile).save(folder / name.format(x=x, y=y, number=number), compress_level=1)
 
 
+@pytest.mark.slow
 def test_overlapping_fields_count_a_cell_once_where_their_names_say_where_they_lie(
     film: DrawnField, tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ def _whole(film: DrawnField, folder: Path) -> Path:
     return folder / "whole.png"
 
 
+@pytest.mark.slow
 def test_where_nothing_tells_the_places_the_user_is_told_and_a_table_mends_it(film: DrawnField, tmp_path: Path) -> None:
     _cut(film, tmp_path / "film", "{number}.png")
     said = run("find", tmp_path / "film", "--out", tmp_path / "out", "--mpp", 0.1, "--no-crops").stdout

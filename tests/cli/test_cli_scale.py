@@ -108,6 +108,7 @@ def test_classify_measures_and_says_so_unless_told(classify: Callable[..., Resul
     assert classify(empty).stderr.startswith("width of red cells unknown (no red cell was seen")
 
 
+@pytest.mark.slow
 def test_labels_of_ones_own_are_measured_as_well(classify: Callable[..., Result], wide: Path, empty: Path) -> None:
     result = classify(wide, "--support", wide)
     assert result.exit_code == 0
@@ -116,6 +117,7 @@ def test_labels_of_ones_own_are_measured_as_well(classify: Callable[..., Result]
     assert "red cells" not in classify(wide, "--support", wide, "--scale", 1).stderr
 
 
+@pytest.mark.slow
 def test_the_engine_measures_unless_told(tiny_engine: Engine, wide: Path) -> None:
     paths = sorted(wide.rglob("*.png"))
     auto = tiny_engine.classify(paths)

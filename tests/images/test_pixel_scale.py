@@ -55,7 +55,16 @@ def found(scale: PixelScale) -> float:
     return scale.red_cell_px / DRAWN_WIDER
 
 
-@pytest.mark.parametrize(("width", "side"), [(45, 300), (60, 300), (105, 400), (125, 400), (50, 190)])
+@pytest.mark.parametrize(
+    ("width", "side"),
+    [
+        (45, 300),
+        pytest.param(60, 300, marks=pytest.mark.slow),
+        pytest.param(105, 400, marks=pytest.mark.slow),
+        (125, 400),
+        (50, 190),
+    ],
+)
 def test_drawn_red_cells_have_the_width_they_were_drawn_with(width: int, side: int) -> None:
     scale = measure(smear(width, side))
     assert found(scale) == pytest.approx(width, rel=0.08)
@@ -64,6 +73,7 @@ def test_drawn_red_cells_have_the_width_they_were_drawn_with(width: int, side: i
     assert scale.factor == pytest.approx(REFERENCE_PX / (scale.red_cell_px or 1))
 
 
+@pytest.mark.slow
 def test_blur_noise_and_the_lamp_change_little(reference: tuple[Pixels, ...]) -> None:
     plain = found(measure(reference))
     assert plain == pytest.approx(77, rel=0.05)
