@@ -27,6 +27,8 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, KnownBundle, Member, Profile
 from hemosight.service.storage.tables import Image as Row
 
+pytestmark = pytest.mark.service
+
 SCALE = 0.0974
 
 

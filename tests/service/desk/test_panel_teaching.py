@@ -20,6 +20,8 @@ from hemosight.service.storage import panels
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import LabelSet
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(scope="module")
 def project(module_database: Database, tiny_bundle: Bundle) -> Filled:
