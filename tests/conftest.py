@@ -44,13 +44,20 @@ _MARKED = re.compile(r"^pytestmark = (.*?)(?:\n\S|\Z)", re.MULTILINE | re.DOTALL
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import a module whose every test is deselected: importing torch alone takes seconds."""
+    """Do not import a module whose every test is deselected, nor a conftest of such modules: torch takes seconds."""
     chosen = config.option.markexpr
-    if collection_path.suffix != ".py" or not _WITHOUT.fullmatch(chosen):
+    if not _WITHOUT.fullmatch(chosen):
         return None
-    marked = _MARKED.search(collection_path.read_text(encoding="utf-8"))
-    marks = set(re.findall(r"mark\.(\w+)", marked[1])) if marked else set()
-    return True if marks & (set(chosen.split()) - {"not", "and"}) else None
+    modules = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
+    left_out = set(chosen.split()) - {"not", "and"}
+    marks = [_marks(module) for module in modules if module.suffix == ".py"]
+    return True if marks and all(own & left_out for own in marks) else None
+
+
+def _marks(module: Path) -> set[str]:
+    """The marks of a module as a whole, read without importing it."""
+    marked = _MARKED.search(module.read_text(encoding="utf-8"))
+    return set(re.findall(r"mark\.(\w+)", marked[1])) if marked else set()
 
 
 @pytest.hookimpl(wrapper=True)
