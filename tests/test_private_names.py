@@ -17,7 +17,7 @@ _GIVEN = {"_replace", "_asdict", "_fields"}
 _PERHAPS = re.compile(
     r"(?<!\bself)(?<!\bcls)\s*\._(?!_)"  # an attribute, or a module on the way to one
     r"|[\"'](?:\w+\.)*_(?!_)[\w.]*[\"']|[\"'][\w.]+\._(?!_)"  # named in a text
-    r"|import\s*\([^)]*\b_(?!_)|import\b[^\n]*\b_(?!_)"  # imported
+    r"|import\s*\([^)]*\b_(?!_)|import\b(?:[^\n\\]|\\\n)*\b_(?!_)"  # imported
 )
 """Anything that looks like a private name from elsewhere, in prose as well."""
 

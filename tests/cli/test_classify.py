@@ -110,6 +110,7 @@ def test_rows_come_in_input_order(classify: Classify, drawn_catalog: Catalog, tm
     assert [label is None for label in table["label"]] == [path == torn for path in chosen]
 
 
+@pytest.mark.slow
 def test_probabilities_are_of_the_label(classify: Classify, drawn_smear: Path, tmp_path: Path) -> None:
     assert classify(drawn_smear, "--out", tmp_path / "out.json").exit_code == 0
     rows = json.loads((tmp_path / "out.json").read_text())

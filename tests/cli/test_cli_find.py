@@ -191,6 +191,7 @@ def test_where_nothing_tells_the_places_the_user_is_told_and_a_table_mends_it(fi
     ]
 
 
+@pytest.mark.slow
 def test_a_slide_as_a_scanner_writes_it(film: DrawnField, tmp_path: Path) -> None:
     """Tiles as JPEG, the scale in the description as Aperio writes it: cells, crops, and a map of fair parts."""
     path = tmp_path / "film.svs"

@@ -91,6 +91,7 @@ def classify(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> C
     return lambda *words: run("classify", "--bundle", file, *words)
 
 
+@pytest.mark.slow
 def test_classify_measures_and_says_so_unless_told(classify: Callable[..., Result], wide: Path, empty: Path) -> None:
     measured = classify(wide)
     assert measured.exit_code == 0

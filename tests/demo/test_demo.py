@@ -258,6 +258,7 @@ def test_what_is_said_is_what_was_read(easy_cells: Path, tmp_path: Path, tiny_en
     assert "Control" not in said.text
 
 
+@pytest.mark.slow
 def test_neutrophils_of_the_scanner_of_the_blasts_are_the_control(
     tmp_path: Path, tiny_engine: Engine, said: Said
 ) -> None:

@@ -58,10 +58,10 @@ def found(scale: PixelScale) -> float:
 @pytest.mark.parametrize(
     ("width", "side"),
     [
-        (45, 300),
+        pytest.param(45, 300, marks=pytest.mark.slow),
         pytest.param(60, 300, marks=pytest.mark.slow),
-        pytest.param(105, 400, marks=pytest.mark.slow),
-        (125, 400),
+        (105, 400),
+        pytest.param(125, 400, marks=pytest.mark.slow),
         (50, 190),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_few_crops_without_red_cells_say_so(reference: tuple[Pixels, ...], tmp
     assert measure([np.full((90, 90, 3), 240, np.uint8)] * 20).reason == "no red cell was seen"
 
 
-@pytest.mark.parametrize("grain", [1, 4, 9])
+@pytest.mark.parametrize("grain", [1, pytest.param(4, marks=pytest.mark.slow), 9])
 def test_noise_has_no_width(grain: int) -> None:
     rng = np.random.default_rng(grain)
     pictures = []

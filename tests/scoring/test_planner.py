@@ -186,6 +186,7 @@ def test_another_classifier_may_read() -> None:
     assert not other.equals(ours), "and read by another classifier"
 
 
+@pytest.mark.slow
 def test_it_needs_neither_pictures_nor_torch() -> None:
     program = (
         "import sys, hemosight.scoring.planner; "

@@ -29,7 +29,7 @@ def test_a_dozen_charts_with_the_limits_of_one_would_ring_all_the_time() -> None
     assert stretch(12) > stretch(1)
 
 
-@pytest.mark.parametrize("charts", [1, 12])
+@pytest.mark.parametrize("charts", [1, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_planted_drift_is_flagged_within_the_stated_run_length(charts: int) -> None:
     rng, stated = np.random.default_rng(8), promise(charts).drifted
     delays = []
