@@ -96,6 +96,7 @@ def test_awkward_files_each_get_a_row_and_cost_no_other(
     assert len({by_name[name] for name in ("a_fine.jpg", "g_cmyk.jpg", "h_sixteen.tif", "l_fine.bmp")}) == 1
 
 
+@pytest.mark.slow
 @given(order=st.permutations(range(6)))
 @settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_in_input_order(classify: Classify, drawn_catalog: Catalog, tmp_path: Path, order: list[int]) -> None:

@@ -95,6 +95,7 @@ def test_a_bad_file_costs_its_own_row_and_the_exit_code_says_so(fields: Path, tm
     assert not (tmp_path / "out" / "crops").exists()
 
 
+@pytest.mark.slow
 def test_a_field_of_the_longest_name_costs_no_other(fields: Path, tmp_path: Path) -> None:
     folder = tmp_path / "film"
     folder.mkdir()

@@ -56,6 +56,7 @@ def test_the_scale_of_a_folder_as_json(wide: Path) -> None:
     assert found["reason"] is None
 
 
+@pytest.mark.slow
 def test_the_scale_for_a_person_of_files_as_well_as_folders(wide: Path) -> None:
     folder, files = run("scale", wide), run("scale", *sorted(wide.rglob("*.png")))
     assert folder.exit_code == 0

@@ -100,6 +100,7 @@ def test_a_field_of_view_is_measured_in_parts(reference: tuple[Pixels, ...]) -> 
     assert found(measure(fields)) == pytest.approx(77, rel=0.08)
 
 
+@pytest.mark.slow
 def test_it_is_the_same_every_time_and_from_files_bytes_and_arrays(
     reference: tuple[Pixels, ...], tmp_path: Path
 ) -> None:
@@ -131,7 +132,7 @@ def test_a_few_crops_without_red_cells_say_so(reference: tuple[Pixels, ...], tmp
     assert measure([np.full((90, 90, 3), 240, np.uint8)] * 20).reason == "no red cell was seen"
 
 
-@pytest.mark.parametrize("grain", [1, pytest.param(4, marks=pytest.mark.slow), 9])
+@pytest.mark.parametrize("grain", [*(pytest.param(grain, marks=pytest.mark.slow) for grain in (1, 4)), 9])
 def test_noise_has_no_width(grain: int) -> None:
     rng = np.random.default_rng(grain)
     pictures = []

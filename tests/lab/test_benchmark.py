@@ -172,6 +172,7 @@ def test_a_machine_says_what_it_is() -> None:
 # --- crops ---
 
 
+@pytest.mark.slow
 def test_drawn_crops_are_as_many_as_asked_for(tmp_path: Path) -> None:
     crops = draw(tmp_path, 11)
     assert len(crops) == len(set(crops)) == 11

@@ -70,14 +70,8 @@ def test_labels_go_to_the_types_that_need_them() -> None:
     assert sum(asked.values()) == pytest.approx(made.more, abs=4)
 
 
-@pytest.mark.parametrize(
-    ("target", "better"),
-    [
-        (0.82, 0.01),
-        pytest.param(0.87, -0.005, marks=pytest.mark.slow),
-        pytest.param(0.995, -0.005, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "better"), [(0.82, 0.01), (0.87, -0.005), (0.995, -0.005)])
 def test_who_follows_the_shares_gets_there(target: float, better: float) -> None:
     """Fresh labels as the planner shares them out, at random, and alike: some 200 more, 800, and all it ever forecasts.
 
