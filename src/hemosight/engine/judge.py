@@ -14,6 +14,7 @@ from hemosight.space.embeddings import Vectors
 from hemosight.space.familiarity import Familiarity
 from hemosight.space.linear_classifier import LinearClassifier
 from hemosight.space.novelty import Novelty
+from hemosight.space.one_thread import one_thread
 
 BLAST = "blast"
 
@@ -42,7 +43,8 @@ class Judge:
     def readings(self, names: Sequence[str | None], points: Sequence[CropEmbedding]) -> Iterator[Reading]:
         """One reading a crop, in order; ``names`` are the crops' paths, where they have one."""
         vectors = [point.vector for point in points if point.vector is not None]
-        rows = self._rows(np.stack(vectors)) if vectors else iter(())
+        with one_thread():  # others read meanwhile
+            rows = self._rows(np.stack(vectors)) if vectors else iter(())
         classes = self.reader.classes
         for name, point in zip(names, points, strict=True):
             if point.vector is None:

@@ -12,6 +12,7 @@ from hemosight.space import novelty
 from hemosight.space.embeddings import Vectors
 from hemosight.space.landscape import Positions
 from hemosight.space.neighbours import nearest, squared_norms
+from hemosight.space.one_thread import one_thread
 
 NEIGHBOURS = 20
 """Nearest known cells that are told of each cell, where the bundle has as many."""
@@ -55,7 +56,8 @@ class Surveyor:
         """What lies around these cells (cells x dimensions)."""
         landscape = self._bundle.landscape
         k = max(NEIGHBOURS, novelty.NEIGHBOURS, 0 if landscape is None else landscape.looks_at)
-        found = rows, distances = nearest(vectors, self._reference, k, norms=self._norms)
-        places = None if landscape is None else landscape.place(vectors, found)
-        novelties = self._bundle.novelty.score(vectors, found)
+        with one_thread():  # others read meanwhile
+            found = rows, distances = nearest(vectors, self._reference, k, norms=self._norms)
+            places = None if landscape is None else landscape.place(vectors, found)
+            novelties = self._bundle.novelty.score(vectors, found)
         return Surroundings(novelties, rows[:, :NEIGHBOURS], distances[:, :NEIGHBOURS], places)

@@ -14,6 +14,7 @@ from shutil import rmtree
 import psycopg
 import pytest
 
+from hemosight.service.storage.account import as_account
 from hemosight.service.storage.embedded import default_data_dir, embedded
 
 pytestmark = pytest.mark.service
@@ -67,3 +68,14 @@ def test_a_killed_holder_leaves_data_and_no_server_that_never_stops(folder: Path
     (folder / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{folder}\n0\n5432\n{folder}\n\n  0 0\nready\n")
     with embedded(folder) as again, psycopg.connect(again) as connection:
         assert connection.execute("SELECT value FROM kept").fetchall() == [(42,)]
+
+
+def test_a_killed_server_that_nobody_has_waited_for_keeps_no_other_from_its_socket(folder: Path) -> None:
+    with embedded(folder) as dsn, psycopg.connect(dsn) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
+    with subprocess.Popen(["true"], **as_account()) as dead:  # waited for at the end alone: until then a zombie
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        lock = folder / "postgres" / ".s.PGSQL.5432.lock"
+        lock.write_text(f"{dead.pid}\n{folder / 'postgres'}\n0\n5432\n{folder / 'postgres'}\n")
+        with embedded(folder) as again, psycopg.connect(again) as connection:
+            assert connection.execute("SELECT value FROM kept").fetchall() == [(42,)]

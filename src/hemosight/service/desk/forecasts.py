@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from hemosight.errors import HemoSightError
 from hemosight.scoring import planner
-from hemosight.service.desk.one_thread import one_thread
 from hemosight.service.desk.snapshot import Snapshot
+from hemosight.space.one_thread import one_thread
 
 log = structlog.get_logger()
 

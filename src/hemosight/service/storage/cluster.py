@@ -175,6 +175,7 @@ class Cluster:
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
         self._turn_log()
         socket_folder(sockets, self.folder)
+        self._clear_socket(sockets)
         options = f"-h '' -p {PORT} -k '{sockets}'"
         log = self.folder / "log"
         # It ends with an error where the server does; a server that only takes long is waited for by the caller.
@@ -182,6 +183,21 @@ class Cluster:
             self.run(
                 "pg_ctl", "-w", "-t", f"{seconds:.0f}", "-D", f"{self.folder}", "-l", f"{log}", "-o", options, "start"
             )
+
+    def _clear_socket(self, sockets: Path) -> None:
+        """Remove the socket of a server of this folder that was killed.
+
+        PostgreSQL does so itself, but counts an id as alive that belongs to something else by now, or to a process
+        that is dead and that nobody has waited for yet.
+        """
+        lock = sockets / f".s.PGSQL.{PORT}.lock"
+        with suppress(OSError, ValueError, IndexError, psutil.Error):
+            lines = lock.read_text().splitlines()
+            process = psutil.Process(int(lines[0]))
+            dead = process.name() != "postgres" or process.status() == psutil.STATUS_ZOMBIE
+            if dead and Path(lines[1]).resolve() == self.folder.resolve():
+                for left in (lock, lock.with_suffix("")):
+                    left.unlink(missing_ok=True)
 
     def _turn_log(self) -> None:
         """Begin the server's log anew where it has become large; the one before it is kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hemosight.service.desk.one_thread import blas, one_thread
+from hemosight.space.one_thread import blas, one_thread
 
 
 def _threads() -> list[int]:
