@@ -242,6 +242,7 @@ def test_copies_on_both_sides_of_a_boundary_are_found_and_strict_is_not_content(
     assert run("check", root, "--strict").exit_code == 0
 
 
+@pytest.mark.slow
 def test_bits_are_kept_by_the_catalog_and_heeded_by_whatever_reads_it(tmp_path: Path, drawn_catalog: Catalog) -> None:
     shown = np.asarray(Image.open(drawn_catalog.paths[0]).convert("RGB"))
     folder, catalog = tmp_path / "crops" / "neutrophil", tmp_path / "catalog.parquet"

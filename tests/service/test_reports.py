@@ -22,6 +22,8 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, KnownBundle, Member, Picture, User
 from hemosight.service.storage.tables import Image as Cell
 
+pytestmark = pytest.mark.service
+
 FORMS = ("pdf", "csv", "hl7", "fhir")
 REMARK = "Left shift; Παπαδόπουλος was told."
 SETTINGS = {
