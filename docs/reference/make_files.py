@@ -53,8 +53,8 @@ Programs write `SMaxSampleValue` for the range's end, for the highest value that
   with `SMinSampleValue` is a number of bits wide (100 to 4195): as stated;
 - else, the highest sample itself (3442): in doubt.
 
-`SMinSampleValue` is black as stated, below 0 for floating point alone; in doubt where it is the lowest sample, lies more
-than a level of 255 above 0, and the two are no number of bits wide.
+`SMinSampleValue` is black as stated, below 0 for floating point alone; in doubt where it is the lowest sample, lies
+more than a level of 255 above 0, and the two are no number of bits wide.
 
 A declaration that only repeats what the container holds (`SignificantBits` or `BitsStored` 16 of 16, `SMaxSampleValue`
 65535) counts as none: programs write it around the values of any camera, and a picture that uses its range is read
