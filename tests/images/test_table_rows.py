@@ -52,6 +52,13 @@ def test_a_label_of_another_cell_of_the_same_name_lands_on_no_picture(tmp_path: 
         read(tmp_path / "A/labels.csv", f"path,label,sha256\n0009.jpg,lymphocyte,{other}\n")
 
 
+def test_the_id_of_a_catalogs_rows_is_their_content(tmp_path: Path) -> None:
+    first, moved = draw(tmp_path / "0001.jpg", 1), draw(tmp_path / "B/0001.jpg", 2)
+    text = f"id,path,label\n{moved},0001.jpg,lymphocyte\n{first},0001.jpg,ig\n"
+    assert read(tmp_path / "t.csv", text) == ({"B/0001.jpg": "lymphocyte", "0001.jpg": "ig"}, [])
+    assert read(tmp_path / "t.csv", "id,path,label\n7,0001.jpg,blast\n") == ({"0001.jpg": "blast"}, [])
+
+
 def test_a_picture_is_found_by_content_though_another_one_has_its_name(tmp_path: Path) -> None:
     first, moved = draw(tmp_path / "0001.jpg", 1), draw(tmp_path / "B/renamed.jpg", 2)
     text = f"path,label,sha256\n0001.jpg,lymphocyte,{moved}\n0001.jpg,neutrophil,{first}\n"

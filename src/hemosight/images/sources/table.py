@@ -83,6 +83,9 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     require_single(cells.columns, path, _TAKEN)
     kept = {column: name for column, name in names.items() if name in _TAKEN or name.startswith(ATTRIBUTE)}
     kept |= {column: kind for kind, column in found.items() if column is not None}
+    if found["sha256"] is None:  # a part of a catalog, whose id it is
+        ids = [column for column, name in names.items() if name == "id" and all(map(_checksum, cells.column(column)))]
+        kept |= dict.fromkeys(ids[:1], "sha256")
     if say is not None and found["label"] is None and "subtype" not in kept.values():
         say(f"no column of labels (label, class, cell type) among {', '.join(cells.columns)}: no cell has a label")
     rows: list[Record] = []
@@ -125,7 +128,7 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
 
 
 def _checksum(value: str) -> str | None:
-    digits = value.lower().removeprefix("sha256:")
+    digits = value.strip().lower().removeprefix("sha256:")
     return digits if _CHECKSUM.fullmatch(digits) else None
 
 
