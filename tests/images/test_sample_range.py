@@ -132,6 +132,11 @@ def test_what_may_only_happen_to_occur_is_in_doubt_and_bits_settle_it(lowest: in
     assert np.abs(decode(data, 12).astype(float) - samples / 4095 * 255).max() <= 0.5
 
 
+def test_of_eight_bits_a_value_that_may_only_happen_to_occur_changes_nothing() -> None:
+    samples = np.minimum(RGB, 250).astype(np.uint8)
+    assert np.array_equal(decode(with_tags(samples, 3, 250)), samples)
+
+
 def test_a_lowest_value_that_occurs_is_in_doubt_where_it_matters() -> None:
     samples = dim(200)
     lowest = int(samples.min())

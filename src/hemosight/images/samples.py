@@ -126,7 +126,8 @@ def range_of(
     Integers whose highest is that of so many bits within one level of 255 (4080 to 4095), or their number (4096 and
     other powers of two from 256 on), have all bits set as white. Other ends are taken exactly, where the samples do not
     reach them, where the highest is a round number (10000, or 0.5), and where both span a number of bits (100 to 4195);
-    else they may be what happens to occur. Raises as :func:`white_of`, for that doubt too, unless ``bits`` settle it.
+    else they may be what happens to occur: of 8 bits then all are meant. Raises as :func:`white_of`, for that doubt
+    too, unless ``bits`` settle it.
     """
     whole = array.dtype.kind != "f"
     low = lowest if lowest is not None and np.isfinite(lowest) else 0.0
@@ -149,6 +150,8 @@ def range_of(
         return low, high
     if bits is not None:
         return 0.0, white_of_bits(bits)
+    if whole and depth <= 8:
+        return 0.0, white_of_bits(depth)  # as every program shows them
     stated = f"{low:g} to {high:g}" if low else f"up to {high:g}"
     raise _in_doubt(array, depth, f"stated as {stated}, which may be their range or what happens to occur")
 
