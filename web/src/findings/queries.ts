@@ -1,6 +1,6 @@
 /** What the report of a case says besides counts, and what a project's reports have in common. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useMutationState, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body, ServiceFault } from "../api/client";
 import type { Findings } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
@@ -66,6 +66,7 @@ export function useFindingsChange(ofCase: number | null) {
       }),
     );
   return useMutation({
+    mutationKey: queryKey,
     scope: { id: queryKey.join() },
     onMutate: (change: Change) =>
       queries.setQueriesData<Findings>({ queryKey }, (now) => now && changed(now, change(now))),
@@ -97,6 +98,19 @@ export function useFindingsChange(ofCase: number | null) {
     },
     onError: () => queries.invalidateQueries({ queryKey }),
   });
+}
+
+/**
+ * How far changes of a case's findings are, made on whichever screen: "pending" while the page shows one that is not
+ * stored, "error" where the last one was refused; nothing where there was none.
+ */
+export function useFindingsSaving(ofCase: number | null): "idle" | "pending" | "success" | "error" | undefined {
+  const { project } = useProjectContext();
+  const states = useMutationState({
+    filters: { mutationKey: nameOf(project.id, ofCase) },
+    select: ({ state }) => state.status,
+  });
+  return states.includes("pending") ? "pending" : states.at(-1);
 }
 
 export const settingsName = (project: number) => ["projects", project, "report-settings"] as const;
