@@ -2,6 +2,7 @@
 
 import { useMutation, useMutationState, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body, ServiceFault } from "../api/client";
+import { names } from "../api/queries";
 import type { Findings } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
 import type { EventKind } from "../project/service";
@@ -113,13 +114,11 @@ export function useFindingsSaving(ofCase: number | null): "idle" | "pending" | "
   return states.includes("pending") ? "pending" : states.at(-1);
 }
 
-export const settingsName = (project: number) => ["projects", project, "report-settings"] as const;
-
 /** Laboratory, zone, reference ranges and text blocks of a project's reports. */
 export function useReportSettings() {
   const { project } = useProjectContext();
   return useQuery({
-    queryKey: settingsName(project.id),
+    queryKey: names.reportSettings(project.id),
     queryFn: ({ signal }) =>
       body(api.GET("/projects/{project}/report-settings", { params: { path: { project: project.id } }, signal })),
   });
