@@ -4,18 +4,16 @@ import { useMutation, useMutationState, useQuery, useQueryClient } from "@tansta
 import { api, body, ServiceFault } from "../api/client";
 import { names } from "../api/queries";
 import type { Findings } from "../api/schema";
-import { useProjectContext, useProjectState } from "../project/context";
-import type { EventKind } from "../project/service";
+import { useProjectContext } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { changed } from "./words";
-
-const CHANGES: EventKind[] = ["case", "signature", "images", "missed"];
 
 const nameOf = (project: number, ofCase: number | null) => ["projects", project, "findings", ofCase] as const;
 
 /** The findings of a case as they are now; nothing for all cells, and for those without a case. */
 export function useFindings(ofCase: number | null) {
   const { project } = useProjectContext();
-  const changes = useProjectState(({ events }) => CHANGES.map((kind) => events[kind] ?? 0).join());
+  const changes = useFollowed("findings");
   return useQuery({
     queryKey: [...nameOf(project.id, ofCase), changes],
     queryFn: ({ signal }) =>

@@ -16,7 +16,8 @@ afterEach(cleanup);
 
 test("only what was changed here is sent; the rest follows what another administrator saves", async () => {
   const sent: unknown[] = [];
-  vi.spyOn(api, "GET").mockImplementation((() => Promise.resolve({ data: { items: [] } })) as unknown as typeof api.GET);
+  vi.spyOn(api, "GET").mockImplementation((() =>
+    Promise.resolve({ data: { items: [] } })) as unknown as typeof api.GET);
   vi.spyOn(api, "PATCH").mockImplementation(((_: string, { body }: { body: object }) => {
     sent.push(body);
     return Promise.resolve({ data: { ...project, ...body } });

@@ -86,19 +86,19 @@ test("a remark that comes in behind the question is not signed: the version is t
   findings = { ...FINDINGS, version: 4, remark: "Blasts, call the ward." };
   state = { events: { case: 1 } };
   shown.rerender(page(client));
-  await waitFor(() =>
-    expect(client.getQueriesData<Findings>({}).some(([, data]) => data?.version === 4)).toBe(true),
-  );
+  await waitFor(() => expect(client.getQueriesData<Findings>({}).some(([, data]) => data?.version === 4)).toBe(true));
   await confirm();
   await waitFor(() => expect(signed).toEqual([3]));
 });
 
 test("a grade that is still being stored is signed with its own version, after it", async () => {
   let store = () => {};
-  vi.spyOn(api, "PATCH").mockImplementation(((_: string, { body }: { body: Partial<Findings> }) =>
-    new Promise((resolve) => {
-      store = () => resolve({ data: { ...FINDINGS, grades: body.grades, version: 4 } });
-    })) as unknown as typeof api.PATCH);
+  vi.spyOn(api, "PATCH").mockImplementation(
+    ((_: string, { body }: { body: Partial<Findings> }) =>
+      new Promise((resolve) => {
+        store = () => resolve({ data: { ...FINDINGS, grades: body.grades, version: 4 } });
+      })) as unknown as typeof api.PATCH,
+  );
   render(page(new QueryClient()));
   await there();
   fireEvent.click(screen.getByRole("button", { name: "grade" }));
@@ -112,10 +112,12 @@ test("a grade that is still being stored is signed with its own version, after i
 
 test("after a grade that the service refused nobody is asked to sign unless they press again", async () => {
   let refuse = () => {};
-  vi.spyOn(api, "PATCH").mockImplementation((() =>
-    new Promise((_, reject) => {
-      refuse = () => reject(new Error("no"));
-    })) as unknown as typeof api.PATCH);
+  vi.spyOn(api, "PATCH").mockImplementation(
+    (() =>
+      new Promise((_, reject) => {
+        refuse = () => reject(new Error("no"));
+      })) as unknown as typeof api.PATCH,
+  );
   render(page(new QueryClient()));
   await there();
   fireEvent.click(screen.getByRole("button", { name: "grade" }));

@@ -30,7 +30,11 @@ export function useEdited<T>(given: T): Edited<T> {
 }
 
 /** Says that somebody else has changed meanwhile what this form is about to replace. */
-export function Overtaken({ edited: { overtaken, settle } }: { edited: Pick<Edited<unknown>, "overtaken" | "settle"> }) {
+export function Overtaken({
+  edited: { overtaken, settle },
+}: {
+  edited: Pick<Edited<unknown>, "overtaken" | "settle">;
+}) {
   if (!overtaken) return null;
   return (
     <p className="fault-line" role="alert">
