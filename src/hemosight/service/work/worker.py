@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -52,8 +53,11 @@ _RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
 
 
 def worker_name() -> str:
-    """Machine and process: what tells workers apart where nobody named them."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """Machine, process and a random end: what tells workers apart where nobody named them.
+
+    In containers on their machine's network, machine and process are the same for all.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
 class EmbeddingWorker:
