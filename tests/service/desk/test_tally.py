@@ -150,6 +150,13 @@ def test_least_sure_comes_first(reviewed: tuple[Filled, ProjectState]) -> None:
 # --- agreement ---
 
 
+def test_kappa_of_a_published_table() -> None:
+    # Viera and Garrett 2005, Understanding interobserver agreement, table 2: two residents on a hundred lectures.
+    counts = {("yes", "yes"): 15, ("yes", "no"): 5, ("no", "yes"): 10, ("no", "no"): 70}
+    found = agreement([pair for pair, count in counts.items() for _ in range(count)])
+    assert found.kappa == pytest.approx(0.57, abs=0.005)
+
+
 @pytest.mark.slow
 def test_kappa_equals_scikit_learn_and_its_interval_covers(rng_pairs: list[tuple[str, str]]) -> None:
     found = agreement(rng_pairs)
