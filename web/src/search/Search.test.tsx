@@ -120,6 +120,18 @@ test("an answer from before a look does not come after it", async () => {
   expect(page.getByText("looked")).toBeTruthy();
 });
 
+test("news that do not come leave the cell in hand where it is", async () => {
+  const page = opened();
+  await page.findByAltText("Cell 1");
+  const away = new ServiceFault(500, { code: "internal", message: "Not now." });
+  const asked = vi.mocked(api.GET).mockImplementation((() => Promise.reject(away)) as unknown as typeof api.GET);
+  const before = asked.mock.calls.length;
+  given(3);
+  await waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(before));
+  await new Promise((done) => setTimeout(done));
+  expect(page.getByAltText("Cell 1")).toBeTruthy();
+});
+
 test("a cell whose turn is over is let go", async () => {
   const over = new ServiceFault(409, { code: "in_the_way", message: "Another cell is next." });
   posting(() => Promise.reject(over));

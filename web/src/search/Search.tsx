@@ -146,7 +146,8 @@ function Sought() {
     return () => window.removeEventListener("keydown", keys);
   }, [keys]);
 
-  if (answer.isError) return <Failure fault={answer.error} retry={() => answer.refetch()} />;
+  // News that do not come leave the cell in hand where it is.
+  if (answer.isLoadingError) return <Failure fault={answer.error} retry={() => answer.refetch()} />;
   if (!state) return <Loading what="Ranking the cells" />;
   const picture = (image: number) => address(`/projects/${project.id}/images/${image}/picture`);
   const done = progress(state);
