@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ QUIET = (
     "--no-first-run",
 )
 """Chromium's switches: it works as root, draws WebGL without a graphics card, and asks nobody for anything."""
+
+
+def is_soon(wanted: object, read: Callable[[], object]) -> None:
+    """Assert of something that the page shows at once: at the service it is a moment later."""
+    until = time.monotonic() + 30
+    while read() != wanted and time.monotonic() < until:
+        time.sleep(0.1)
+    assert read() == wanted
 
 
 def chromium() -> str | None:

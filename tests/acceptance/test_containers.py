@@ -159,7 +159,7 @@ def _start_database(podman: Podman, name: str, port: int, password: str) -> None
     script = (
         "set -e; V=$(ls /usr/lib/postgresql); B=/usr/lib/postgresql/$V/bin; install -d -o postgres /d; "
         f"echo {password} > /p; chown postgres /p; "
-        'su postgres -c "$B/initdb -D /d -U hemosight --pwfile /p --auth scram-sha-256" >/dev/null; '
+        'su postgres -c "$B/initdb -D /d -E UTF8 -U hemosight --pwfile /p --auth scram-sha-256" >/dev/null; '
         f'exec su postgres -c "$B/postgres -D /d -p {port} -c listen_addresses=127.0.0.1 -k /d"'
     )
     podman.start(name, "localhost/hemosight-base", "sh", "-c", script)

@@ -15,7 +15,7 @@ from fhir.resources.R4B.bundle import Bundle
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 from playwright.sync_api import Browser, Page, expect
-from running import Serving
+from running import Serving, is_soon
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
 
@@ -101,6 +101,7 @@ def test_own_type_atlas_remarks_and_every_form_of_the_report(browser: Browser, s
         page.get_by_label("Remark").fill(f"{REMARK}\n{ARABIC}")
         page.get_by_text("Red cells and platelets").click()
         page.get_by_label("Anisocytosis").select_option("++")
+        is_soon("++", lambda: api.get(f"{root}/cases/{cases['26-0601']}/findings").json()["grades"].get("anisocytosis"))
         expect(page.locator(".findings").get_by_role("status")).to_have_text("saved")
         page.get_by_label(re.compile("^(Note|Why you sign)")).fill("A short film.")
         page.get_by_role("button", name=re.compile("^Sign as")).click()

@@ -257,10 +257,12 @@ def test_messages_do_not_lie_over_the_cell_in_hand(amina: Seat) -> None:
     page.keyboard.press("End")
     page.keyboard.press("Shift+ArrowLeft")
     expect(foot).to_be_visible()
-    crop, bar = page.locator(".crop.chosen").bounding_box(), foot.bounding_box()
-    assert crop is not None
-    assert bar is not None
-    assert crop["y"] + crop["height"] <= bar["y"]
+    # The foot was there before: what End scrolls to comes a moment later.
+    page.wait_for_function(
+        "foot => document.querySelector('.crop.chosen').getBoundingClientRect().bottom"
+        " <= foot.getBoundingClientRect().top",
+        arg=foot.element_handle(),
+    )
     # The table can be scrolled until all of it is above the messages.
     page.locator(".table-scroll").evaluate("box => box.scrollTo(0, box.scrollHeight)")
     bottom = page.locator(".table-sheet").bounding_box()
@@ -297,7 +299,8 @@ def test_a_view_is_kept_and_taken_up_again(amina: Seat) -> None:
     expect(page.locator(".filtered-out")).to_contain_text("No cell passes the filter.")
     page.get_by_role("button", name="views").click()
     page.get_by_label("Keep this view as").fill("labelled ones")
-    page.keyboard.press("Enter")
+    with page.expect_response(lambda answer: "/views" in answer.url and answer.request.method != "GET"):
+        page.keyboard.press("Enter")
     page.reload()
     expect(page.locator(".crop").first).to_be_visible()
     page.get_by_role("button", name="views").click()

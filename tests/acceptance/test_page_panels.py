@@ -86,6 +86,7 @@ def test_each_reads_blind_in_an_order_of_their_own(panel: Panel) -> None:
             expect(page.locator(".panel-count")).to_have_text(f"{number + 1} of {CELLS + 2}")
             # Nothing but the picture and the types: no reading of the model, no label of a colleague.
             expect(cell).not_to_contain_text("The model reads")
+            expect(cell.get_by_role("button", name="Lymphocyte")).to_be_visible()  # keys are known from here on
             order.append(cell.get_by_role("img").get_attribute("src"))
             # Two are of one mind; the third calls every second cell something else.
             page.keyboard.press("m" if name == "chen" and number % 2 else "l")
@@ -158,6 +159,7 @@ def test_a_marked_set_of_one_case_is_read_once_more_with_the_models_reading_show
         expect(count).to_have_text(f"{number + 1} of 8")
         shown = cell.get_by_text("some of these are wrong on purpose")
         expect(shown).to_have_count(0 if number < 4 else 1)
+        expect(cell.get_by_role("button", name="Lymphocyte")).to_be_visible()
         page.keyboard.press("l")
     expect(page.get_by_text("You have read every cell")).to_be_visible()
     page.get_by_role("button", name="Close the panel").click()

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from fhir.resources.R4B.bundle import Bundle
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 from playwright.sync_api import Browser, Locator, Page, expect
-from running import Serving
+from running import Serving, is_soon
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
 
@@ -99,14 +98,6 @@ def _words(body: bytes) -> str:
     return re.sub(r"\s+", " ", " ".join(found))
 
 
-def _is_soon(wanted: object, read: Callable[[], object]) -> None:
-    """What the page shows at once is at the service a moment later."""
-    until = time.monotonic() + 20
-    while read() != wanted and time.monotonic() < until:
-        time.sleep(0.1)
-    assert read() == wanted
-
-
 def test_a_laboratory_sets_its_name_ranges_and_text_blocks(page: Page, reported: Reported) -> None:
     page.goto(f"/projects/{reported.project}/settings")
     page.get_by_label("Laboratory").fill("Hematology, Riverside Hospital")
@@ -134,7 +125,7 @@ def test_a_cell_is_put_on_the_report_at_the_table(page: Page, reported: Reported
     expect(toggle).to_have_attribute("aria-pressed", "false")
     toggle.click()
     expect(toggle).to_have_attribute("aria-pressed", "true")
-    _is_soon(1, lambda: len(reported.get(f"/cases/{reported.case}/findings")["cells"]))
+    is_soon(1, lambda: len(reported.get(f"/cases/{reported.case}/findings")["cells"]))
 
 
 def test_remark_grades_and_crops_are_filled_in(page: Page, reported: Reported) -> None:
@@ -150,7 +141,7 @@ def test_remark_grades_and_crops_are_filled_in(page: Page, reported: Reported) -
     expect(findings).to_contain_text("1 graded")
     page.get_by_role("button", name="set the rest to 0, not seen").click()
     expect(page.get_by_label("Schistocytes")).to_have_value("0")
-    _is_soon("0", lambda: reported.get(f"/cases/{reported.case}/findings")["grades"].get("schistocytes"))
+    is_soon("0", lambda: reported.get(f"/cases/{reported.case}/findings")["grades"].get("schistocytes"))
     expect(findings.get_by_role("status")).to_have_text("saved")
     page.get_by_label("Platelets, estimated").select_option("decreased")
     expect(findings.get_by_role("status")).to_have_text("saved")
@@ -168,7 +159,7 @@ def test_remark_grades_and_crops_are_filled_in(page: Page, reported: Reported) -
             len(now["cells"]),
         )
 
-    _is_soon((f"{BLOCK} Seen by Παπαδόπουλος.", "++", "0", "decreased", 2), kept)
+    is_soon((f"{BLOCK} Seen by Παπαδόπουλος.", "++", "0", "decreased", 2), kept)
 
 
 def test_before_it_is_signed_it_is_preliminary(page: Page, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ STATUS: dict[RefusalCode, int] = {
 
 FaultCode = Literal[
     "database_unreachable",
+    "database_encoding",
     "database_behind",
     "database_ahead",
     "database_will_not_start",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import psycopg
+import psycopg.conninfo
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -161,6 +162,18 @@ def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
     assert caught.value.code == "database_unreachable"
     assert "127.0.0.1:1/x" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_keeps_no_unicode_is_refused_in_one_sentence(database: Database) -> None:
+    # As initdb makes it where the machine's locale is C; its texts would come as bytes.
+    made = "CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    with database.connect(autocommit=True) as connection:
+        connection.execute(made)
+        try:
+            with pytest.raises(ServiceFault, match=r"encoding UTF8.*found SQL_ASCII.*ENCODING 'UTF8'"):
+                Database(psycopg.conninfo.make_conninfo(database.dsn, dbname="ascii")).require_current()
+        finally:
+            connection.execute("DROP DATABASE ascii")
 
 
 @pytest.mark.attack(

@@ -927,7 +927,7 @@ export interface paths {
          * Delete Field
          * @description Delete a field with the cells that were cut out of it; not one of a signed case. It can be sent again.
          *
-         *     A cell of it that another field shows as well is cut out there.
+         *     A cell of it that another field shows as well is soon cut out there.
          */
         delete: operations["delete_field"];
         options?: never;
@@ -1075,7 +1075,7 @@ export interface paths {
          * Delete Cells
          * @description Delete cells. The audit trail keeps what they were, labels and comments stay; cells of a signed record too.
          *
-         *     A cell that another field shows as well is cut out there and counts as found there.
+         *     A cell that another field shows as well is soon cut out there and counts as found there.
          */
         post: operations["delete_cells"];
         delete?: never;
@@ -3973,6 +3973,12 @@ export interface components {
              */
             moved_by_model: components["schemas"]["MovedRow"][] | null;
             /**
+             * Panel Titles
+             * @description The titles of `taught_by_panels`, in their order. Empty in old records.
+             * @default []
+             */
+            panel_titles: string[];
+            /**
              * Reclassified
              * @description By people: from what the model alone read to their label.
              */
@@ -3986,7 +3992,7 @@ export interface components {
             rows: components["schemas"]["CountRow"][];
             /**
              * Taught By Panels
-             * @description Panels whose consensus the model had learnt beside labels, of whichever case.
+             * @description Panels whose consensus the model had learnt beside labels, of whichever case of the same scanner profile. Of every profile in counts of a whole project, and in records without `panel_titles`.
              * @default []
              */
             taught_by_panels: number[];

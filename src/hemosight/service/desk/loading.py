@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.vocabulary import Level
 from hemosight.service.desk.case_profiles import CaseProfiles
 from hemosight.service.desk.label_set_state import CurrentLabel, LabelSetSpec
+from hemosight.service.desk.panel_teaching import TeachingPanel
 from hemosight.service.desk.panels import CellOfPanel, PanelAnswer, teaching
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import panels, profiles
@@ -34,7 +35,7 @@ class ProjectSettings:
     teaching: bool
     weight: float
     consensus: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    panel_of: Mapping[int, int] = field(default_factory=dict)
+    panel_of: Mapping[int, TeachingPanel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,12 @@ def settings(session: Session, project_id: int) -> ProjectSettings:
     )
 
 
-def consensus(session: Session, project_id: int) -> dict[int, tuple[int, dict[str, float]]]:
+def consensus(session: Session, project_id: int) -> dict[int, tuple[TeachingPanel, dict[str, float]]]:
     """What the project's teaching panels say of their cells: image -> panel, and type -> probability.
 
     Of a cell in several panels the newest counts.
     """
-    found: dict[int, tuple[int, dict[str, float]]] = {}
+    found: dict[int, tuple[TeachingPanel, dict[str, float]]] = {}
     for row in reversed(panels.listed(session, project_id)):
         if row.teaches and row.closed_at is not None:
             cells = [CellOfPanel(one.image_id) for one in panels.cells(session, row.id)]
@@ -85,7 +86,7 @@ def consensus(session: Session, project_id: int) -> dict[int, tuple[int, dict[st
             readers = [one.user for one in panels.readers(session, row.id)]
             decided = {image: one.label for image, one in panels.decisions(session, row.id).items()}
             taught = teaching(cells, said, readers, decided)
-            found |= {image: (row.id, probable) for image, probable in taught.items()}
+            found |= {image: (TeachingPanel(row.id, row.title), probable) for image, probable in taught.items()}
     return found
 
 

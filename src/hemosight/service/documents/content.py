@@ -183,6 +183,8 @@ class Report:
     at: datetime.datetime
     drawn: str = ""
     """How the cells that count were drawn; empty where every cell of the case counts."""
+    taught: str = ""
+    """Which panels taught the model; empty where none did, and in records that do not have their titles."""
     amended_by: str = field(default="")
     """Of an unsigned report of a case that is being amended: why."""
 

@@ -104,8 +104,18 @@ def content(
         fingerprint=fingerprint or "",
         at=at,
         drawn=_drawn(differential.get("counting"), differential.get("counting_choices") or ()),
+        taught=_taught(differential.get("panel_titles") or ()),
         amended_by=amended_by,
     )
+
+
+def _taught(titles: Sequence[str]) -> str:
+    """Which panels taught the model; empty where none did."""
+    if not titles:
+        return ""
+    named = ", ".join(f"\N{LEFT DOUBLE QUOTATION MARK}{one}\N{RIGHT DOUBLE QUOTATION MARK}" for one in titles)
+    panels = "panel" if len(titles) == 1 else "panels"
+    return f"The model had also learnt what the {panels} {named} agreed on, of the same scanner profile."
 
 
 def _drawn(counting: Mapping[str, Any] | None, choices: Sequence[Mapping[str, Any]]) -> str:

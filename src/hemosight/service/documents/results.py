@@ -229,6 +229,8 @@ def counting(paper: Paper, report: Report) -> None:
         name = f"    {one.title}" if isinstance(one, ReportLine) and one.finer else one.title
         _row(paper, (name, f"{one.before:,}", reviewed, other, f"{one.count:,}"), widths, INK, 8.5)
     paper.ln(0.6)
+    if report.taught:
+        paper.words(report.taught, 8, color=SOFT)
     whole = [one for one in rows if not (isinstance(one, ReportLine) and one.finer)]
     if any(one.reviewed is None for one in whole):  # a record of an older version
         return

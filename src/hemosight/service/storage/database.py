@@ -68,9 +68,18 @@ class Database:
         Raises :class:`~hemosight.service.errors.ServiceFault`.
         """
         try:
-            return psycopg.connect(self.dsn, autocommit=autocommit, connect_timeout=10, application_name="hemosight")
+            made = psycopg.connect(self.dsn, autocommit=autocommit, connect_timeout=10, application_name="hemosight")
         except psycopg.OperationalError as error:
             raise self._unreachable(error) from error
+        if (encoding := made.info.parameter_status("server_encoding")) != "UTF8":
+            made.close()
+            raise ServiceFault(
+                "database_encoding",
+                expected=f"a database of encoding UTF8 at {self.where}",
+                came=f"{encoding}",
+                mend="Make it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
+            )
+        return made
 
     def _unreachable(self, error: Exception) -> ServiceFault:
         return ServiceFault(
