@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gate import Visitor, add_user, app_on, browser
+from gate import Visitor, app_on, members, register
 from PIL import Image
 from projects import Filled, fill
-from sqlalchemy import select
 
 from hemosight.engine.bundle import Bundle
 from hemosight.images.synthetic.camera import DrawnField, draw_field
-from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import KnownBundle, Member
 from hemosight.service.work.recounts import Recounts
 
 SCALE = 0.0974
@@ -64,18 +60,9 @@ class Camera:
 
 def camera_on(database: Database, tiny_bundle: Bundle) -> Camera:
     """A new project with an administrator and a reviewer."""
-    with database.session() as session:
-        if session.scalar(select(KnownBundle.id).limit(1)) is None:
-            BundleRegistry(tiny_bundle).register(session)
+    register(database, tiny_bundle)
     project = fill(database, tiny_bundle, 0)
-    app = app_on(database, tiny_bundle)
-    people = []
-    for role in ("admin", "reviewer"):
-        name = f"{role}-{uuid.uuid4().hex[:8]}"
-        with database.session() as session:
-            session.add(Member(project_id=project.id, user_id=add_user(database, name), role=role))
-        people.append(browser(app, name))
-    return Camera(project, *people)
+    return Camera(project, *members(app_on(database, tiny_bundle), project.id, "admin", "reviewer"))
 
 
 def draw_film() -> DrawnField:

@@ -22,18 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gate import Visitor, add_user, app_on, browser
+from gate import Visitor, app_on, members, register
 from projects import Filled, fill
 from sqlalchemy import select, text, update
 
 from hemosight.engine.bundle import Bundle
-from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.errors import Refusal, ServiceFault
 from hemosight.service.intake import protocols
 from hemosight.service.storage import dossiers as storage
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.dossiers import Claim
-from hemosight.service.storage.tables import AuditRow, DossierRow, KnownBundle, Member, Project
+from hemosight.service.storage.tables import AuditRow, DossierRow, KnownBundle, Project
 from hemosight.service.work import confined, dossiers
 
 PROTOCOL = 'title = "Films of March"\nwritten_by = "A. Reviewer"\nwritten_on = 2026-03-02\n'
@@ -89,18 +88,11 @@ class Desk:
 
 @pytest.fixture
 def desk(module_database: Database, tiny_bundle: Bundle) -> Desk:
+    register(module_database, tiny_bundle)
     with module_database.session() as session:
-        if session.scalar(select(KnownBundle.id).limit(1)) is None:
-            BundleRegistry(tiny_bundle).register(session)
         session.execute(update(DossierRow).where(DossierRow.state.in_(("waiting", "running"))).values(state="failed"))
     project = fill(module_database, tiny_bundle, 0)
-    mark = uuid.uuid4().hex[:8]
-    for role in ("admin", "viewer"):
-        user = add_user(module_database, f"{role}-{mark}")
-        with module_database.session() as session:
-            session.add(Member(project_id=project.id, user_id=user, role=role))
-    app = app_on(module_database, tiny_bundle)
-    return Desk(project, *(browser(app, f"{role}-{mark}") for role in ("admin", "viewer")))
+    return Desk(project, *members(app_on(module_database, tiny_bundle), project.id, "admin", "viewer"))
 
 
 # --- one dossier's end is nobody else's ------------------------------------------------------------------------

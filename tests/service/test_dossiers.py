@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 import json
-import uuid
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gate import Visitor, add_user, app_on, browser
+from gate import Visitor, app_on, members, register
 from PIL import Image
 from projects import Filled, fill
 from sqlalchemy import select, text, update
 
 from hemosight.cli import signed_cells as command
 from hemosight.engine.bundle import Bundle
-from hemosight.errors import NothingToValidate
+from hemosight.errors import TooFewCells
 from hemosight.images.synthetic import draw_cell
-from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.storage import dossiers as storage
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.dossiers import Claim
-from hemosight.service.storage.tables import AuditRow, Case, DossierRow, KnownBundle, Member, Picture
+from hemosight.service.storage.tables import AuditRow, Case, DossierRow, Picture
 from hemosight.service.storage.tables import Image as ImageRow
 from hemosight.service.work import dossiers, signed_cells
 
@@ -81,20 +79,13 @@ class Laboratory:
 
 @pytest.fixture
 def laboratory(module_database: Database, tiny_bundle: Bundle) -> Laboratory:
+    register(module_database, tiny_bundle)
     with module_database.session() as session:
-        if session.scalar(select(KnownBundle.id).limit(1)) is None:
-            BundleRegistry(tiny_bundle).register(session)
         session.execute(update(DossierRow).where(DossierRow.state.in_(("waiting", "running"))).values(state="failed"))
     project = fill(module_database, tiny_bundle, 0)
     cases = {key: project.add(tiny_bundle, 10, seed=at, case=key) for at, key in enumerate(("24-1", "24-2", "24-3"))}
     project.say({image: project.truth[image] for key in ("24-1", "24-2") for image in cases[key]})
-    mark = uuid.uuid4().hex[:8]
-    for role in ("admin", "viewer"):
-        user = add_user(module_database, f"{role}-{mark}")
-        with module_database.session() as session:
-            session.add(Member(project_id=project.id, user_id=user, role=role))
-    app = app_on(module_database, tiny_bundle)
-    admin, viewer = (browser(app, f"{role}-{mark}") for role in ("admin", "viewer"))
+    admin, viewer = members(app_on(module_database, tiny_bundle), project.id, "admin", "viewer")
     made = Laboratory(project, f"/projects/{project.id}", admin, viewer, cases)
     for key in ("24-1", "24-2"):
         given = {"case": made.number(key), "role": "first", "note": "as it is"}
@@ -234,7 +225,7 @@ def test_a_case_that_is_amended_is_left_out_and_named(laboratory: Laboratory, tm
         assert laboratory.admin.post(opened, json={"reason": "a second look"}).status_code == 201
     assert signed_cells.write(laboratory.project.database, laboratory.project.id, tmp_path) == 0
     said: list[str] = []
-    with pytest.raises(NothingToValidate):
+    with pytest.raises(TooFewCells):
         command.read(str(tmp_path), said.append)
     assert said == ["signed, and changed since: 24-1, 24-2; left out"]
 

@@ -24,10 +24,19 @@ from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, P
 from hemosight.service.storage.tables import Image as Row
 from hemosight.service.work import recounts
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture
 def camera(database: Database, tiny_bundle: Bundle) -> Camera:
     return camera_on(database, tiny_bundle)
+
+
+def _sent_and_checked(camera: Camera, film: DrawnField) -> None:
+    """Two fields of the film in which a person has looked at every cell."""
+    found = camera.send("F-1", two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
 
 
 @pytest.fixture(scope="module")
@@ -227,9 +236,7 @@ def test_what_people_add_teaches_the_search_of_their_scanner(database: Database,
 
 
 def test_right_fields_move_nothing(database: Database, camera: Camera, film: DrawnField) -> None:
-    found = camera.send("F-1", two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     taught = _taught(camera).json()
     assert (taught["least"], taught["before"], taught["missed_before"], taught["false_before"]) == (0.5, 0.5, 0, 0)
     with database.session() as session:
@@ -238,9 +245,7 @@ def test_right_fields_move_nothing(database: Database, camera: Camera, film: Dra
 
 def test_one_threshold_is_fitted_at_a_time(camera: Camera, film: DrawnField) -> None:
     """Each searches up to 300 fields: forty who ask must not hold every thread of the service."""
-    found = camera.send("F-1", two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     with finder_threshold.TURN:
         busy = _taught(camera)
     assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
@@ -251,9 +256,7 @@ def test_one_threshold_is_fitted_at_a_time(camera: Camera, film: DrawnField) -> 
 def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
     camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = camera.send("F-1", two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     monkeypatch.setattr(finder_threshold, "LONGEST", -1.0)
     assert _taught(camera).json()["fields"] == 1
 
@@ -261,9 +264,7 @@ def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
 def test_a_field_that_is_deleted_meanwhile_is_left_out(
     camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = camera.send("F-1", two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     picture, gone = finder_threshold.images.picture, iter([True, False])
 
     def vanishing(session: Session, sha256: bytes) -> tuple[bytes, str]:

@@ -21,6 +21,8 @@ from hemosight.images.synthetic import Scanner
 from hemosight.images.synthetic.camera import draw_field
 from hemosight.service.storage.database import Database
 
+pytestmark = pytest.mark.service
+
 NAME, KEY, TAG = "Doe_Jane_1970", "H26-004711-Doe", "DOE^JANE"
 FORMATS = ("csv", "labels", "parquet", "json", "folder", "coco", "fiftyone", "label-studio")
 
@@ -85,7 +87,7 @@ def _unpacked(data: bytes) -> bytes:
 @pytest.mark.attack(
     who="whoever sees a project, its exports, the database or the log",
     what="finds a patient by a file's or a case's name, by EXIF or tags of DICOM",
-    held="projects may give running numbers; files are stored without metadata; the map is apart, or nowhere",
+    held="projects may give running numbers; files are stored without metadata; which is whose lies apart or nowhere",
 )
 @pytest.mark.parametrize("names", ["mapped", "dropped"])
 def test_nothing_of_a_name_is_left(app: FastAPI, owner: Visitor, database: Database, names: str) -> None:

@@ -27,16 +27,9 @@ import "./labelsets.scss";
 /** The ways in which this project's cells are read, and making a new one from a few examples. */
 export default function LabelSets() {
   const { project, store } = useProjectContext();
-  const queries = useQueryClient();
   const sets = useLabelSets(project.id);
   const shown = useProjectState((state) => state.labelSet);
-  const learnt = useProjectState((state) => (state.events.taught ?? 0) + (state.events.label_set ?? 0));
   const may = project.role !== "viewer" && !project.archived;
-
-  // Counts and scores follow what the model has learnt, here or in another browser.
-  useEffect(() => {
-    if (learnt) void queries.invalidateQueries({ queryKey: names.labelSets(project.id) });
-  }, [learnt, queries, project.id]);
 
   if (sets.isPending) return <Loading what="Looking up label sets" />;
   if (sets.isError) return <Failure fault={sets.error} retry={() => sets.refetch()} />;
@@ -145,7 +138,7 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
   const types = useLabelSets(project.id).data?.find(({ name }) => name === "cell_type")?.classes ?? [];
   const [over, setOver] = useState<number | null>(null);
   const [made, setMade] = useState<{ title: string; seconds: number } | null>(null);
-  const lacking = missing(draft);
+  const needed = missing(draft);
   const create = useMutation({
     mutationFn: async () => {
       const began = performance.now();
@@ -166,7 +159,7 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!lacking.length) create.mutate();
+    if (!needed.length) create.mutate();
   };
   const drop = (index: number) => (event: DragEvent) => {
     event.preventDefault();
@@ -260,14 +253,14 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
         <Button size="sm" variant="link" onClick={() => setDraft(withClass(draft))}>
           + another class
         </Button>
-        <Button type="submit" disabled={lacking.length > 0 || create.isPending}>
+        <Button type="submit" disabled={needed.length > 0 || create.isPending}>
           {create.isPending ? "Reading all cells" : "Read all cells by it"}
         </Button>
       </div>
       <p className="small quiet" role="status">
         {made
           ? `${made.title}: ${count.toLocaleString("en")} cells read in ${made.seconds.toFixed(1)} s. It is on the desk now.`
-          : lacking.length > 0 && `Still needed: ${lacking.join(", ")}.`}
+          : needed.length > 0 && `Still needed: ${needed.join(", ")}.`}
       </p>
       <FaultLine fault={create.error} />
     </Form>

@@ -65,7 +65,7 @@ class LabelSetFit:
             self.finer[number] = finer
         self.ldas[number].update(rows, taught)
 
-    def soften(
+    def learn_consensus(
         self, now: Moment, unlabelled: NDArray[np.int64], learns: bool
     ) -> tuple[list[int], dict[int, tuple[TeachingPanel, ...]]]:
         """Teach what panels agreed on of cells that nobody labelled.
@@ -81,7 +81,7 @@ class LabelSetFit:
         for number in sorted({*wanted, *self.ldas}):
             if number not in self.ldas:
                 self.ldas[number] = self._begin(now)
-            if self.ldas[number].soften(wanted.get(number, {})):
+            if self.ldas[number].set_soft_labels(wanted.get(number, {})):
                 changed.append(number)
         return changed, panels_of(wanted, now.images, settings.panel_of)
 

@@ -27,7 +27,7 @@ from hemosight.service.desk.notifier import Notifier
 from hemosight.service.desk.panel_teaching import TeachingPanel
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
-from hemosight.space.incremental_lda import LeftOut
+from hemosight.space.leave_one_out import LeftOut
 from hemosight.space.one_thread import one_thread
 
 log = structlog.get_logger()
@@ -298,8 +298,8 @@ class Learner:
         with fit.in_use, one_thread():
             for number in np.unique(teaches).tolist():
                 fit.learn(number, {row: pending[row] for row in to_learn[teaches == number].tolist()}, now)
-            softened, panels = fit.soften(now, read[open_], learns)
-            due = {*np.unique(teaches).tolist(), *softened}
+            changed, panels = fit.learn_consensus(now, read[open_], learns)
+            due = {*np.unique(teaches).tolist(), *changed}
             readers: dict[int, ProfileReader | None] = {}
             found: list[tuple[NDArray[np.int64], NDArray[np.float32] | None]] = []
             for number in fit.ldas if everything else sorted(due):

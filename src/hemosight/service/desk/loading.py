@@ -123,6 +123,17 @@ def count(session: Session, project_id: int) -> int:
     return session.scalar(select(func.count()).select_from(Image).where(Image.project_id == project_id)) or 0
 
 
+def new_images(session: Session, project_id: int, known: Collection[int]) -> list[tuple[int, int | None]] | None:
+    """Numbers and cases of the images that are not known yet; None where one that is known is there no more."""
+    more = images(session, project_id, max(known, default=0))
+    if count(session, project_id) == len(known) + len(more):
+        return more
+    # Uploads side by side commit out of order, or a cancelled one took images back.
+    everything = images(session, project_id)
+    more = [(number, case) for number, case in everything if number not in known]
+    return more if len(everything) - len(more) == len(known) else None
+
+
 def current_labels(session: Session, project_id: int) -> dict[int, dict[int, CurrentLabel]]:
     """The labels that stand now: label set -> image -> label."""
     query = (

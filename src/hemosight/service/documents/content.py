@@ -92,7 +92,7 @@ class ReportLine:
 
 
 @dataclass(frozen=True)
-class Beside:
+class ApartLine:
     """What is counted beside the leukocytes: cells, and how many for every 100 leukocytes."""
 
     name: str
@@ -165,7 +165,7 @@ class Report:
     note: str
     total: int
     lines: tuple[ReportLine, ...]
-    beside: tuple[Beside, ...]
+    beside: tuple[ApartLine, ...]
     unsure: int
     unreviewed: int
     waiting: int

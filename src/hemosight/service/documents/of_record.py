@@ -16,7 +16,7 @@ from hemosight.blood.morphology import FINDINGS
 from hemosight.blood.palette import marks
 from hemosight.blood.vocabulary import parent_of, title
 from hemosight.service.documents.content import (
-    Beside,
+    ApartLine,
     ChosenCell,
     Graded,
     Report,
@@ -267,11 +267,11 @@ def _beside(
     total: int,
     limits: Mapping[str, Mapping[str, Any]],
     look: Mapping[str, _Mark],
-) -> Iterable[Beside]:
+) -> Iterable[ApartLine]:
     for name in (name for name in look if name in apart):
         row, usual, mark = apart[name], limits.get(name, {}), look[name]
         per_100 = Value(round(100 * row["after"] / total, 1), 1, usual.get("low"), usual.get("high")) if total else None
-        yield Beside(
+        yield ApartLine(
             name, mark.title, mark.letter, mark.color, row["after"], per_100, row.get("reviewed"), row["before"]
         )
 

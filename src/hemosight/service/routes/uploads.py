@@ -14,13 +14,13 @@ from hemosight.service.intake import drawing, multipart
 from hemosight.service.intake.fields import FieldIntake, FieldTarget
 from hemosight.service.intake.uploads import UploadIntake
 from hemosight.service.schemas.uploads import (
-    Asked,
     Drawn,
     FieldFound,
     FieldsFound,
+    FileChecksums,
     FileOutcome,
     FileOutcomes,
-    Known,
+    KnownFiles,
     NewDrawing,
     NewUpload,
     UploadBegun,
@@ -166,10 +166,10 @@ def cancel_upload(seat: Reviewer, session: Transaction, upload: Id) -> UploadSho
 
 
 @router.post("/known", operation_id="ask_known")
-def ask_known(seat: Viewer, session: Transaction, given: Asked) -> Known:
+def ask_known(seat: Viewer, session: Transaction, given: FileChecksums) -> KnownFiles:
     """Which files the project has already, by their sha256: an upload that broke off goes on without them."""
     found = uploads.known(session, seat.project, [bytes.fromhex(sha) for sha in given.sha256])
-    return Known(known={sha.hex(): image for sha, image in found.items()})
+    return KnownFiles(known={sha.hex(): image for sha, image in found.items()})
 
 
 def _shown(row: Upload, counts: uploads.Counts) -> UploadShown:
