@@ -8,7 +8,7 @@ import { useCaseSearch } from "../cases/InHand";
 import { inTree, inUse, labelOf, rowOf } from "../columns/columns";
 import { elsewhere, latin } from "../gallery/keys";
 import { useProjectContext, useProjectState } from "../project/context";
-import type { EventKind } from "../project/service";
+import { useFollowed } from "../project/follows";
 import { Standing } from "../queue/Standing";
 import "../queue/queue.scss";
 import { Picture } from "../ui/Picture";
@@ -18,8 +18,6 @@ import { lead, percent, progress, SHARES } from "./search";
 
 /** The type that is sought at first, where the label set has it. */
 const USUAL = "blast";
-/** Events after which the cells are ranked otherwise, or are other cells. A look without a label makes none. */
-const CHANGES: EventKind[] = ["labels", "taught", "readings", "images", "case", "missed"];
 /** Bursts of events ask once, milliseconds. */
 const TOGETHER = 400;
 
@@ -112,7 +110,7 @@ function Sought() {
     },
   });
   const { mutate, isPending } = look;
-  const changes = useProjectState(({ events }) => CHANGES.map((kind) => events[kind] ?? 0).join());
+  const changes = useFollowed("search");
   const asked = useRef(changes);
   useEffect(() => {
     if (isPending || asked.current === changes) return;
