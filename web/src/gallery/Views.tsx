@@ -44,7 +44,8 @@ export function Views({ arrangement, size, setSize }: Props) {
     onSuccess: again,
   });
   const take = async (view: View) => {
-    if (view.label_set) await store.useLabelSet(view.label_set);
+    // Which bins it folds is known with the classes of its label set.
+    if (view.label_set && !(await store.useLabelSet(view.label_set))) return;
     arrangement.setSort(view.sort ?? "uncertain");
     arrangement.setFilter(filterOf(view));
     arrangement.setUnusualApart(view.unusual_apart ?? true);

@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef } from "react";
 import { Button } from "react-bootstrap";
 import { useParams } from "react-router";
-import { address, api, body } from "../api/client";
+import { address, api, body, ServiceFault } from "../api/client";
 import type { PanelNext, PanelShown } from "../api/schema";
 import { inTree, inUse } from "../columns/columns";
 import { elsewhere, meaning } from "../gallery/keys";
@@ -72,12 +72,19 @@ function Reading({ panel }: { panel: PanelShown }) {
     queryKey: key,
     queryFn: ({ signal }) => body(api.GET("/projects/{project}/panels/{panel}/next", { params: { path }, signal })),
     staleTime: Number.POSITIVE_INFINITY,
+    // Whoever comes back may have read on in another tab.
+    gcTime: 0,
   });
   const seen = useRef(performance.now());
   const say = useMutation({
     mutationFn: (given: { image: number; turn: number; label: string; ms: number | null }) =>
       body(api.POST("/projects/{project}/panels/{panel}/readings", { params: { path }, body: given })),
     onSuccess: (after: PanelNext) => queries.setQueryData(key, after),
+    onError: (fault) => {
+      // Refused: it was read in another tab, or the panel was closed. What the line or the service fails at is pressed again.
+      if (fault instanceof ServiceFault && !fault.offline && fault.status < 500)
+        void queries.invalidateQueries({ queryKey: [...panelsKey(project.id), panel.id] });
+    },
   });
   const now = next.data;
   const { mutate, isPending } = say;

@@ -24,6 +24,8 @@ const FOLLOWED = {
   profiles: ["profile", "readings", "case", "images"],
   report: ["labels", "taught", "signature", "readings", "images", "case", "label_set"],
   reviews: ["labels", "images", "case"],
+  /** How the cells are ranked, and which there are. A look without a label makes no event. */
+  search: ["labels", "taught", "readings", "images", "case", "label_set"],
   settings: ["settings"],
   signing: SIGNED,
   /** Its checks count the cells. */

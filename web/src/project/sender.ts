@@ -6,6 +6,16 @@ import type { StateHolder } from "./state";
 /** Waits between two tries, milliseconds; the last one again and again. */
 const RETRY = [500, 1000, 2000, 4000, 8000, 15_000];
 
+/** How long to wait after so many failed tries, milliseconds. */
+export const waitAfter = (times: number): number => RETRY[Math.min(times, RETRY.length - 1)]!;
+
+/** Whether the line is broken. */
+export const isOffline = (fault: unknown): boolean => fault instanceof ServiceFault && fault.offline;
+
+/** Whether the same request may succeed later: the line is broken, or the service cannot answer now. */
+export const isPassing = (fault: unknown): boolean =>
+  isOffline(fault) || (fault instanceof ServiceFault && (fault.status >= 500 || fault.status === 429));
+
 /** A fresh name for a request. `crypto.randomUUID` is missing where the page is not served over TLS. */
 export function requestName(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -44,6 +54,11 @@ export class Sender {
     return mended;
   }
 
+  /** The service has answered something else: the page says so, unless events or a label still wait. */
+  reached(): void {
+    if (this.listening && !this.retrying) this.holder.set({ connection: "open" });
+  }
+
   /** Ask until there is an answer: a broken line loses nothing. Null where the service refused. */
   async persist<Answer>(ask: () => Promise<Answer>): Promise<Answer | null> {
     for (let times = 0; ; times++) {
@@ -52,8 +67,7 @@ export class Sender {
         this.retrying = false;
         return answer;
       } catch (fault) {
-        const passing = fault instanceof ServiceFault && (fault.offline || fault.status >= 500 || fault.status === 429);
-        if (!passing || this.ended()) {
+        if (!isPassing(fault) || this.ended()) {
           const text = fault instanceof ServiceFault ? fault.text : "It was not saved.";
           this.holder.notify({ kind: "fault", text, images: [], undo: false });
           this.retrying = false;
@@ -65,7 +79,7 @@ export class Sender {
         const healed = new Promise<void>((done) => {
           this.wake = done;
         });
-        await Promise.race([this.pause(RETRY[Math.min(times, RETRY.length - 1)]!), healed]);
+        await Promise.race([this.pause(waitAfter(times)), healed]);
       }
     }
   }

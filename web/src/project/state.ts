@@ -118,6 +118,19 @@ export class StateHolder {
     for (const listener of this.listeners) listener();
   }
 
+  /** Resolves once a state is as asked. */
+  until(holds: (state: ProjectState) => boolean): Promise<void> {
+    return new Promise((done) => {
+      const look = () => {
+        if (!holds(this.state)) return;
+        stop();
+        done();
+      };
+      const stop = this.subscribe(look);
+      look();
+    });
+  }
+
   notify(note: Omit<Note, "id">): void {
     this.noteCount++;
     const others = this.state.notes.filter((other) => other.kind !== note.kind || note.kind === "fault");

@@ -6,7 +6,6 @@
  * sent twice counts once.
  */
 
-import { ServiceFault } from "../api/client";
 import type { LiveEvent, NewLabels } from "../api/schema";
 import type { Columns } from "../columns/columns";
 import { merged, rowOf } from "../columns/columns";
@@ -14,7 +13,7 @@ import { Cells } from "./cells";
 import { Edits, type Send } from "./edits";
 import { type EditMemory, FORGETFUL } from "./memory";
 import { moves } from "./moves";
-import { Sender } from "./sender";
+import { isOffline, isPassing, Sender, waitAfter } from "./sender";
 import type { ProjectService } from "./service";
 import { type Note, type ProjectState, StateHolder } from "./state";
 
@@ -28,6 +27,9 @@ export class ProjectStore {
   private taught = false;
   /** Set when a delta would not do: rows are gone, or events were forgotten. */
   private anew = false;
+  /** How often in a row the service could not be asked. */
+  private failures = 0;
+  private wake: () => void = () => {};
   private stopListening: (() => void) | null = null;
   private lastEvent: number | null = null;
   private ended = false;
@@ -63,12 +65,18 @@ export class ProjectStore {
     };
   }
 
-  /** Read by another label set. */
-  async useLabelSet(labelSet: string): Promise<void> {
-    if (labelSet === this.snapshot().labelSet) return;
-    this.cells.clear(labelSet);
-    this.holder.set({ labelSet, phase: "loading", columns: this.cells.truth, pending: new Set(), moved: new Map() });
-    await this.refresh();
+  /** Read by another label set. Resolves when its cells and classes are there; false where they do not come. */
+  async useLabelSet(labelSet: string): Promise<boolean> {
+    if (labelSet !== this.snapshot().labelSet) {
+      this.cells.clear(labelSet);
+      this.holder.set({ labelSet, phase: "loading", columns: this.cells.truth, pending: new Set(), moved: new Map() });
+      void this.refresh();
+      this.wake();
+    }
+    // An answer that is under way is one of the label set before.
+    await this.holder.until((state) => state.labelSet !== labelSet || state.phase !== "loading");
+    const { labelSet: shown, phase } = this.snapshot();
+    return shown === labelSet && phase === "ready";
   }
 
   /** Take another case in hand. What was done in the one before stays done, and is undone there alone. */
@@ -165,7 +173,9 @@ export class ProjectStore {
   };
 
   private readonly onConnection = (open: boolean): void => {
-    if (this.sender.connection(open)) void this.refresh();
+    if (!this.sender.connection(open)) return;
+    void this.refresh();
+    this.wake();
   };
 
   /** Ask for what is new. Calls that come while one is under way are answered by one more. */
@@ -186,12 +196,13 @@ export class ProjectStore {
 
   private async fetchNew(): Promise<void> {
     const { labelSet, phase } = this.snapshot();
-    const taught = this.taught;
-    this.taught = false;
+    const { taught, anew } = this;
+    this.taught = this.anew = false;
     try {
-      const since = phase === "ready" && !this.anew ? this.cells.truth.event : null;
-      this.anew = false;
+      const since = phase === "ready" && !anew ? this.cells.truth.event : null;
       const fresh = await this.service.columns(labelSet, since);
+      this.failures = 0;
+      this.sender.reached();
       if (labelSet !== this.snapshot().labelSet) return;
       const before = this.snapshot().columns;
       const known = this.cells.truth;
@@ -210,19 +221,22 @@ export class ProjectStore {
       await this.pause(phase === "ready" ? 250 : 0);
     } catch (fault) {
       if (labelSet !== this.snapshot().labelSet) return;
-      if (phase === "ready") {
-        if (fault instanceof ServiceFault && fault.offline) this.holder.set({ connection: "lost" });
-        this.taught ||= taught;
-        return;
-      }
-      if (fault instanceof ServiceFault && fault.offline) {
-        this.holder.set({ connection: "lost" });
-        await this.pause(2000);
-        if (!this.ended) this.stale = true;
-        return;
-      }
-      this.holder.set({ phase: "failed", fault });
+      this.taught ||= taught;
+      this.anew ||= anew;
+      // Whoever waits for the first cells is told what ails the service; whoever has them works on.
+      if (isOffline(fault) || (phase === "ready" && isPassing(fault))) await this.rest();
+      else if (phase !== "ready") this.holder.set({ phase: "failed", fault });
     }
+  }
+
+  /** Wait, then ask again; a mended line and another label set end the wait. */
+  private async rest(): Promise<void> {
+    this.holder.set({ connection: "lost" });
+    const woken = new Promise<void>((done) => {
+      this.wake = done;
+    });
+    await Promise.race([this.pause(waitAfter(this.failures++)), woken]);
+    if (!this.ended) this.stale = true;
   }
 
   /** Note which cells the model moved by itself. */

@@ -1,11 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { address, api, body } from "../api/client";
-import type { ClassShown as Mark, NextShown, Queue as QueueAnswer, TrustShown } from "../api/schema";
+import type { ClassShown as Mark, NextShown, TrustShown } from "../api/schema";
 import { useCaseSearch } from "../cases/InHand";
-import { Chart } from "../charts/Chart";
 import { type Columns, inTree, inUse, labelOf, NONE, rowOf } from "../columns/columns";
 import { ForeignBanner } from "../foreign/Banner";
 import { useFamiliarity, useTrust } from "../foreign/familiarity";
@@ -19,8 +18,9 @@ import { inks, Letter } from "../ui/marks";
 import { Picture } from "../ui/Picture";
 import { Sketch } from "../ui/Sketch";
 import { Empty, Failure, Loading } from "../ui/states";
-import { curveFigure } from "./figure";
-import { answered, extended, forecastWords, renewed, START, STRATEGIES, type Strategy, step } from "./queue";
+import { Learning } from "./Learning";
+import { answered, extended, renewed, START, STRATEGIES, type Strategy, step, unlabelled } from "./queue";
+import { Standing } from "./Standing";
 import "./queue.scss";
 
 /** Cells asked for at once; more are asked for before they run out. */
@@ -32,8 +32,9 @@ const RENEW_ADAPTING = 2;
 /** Next to review: one cell at a time, with keys alone. */
 export default function Queue() {
   const inHand = useProjectState((state) => state.case);
-  // Another case begins its own walk.
-  return <Walk key={inHand} />;
+  const labelSet = useProjectState((state) => state.labelSet);
+  // Another case or label set begins its own walk.
+  return <Walk key={`${inHand} ${labelSet}`} />;
 }
 
 function Walk() {
@@ -62,13 +63,17 @@ function Walk() {
       ),
     placeholderData: (before) => before,
     staleTime: Number.POSITIVE_INFINITY,
+    // Rounds are counted from 0 on each visit: an answer kept from the last one would ask what was labelled since.
+    gcTime: 0,
   });
 
   const fresh = answer.isPlaceholderData ? undefined : answer.data?.items;
   useEffect(() => {
+    if (!fresh) return;
     // Labels given since the question was asked may be among the answers.
-    if (fresh) setWalk((now) => (now.items.length ? renewed(now, fresh) : extended(now, fresh)));
-  }, [fresh]);
+    const open = unlabelled(fresh, store.snapshot().columns);
+    setWalk((now) => (now.items.length ? renewed(now, open) : extended(now, open)));
+  }, [fresh, store]);
 
   const restart = (chosen: Strategy) => {
     setStrategy(chosen);
@@ -151,6 +156,7 @@ function Walk() {
               <Picture key={current.image} src={picture(current.image)} alt={`Cell ${current.image}`} />
             </Link>
             <Reading read={read} item={current} columns={columns} withheld={foreign} />
+            <Standing image={current.image} />
             <Answers
               classes={columns.classes}
               read={read}
@@ -300,52 +306,6 @@ function Answers({ classes, read, answer, give }: AnswersProps) {
         ))}
       </div>
     </div>
-  );
-}
-
-interface LearningProps {
-  answer: QueueAnswer | undefined;
-  answers: ReadonlyMap<number, string | null>;
-  classes: Mark[];
-}
-
-function Learning({ answer, answers, classes }: LearningProps) {
-  const curve = answer?.curve;
-  const forecast = answer?.forecast ?? null;
-  const figure = useMemo(() => (curve?.length ? curveFigure(curve, forecast) : null), [curve, forecast]);
-  const last = curve?.at(-1);
-  const wanted = Object.entries(forecast?.by_class ?? {}).filter(([, count]) => count > 0);
-  return (
-    <section>
-      <h2>What your labels have taught</h2>
-      {figure && last ? (
-        <Chart
-          label={`Macro-F1 by number of labels; ${last.macro_f1.toFixed(3)} with ${last.labels} labels`}
-          figure={figure}
-          height={220}
-        />
-      ) : (
-        <p className="quiet">The curve begins with a few labels of at least two types.</p>
-      )}
-      {forecast && <p>{forecastWords(forecast)}</p>}
-      {wanted.length > 0 && (
-        <ul className="queue-wanted" aria-label="Labels still wanted">
-          {wanted.map(([name, count]) => {
-            const mark = classes.find((type) => type.name === name);
-            return (
-              <li key={name}>
-                <Letter mark={mark} /> {mark?.title ?? name} <span>{count}</span>
-              </li>
-            );
-          })}
-        </ul>
-      )}
-      {answers.size > 0 && (
-        <p className="quiet small">
-          {answers.size} {answers.size === 1 ? "cell" : "cells"} reviewed here
-        </p>
-      )}
-    </section>
   );
 }
 

@@ -1,6 +1,7 @@
 /** The queue as the screen walks it: where one is, which labels were given, what comes next. */
 
 import type { Forecast, NextShown, paths } from "../api/schema";
+import { type Columns, NONE, rowOf } from "../columns/columns";
 
 export type Strategy = NonNullable<
   NonNullable<paths["/api/v1/projects/{project}/next"]["get"]["parameters"]["query"]>["strategy"]
@@ -32,6 +33,14 @@ export const START: Walk = { items: [], at: 0, answers: new Map() };
 export function extended(walk: Walk, fresh: NextShown[]): Walk {
   const known = new Set(walk.items.map(({ image }) => image));
   return { ...walk, items: [...walk.items, ...fresh.filter(({ image }) => !known.has(image))] };
+}
+
+/** What of an answer nobody has labelled by now: labels may have been given, here or elsewhere, since it was made. */
+export function unlabelled(fresh: NextShown[], columns: Columns): NextShown[] {
+  return fresh.filter(({ image }) => {
+    const row = rowOf(columns, image);
+    return row < 0 || columns.label[row] === NONE;
+  });
 }
 
 /** Label the current cell and go on. */

@@ -1,13 +1,15 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Button, Form, ProgressBar } from "react-bootstrap";
 import { Link } from "react-router";
-import { address, api, body } from "../api/client";
+import { address, api, body, ServiceFault } from "../api/client";
 import type { LookLabel, SearchShown } from "../api/schema";
 import { useCaseSearch } from "../cases/InHand";
 import { inTree, inUse, labelOf, rowOf } from "../columns/columns";
 import { elsewhere, latin } from "../gallery/keys";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
+import { Standing } from "../queue/Standing";
 import "../queue/queue.scss";
 import { Picture } from "../ui/Picture";
 import { Sketch } from "../ui/Sketch";
@@ -16,6 +18,8 @@ import { lead, percent, progress, SHARES } from "./search";
 
 /** The type that is sought at first, where the label set has it. */
 const USUAL = "blast";
+/** Bursts of events ask once, milliseconds. */
+const TOGETHER = 400;
 
 /** Search for a rare type: the likeliest cells first, then random ones until the answer is sure. */
 export default function Search() {
@@ -57,10 +61,20 @@ function Sought() {
         }),
       ),
     enabled: classes.length > 0,
+    // What was looked at elsewhere meanwhile is not asked again.
+    gcTime: 0,
   });
   const state = answer.data;
-  const current = again && last !== null ? last : state?.items[0]?.image;
+  // The cell in hand stays until it is answered: under a finger that is about to press, no news puts another.
+  const [held, setHeld] = useState<number | null>(null);
+  const first = state?.items[0]?.image ?? null;
+  if (held === null && first !== null) setHeld(first);
+  const current = (again ? last : null) ?? held ?? undefined;
 
+  const renew = () => {
+    setHeld(null);
+    void queries.resetQueries({ queryKey: key });
+  };
   const look = useMutation({
     mutationFn: async ({ image, found }: { image: number; found: boolean }) => {
       const ask = (label?: LookLabel) =>
@@ -82,14 +96,30 @@ function Sought() {
       });
       return after;
     },
+    // An answer that is under way may be older than the one to the look.
+    onMutate: () => queries.cancelQueries({ queryKey: key }),
     onSuccess: (after: SearchShown | null, { image }) => {
-      if (!after) return; // refused, which the store has said
+      if (!after) return renew(); // refused, which the store has said
       queries.setQueryData(key, after);
+      setHeld((now) => (now === image ? null : now));
       setLast(image);
       setAgain(false);
     },
+    onError: (fault) => {
+      if (fault instanceof ServiceFault && !fault.offline && fault.status < 500) renew();
+    },
   });
   const { mutate, isPending } = look;
+  const changes = useFollowed("search");
+  const asked = useRef(changes);
+  useEffect(() => {
+    if (isPending || asked.current === changes) return;
+    const timer = setTimeout(() => {
+      asked.current = changes;
+      void queries.invalidateQueries({ queryKey: key });
+    }, TOGETHER);
+    return () => clearTimeout(timer);
+  }, [changes, isPending, key, queries]);
   const say = useCallback(
     (found: boolean) => {
       if (current !== undefined && mayLook && !isPending) mutate({ image: current, found });
@@ -114,7 +144,8 @@ function Sought() {
     return () => window.removeEventListener("keydown", keys);
   }, [keys]);
 
-  if (answer.isError) return <Failure fault={answer.error} retry={() => answer.refetch()} />;
+  // News that do not come leave the cell in hand where it is.
+  if (answer.isLoadingError) return <Failure fault={answer.error} retry={() => answer.refetch()} />;
   if (!state) return <Loading what="Ranking the cells" />;
   const picture = (image: number) => address(`/projects/${project.id}/images/${image}/picture`);
   const done = progress(state);
@@ -133,6 +164,7 @@ function Sought() {
             >
               <Picture key={current} src={picture(current)} alt={`Cell ${current}`} />
             </Link>
+            <Standing image={current} />
             <div className="queue-answers">
               <Button disabled={!mayLook || isPending} onClick={() => say(true)}>
                 {title} <kbd className="key">Y</kbd>
@@ -154,15 +186,27 @@ function Sought() {
           </Button>
         </nav>
         <div className="queue-ahead" aria-hidden="true">
-          {state.items.slice(1, 6).map(({ image }) => (
-            <Picture key={image} src={picture(image)} alt="" />
-          ))}
+          {state.items
+            .filter(({ image }) => image !== held)
+            .slice(0, 5)
+            .map(({ image }) => (
+              <Picture key={image} src={picture(image)} alt="" />
+            ))}
         </div>
       </section>
       <aside className="queue-side">
         <Form.Group controlId="target">
           <Form.Label>Search for</Form.Label>
-          <Form.Select size="sm" value={target} onChange={(event) => setChosen(event.target.value)}>
+          <Form.Select
+            size="sm"
+            value={target}
+            // The answer to a look belongs to the search in which it was asked.
+            disabled={isPending}
+            onChange={(event) => {
+              setChosen(event.target.value);
+              setHeld(null);
+            }}
+          >
             {inTree(inUse(classes)).map(({ name, title }) => (
               <option key={name} value={name}>
                 {title}
@@ -172,7 +216,12 @@ function Sought() {
         </Form.Group>
         <Form.Group controlId="below">
           <Form.Label>Is it below</Form.Label>
-          <Form.Select size="sm" value={below} onChange={(event) => setBelow(Number(event.target.value))}>
+          <Form.Select
+            size="sm"
+            value={below}
+            disabled={isPending}
+            onChange={(event) => setBelow(Number(event.target.value))}
+          >
             {SHARES.map((share) => (
               <option key={share} value={share}>
                 {percent(share)}
