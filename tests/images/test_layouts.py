@@ -299,6 +299,8 @@ def test_what_lies_inside_a_case_is_of_the_same_patient(tmp_path: Path) -> None:
     days = [f"24-109{case}/2021-0{day}" for case in (3, 4) for day in (1, 2)]
     draw(tmp_path / "known", *[f"{day}/{label}/1.png" for day in days for label in ("blast", "ig")])
     assert {patient for _, patient in told(tmp_path / "known", "patient")} == {"24-1093", "24-1094"}
+    draw(tmp_path / "days", *[f"2021-0{day}/24-1093/{label}/1.png" for day in (1, 2) for label in ("blast", "ig")])
+    assert {patient for _, patient in told(tmp_path / "days", "patient")} == {"24-1093"}
     for at, tree in enumerate(("Patient_{}/slide_{}/{}", "{2}/Patient_{0}/slide_{1}", "Patient_{0}/{2}/slide_{1}")):
         root = tmp_path / str(at)
         draw(root, *[f"{tree.format(p, s, c)}/1.png" for p in (1, 2) for s in (1, 2) for c in ("ALL", "AML")])

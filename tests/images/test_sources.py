@@ -242,6 +242,12 @@ def test_a_split_copy_of_pbc_is_still_pbc(tmp_path: Path):
     }
 
 
+def test_attributes_join_a_few_cells_in_a_folder_of_any_name_where_they_are_asked_for(tmp_path: Path):
+    draw(tmp_path / "some", "basophil/BA_1.jpg", "neutrophil/SNE_12.jpg")
+    annotate(tmp_path, train=["BA_1.jpg"])
+    assert facts(sources.read(tmp_path, "wbcatt"), "source", "official_split") == {"BA_1.jpg": ("pbc", "train")}
+
+
 def test_attributes_without_their_images_say_what_is_missing(tmp_path: Path):
     annotate(tmp_path, train=["BA_1.jpg"])
     with pytest.raises(BadTable, match="PBC_dataset_normal_DIB"):

@@ -188,7 +188,11 @@ def _rows(
     # What an export of a review sets apart is not sorted by a person: no folder in it is a label.
     apart = [path for path in images if path != root and path.relative_to(root).parts[0] in RESERVED]
     images = [path for path in images if path not in set(apart)]
-    taken = parts.parts(root, images, say) if kind in (None, "wbcatt") else [(_LAYOUTS[kind], root, images)]
+    if kind in (None, "wbcatt"):
+        # WBCAtt's attributes join Barcelona's cells alone.
+        taken = parts.parts(root, images, say, barcelona.LAYOUT.kind if kind == "wbcatt" else None)
+    else:
+        taken = [(_LAYOUTS[kind], root, images)]
     rows = [row for reader, base, members in taken for row in parts.records(root, reader, base, members)]
     rows += [{"path": str(path), "label": None, "source": root.resolve().name} for path in apart]
     if (

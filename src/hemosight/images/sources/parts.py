@@ -22,14 +22,17 @@ _DEPTH = 2
 """How far below the given folder a public data set is looked for."""
 
 
-def parts(root: Path, images: Sequence[Path], say: Say | None = None) -> list[Part]:
-    """Each reader with its pictures; what was taken for a public set by its names alone, or was not, is said."""
+def parts(root: Path, images: Sequence[Path], say: Say | None = None, stated: str | None = None) -> list[Part]:
+    """Each reader with its pictures; what was taken for a public set by its names alone, or was not, is said.
+
+    ``stated`` is a public set that need not be told by its publisher's folder or numbers.
+    """
     if root.is_file():
         return [(folder.LAYOUT, root, list(images))]
     found: list[Part] = []
     left = list(images)
     for depth in range(_DEPTH + 1):
-        found += _public(root, left, depth, say)
+        found += _public(root, left, depth, say, stated)
         taken = {path for _, _, members in found for path in members}
         left = [path for path in left if path not in taken]
     if not left:
@@ -59,7 +62,7 @@ def records(root: Path, reader: SourceLayout, base: Path, members: Sequence[Path
     return rows
 
 
-def _public(root: Path, left: Sequence[Path], depth: int, say: Say | None) -> list[Part]:
+def _public(root: Path, left: Sequence[Path], depth: int, say: Say | None, stated: str | None) -> list[Part]:
     """The public sets whose folders of classes lie in folders ``depth`` levels below ``root``."""
     found: list[Part] = []
     alike: dict[str, list[Part]] = {}
@@ -71,7 +74,7 @@ def _public(root: Path, left: Sequence[Path], depth: int, say: Say | None) -> li
         home, below = _home(reader, root, base)
         if not reader.names_patients and any(map(roles.is_case_or_site, below)):
             continue
-        if home:
+        if home or reader.kind == stated:
             found.append((reader, base, members))
         else:
             alike.setdefault(reader.kind, []).append((reader, base, members))

@@ -91,8 +91,12 @@ def is_case(name: str) -> bool:
 
     A date is no number of a case.
     """
-    bare = name.strip()
-    return is_patient(bare) or (_NUMBERED.fullmatch(bare) is not None and _DATE.fullmatch(bare) is None)
+    return is_patient(name) or (_NUMBERED.fullmatch(name.strip()) is not None and not is_date(name))
+
+
+def is_date(name: str) -> bool:
+    """Whether a folder is called by a year, a month or a day."""
+    return _DATE.fullmatch(name.strip()) is not None
 
 
 def is_case_or_site(name: str) -> bool:
