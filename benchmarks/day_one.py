@@ -131,7 +131,7 @@ def snapshot(
         spec=spec,
         event=0,
         taught_until=0,
-        taught_by_panels=(),
+        taught_by_panels={},
         ids=ids,
         case=np.full(count, CASE, np.int64),
         profile=np.ones(count, np.int64),

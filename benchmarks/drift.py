@@ -76,12 +76,12 @@ def main() -> None:
     rng = np.random.default_rng(0)
     quiet = [charted([rows[at] for at in rng.permutation(len(rows))]) for _ in range(given.orders)]
     flagged = [any(chart.watch.flags for chart in one.charts) for one in quiet]
-    promised = quiet[0].promised
+    expected = quiet[0].performance
     print(f"{len(rows)} patients, {len(quiet[0].charts)} charts, {given.orders} orders")
     print(f"nothing changes: {np.mean(flagged):.0%} of orders flagged in {len(rows) - 20} judged cases")
-    if promised is not None:
-        stated = f"half by case {promised.drifted.median:.0f}, 95% by {promised.drifted.most:.0f}"
-        print(f"stated: {promised.false:.0%} in {HORIZON} cases; a drift of {SHIFT:g} deviations: {stated}")
+    if expected is not None:
+        stated = f"half by case {expected.drifted.median:.0f}, 95% by {expected.drifted.most:.0f}"
+        print(f"stated: {expected.false:.0%} in {HORIZON} cases; a drift of {SHIFT:g} deviations: {stated}")
     for chart, name in (("stain", "colour"), ("scale", "width"), ("brightness", "light")):
         known = np.array([row[name] for row in rows if row[name] is not None])
         moved = SHIFT * float(known.std(ddof=1))

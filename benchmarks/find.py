@@ -1,18 +1,21 @@
 """How well white cells are found in fields of view, by laboratory, and how their crops are read.
 
     python benchmarks/find.py --data DIR
+    python benchmarks/find.py --data DIR --choose
     python benchmarks/find.py --data DIR --changed
     python benchmarks/find.py --data DIR --read
     python benchmarks/find.py --data DIR --timed
     python benchmarks/find.py --data DIR --fit
 
 Without an option: recall, precision, F1 (IoU 0.3), centres and counts of Chulalongkorn's and BCDD's fields and of
-drawn ones, and seconds of processor for a hundred fields of 640 x 480. ``--changed``: the same fields blurred, tinted,
-resized and searched at a wrong scale. ``--read``: crops of found cells read by the default bundle, beside crops that
-were cut around the known boxes, of Chulalongkorn's fields and of drawn ones. ``--timed``: the whole command
-``hemosight find`` on a hundred fields of 640 x 480, scale, crops and tables with it. ``--fit``: the weights of
-``hemosight.images.finding.cells`` fitted anew on nuclei, parts of nuclei, platelets and red cells of fields and crops,
-with each laboratory left out in turn, and on all of them.
+drawn ones, and seconds of processor for a hundred fields of 640 x 480. ``--choose``: each laboratory left out of all
+choices, features, limits and constants among them (``find_choice.py`` states the rule), and then read once, beside what
+ships with its weights alone fitted without the laboratory. ``--changed``: the same fields blurred, tinted, resized and
+searched at a wrong scale. ``--read``: crops of found cells read by the default bundle, beside crops that were cut
+around the known boxes, of Chulalongkorn's fields and of drawn ones. ``--timed``: the whole command ``hemosight find``
+on a hundred fields of 640 x 480, scale, crops and tables with it. ``--fit``: the weights of
+``hemosight.images.finding.cells`` fitted anew (``find_weights.py``), with each laboratory left out in turn, and on all
+of them.
 """
 
 from __future__ import annotations
@@ -24,69 +27,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
+import find_choice
+import find_weights
 import numpy as np
 import typer
+from find_fields import MIRRORED, WIDTHS, Known, boxes, drawn, laboratory
+from find_tables import intervals, table
 from PIL import Image, ImageFilter
-from sklearn.linear_model import LogisticRegression
 
 import hemosight
 from hemosight.images.decode import Pixels, decode, read_bytes
 from hemosight.images.finding import cells as finder
-from hemosight.images.finding.evidence import FEATURES, features
 from hemosight.images.finding.fields import CROP, USUAL_PX, Scale, of_pixels, search
-from hemosight.images.finding.nuclei import nuclei
-from hemosight.images.finding.stain import prepare
 from hemosight.images.preprocess import crop_around
 from hemosight.images.synthetic import Scanner, Stain
-from hemosight.images.synthetic.camera import Lamp, draw_field, draw_labels
-from hemosight.scoring.boxes import Box, ious, judge, read
-
-WIDTHS = {"CHULA": 79.0, "BCDD": 57.0}
-"""Laboratory -> width of its red cells in pixels, as ``hemosight scale`` measures it."""
-CROPS = {"PBC_dataset_normal_DIB/*": 77.0, "JHU_AML/*": 77.0, "LMU_AML/*": 105.0, "CHULA/*": 80.0}
-NO_WHITE_CELLS = ("platelet", "giant_platelet", "platelet_clump")
-LEFT_OUT = ("smudge", "unidentified")
-SQUARED = ("area", "width", "solid")
-MARGIN = 0.23
-
-
-@dataclass(frozen=True)
-class Known:
-    """A field, the width of its red cells and its white cells' boxes."""
-
-    name: str
-    pixels: Pixels
-    red_cell_px: float
-    boxes: list[Box]
-
-
-def laboratory(data: Path, name: str) -> list[Known]:
-    """The fields of a laboratory."""
-    folder = data / "fields" / name
-    boxes = read(folder / "boxes.csv")
-    return [Known(image, decode(read_bytes(folder / image)), WIDTHS[name], own) for image, own in boxes.items()]
-
-
-def drawn(count: int, seed: int = 9, most: int = 5) -> list[Known]:
-    """Fields of as many laboratories, up to ``most`` cells each, some touching, some cut by the border."""
-    fields = []
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        scanner = Scanner.random(rng)
-        labels = draw_labels(int(rng.integers(0, most + 1)), rng)
-        lamp = Lamp(float(rng.uniform(0, 0.6)), float(rng.uniform()), float(rng.uniform(0, 0.4)))
-        field = draw_field(
-            640, 480, labels, rng, stain=Stain.random(rng), scanner=scanner, lamp=lamp,
-            touching=number % 2 if most else 0, on_border=most > 0 and number % 3 == 0,
-        )  # fmt: skip
-        own = [(cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in field.cells]
-        fields.append(Known(f"drawn {number}", field.pixels, 7.5 * scanner.pixels_per_um, own))
-    return fields
+from hemosight.images.synthetic.camera import draw_field, draw_labels
+from hemosight.scoring.boxes import Box
 
 
 def main(
@@ -95,20 +56,26 @@ def main(
     reading: Annotated[bool, typer.Option("--read", help="Readings of the crops.")] = False,
     timed: Annotated[bool, typer.Option("--timed", help="The whole command on a hundred fields.")] = False,
     fit: Annotated[bool, typer.Option("--fit", help="Fit the weights anew.")] = False,
+    choose: Annotated[bool, typer.Option("--choose", help="Leave each laboratory out of all choices.")] = False,
 ) -> None:
     """Print the tables."""
     if timed:
         whole_command()
         return
     fields = {name: laboratory(data, name) for name in WIDTHS}
-    if fit:
+    if choose:
+        left_out_of_all(data, fields)
+    elif fit:
         fitted(data, fields)
     elif reading:
         readings(data)
     elif changed:
-        table([(f"{name}, {what}", change(own)) for what, change in CHANGES for name, own in fields.items()])
+        table((f"{name}, {what}", _searched(change(own))) for what, change in CHANGES for name, own in fields.items())
     else:
-        table([*fields.items(), ("drawn", drawn(100))])
+        rows = [(name, _searched(own)) for name, own in (*fields.items(), ("drawn", drawn(100)))]
+        table(rows)
+        print()
+        intervals(rows)
         empty = [len(finder.find(field.pixels, field.red_cell_px)) for field in drawn(100, seed=13, most=0)]
         print(f"\n100 drawn fields without a white cell: {sum(empty)} found, in {sum(map(bool, empty))} fields")
         own = [Known("", field.pixels, field.red_cell_px, []) for field in drawn(100, seed=10)]
@@ -116,6 +83,10 @@ def main(
         for field in own:
             finder.find(field.pixels, field.red_cell_px)
         print(f"\n100 drawn fields of 640 x 480: {time.process_time() - begin:.1f} s of one processor")
+
+
+def _searched(fields: list[Known]) -> list[tuple[list[Box], Known]]:
+    return [(boxes(field), field) for field in fields]
 
 
 def whole_command(count: int = 100) -> None:
@@ -134,26 +105,6 @@ def whole_command(count: int = 100) -> None:
     busy = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
     print(f"{count} drawn fields of 640 x 480: {waited:.1f} s, {busy:.1f} s of processor, {os.cpu_count()} cores,")
     print(f"{busy / waited:.2f} of them used on average; load of the machine {os.getloadavg()[0]:.1f}")
-
-
-def table(rows: list[tuple[str, list[Known]]]) -> None:
-    """Figures of each set of fields."""
-    print("| fields | cells | found | recall | precision | F1 | centred | mean IoU | counts: bias, limits |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name, fields in rows:
-        pairs = [(boxes(field), field.boxes) for field in fields]
-        j = judge(pairs)
-        print(
-            f"| {name}, {j.fields} | {j.known} | {j.found} | {j.recall:.3f} | {j.precision:.3f} | {j.f1:.3f} | "
-            f"{j.centred} of {j.met} | {j.iou:.2f} | {j.bias:+.2f}, {j.low:+.2f} to {j.high:+.2f} |",
-            flush=True,
-        )
-
-
-def boxes(field: Known) -> list[Box]:
-    """Boxes of the cells that are found in a field."""
-    found = finder.find(field.pixels, field.red_cell_px)
-    return [(cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in found]
 
 
 # --- changes ------------------------------------------------------------------------------------------------
@@ -213,8 +164,9 @@ def _of_chulalongkorn(data: Path) -> tuple[list[Pixels], list[Pixels], list[str]
     folder = data / "fields" / "CHULA"
     with (folder / "boxes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    paths = [folder / row["image"] for row in rows]
     own, cut, types = [], [], []
+    rows = [row for row in rows if row["image"] not in MIRRORED]
+    paths = [folder / row["image"] for row in rows]
     for row, searched in zip(rows, search(paths, dict.fromkeys(paths, Scale(WIDTHS["CHULA"], "given"))), strict=True):
         left, top, right, bottom = (float(row[name]) for name in ("xmin", "ymin", "xmax", "ymax"))
         x, y = (left + right) / 2, (top + bottom) / 2
@@ -253,119 +205,48 @@ def _alike(name: str, own: list[Pixels], cut: list[Pixels], types: list[str]) ->
     print(f"| {name} | {len(own)} | {right[0]} | {right[1]} | {same} | {moved:.3f} |")
 
 
-# --- the weights --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What was looked at in one picture: features, and whether each is a white cell (1), none (0), or unclear (nan)."""
-
-    source: str
-    values: np.ndarray
-    truth: np.ndarray
+# --- the weights and all other choices ----------------------------------------------------------------------
 
 
 def fitted(data: Path, fields: dict[str, list[Known]]) -> None:
     """Weights and figures with each laboratory left out, and the weights of all."""
-    rng = np.random.default_rng(0)
-    known = [_of_field("drawn", field, rng, complete=True) for field in drawn(60)]
-    known += [_of_field("BCDD", field, rng, complete=True) for field in fields["BCDD"] for _ in range(2)]
-    known += [_of_field("CHULA", field, rng, complete=False) for field in fields["CHULA"]]
-    known += list(_of_crops(data, rng))
-    rows: list[tuple[str, list[Known]]] = []
+    rows: list[tuple[str, list[tuple[list[Box], Known]]]] = []
     for name, own in fields.items():
-        _use(*_weights([one for one in known if one.source != name]))
-        table([*rows, (f"{name}, left out", own)])
-    weights = _weights(known)
-    _use(*weights)
-    table([(f"{name}, learnt from", own) for name, own in fields.items()])
-    for name, values in zip(("LOW", "HIGH", "MEAN", "SPREAD", "LINEAR", "SQUARE", "INTERCEPT"), weights, strict=True):
-        print(f"_{name} = {np.round(values, 3).tolist()}")
+        _weights(data, fields, name).use()
+        rows.append((f"{name}, left out", _searched(own)))
+    weights = _weights(data, fields)
+    weights.use()
+    rows += [(f"{name}, learnt from", _searched(own)) for name, own in fields.items()]
+    table(rows)
+    print(weights.text())
 
 
-def _weights(known: list[Candidates]) -> tuple[np.ndarray, ...]:
-    every = np.vstack([one.values for one in known])
-    low, high = np.quantile(every, [0.002, 0.998], axis=0)
-    mean, spread = every.mean(axis=0), every.std(axis=0) + 1e-6
-    squared = [FEATURES.index(name) for name in SQUARED]
-    sure = [~np.isnan(one.truth) for one in known]
-    values = np.vstack([one.values[rows] for one, rows in zip(known, sure, strict=True)])
-    truth = np.concatenate([one.truth[rows] for one, rows in zip(known, sure, strict=True)])
-    source = np.concatenate([[one.source] * int(rows.sum()) for one, rows in zip(known, sure, strict=True)])
-    worth = np.zeros(len(truth))
-    for name in set(source):  # a source with many candidates does not drown the others
-        for kind in (0, 1):
-            own = (source == name) & (truth == kind)
-            worth[own] = 1 / np.sqrt(max(own.sum(), 1))
-    unit = (np.clip(values, low, high) - mean) / spread
-    model = LogisticRegression(C=0.3, max_iter=3000)
-    model.fit(np.hstack([unit, unit[:, squared] ** 2]), truth, sample_weight=worth / worth.mean())
-    square = np.zeros(len(FEATURES))
-    square[squared] = model.coef_[0][len(FEATURES) :]
-    weights = (low, high, mean, spread, model.coef_[0][: len(FEATURES)], square, model.intercept_)
-    return tuple(np.asarray(part) for part in weights)
+def _weights(data: Path, fields: dict[str, list[Known]], without: str = "") -> find_weights.Model:
+    pictures = find_weights.shown(*find_weights.sources(fields, without), data)
+    return find_weights.fit([find_weights.candidates(find_weights.see(one)) for one in pictures])
 
 
-def _use(*weights: np.ndarray) -> None:
-    names = ("_LOW", "_HIGH", "_MEAN", "_SPREAD", "_LINEAR", "_SQUARE", "_INTERCEPT")
-    for name, values in zip(names, weights, strict=True):
-        setattr(finder, name, values if name != "_INTERCEPT" else float(values[0]))
-
-
-def _candidates(pixels: Pixels, red_cell_px: float) -> tuple[np.ndarray, np.ndarray]:
-    field = prepare(pixels, red_cell_px)
-    found = nuclei(field)
-    corners = np.array([nucleus.box for nucleus in found]).reshape(-1, 4)[:, [1, 0, 3, 2]] / field.factor
-    return features(field, found), corners + MARGIN * red_cell_px * np.array([-1, -1, 1, 1])
-
-
-def _changed(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    if rng.random() < 0.5:
-        pixels = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 3)))))
-    gains, gamma = np.exp(rng.normal(0, 0.12, 3)), rng.uniform(0.7, 1.5)
-    pixels = np.clip(255 * (pixels / 255) ** gamma * gains / max(1, gains.max()), 0, 255).astype(np.uint8)
-    return Lamp(*(float(rng.uniform(0, most)) for most in (0.6, 1.0, 0.4))).shine(pixels, rng)
-
-
-def _of_field(source: str, field: Known, rng: np.random.Generator, complete: bool) -> Candidates:
-    values, own = _candidates(_changed(field.pixels, rng), field.red_cell_px * float(np.exp(rng.normal(0, 0.07))))
-    truth = np.full(len(own), 0.0 if complete else np.nan)
-    if field.boxes and len(own):
-        shared = ious([tuple(box) for box in own.tolist()], field.boxes)
-        best = shared.max(axis=1)
-        if complete:
-            truth[best > 0.25] = np.nan
-        truth[(best > 0.02) & (best < 0.45)] = 0  # a part of a cell, or more than one
-        for column in range(len(field.boxes)):
-            most = shared[:, column].max()
-            if most > 0.35:
-                truth[shared[:, column] >= max(0.35, most - 0.07)] = 1
-    return Candidates(source, values, truth)
-
-
-def _of_crops(data: Path, rng: np.random.Generator, each: int = 6) -> Iterator[Candidates]:
-    """Crops: the cell in the middle is one, or a platelet, which is none."""
-    for pattern, red_cell_px in CROPS.items():
-        for folder in sorted(data.glob(pattern)):
-            if not folder.is_dir() or folder.name in LEFT_OUT:
-                continue
-            files = sorted(folder.glob("*.jp*g"))
-            for path in [files[row] for row in rng.permutation(len(files))[:each].tolist()]:
-                pixels = decode(read_bytes(path))
-                values, own = _candidates(_changed(pixels, rng), red_cell_px * float(np.exp(rng.normal(0, 0.07))))
-                if not len(own):
-                    continue
-                middle = (own[:, :2] + own[:, 2:]) / 2 - np.array([pixels.shape[1], pixels.shape[0]]) / 2
-                central = np.hypot(*middle.T) < 0.65 * red_cell_px
-                truth = np.full(len(own), np.nan)
-                if folder.name in NO_WHITE_CELLS:
-                    truth[central] = 0
-                elif (central & (values[:, FEATURES.index("area")] > np.log(0.3))).any():
-                    edge, clear, area = (values[:, FEATURES.index(name)] for name in ("edge", "clear", "area"))
-                    best = int(np.argmax(np.where(central, edge + 0.5 * clear + 0.35 * area, -np.inf)))
-                    shared = ious([tuple(box) for box in own.tolist()], [tuple(own[best].tolist())])[:, 0]
-                    truth[shared > 0.8], truth[(shared > 0.02) & (shared < 0.45)] = 1, 0
-                yield Candidates(pattern.split("/")[0], values, truth)
+def left_out_of_all(data: Path, fields: dict[str, list[Known]]) -> None:
+    """Each laboratory read once by what was chosen without it; and fields that were drawn for nothing else."""
+    drawings = find_choice.drawings()
+    with ProcessPoolExecutor(min(len(fields), os.cpu_count() or 1)) as pool:
+        waiting = {name: pool.submit(find_choice.without, name, fields, data, drawings) for name in fields}
+        outcomes = {name: own.result() for name, own in waiting.items()}
+    shipped = find_choice.Choice()
+    for name, own in outcomes.items():
+        print(f"without {name}: F1 {own.f1:.4f} cross-validated within; {find_choice.told(own.choice)}")
+    print(f"what ships: {find_choice.told(shipped)}\n")
+    fresh = [*drawn(60, seed=23), *drawn(40, seed=24, most=0)]
+    rows = []
+    for name, own in outcomes.items():
+        for what, choice, model in (("chosen", own.choice, own.model), ("as shipped", shipped, own.as_shipped)):
+            for where, those in ((f"{name} left out", fields[name]), (f"drawn, without {name}", fresh)):
+                rows.append((f"{where}, {what}", [(find_choice.searched(one, model, choice), one) for one in those]))
+    table(rows)
+    print()
+    intervals(rows)
+    for title, pairs in rows:
+        find_choice.amiss(title, pairs)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ import filled
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from hemosight.images.thumbnails import thumbnail
 from hemosight.lab.benchmark import machine
-from hemosight.service.intake.thumbnails import thumbnail
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "acceptance"))
 

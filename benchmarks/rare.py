@@ -26,7 +26,7 @@ from hemosight.blood.vocabulary import CELL_TYPE, title
 from hemosight.engine.engine import Engine
 from hemosight.images.synthetic import Scanner, Stain, draw_cell
 from hemosight.images.synthetic.slide import SHARES as OF_A_SLIDE
-from hemosight.scoring.rare import Looks, further
+from hemosight.scoring.rare import SearchCounts, further
 from hemosight.service.desk.label_set_state import LabelSetSpec
 from hemosight.service.desk.search import RANKED, Seen, search
 from hemosight.service.desk.snapshot import Snapshot
@@ -51,7 +51,7 @@ def main(
     print("| cells of the film | " + " | ".join(f"below {100 * share:g}%" for share in SHARES) + " |")
     print("|---" * (len(SHARES) + 1) + "|")
     for count in (400, 1000, 4120, 10000, 50000):
-        more = [further(Looks(count, 150, 1), share) for share in SHARES]
+        more = [further(SearchCounts(count, 150, 1), share) for share in SHARES]
         words = ["not by any number" if looks is None else f"{looks:,}" for looks in more]
         print(f"| {count:,} | " + " | ".join(words) + " |")
 
@@ -107,7 +107,7 @@ def snapshot_of(vectors: NDArray[np.float32], probabilities: NDArray[np.floating
         spec=LabelSetSpec(1, CELL_TYPE, "Cell type", "bundle", classes),
         event=0,
         taught_until=0,
-        taught_by_panels=(),
+        taught_by_panels={},
         ids=np.arange(1, count + 1),
         case=np.ones(count, np.int64),
         profile=np.ones(count, np.int64),

@@ -47,7 +47,7 @@ def laboratory(readers: tuple[float, ...], cells: int, seed: int) -> dict[str, f
     found = {}
     for way, shares in zip(WAYS, taught, strict=True):
         learner = IncrementalLDA([str(one) for one in range(TYPES)], lambda rows: vectors[rows], DIMENSIONS)
-        learner.soften(dict(enumerate(shares)))
+        learner.set_soft_labels(dict(enumerate(shares)))
         classifier = learner.classifier()
         found[way] = 0.0 if classifier is None else float((classifier.scores(new).argmax(1) == new_truth).mean())
     return found

@@ -140,19 +140,6 @@ class PathMissing(HemoSightError):
         )
 
 
-class NoImages(HemoSightError):
-    """A folder holds no image: ``suffixes`` that were looked for, and what was ``passed_over``."""
-
-    code = "no_images"
-
-    def __init__(self, *, suffixes: str, path: object, passed_over: str) -> None:
-        super().__init__(
-            expected=f"images ({suffixes})",
-            came=f"none in {path}, {passed_over}",
-            mend="Point at the folder that holds the crops; sub-folders are searched too.",
-        )
-
-
 class UnknownLayout(HemoSightError):
     """No reader knows how a folder is laid out, or two readings of it are possible."""
 
@@ -186,19 +173,6 @@ class BadProtocol(HemoSightError):
         super().__init__(expected=expected, came=f"{came}{where}", mend=mend, code=code)
 
 
-class NothingToValidate(HemoSightError):
-    """No case fits the protocol."""
-
-    code = "nothing_to_validate"
-
-    def __init__(self, least: int, came: object) -> None:
-        super().__init__(
-            expected=f"at least {least} cases that fit the protocol",
-            came=came,
-            mend="Give more cases, or write another protocol (before looking at its results).",
-        )
-
-
 class UnknownName(HemoSightError):
     """A name that is not one of the choices."""
 
@@ -217,16 +191,10 @@ class BadSplit(HemoSightError):
 # --- what is fetched and written --------------------------------------------------------------------------
 
 
-class DownloadFailed(HemoSightError):
-    """A public data set could not be fetched, or its publisher offers no plain link. What was fetched is kept."""
+class RequestFailed(HemoSightError):
+    """What another program was asked for did not come: a publisher's data set, or what the review service has."""
 
     code = "download_failed"
-
-
-class ServiceUnavailable(HemoSightError):
-    """The review service does not answer, or refuses what a command asks of it."""
-
-    code = "export_failed"
 
 
 class NotEnoughSpace(HemoSightError):
@@ -242,23 +210,10 @@ class NotEnoughSpace(HemoSightError):
         )
 
 
-class UnsafeArchive(HemoSightError):
-    """An archive that would write outside its folder, or grow without bound."""
+class BadFile(HemoSightError):
+    """A file that is damaged, incomplete, of another format, not the one that was promised, or unsafe to unpack."""
 
-    code = "unsafe_archive"
-
-
-class ChecksumMismatch(HemoSightError):
-    """A file's bytes are not those that were promised."""
-
-    code = "checksum_mismatch"
-
-    def __init__(self, *, expected: str, came: str, path: object) -> None:
-        super().__init__(
-            expected=f"sha256 {expected} for {path}",
-            came=came,
-            mend="The file is damaged or was changed: fetch or pack it again.",
-        )
+    code = "bad_bundle"
 
 
 # --- labels, bundles, encoders ----------------------------------------------------------------------------
@@ -281,26 +236,15 @@ class TooFewLabels(HemoSightError):
 
 
 class TooFewCells(HemoSightError):
-    """Fewer cells than ``purpose`` takes."""
+    """Fewer cells, images or cases than what is asked takes."""
 
     code = "too_few_cells"
-
-    def __init__(
-        self, *, least: int, purpose: str, came: object, code: ErrorCode | None = None, mend: str = "Add cells."
-    ) -> None:
-        super().__init__(expected=f"at least {least} cells for {purpose}", came=came, mend=mend, code=code)
 
 
 class EncoderMismatch(HemoSightError):
     """Embeddings of two encoders, or of two preprocessings, do not share a space."""
 
     code = "encoder_mismatch"
-
-
-class BadBundle(HemoSightError):
-    """A bundle that is damaged, incomplete or of another format."""
-
-    code = "bad_bundle"
 
 
 class ExtraMissing(HemoSightError):
@@ -341,19 +285,6 @@ class BadSetting(HemoSightError):
     """A training option that does not exist, does not fit, or does not go with the others."""
 
     code = "bad_setting"
-
-
-class BatchTooLarge(HemoSightError):
-    """Fewer images than one batch holds."""
-
-    code = "batch_too_large"
-
-    def __init__(self, *, batch: int, images: int, purpose: str) -> None:
-        super().__init__(
-            expected=f"at least {batch} images for one batch",
-            came=f"{images} distinct readable images for {purpose}",
-            mend=f"Add images, or train with a smaller batch (--set batch={images}).",
-        )
 
 
 class TrainingFailed(HemoSightError):

@@ -18,7 +18,7 @@ import pytest
 from hemosight.cli.validation_cells import Source, upper_types
 from hemosight.cli.validation_readings import readers, referred
 from hemosight.engine.readings import csv
-from hemosight.errors import BadTable, NothingToValidate, ServiceUnavailable
+from hemosight.errors import BadTable, RequestFailed, TooFewCells
 from hemosight.images.catalog import Catalog
 from hemosight.lab.validation.cells import reviewed
 from hemosight.lab.validation.origin import Origin
@@ -181,9 +181,9 @@ def test_a_record_of_before_there_were_profiles_has_its_scanner_of_now(address: 
 
 def test_a_project_without_a_signature_that_holds_is_refused(address: str) -> None:
     _Service.signed = {"items": []}
-    with pytest.raises(NothingToValidate, match="no case with a signature"), Source("7", address).open(say=print):
+    with pytest.raises(TooFewCells, match="no case with a signature"), Source("7", address).open(say=print):
         pass
-    with pytest.raises(ServiceUnavailable, match="404"), Source("8", address).open(say=print):
+    with pytest.raises(RequestFailed, match="404"), Source("8", address).open(say=print):
         pass
 
 

@@ -18,7 +18,7 @@ from hemosight.images.decode import Pixels
 from hemosight.images.finding import Scale, find, scales, search, slides
 from hemosight.images.finding.cells import TOUCHING, FoundCell, without_doubles
 from hemosight.images.finding.fields import RED_CELL_UM
-from hemosight.images.finding.nuclei import corners, cut, upper, width
+from hemosight.images.finding.nuclei import corners, cut, pieces, upper, width
 from hemosight.images.finding.stain import WORKING_PX
 from hemosight.images.synthetic import Scanner, Stain
 from hemosight.images.synthetic.camera import DrawnField, Lamp, draw_field, draw_labels
@@ -102,6 +102,13 @@ def test_a_dumbbell_is_cut_at_its_neck_and_a_disc_is_not() -> None:
     assert (np.logical_or(*parts) == (one | other)).all()
     assert not np.logical_and(*parts).any()
     assert len(cut(np.hypot(y - 2 * radius, x - 3 * radius) <= 1.9 * radius)) == 1
+
+
+def test_what_is_larger_than_a_clump_of_cells_is_no_nucleus() -> None:
+    stain = np.zeros((200, 200))
+    stain[10:110, 10:110] = 1.0  # 22 red cells
+    stain[150:170, 150:170] = 1.0
+    assert [nucleus.box for nucleus in pieces(stain, 0.5)] == [(150, 150, 170, 170)]
 
 
 def test_the_same_cells_whatever_the_lamp_and_a_wrong_scale() -> None:

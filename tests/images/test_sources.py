@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hemosight.blood.vocabulary import NINE, TYPES
-from hemosight.errors import BadTable, NoImages, PathMissing, UnknownLayout, UnknownName
+from hemosight.errors import BadTable, PathMissing, TooFewCells, UnknownLayout, UnknownName
 from hemosight.images import sources
 from hemosight.images.catalog import Catalog
 from hemosight.images.sources import analyzer, barcelona, chulalongkorn, johns_hopkins, munich, wbcatt
@@ -460,7 +460,7 @@ def test_progress_counts_every_file(tmp_path: Path):
 def test_faults_of_the_caller(tmp_path: Path):
     with pytest.raises(PathMissing, match="nowhere"):
         sources.read(tmp_path / "nowhere")
-    with pytest.raises(NoImages):
+    with pytest.raises(TooFewCells, check=lambda fault: fault.code == "no_images"):
         sources.read(tmp_path)
     draw(tmp_path, "a/1.png")
     with pytest.raises(UnknownName, match="analyzer, folder, table"):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from hemosight.cli import app
 from hemosight.engine.bundle import Bundle, load
-from hemosight.errors import NoImages, PathMissing
+from hemosight.errors import PathMissing, TooFewCells
 from hemosight.images.decode import decode
 from hemosight.images.synthetic import CELL_TYPES
 from hemosight.lab.benchmark import BenchmarkReport, Stage, draw, gather, machine, measure, run, stages
@@ -182,7 +182,7 @@ def test_gathered_crops_are_readable_and_spread(drawn_smear: Path, tmp_path: Pat
     assert len({crop.parent for crop in crops}) >= 8, "not the first folder alone"
     assert len(gather(drawn_smear, 1000)) == 72
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(NoImages):
+    with pytest.raises(TooFewCells):
         gather(tmp_path, 5)
     (tmp_path / "whole.jpg").write_bytes(crops[0].read_bytes())
     assert gather(tmp_path, 5) == [tmp_path / "whole.jpg"]

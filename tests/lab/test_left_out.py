@@ -82,7 +82,7 @@ def test_a_stranger_is_read_by_the_labels_of_all_others_and_of_no_other() -> Non
     data = drawn({"a": 0.0, "b": 0.0, "far": 1.0})
     labels = data.labels()
     others, own = (np.flatnonzero(side) for side in (data.sources != "far", data.sources == "far"))
-    its = left_out.Stranger.read(data, "far")
+    its = left_out.UnseenLaboratory.read(data, "far")
     expected = left_out.read(data.vectors[others], labels[others], data.vectors[own], labels[own])
     assert np.array_equal(its.readings.logits, expected.logits)
     assert np.array_equal(its.readings.scores, expected.scores)
@@ -97,7 +97,7 @@ def test_a_stranger_is_read_by_the_labels_of_all_others_and_of_no_other() -> Non
     assert fewer.ids == its.ids[10:]
     assert np.array_equal(fewer.readings.scores, its.readings.scores[10:])
     with pytest.raises(TooFewLabels, match="nowhere"):
-        left_out.Stranger.read(data, "nowhere")
+        left_out.UnseenLaboratory.read(data, "nowhere")
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from hemosight.scoring.rare import (
     FIRST,
     MOST,
     STREAK,
-    Looks,
+    SearchCounts,
     bound,
     decided,
     evidence,
@@ -23,7 +23,9 @@ from hemosight.scoring.rare import (
 )
 
 
-def search(rng: np.random.Generator, rare: int, cells: int, skill: float, share: float, most: int) -> list[Looks]:
+def search(
+    rng: np.random.Generator, rare: int, cells: int, skill: float, share: float, most: int
+) -> list[SearchCounts]:
     """A whole search of a film, look by look: by rank until ranking ends, then at random until decided or tired."""
     kind = np.zeros(cells, bool)
     kind[:rare] = True
@@ -37,7 +39,7 @@ def search(rng: np.random.Generator, rare: int, cells: int, skill: float, share:
     ranked, hits = len(seen), sum(seen)
     drawn = rng.permutation(order[ranked:])[:most]
     found = np.concatenate([[0], kind[drawn].cumsum()])
-    steps = [Looks(cells, ranked, hits, number, int(found[number])) for number in range(0, len(drawn) + 1, 20)]
+    steps = [SearchCounts(cells, ranked, hits, number, int(found[number])) for number in range(0, len(drawn) + 1, 20)]
     for at, looks in enumerate(steps):
         if decided(looks, share) is not None:
             return steps[: at + 1]
@@ -64,7 +66,7 @@ def test_the_interval_covers_wherever_one_stops_on_a_thousand_films() -> None:
 def test_the_interval_is_no_wider_than_it_need_be() -> None:
     """Against the exact test for a number of looks fixed beforehand: what looking at any time costs."""
     cells, drawn = 4000, 600
-    found = bound(Looks(cells, 0, 0, drawn, 0))
+    found = bound(SearchCounts(cells, 0, 0, drawn, 0))
     fixed = next(rare for rare in range(cells) if comb(cells - rare, drawn) / comb(cells, drawn) < 0.05)
     assert fixed <= found.high <= 2.1 * fixed
     assert found.low == 0
@@ -79,42 +81,42 @@ def test_prior_over_posterior_is_a_martingale_at_the_truth() -> None:
 
 
 def test_a_film_looked_at_to_the_last_cell_leaves_no_doubt() -> None:
-    found = bound(Looks(500, 200, 7, 300, 1))
+    found = bound(SearchCounts(500, 200, 7, 300, 1))
     assert (found.low, found.high, found.estimate) == (8, 8, 8)
-    assert bound(Looks(200, 200, 3)).high == 3
+    assert bound(SearchCounts(200, 200, 3)).high == 3
 
 
 def test_the_edges_are_those_of_the_slow_obvious_search() -> None:
     for size, drawn, hits in ((400, 90, 0), (400, 90, 2), (60, 59, 1), (1000, 3, 3), (50, 50, 4)):
         every = range(hits, size - (drawn - hits) + 1)
         kept = [number for number in every if evidence(number, size, drawn, hits) < -np.log(0.05)]
-        found = bound(Looks(size, 0, 0, drawn, hits))
+        found = bound(SearchCounts(size, 0, 0, drawn, hits))
         assert (found.low, found.high) == (kept[0], kept[-1])
 
 
 def test_before_a_random_look_nothing_is_said_of_the_rest() -> None:
-    found = bound(Looks(1000, 150, 4))
+    found = bound(SearchCounts(1000, 150, 4))
     assert (found.low, found.high, found.estimate) == (4, 854, None)
 
 
 def test_more_looks_narrow_and_hits_lift() -> None:
-    few, many = bound(Looks(5000, 100, 2, 200, 0)), bound(Looks(5000, 100, 2, 1000, 0))
+    few, many = bound(SearchCounts(5000, 100, 2, 200, 0)), bound(SearchCounts(5000, 100, 2, 1000, 0))
     assert many.high < few.high
-    hit = bound(Looks(5000, 100, 2, 1000, 3))
+    hit = bound(SearchCounts(5000, 100, 2, 1000, 3))
     assert hit.low >= 5 > many.low
     assert hit.estimate == pytest.approx(5 + 3900 * 3 / 1000)
 
 
 def test_how_many_more_decide_is_what_it_takes() -> None:
-    looks = Looks(4120, 150, 3, 60, 0)
+    looks = SearchCounts(4120, 150, 3, 60, 0)
     more = further(looks, 0.01)
     assert more is not None
     assert more > 0
-    assert decided(Looks(4120, 150, 3, 60 + more, 0), 0.01) is True
-    assert decided(Looks(4120, 150, 3, 60 + more - 1, 0), 0.01) is None
-    assert further(Looks(4120, 150, 3, 60 + more, 0), 0.01) == 0
-    assert further(Looks(4120, 150, 60), 0.01) is None
-    assert decided(Looks(4120, 150, 60), 0.01) is False
+    assert decided(SearchCounts(4120, 150, 3, 60 + more, 0), 0.01) is True
+    assert decided(SearchCounts(4120, 150, 3, 60 + more - 1, 0), 0.01) is None
+    assert further(SearchCounts(4120, 150, 3, 60 + more, 0), 0.01) == 0
+    assert further(SearchCounts(4120, 150, 60), 0.01) is None
+    assert decided(SearchCounts(4120, 150, 60), 0.01) is False
 
 
 def test_ranking_ends_when_it_finds_nothing_more() -> None:
@@ -135,9 +137,9 @@ def test_fused_ranks_put_first_what_both_like() -> None:
 @pytest.mark.parametrize("wrong", [(10, 3, 4), (10, 5, 0, 6, 0), (10, 2, 0, 2, 3)])
 def test_counts_that_cannot_be(wrong: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="more cells were"):
-        Looks(*wrong)
+        SearchCounts(*wrong)
 
 
 def test_the_confidence_is_the_one_that_is_said() -> None:
     assert CONFIDENCE == 0.95
-    assert bound(Looks(4000, 0, 0, 500, 1), 0.99).high > bound(Looks(4000, 0, 0, 500, 1)).high
+    assert bound(SearchCounts(4000, 0, 0, 500, 1), 0.99).high > bound(SearchCounts(4000, 0, 0, 500, 1)).high

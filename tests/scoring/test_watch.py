@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hemosight.scoring.control import BASELINE, Flag
-from hemosight.scoring.watch import HORIZON, SHIFT, WatchedMeasure, promise, stretch, watch
+from hemosight.scoring.watch import HORIZON, SHIFT, WatchedMeasure, performance, stretch, watch
 
 
 def unchanged(rng: np.random.Generator, charts: int, cases: int) -> bool:
@@ -18,8 +18,10 @@ def unchanged(rng: np.random.Generator, charts: int, cases: int) -> bool:
 def test_a_scanner_in_which_nothing_changes_is_flagged_as_often_as_is_stated(charts: int) -> None:
     rng = np.random.default_rng(charts)
     flagged = np.mean([unchanged(rng, charts, HORIZON) for _ in range(120)])
-    assert promise(charts).false == pytest.approx(1 / 3, abs=0.1), "the limits are wide enough for any number of charts"
-    assert flagged == pytest.approx(promise(charts).false, abs=0.13)
+    assert performance(charts).false == pytest.approx(1 / 3, abs=0.1), (
+        "the limits are wide enough for any number of charts"
+    )
+    assert flagged == pytest.approx(performance(charts).false, abs=0.13)
 
 
 def test_a_dozen_charts_with_the_limits_of_one_would_ring_all_the_time() -> None:
@@ -31,7 +33,7 @@ def test_a_dozen_charts_with_the_limits_of_one_would_ring_all_the_time() -> None
 
 @pytest.mark.parametrize("charts", [1, 12])
 def test_a_planted_drift_is_flagged_within_the_stated_run_length(charts: int) -> None:
-    rng, stated = np.random.default_rng(8), promise(charts).drifted
+    rng, stated = np.random.default_rng(8), performance(charts).drifted
     delays = []
     for _ in range(300):
         before, after = rng.normal(77.0, 1.5, 30), rng.normal(77.0 + SHIFT * 1.5, 1.5, 60)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from hemosight.engine.bundle import Bundle
@@ -18,7 +20,7 @@ from hemosight.service.security.secrets import kept, new_token
 from hemosight.service.settings import Settings, defaults
 from hemosight.service.storage import sign_ins, users
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import ApiToken
+from hemosight.service.storage.tables import ApiToken, KnownBundle, Member
 
 PASSWORD = "four words in a row"  # noqa: S105 -- of accounts that live for a test
 """Everybody's."""
@@ -84,6 +86,25 @@ def add_user(database: Database, name: str, *, is_admin: bool = False) -> int:
 def browser(app: FastAPI, name: str) -> Visitor:
     """A browser in which somebody is signed in."""
     return Visitor(app).sign_in(name)
+
+
+def register(database: Database, bundle: Bundle) -> None:
+    """Make a bundle known to a database, once."""
+    with database.session() as session:
+        if session.scalar(select(KnownBundle.id).limit(1)) is None:
+            BundleRegistry(bundle).register(session)
+
+
+def members(app: FastAPI, project: int, *roles: str) -> list[Visitor]:
+    """Browsers of new accounts, each a member of a project in one of these roles."""
+    database, people = app.state.database, []
+    for role in roles:
+        name = f"{role}-{uuid.uuid4().hex[:8]}"
+        user = add_user(database, name)
+        with database.session() as session:
+            session.add(Member(project_id=project, user_id=user, role=role))
+        people.append(browser(app, name))
+    return people
 
 
 def program(app: FastAPI, user: int, *scopes: str, project: int | None = None) -> Visitor:

@@ -85,5 +85,5 @@ def test_an_address_takes_half_of_what_the_process_may_hold_at_most(
     asked: int, room: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As docs/how-to/serve.md and the setting say it."""
-    monkeypatch.setattr(connections, "room", lambda: room)
+    monkeypatch.setattr(connections, "raise_file_limit", lambda: room)
     assert connections.of(told(connections_address=asked)).most == most

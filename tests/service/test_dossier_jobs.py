@@ -22,18 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gate import Visitor, add_user, app_on, browser
+from gate import Visitor, app_on, members, register
 from projects import Filled, fill
 from sqlalchemy import select, text, update
 
 from hemosight.engine.bundle import Bundle
-from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.errors import Refusal, ServiceFault
 from hemosight.service.intake import protocols
 from hemosight.service.storage import dossiers as storage
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, DossierRow, KnownBundle, Member, Project
-from hemosight.service.work import dossiers
+from hemosight.service.storage.dossiers import Claim
+from hemosight.service.storage.tables import AuditRow, DossierRow, KnownBundle, Project
+from hemosight.service.work import confined, dossiers
 
 PROTOCOL = 'title = "Films of March"\nwritten_by = "A. Reviewer"\nwritten_on = 2026-03-02\n'
 RECORD = {"cell_count": 1, "case_count": 1, "bundle_name": "b 1", "verdicts": {}}
@@ -65,17 +65,18 @@ class Desk:
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
-    def begin(self) -> int:
-        """Ask for a dossier and claim it, as a worker; its number."""
+    def begin(self) -> Claim:
+        """Ask for a dossier and claim it, as a worker."""
         asked = self.ask()
         with self.database.session() as session:
             row = storage.claim(session, self.project.bundle)
             assert row is not None
             assert row.id == asked
-        return asked
+            return Claim.of(row)
 
-    def shown(self, dossier: int) -> dict[str, Any]:
+    def shown(self, made: int | Claim) -> dict[str, Any]:
         """What the page is shown of one."""
+        dossier = made.dossier if isinstance(made, Claim) else made
         return next(one for one in self.viewer.get(self.path).json()["items"] if one["id"] == dossier)
 
     def noted(self, action: str) -> list[dict[str, Any]]:
@@ -87,18 +88,11 @@ class Desk:
 
 @pytest.fixture
 def desk(module_database: Database, tiny_bundle: Bundle) -> Desk:
+    register(module_database, tiny_bundle)
     with module_database.session() as session:
-        if session.scalar(select(KnownBundle.id).limit(1)) is None:
-            BundleRegistry(tiny_bundle).register(session)
         session.execute(update(DossierRow).where(DossierRow.state.in_(("waiting", "running"))).values(state="failed"))
     project = fill(module_database, tiny_bundle, 0)
-    mark = uuid.uuid4().hex[:8]
-    for role in ("admin", "viewer"):
-        user = add_user(module_database, f"{role}-{mark}")
-        with module_database.session() as session:
-            session.add(Member(project_id=project.id, user_id=user, role=role))
-    app = app_on(module_database, tiny_bundle)
-    return Desk(project, *(browser(app, f"{role}-{mark}") for role in ("admin", "viewer")))
+    return Desk(project, *members(app_on(module_database, tiny_bundle), project.id, "admin", "viewer"))
 
 
 # --- one dossier's end is nobody else's ------------------------------------------------------------------------
@@ -118,8 +112,8 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
     monkeypatch.setattr(dossiers, "EVERY", 0.01)
     made: list[int] = []
 
-    async def make(database: Database, bundle: Bundle, dossier: int) -> None:
-        made.append(dossier)
+    async def make(database: Database, bundle: Bundle, claim: Claim) -> None:
+        made.append(claim.dossier)
         if len(made) == 1:
             raise error
         raise asyncio.CancelledError
@@ -143,7 +137,7 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
 def test_a_database_that_is_away_ends_no_dossier(
     desk: Desk, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def make(database: Database, bundle: Bundle, dossier: int) -> None:
+    async def make(database: Database, bundle: Bundle, claim: Claim) -> None:
         raise ServiceFault("database_unreachable", expected="one", came="none", mend="Wait.")
 
     monkeypatch.setattr(dossiers, "make", make)
@@ -158,7 +152,7 @@ def test_a_worker_that_is_stopped_waits_for_what_writes_into_the_folder(
 ) -> None:
     begun, stopped, there = threading.Event(), threading.Event(), []
 
-    def prepare(database: Database, bundle: Bundle, dossier: int, folder: Path) -> int:
+    def prepare(database: Database, bundle: Bundle, claim: Claim, folder: Path) -> int:
         begun.set()
         stopped.wait()
         (folder / "signed").mkdir()
@@ -291,16 +285,16 @@ def test_who_makes_a_dossier_that_is_called_off_stops(
     monkeypatch.setattr(dossiers, "EVERY", 0.01)
     asked, begun, ended = desk.begin(), threading.Event(), threading.Event()
 
-    def prepare(database: Database, bundle: Bundle, dossier: int, folder: Path) -> int:
+    def prepare(database: Database, bundle: Bundle, claim: Claim, folder: Path) -> int:
         begun.set()
         ended.wait()
         return 0
 
     look = dossiers.show_alive
 
-    def alive(database: Database, dossier: int, folder: Path) -> None:
+    def alive(database: Database, claim: Claim, folder: Path) -> None:
         try:
-            look(database, dossier, folder)
+            look(database, claim, folder)
         except dossiers.CalledOff:
             ended.set()
             raise
@@ -311,7 +305,7 @@ def test_who_makes_a_dossier_that_is_called_off_stops(
     def call_off() -> None:
         begun.wait()
         with desk.database.session() as session:
-            assert storage.call_off(session, desk.project.id, "It was called off.") == [asked]
+            assert storage.call_off(session, desk.project.id, "It was called off.") == [asked.dossier]
 
     calling = threading.Thread(target=call_off)
     calling.start()
@@ -329,19 +323,19 @@ def test_who_shows_life_while_it_is_kept_does_not_take_made_for_called_off(
     asked, kept, shown = desk.begin(), threading.Event(), threading.Event()
     keep, look = dossiers.keep, dossiers.show_alive
 
-    async def child(database: Database, dossier: int, folder: Path) -> tuple[int, str]:
+    async def child(database: Database, claim: Claim, folder: Path) -> tuple[int, str]:
         _made(folder / "out")
         return 0, "done"
 
-    def slow(database: Database, dossier: int, out: Path, code: int | None, said: str) -> None:
-        keep(database, dossier, out, code, said)
+    def slow(database: Database, claim: Claim, out: Path, code: int | None, said: str) -> None:
+        keep(database, claim, out, code, said)
         kept.set()
         shown.wait()
 
-    def alive(database: Database, dossier: int, folder: Path) -> None:
+    def alive(database: Database, claim: Claim, folder: Path) -> None:
         late = kept.is_set()
         try:
-            look(database, dossier, folder)
+            look(database, claim, folder)
         finally:
             if late:
                 shown.set()
@@ -378,9 +372,31 @@ def test_the_child_ends_with_its_worker_and_has_bounds() -> None:
         assert worker.stdout.read() == "", "the child held the other end until it ended"
 
 
-def test_the_command_is_run_by_who_confines_it() -> None:
-    from hemosight.service.work import confined
+@pytest.mark.parametrize(
+    ("own", "limits", "bound"),
+    [
+        ("0::/", {"memory.max": "max"}, 32 << 30),
+        ("0::/", {"memory.max": str(1 << 30)}, 1 << 29),  # a container
+        ("0::/a/b", {"a/memory.max": str(3 << 30), "a/b/memory.max": "max"}, 3 << 29),  # a slice around the unit
+        ("4:cpu,memory:/c\n0::/", {"memory/c/memory.limit_in_bytes": str(2 << 30)}, 1 << 30),  # version 1
+        ("0::/", {"memory.max": str(1 << 62)}, 32 << 30),
+    ],
+)
+def test_the_child_takes_half_of_what_there_is_for_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, limits: dict[str, str], bound: int
+) -> None:
+    for name, limit in limits.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{limit}\n")
+    (tmp_path / "own").write_text(f"{own}\n")
+    monkeypatch.setattr(confined, "_GROUPS", tmp_path)
+    monkeypatch.setattr(confined, "_OWN_GROUP", tmp_path / "own")
+    pages = {"SC_PHYS_PAGES": 16 << 20, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(confined.os, "sysconf", pages.__getitem__)
+    assert confined.most() == bound
 
+
+def test_the_command_is_run_by_who_confines_it() -> None:
     command = confined.command(["validate", "--help"])
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "--protocol" in said
@@ -419,12 +435,12 @@ def test_files_of_the_oldest_dossiers_are_dropped_and_their_fingerprints_stay(
     assert [one["dropped_at"] is None for one in shown] == [False, True, True]
     assert all(len(one["archive_sha256"]) == 64 for one in shown)
     assert shown[0]["summary"]["cells"] == 1
-    assert desk.noted("dossier.drop") == [{"dossier": asked[0], "archive_sha256": shown[0]["archive_sha256"]}]
+    assert desk.noted("dossier.drop") == [{"dossier": asked[0].dossier, "archive_sha256": shown[0]["archive_sha256"]}]
     for form in ("pdf", "zip"):
-        answers = [desk.viewer.post(f"{desk.path}/{one}/export", params={"format": form}) for one in asked]
+        answers = [desk.viewer.post(f"{desk.path}/{one.dossier}/export", params={"format": form}) for one in asked]
         assert [one.status_code for one in answers] == [409, 200, 200]
     with desk.database.session() as session:
-        row = session.get_one(DossierRow, asked[2])
+        row = session.get_one(DossierRow, asked[2].dossier)
         assert storage.before(session, row) is not None
 
 
@@ -432,7 +448,7 @@ def test_the_pdf_is_taken_without_the_archive(desk: Desk) -> None:
     asked = desk.begin()
     with desk.database.session() as session:
         storage.made(session, asked, "", SUMMARY, b"no zip", b"%PDF-1")
-    paper = desk.viewer.post(f"{desk.path}/{asked}/export", params={"format": "pdf"})
+    paper = desk.viewer.post(f"{desk.path}/{asked.dossier}/export", params={"format": "pdf"})
     assert (paper.status_code, paper.content) == (200, b"%PDF-1")
 
 

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 import json
-import uuid
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gate import Visitor, add_user, app_on, browser
+from gate import Visitor, app_on, members, register
 from PIL import Image
 from projects import Filled, fill
 from sqlalchemy import select, text, update
 
 from hemosight.cli import signed_cells as command
 from hemosight.engine.bundle import Bundle
-from hemosight.errors import NothingToValidate
+from hemosight.errors import TooFewCells
 from hemosight.images.synthetic import draw_cell
-from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.storage import dossiers as storage
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, Case, DossierRow, KnownBundle, Member, Picture
+from hemosight.service.storage.dossiers import Claim
+from hemosight.service.storage.tables import AuditRow, Case, DossierRow, Picture
 from hemosight.service.storage.tables import Image as ImageRow
 from hemosight.service.work import dossiers, signed_cells
 
@@ -80,20 +79,13 @@ class Laboratory:
 
 @pytest.fixture
 def laboratory(module_database: Database, tiny_bundle: Bundle) -> Laboratory:
+    register(module_database, tiny_bundle)
     with module_database.session() as session:
-        if session.scalar(select(KnownBundle.id).limit(1)) is None:
-            BundleRegistry(tiny_bundle).register(session)
         session.execute(update(DossierRow).where(DossierRow.state.in_(("waiting", "running"))).values(state="failed"))
     project = fill(module_database, tiny_bundle, 0)
     cases = {key: project.add(tiny_bundle, 10, seed=at, case=key) for at, key in enumerate(("24-1", "24-2", "24-3"))}
     project.say({image: project.truth[image] for key in ("24-1", "24-2") for image in cases[key]})
-    mark = uuid.uuid4().hex[:8]
-    for role in ("admin", "viewer"):
-        user = add_user(module_database, f"{role}-{mark}")
-        with module_database.session() as session:
-            session.add(Member(project_id=project.id, user_id=user, role=role))
-    app = app_on(module_database, tiny_bundle)
-    admin, viewer = (browser(app, f"{role}-{mark}") for role in ("admin", "viewer"))
+    admin, viewer = members(app_on(module_database, tiny_bundle), project.id, "admin", "viewer")
     made = Laboratory(project, f"/projects/{project.id}", admin, viewer, cases)
     for key in ("24-1", "24-2"):
         given = {"case": made.number(key), "role": "first", "note": "as it is"}
@@ -167,15 +159,17 @@ def test_one_worker_has_it_and_another_takes_over_when_that_one_is_silent(labora
     assert (first.id, first.state, first.attempts) == (asked, "running", 1)
     assert laboratory.claim() is None
     with laboratory.project.database.session() as session:
-        storage.released(session, asked)
-    assert laboratory.claim() is not None, "a worker that is told to stop gives it back"
+        storage.released(session, Claim.of(first))
+    given = laboratory.claim()
+    assert given is not None, "a worker that is told to stop gives it back"
+    assert given.attempts > first.attempts, "two makers never hold the same claim"
     silent = text("UPDATE dossiers SET seen_at = now() - interval '1 hour' WHERE id = :id")
-    for attempt in (2, 3):
+    for attempt in (1, 2):
         with laboratory.project.database.session() as session:
             session.execute(silent, {"id": asked})
         again = laboratory.claim()
         assert again is not None
-        assert again.attempts == attempt
+        assert again.attempts == given.attempts + attempt
     with laboratory.project.database.session() as session:
         session.execute(silent, {"id": asked})
     assert laboratory.claim() is None
@@ -183,6 +177,26 @@ def test_one_worker_has_it_and_another_takes_over_when_that_one_is_silent(labora
     assert shown["state"] == "failed"
     assert "ended the worker 3 times" in shown["said"]
     assert laboratory.ask().status_code == 201, "another one may be asked for"
+
+
+def test_a_maker_that_another_has_taken_over_from_writes_nothing(laboratory: Laboratory) -> None:
+    asked = laboratory.ask().json()["id"]
+    rows = []
+    for _ in range(2):
+        rows.append(laboratory.claim())
+        with laboratory.project.database.session() as session:
+            silent = text("UPDATE dossiers SET seen_at = now() - interval '1 hour' WHERE id = :id")
+            session.execute(silent, {"id": asked})
+    late, now = (Claim.of(row) for row in rows if row is not None)
+    with laboratory.project.database.session() as session:
+        assert not storage.alive(session, late)
+        assert not storage.failed(session, late, "late")
+        assert not storage.made(session, late, "late", {}, b"late")
+        storage.released(session, late)
+        assert storage.alive(session, now)
+        assert storage.failed(session, now, "now")
+    (shown,) = laboratory.listed()
+    assert (shown["state"], shown["said"]) == ("failed", "now")
 
 
 # --- what it is made of ----------------------------------------------------------------------------------------
@@ -211,7 +225,7 @@ def test_a_case_that_is_amended_is_left_out_and_named(laboratory: Laboratory, tm
         assert laboratory.admin.post(opened, json={"reason": "a second look"}).status_code == 201
     assert signed_cells.write(laboratory.project.database, laboratory.project.id, tmp_path) == 0
     said: list[str] = []
-    with pytest.raises(NothingToValidate):
+    with pytest.raises(TooFewCells):
         command.read(str(tmp_path), said.append)
     assert said == ["signed, and changed since: 24-1, 24-2; left out"]
 
@@ -246,9 +260,10 @@ def test_a_worker_makes_it_with_the_command_and_the_next_one_says_what_changed(
     assert laboratory.admin.post(f"{laboratory.path}/signatures", json=given).status_code == 201
     monkeypatch.setenv("HEMOSIGHT_DATABASE_URL", "postgresql://nobody:secret@nowhere/none")
     for protocol in (PROTOCOL, PROTOCOL.replace("0.99", "0.5")):
-        asked = laboratory.ask(protocol=protocol).json()["id"]
-        assert laboratory.claim() is not None
-        asyncio.run(dossiers.make(laboratory.project.database, tiny_bundle, asked))
+        assert laboratory.ask(protocol=protocol).status_code == 201
+        row = laboratory.claim()
+        assert row is not None
+        asyncio.run(dossiers.make(laboratory.project.database, tiny_bundle, Claim.of(row)))
     second, first = laboratory.listed()
     assert (first["state"], second["state"]) == ("made", "made"), first["said"]
     assert (first["summary"]["cells"], first["summary"]["cases"]) == (30, 3)
@@ -271,9 +286,10 @@ def test_a_worker_makes_it_with_the_command_and_the_next_one_says_what_changed(
 
 @pytest.mark.slow
 def test_a_protocol_that_cannot_be_kept_says_why(laboratory: Laboratory, tiny_bundle: Bundle) -> None:
-    asked = laboratory.ask(protocol=PROTOCOL.replace("least = 8", "least = 3")).json()["id"]
-    assert laboratory.claim() is not None
-    asyncio.run(dossiers.make(laboratory.project.database, tiny_bundle, asked))
+    assert laboratory.ask(protocol=PROTOCOL.replace("least = 8", "least = 3")).status_code == 201
+    row = laboratory.claim()
+    assert row is not None
+    asyncio.run(dossiers.make(laboratory.project.database, tiny_bundle, Claim.of(row)))
     (shown,) = laboratory.listed()
     assert shown["state"] == "failed"
     assert "least" in shown["said"]
@@ -285,7 +301,7 @@ def test_a_worker_that_is_stopped_ends_the_command_and_gives_the_dossier_back(
     monkeypatch.setattr(dossiers, "EVERY", 0.05)
     ended: list[bool] = []
 
-    async def slow(database: Database, bundle: Bundle, dossier: int) -> None:
+    async def slow(database: Database, bundle: Bundle, claim: Claim) -> None:
         try:
             await asyncio.sleep(60)
         finally:
@@ -308,6 +324,8 @@ def test_a_worker_that_is_stopped_ends_the_command_and_gives_the_dossier_back(
     assert ended == [True]
     (shown,) = laboratory.listed()
     assert shown["state"] == "waiting"
-    row = laboratory.claim()
-    assert row is not None
-    assert row.attempts == 1, "it is not counted against the dossier"
+    for _ in range(2 * storage.ATTEMPTS):
+        row = laboratory.claim()
+        assert row is not None, "it is not counted against the dossier"
+        with laboratory.project.database.session() as session:
+            storage.released(session, Claim.of(row))

@@ -341,10 +341,10 @@ def test_a_drift_of_three_deviations_is_flagged_within_the_stated_run_length(
         rng = np.random.default_rng(seed)
         usual, drifted = [_case(rng) for _ in range(30)], [_case(rng, **planted) for _ in range(20)]
         found = scanner(_points([*usual, *drifted]), [])
-        assert found.promised is not None
+        assert found.performance is not None
         its = next(one for one in found.charts if one.name == chart)
         delays = [flag.at - 29 for flag in its.watch.flags if flag.at >= 30]
-        late += not delays or delays[0] > found.promised.drifted.most
+        late += not delays or delays[0] > found.performance.drifted.most
         assert found.asks or not delays
     assert late <= 2
 
@@ -380,7 +380,7 @@ def test_a_measure_that_no_case_has_is_no_chart_and_widens_no_limit() -> None:
     bare = [_case(rng, width=None, colour=None, light=None) for _ in range(22)]
     names = [chart.name for chart in scanner(_points(bare), []).charts]
     assert names == ["novelty", "agreement", "type:neutrophil"]
-    assert scanner([], []).promised is not None
+    assert scanner([], []).performance is not None
     assert not scanner([], []).asks
 
 
@@ -393,5 +393,5 @@ def test_an_answer_reaches_as_far_as_it_was_given() -> None:
 
 
 def test_few_pictures_of_a_case_are_looked_at() -> None:
-    assert len(desk.looked_at(list(range(500)))) == desk.LOOKED
-    assert desk.seen([]) == desk.seen([(b"", None)])
+    assert len(desk.sampled(list(range(500)))) == desk.LOOKED
+    assert desk.look_of([]) == desk.look_of([(b"", None)])

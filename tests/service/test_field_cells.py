@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime
 import io
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from gate import Visitor, add_user, app_on, browser
+from gate import Visitor, app_on, members, register
 from PIL import Image
 from projects import Filled, fill
 from sqlalchemy import func, select, update
@@ -20,7 +19,6 @@ from hemosight.engine.bundle import Bundle
 from hemosight.images.decode import Pixels, decode
 from hemosight.images.finding.cells import find
 from hemosight.images.synthetic.camera import DrawnField, draw_field
-from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.storage import uploads
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.retention import expire
@@ -29,8 +27,6 @@ from hemosight.service.storage.tables import (
     CameraField,
     Case,
     FieldCell,
-    KnownBundle,
-    Member,
     Picture,
     Signature,
 )
@@ -82,24 +78,17 @@ def _blot(pixels: Pixels, x: float, y: float) -> Pixels:
 
 @pytest.fixture
 def camera(database: Database, tiny_bundle: Bundle) -> Camera:
-    with database.session() as session:
-        if session.scalar(select(KnownBundle.id).limit(1)) is None:
-            BundleRegistry(tiny_bundle).register(session)
+    register(database, tiny_bundle)
     project = fill(database, tiny_bundle, 0)
-    app = app_on(database, tiny_bundle)
-    people = {}
-    for role in ("admin", "reviewer", "viewer"):
-        name = f"{role}-{uuid.uuid4().hex[:8]}"
-        with database.session() as session:
-            session.add(Member(project_id=project.id, user_id=add_user(database, name), role=role))
-        people[role] = browser(app, name)
+    roles = ("admin", "reviewer", "viewer")
+    admin, reviewer, viewer = members(app_on(database, tiny_bundle), project.id, *roles)
     drawn = draw_field(900, 700, ["lymphocyte", "neutrophil", "monocyte"], np.random.default_rng(4))
     assert len(drawn.cells) == 3
     pale = drawn.cells[0]
     pixels = _blot(drawn.pixels, pale.x + pale.width / 2, pale.y + pale.height / 2)
-    (found,) = _send(people["reviewer"], project.id, "F-1", [_png(pixels)])
+    (found,) = _send(reviewer, project.id, "F-1", [_png(pixels)])
     assert (found["cells"], found["known"]) == (2, False)
-    return Camera(project, people["admin"], people["reviewer"], people["viewer"], drawn, found["field"])
+    return Camera(project, admin, reviewer, viewer, drawn, found["field"])
 
 
 def _middle(camera: Camera, number: int) -> dict[str, float]:

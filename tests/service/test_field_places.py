@@ -2,96 +2,48 @@
 
 from __future__ import annotations
 
-import io
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from gate import Visitor, add_user, app_on, browser
-from PIL import Image
-from projects import Filled, fill
+from film_camera import SCALE, Camera, camera_on, draw_film, two
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from hemosight.engine.bundle import Bundle
+from hemosight.errors import UnreadableImage
+from hemosight.images.decode import Pixels
 from hemosight.images.finding.cells import find
 from hemosight.images.finding.threshold import JudgedField, ThresholdFit
 from hemosight.images.synthetic.camera import DrawnField, draw_field
-from hemosight.service.bundle_registry import BundleRegistry
-from hemosight.service.errors import NothingThere, Refusal
-from hemosight.service.intake import field_cells, finder_threshold
+from hemosight.service.errors import NothingThere
+from hemosight.service.intake import finder_threshold
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, KnownBundle, Member, Profile
+from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, Profile
 from hemosight.service.storage.tables import Image as Row
-
-SCALE = 0.0974
-
-
-@dataclass
-class Camera:
-    """A project, and the people at it."""
-
-    filled: Filled
-    admin: Visitor
-    reviewer: Visitor
-
-    def send(self, case: str | None, pictures: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:
-        """Fields by name, one after another in one request, at the scale they were drawn at."""
-        return self.into(self.begin(case), pictures)
-
-    def begin(self, case: str | None) -> int:
-        upload = self.reviewer.post(f"/projects/{self.filled.id}/uploads", json={"case": case} if case else {})
-        return upload.json()["id"]
-
-    def into(self, upload: int, pictures: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:
-        files = []
-        for name, pixels in pictures:
-            out = io.BytesIO()
-            Image.fromarray(pixels).save(out, "PNG")
-            files.append(("files", (name, out.getvalue())))
-        path = f"/projects/{self.filled.id}/uploads/{upload}/fields?mpp={SCALE}"
-        answer = self.reviewer.post(path, files=files)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["items"]
-
-    def field(self, number: int) -> dict[str, Any]:
-        return self.reviewer.get(f"/projects/{self.filled.id}/fields/{number}").json()
-
-    def path(self, rest: str) -> str:
-        return f"/projects/{self.filled.id}{rest}"
+from hemosight.service.work import recounts
 
 
 @pytest.fixture
 def camera(database: Database, tiny_bundle: Bundle) -> Camera:
-    with database.session() as session:
-        if session.scalar(select(KnownBundle.id).limit(1)) is None:
-            BundleRegistry(tiny_bundle).register(session)
-    project = fill(database, tiny_bundle, 0)
-    app = app_on(database, tiny_bundle)
-    people = []
-    for role in ("admin", "reviewer"):
-        name = f"{role}-{uuid.uuid4().hex[:8]}"
-        with database.session() as session:
-            session.add(Member(project_id=project.id, user_id=add_user(database, name), role=role))
-        people.append(browser(app, name))
-    return Camera(project, *people)
+    return camera_on(database, tiny_bundle)
+
+
+def _sent_and_checked(camera: Camera, film: DrawnField) -> None:
+    """Two fields of the film in which a person has looked at every cell."""
+    found = camera.send("F-1", two(film, "{x}.png"))
+    for one in found:
+        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
 
 
 @pytest.fixture(scope="module")
 def film() -> DrawnField:
-    """A piece of film, 1160 x 480: two fields of 640 x 480 overlap by 120 pixels."""
-    return draw_field(1160, 480, ["lymphocyte", "neutrophil", "monocyte", "blast"] * 2, np.random.default_rng(33))
-
-
-def _two(film: DrawnField, name: str) -> list[tuple[str, Any]]:
-    return [(name.format(x=x), film.pixels[:, x : x + 640]) for x in (0, 520)]
+    return draw_film()
 
 
 def test_a_cell_of_two_fields_becomes_one_image(database: Database, camera: Camera, film: DrawnField) -> None:
-    first, second = camera.send("F-1", _two(film, "film/s1_x{x}_y0.png"))
+    first, second = camera.send("F-1", two(film, "film/s1_x{x}_y0.png"))
     whole = find(film.pixels, 7.5 / SCALE)
     assert second["seen_again"] > 0, "the film that was drawn has a cell where the fields overlap"
     assert (first["placed"], second["placed"], first["seen_again"]) == (True, True, 0)
@@ -105,12 +57,12 @@ def test_a_cell_of_two_fields_becomes_one_image(database: Database, camera: Came
     assert len(elsewhere) == second["seen_again"]
     with database.session() as session:
         assert session.scalar(select(func.count()).select_from(Row).where(Row.case_id == case["id"])) == len(whole)
-    (again,) = camera.send("F-1", _two(film, "film/s1_x{x}_y0.png")[1:])
+    (again,) = camera.send("F-1", two(film, "film/s1_x{x}_y0.png")[1:])
     assert (again["known"], again["cells"], again["seen_again"]) == (True, second["cells"], second["seen_again"])
 
 
 def test_it_can_neither_be_added_nor_removed_where_it_does_not_count(camera: Camera, film: DrawnField) -> None:
-    first, second = camera.send("F-1", _two(film, "film/s1_x{x}_y0.png"))
+    first, second = camera.send("F-1", two(film, "film/s1_x{x}_y0.png"))
     box = next(box for box in camera.field(second["field"])["boxes"] if box["seen_in"] is not None)
     at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
     cells = camera.path(f"/fields/{second['field']}/cells")
@@ -122,6 +74,7 @@ def test_it_can_neither_be_added_nor_removed_where_it_does_not_count(camera: Cam
     (profile,) = camera.reviewer.get(camera.path("/profiles")).json()["items"]
     assert profile["finder"]["cells"] == second["cells"], "missed and false are counted of what counts there"
     assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    assert camera.count_again() == second["seen_again"]
     left = camera.field(second["field"])
     counted = second["cells"] + second["seen_again"]
     assert (left["cells"], left["seen_again"], left["uncounted"]) == (counted, 0, 0), "it was a cell of that field too"
@@ -136,19 +89,20 @@ def test_it_can_neither_be_added_nor_removed_where_it_does_not_count(camera: Cam
         (None, ("film/x0_y0.png", "film/x520_y0.png")),  # of no case: perhaps of two patients
     ],
 )
-def test_what_may_be_two_cells_counts_as_two(
+def test_what_may_be_two_cells_counts_astwo(
     camera: Camera, film: DrawnField, case: str | None, names: tuple[str, str]
 ) -> None:
-    pictures = [(name, pixels) for name, (_, pixels) in zip(names, _two(film, "{x}"), strict=True)]
+    pictures = [(name, pixels) for name, (_, pixels) in zip(names, two(film, "{x}"), strict=True)]
     first, second = camera.send(case, pictures)
     assert (first["seen_again"], second["seen_again"]) == (0, 0)
     assert first["cells"] + second["cells"] > len(find(film.pixels, 7.5 / SCALE))
 
 
 def test_a_deleted_cell_is_cut_out_of_the_field_that_showed_it_too(camera: Camera, film: DrawnField) -> None:
-    first, second = camera.send("F-1", _two(film, "film/s1_x{x}_y0.png"))
+    first, second = camera.send("F-1", two(film, "film/s1_x{x}_y0.png"))
     before = camera.field(second["field"])["boxes"]
     assert camera.admin.post(camera.path("/images/delete"), json={"images": first["images"]}).status_code == 200
+    camera.count_again()
     seen = camera.field(second["field"])
     assert [box["id"] for box in seen["boxes"]] == [box["id"] for box in before]
     assert all(box["image"] is not None and box["seen_in"] is None for box in seen["boxes"])
@@ -158,10 +112,11 @@ def test_a_deleted_cell_is_cut_out_of_the_field_that_showed_it_too(camera: Camer
 def test_one_that_cannot_be_cut_out_stays_as_found_and_can_be_counted(
     camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = camera.send("F-1", _two(film, "film/s1_x{x}_y0.png"))
+    first, second = camera.send("F-1", two(film, "film/s1_x{x}_y0.png"))
+    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
     with monkeypatch.context() as away:
-        away.setattr(field_cells, "add_cell", _full)
-        assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+        away.setattr(recounts, "decode", _unreadable)
+        assert camera.count_again() == 0
     seen = camera.field(second["field"])
     assert (seen["cells"], seen["seen_again"], seen["removed"]) == (second["cells"], 0, 0)
     assert seen["uncounted"] == second["seen_again"]
@@ -176,7 +131,7 @@ def test_an_upload_that_is_taken_back_leaves_no_field_of_what_counted_in_it(
     database: Database, camera: Camera, film: DrawnField
 ) -> None:
     upload = camera.begin("F-1")
-    camera.into(upload, _two(film, "film/s1_x{x}_y0.png"))
+    camera.into(upload, two(film, "film/s1_x{x}_y0.png"))
     assert camera.reviewer.delete(camera.path(f"/uploads/{upload}")).status_code == 200
     assert camera.reviewer.get(camera.path("/fields")).json()["items"] == []
 
@@ -185,15 +140,15 @@ def test_two_slides_that_were_exported_alike_are_not_one_film(camera: Camera, fi
     """Both have tiles of the same names: a cell of one slide would count as the other's."""
     whole = find(film.pixels, 7.5 / SCALE)
     turned = DrawnField(np.ascontiguousarray(film.pixels[::-1]), ())
-    first, second = camera.send("F-1", _two(film, "Tile_x{x}_y0.png"))
-    third, fourth = camera.send("F-1", _two(turned, "Tile_x{x}_y0.png"))
+    first, second = camera.send("F-1", two(film, "Tile_x{x}_y0.png"))
+    third, fourth = camera.send("F-1", two(turned, "Tile_x{x}_y0.png"))
     assert (first["same_place"], second["same_place"], second["placed"]) == (False, False, True)
     assert (third["placed"], third["same_place"], third["seen_again"]) == (False, True, 0)
     assert (fourth["placed"], fourth["same_place"], fourth["seen_again"]) == (False, True, 0)
     shown = camera.reviewer.get(camera.path("/fields")).json()["items"]
     assert {(field["film"], field["x"], field["y"]) for field in shown} == {(None, None, None)}
     assert sum(field["cells"] + field["seen_again"] for field in shown) > 2 * len(whole)
-    (again,) = camera.send("F-1", _two(film, "Tile_x{x}_y0.png")[:1])
+    (again,) = camera.send("F-1", two(film, "Tile_x{x}_y0.png")[:1])
     assert (again["known"], again["placed"], again["same_place"]) == (True, False, True)
 
 
@@ -205,6 +160,7 @@ def test_a_slide_exported_alike_frees_what_was_taken_for_its_cell(camera: Camera
     assert (second["placed"], second["seen_again"] > 0) == (True, True)
     (third,) = camera.send("F-1", [("Tile_x0_y0.png", np.ascontiguousarray(film.pixels[::-1, :640]))])
     assert third["same_place"]
+    camera.count_again()
     left = camera.field(second["field"])
     assert (left["cells"], left["seen_again"], left["uncounted"]) == (second["cells"] + second["seen_again"], 0, 0)
     assert camera.field(first["field"])["cells"] == first["cells"]
@@ -214,11 +170,12 @@ def test_the_very_same_picture_counts_once_whatever_the_names_say(
     camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is cut out of both tiles may be the same to the byte, and an image has one box."""
-    first, second = camera.send("F-1", _two(film, "Tile_x{x}_y0.png"))
+    first, second = camera.send("F-1", two(film, "Tile_x{x}_y0.png"))
     of_first = camera.reviewer.get(camera.path(f"/images/{first['images'][0]}/picture")).content
-    monkeypatch.setattr(field_cells, "png", lambda *_: of_first)
+    monkeypatch.setattr(recounts, "png", lambda *_: of_first)
     (third,) = camera.send("F-1", [("Tile_x0_y0.png", np.ascontiguousarray(film.pixels[::-1, :640]))])
     assert third["same_place"]
+    camera.count_again()
     left = camera.field(second["field"])
     assert (left["cells"], left["seen_again"], left["uncounted"]) == (second["cells"], second["seen_again"], 0)
 
@@ -277,9 +234,7 @@ def test_what_people_add_teaches_the_search_of_their_scanner(database: Database,
 
 
 def test_right_fields_move_nothing(database: Database, camera: Camera, film: DrawnField) -> None:
-    found = camera.send("F-1", _two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     taught = _taught(camera).json()
     assert (taught["least"], taught["before"], taught["missed_before"], taught["false_before"]) == (0.5, 0.5, 0, 0)
     with database.session() as session:
@@ -288,9 +243,7 @@ def test_right_fields_move_nothing(database: Database, camera: Camera, film: Dra
 
 def test_one_threshold_is_fitted_at_a_time(camera: Camera, film: DrawnField) -> None:
     """Each searches up to 300 fields: forty who ask must not hold every thread of the service."""
-    found = camera.send("F-1", _two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     with finder_threshold.TURN:
         busy = _taught(camera)
     assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
@@ -301,9 +254,7 @@ def test_one_threshold_is_fitted_at_a_time(camera: Camera, film: DrawnField) -> 
 def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
     camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = camera.send("F-1", _two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     monkeypatch.setattr(finder_threshold, "LONGEST", -1.0)
     assert _taught(camera).json()["fields"] == 1
 
@@ -311,9 +262,7 @@ def test_a_fit_that_takes_too_long_ends_with_the_newest_fields(
 def test_a_field_that_is_deleted_meanwhile_is_left_out(
     camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = camera.send("F-1", _two(film, "{x}.png"))
-    for one in found:
-        camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
+    _sent_and_checked(camera, film)
     picture, gone = finder_threshold.images.picture, iter([True, False])
 
     def vanishing(session: Session, sha256: bytes) -> tuple[bytes, str]:
@@ -329,7 +278,7 @@ def test_a_field_that_is_deleted_meanwhile_is_left_out(
 def test_a_threshold_that_another_process_fitted_meanwhile_stands(
     database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for one in camera.send("F-1", _two(film, "{x}.png")):
+    for one in camera.send("F-1", two(film, "{x}.png")):
         camera.reviewer.put(camera.path(f"/fields/{one['field']}/checked"), json={"checked": True})
     (profile,) = camera.admin.get(camera.path("/profiles")).json()["items"]
     fitting = finder_threshold.fit
@@ -345,8 +294,8 @@ def test_a_threshold_that_another_process_fitted_meanwhile_stands(
     assert shown["finder"]["least"] == 0.7
 
 
-def _full(*_: object) -> int:
-    raise Refusal("disk_low", expected="room", came="none", mend="Make room.")
+def _unreadable(*_: object) -> Pixels:
+    raise UnreadableImage("a damaged picture")
 
 
 def _set_least(database: Database, profile: int, least: float) -> None:

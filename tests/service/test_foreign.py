@@ -144,9 +144,9 @@ def test_nothing_is_lacking_where_no_unfamiliar_cell_is_open() -> None:
         cells=100, unfamiliar=25, to_bundle=30, median=1.1, open=60, taught=2, labelled=32, open_beyond=3
     )
     assert case.foreign
-    assert case.lacking == 3
-    assert replace(case, open_beyond=0).lacking == 0
-    assert replace(case, labelled=31).lacking == 0
+    assert case.missing == 3
+    assert replace(case, open_beyond=0).missing == 0
+    assert replace(case, labelled=31).missing == 0
 
 
 def test_a_foreign_case_is_not_signed_in_small_pieces() -> None:

@@ -85,7 +85,7 @@ def _unpacked(data: bytes) -> bytes:
 @pytest.mark.attack(
     who="whoever sees a project, its exports, the database or the log",
     what="finds a patient by a file's or a case's name, by EXIF or tags of DICOM",
-    held="projects may give running numbers; files are stored without metadata; the map is apart, or nowhere",
+    held="projects may give running numbers; files are stored without metadata; which is whose lies apart or nowhere",
 )
 @pytest.mark.parametrize("names", ["mapped", "dropped"])
 def test_nothing_of_a_name_is_left(app: FastAPI, owner: Visitor, database: Database, names: str) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import select, text
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk.signed_record import fingerprint
-from hemosight.service.routes import signatures as signatures_route
+from hemosight.service.routes import sign as sign_route
 from hemosight.service.schemas.differential import DifferentialShown
 from hemosight.service.storage import deletion
 from hemosight.service.storage.database import Database
@@ -270,7 +270,7 @@ def test_what_is_signed_is_what_was_seen(laboratory: Laboratory) -> None:
 def test_nothing_is_signed_whose_cells_change_meanwhile(
     laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = signatures_route.counted
+    original = sign_route.counted
 
     def moved_meanwhile(*asked: Any) -> Any:
         found = original(*asked)
@@ -280,7 +280,7 @@ def test_nothing_is_signed_whose_cells_change_meanwhile(
         assert answer.json() == {"cells": 3}
         return found
 
-    monkeypatch.setattr(signatures_route, "counted", moved_meanwhile)
+    monkeypatch.setattr(sign_route, "counted", moved_meanwhile)
     refused = laboratory.sign(laboratory.one)
     assert refused.status_code == 409
     assert "moved" in refused.json()["error"]["came"]

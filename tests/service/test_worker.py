@@ -28,7 +28,7 @@ from hemosight.service.storage import events, uploads, workers
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import CellEmbedding, EmbeddingAttempt, Image, Picture, Project
 from hemosight.service.work import jobs
-from hemosight.service.work.worker import ATTEMPTS, EmbeddingWorker, sweep, work
+from hemosight.service.work.worker import ATTEMPTS, EmbeddingWorker, sweep, work, worker_name
 
 
 @pytest.fixture(scope="module")
@@ -381,3 +381,12 @@ def test_an_upload_waits_while_pictures_are_forgotten(
     with database.session() as session:
         assert len(session.scalars(select(Image.id)).all()) == 2
         assert len(session.scalars(select(Picture.sha256)).all()) == 2
+
+
+def test_two_workers_that_nobody_named_are_told_apart_even_in_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On their machine's network both have its name, and each is process 1 of its container.
+    monkeypatch.setattr("socket.gethostname", lambda: "host")
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    first, second = worker_name(), worker_name()
+    assert first != second
+    assert first.startswith("host-1-")

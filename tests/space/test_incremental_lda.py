@@ -352,16 +352,16 @@ def test_shares_teach_as_the_slow_loop_does_whatever_came_before(reference: Refe
     learner = _learner(vectors, reference if with_reference else None)
     first = dict(enumerate(_shares(20, 1)))
     second = {cell + 6: row for cell, row in enumerate(_shares(20, 2))}
-    assert learner.soften(first)
-    assert not learner.soften(dict(first)), "the same again changes nothing"
+    assert learner.set_soft_labels(first)
+    assert not learner.set_soft_labels(dict(first)), "the same again changes nothing"
     learner.update([2, 3, 9], codes[[2, 3, 9]])
-    assert learner.soften(second)
+    assert learner.set_soft_labels(second)
     learner.update([3, 9, 12], [-1, int(codes[8]), int(codes[12])])  # withdrawn, changed, new
     labels = {2: int(codes[2]), 9: int(codes[8]), 12: int(codes[12])}
     before = reference.statistics if with_reference else None
     _same(learner, _slow(vectors, labels, second, learner.statistics(1.0)[0].origin), before)
     assert len(learner) == 3, "shares are no labels"
-    learner.soften({})
+    learner.set_soft_labels({})
     learner.update(list(labels), [-1] * 3)
     _same(learner, _slow(vectors, {}, {}, learner.statistics(1.0)[0].origin), before)
 
@@ -370,7 +370,7 @@ def test_a_sure_consensus_teaches_what_a_label_does(reference: Reference) -> Non
     vectors, codes = _cells(6, seed=6)
     said, shared = _learner(vectors, reference), _learner(vectors, reference)
     said.update(np.arange(len(codes)), codes)
-    shared.soften({cell: np.eye(len(CLASSES))[code] for cell, code in enumerate(codes)})
+    shared.set_soft_labels({cell: np.eye(len(CLASSES))[code] for cell, code in enumerate(codes)})
     one, other = said.classifier(), shared.classifier()
     assert one is not None
     assert other is not None
@@ -381,7 +381,7 @@ def test_shares_alone_are_enough_where_there_is_no_reference() -> None:
     vectors, codes = _cells(30, seed=7)
     learner = _learner(vectors, None)
     assert learner.classifier() is None
-    learner.soften({cell: 0.7 * np.eye(len(CLASSES))[code] + 0.1 for cell, code in enumerate(codes)})
+    learner.set_soft_labels({cell: 0.7 * np.eye(len(CLASSES))[code] + 0.1 for cell, code in enumerate(codes)})
     found = learner.classifier()
     assert found is not None
     assert (found.scores(vectors).argmax(axis=1) == codes).mean() > 0.9
@@ -389,7 +389,7 @@ def test_shares_alone_are_enough_where_there_is_no_reference() -> None:
 
 def _taught(vectors: NDArray[np.float32], shares: NDArray[np.float64]) -> LinearClassifier:
     learner = _learner(vectors, None)
-    learner.soften(dict(enumerate(shares)))
+    learner.set_soft_labels(dict(enumerate(shares)))
     found = learner.classifier()
     assert found is not None
     return found

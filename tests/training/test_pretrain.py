@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_runs import Stopper, small, tiny
 
-from hemosight.errors import BadSetting, BatchTooLarge, RunConflict, TrainingFailed
+from hemosight.errors import BadSetting, RunConflict, TooFewCells, TrainingFailed
 from hemosight.images import sources, splits
 from hemosight.images.catalog import Catalog
 from hemosight.training import augment, backbones, pixel_cache
@@ -303,7 +303,7 @@ def test_a_run_is_not_overwritten_nor_changed_on_the_way(drawn_catalog: Catalog,
 def test_too_few_images_and_uneven_batches_are_said_before_training(
     drawn_catalog: Catalog, tmp_path: Path, cache: Path
 ) -> None:
-    with pytest.raises(BatchTooLarge, match="at least 96 images"):
+    with pytest.raises(TooFewCells, match="at least 96 images"):
         train(drawn_catalog, small(batch=96), tmp_path / "run", cache)
     with pytest.raises(BadSetting, match="--set batch=10", check=lambda fault: fault.code == "uneven_batch"):
         train(drawn_catalog, small().model_copy(update={"micro_batches": 5}), tmp_path / "run", cache)

@@ -117,8 +117,8 @@ def survey_of(paths: Sequence[Path]) -> layout.Survey:
     """:func:`crops_of`, and what was passed over in folders."""
     import os
 
-    from hemosight.errors import NoImages, PathMissing
-    from hemosight.images.formats import SUFFIXES
+    from hemosight.errors import PathMissing
+    from hemosight.images.formats import no_images
     from hemosight.images.names import to_text
     from hemosight.images.sources import layout
 
@@ -127,8 +127,7 @@ def survey_of(paths: Sequence[Path]) -> layout.Survey:
         if os.path.isdir(path):
             below = layout.survey(path)
             if not below.images:
-                suffixes = " ".join(sorted(SUFFIXES))
-                raise NoImages(suffixes=suffixes, path=to_text(path), passed_over=below.described() or "nothing else")
+                raise no_images(to_text(path), below.described())
             found.images += below.images
             found.passed_over += below.passed_over
             found.pictures += below.pictures

@@ -107,13 +107,13 @@ def pack(
 
     if turns not in (1, 2, 4):
         raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
-    strangers = _left_out(left_out or [])
+    unseen = _left_out(left_out or [])
     import numpy as np
 
     from hemosight.engine.network import Network
     from hemosight.images import sources
     from hemosight.images.laboratory_splits import hold_out_by_source as split
-    from hemosight.lab.left_out import Stranger
+    from hemosight.lab.left_out import UnseenLaboratory
     from hemosight.lab.studies.study_data import embed as embed_cells
 
     try:
@@ -146,8 +146,8 @@ def pack(
             commands.insert(0, " ".join(run["command"]))
             run = run.get("went_on_from")  # the run whose weights it began with
         embedded = embed_cells(catalog, network, split=sides, progress=embedding)
-        read_by_others: list[Stranger] = []
-        for source, run_folder in strangers.items():
+        read_by_others: list[UnseenLaboratory] = []
+        for source, run_folder in unseen.items():
             say(f"reading {source} by an encoder that never met it")
             theirs = (catalog.table["source"] == source).fill_null(False).to_numpy()
             known = np.isin(np.arange(len(catalog)), sides.rest) & ~theirs
@@ -155,7 +155,7 @@ def pack(
             its = export(run_folder, cells=others)
             cells = catalog.take(np.flatnonzero(known | theirs))
             placed = embed_cells(cells, Network(its.network, its.preprocessing), progress=embedding)
-            read_by_others.append(Stranger.read(placed, source, classifier))
+            read_by_others.append(UnseenLaboratory.read(placed, source, classifier))
         say(f"fitting {classifier} on {len(embedded.split.rest):,} cells")
         bundle = packing.pack(
             embedded,
@@ -168,8 +168,8 @@ def pack(
             classifier=classifier,
             attributes=attributes,
             commands=commands,
-            with_familiarity=familiarity or bool(strangers),
-            strangers=read_by_others,
+            with_familiarity=familiarity or bool(unseen),
+            unseen=read_by_others,
         )
         if with_map:
             say("laying out the landscape")

@@ -9,7 +9,7 @@ import typer
 
 from hemosight.cli.fetching import exported
 from hemosight.cli.progress import bars
-from hemosight.errors import ServiceUnavailable
+from hemosight.errors import RequestFailed
 
 if TYPE_CHECKING:
     import httpx
@@ -69,8 +69,8 @@ def _require(answer: httpx.Response, place: str) -> None:
         raise _refused(place, f"status {answer.status_code}: {answer.text[:300]}")
 
 
-def _refused(place: str, came: str) -> ServiceUnavailable:
-    return ServiceUnavailable(
+def _refused(place: str, came: str) -> RequestFailed:
+    return RequestFailed(
         code="export_failed",
         expected=f"an export from {place}",
         came=came,

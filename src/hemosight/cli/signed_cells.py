@@ -23,11 +23,11 @@ def read(place: str, say: Callable[[str], None], progress: Progress | None = Non
     """The cells as a catalog whose patients are the cases, and where they come from.
 
     A cell that nobody labelled has neither label nor subtype; one that somebody was unsure of, or that is not counted,
-    has a subtype alone. Raises :class:`~hemosight.errors.NothingToValidate` without a signed case.
+    has a subtype alone. Raises :class:`~hemosight.errors.TooFewCells` without a signed case.
     """
     from hemosight.cli.validation_cells import upper_types
-    from hemosight.errors import NothingToValidate
     from hemosight.images.catalog import Catalog
+    from hemosight.lab.validation.cells import too_few_cases
     from hemosight.lab.validation.origin import Origin
 
     folder = Path(place)
@@ -35,7 +35,7 @@ def read(place: str, say: Callable[[str], None], progress: Progress | None = Non
     for line in known["notes"]:
         say(line)
     if not known["cells"]:
-        raise NothingToValidate(least=1, came="no case with a signature that still holds")
+        raise too_few_cases(1, "no case with a signature that still holds")
     types = upper_types(known["classes"])
     records = [
         {

@@ -21,7 +21,7 @@ from hemosight.cli.fetching import exported
 if TYPE_CHECKING:
     import httpx
 
-    from hemosight.errors import ServiceUnavailable
+    from hemosight.errors import RequestFailed
     from hemosight.images.catalog import Catalog, Progress
     from hemosight.lab.validation.origin import Origin
 
@@ -82,8 +82,8 @@ class Source:
         import httpx
 
         from hemosight.blood.vocabulary import CELL_TYPE
-        from hemosight.errors import NothingToValidate
         from hemosight.images.catalog import Catalog
+        from hemosight.lab.validation.cells import too_few_cases
         from hemosight.lab.validation.origin import Origin
 
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -97,7 +97,7 @@ class Source:
                         say(f"signed, and {why}: {', '.join(keys)}; left out until {then}")
                 fit = {case: one for case, one in signed.items() if one.state == WHOLE}
                 if not fit:
-                    raise NothingToValidate(least=1, came="no case with a signature that still holds")
+                    raise too_few_cases(1, "no case with a signature that still holds")
                 sets = _get(client, f"{base}/label-sets")["items"]
                 types = upper_types(next(one["classes"] for one in sets if one["name"] == CELL_TYPE))
                 records: list[dict[str, Any]] = []
@@ -245,10 +245,10 @@ def _require(answer: httpx.Response, place: str) -> None:
         raise _refused(place, f"status {answer.status_code}: {answer.text[:300]}")
 
 
-def _refused(place: str, came: str) -> ServiceUnavailable:
-    from hemosight.errors import ServiceUnavailable
+def _refused(place: str, came: str) -> RequestFailed:
+    from hemosight.errors import RequestFailed
 
-    return ServiceUnavailable(
+    return RequestFailed(
         code="export_failed",
         expected=f"signed cases from {place}",
         came=came,

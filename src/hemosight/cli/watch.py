@@ -43,9 +43,8 @@ def drift(
     from hemosight.cli import validation_cells
     from hemosight.engine.backends import REFERENCE
     from hemosight.engine.engine import load
-    from hemosight.errors import NothingToValidate
     from hemosight.lab.validation import drift as drifts
-    from hemosight.lab.validation.cells import gather
+    from hemosight.lab.validation.cells import gather, too_few_cases
 
     with bars("fetching", "measuring", "reading", "looking") as (say, (fetching, measuring, reading, looking)):
         source = validation_cells.Source(cells, address, token)
@@ -55,7 +54,7 @@ def drift(
             rows = drifts.measured(found, [case for case in came if case in set(found.cases)], looking)
     charts = drifts.charted(rows, baseline)
     if not charts:
-        raise NothingToValidate(least=baseline + 1, came=f"no scanner with more than {baseline} cases")
+        raise too_few_cases(baseline + 1, f"no scanner with more than {baseline} cases")
     written = drifts.write(out, charts, rows, _facts(origin.words))
     for one in charts:
         typer.echo(f"{one.scanner}: {len(one.cases)} cases, {len(one.charts)} charts, {len(one.flags)} flags")

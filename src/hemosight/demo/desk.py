@@ -17,7 +17,7 @@ import httpx
 
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.demo.cells import Bars, Say, quiet
-from hemosight.errors import ServiceUnavailable
+from hemosight.errors import RequestFailed
 from hemosight.images.catalog import Catalog, Progress
 
 PROJECT = "Demonstration"
@@ -53,7 +53,7 @@ def open_desk(
     show
         Whether to open the page in a browser.
 
-    Raises :class:`~hemosight.errors.ServiceUnavailable` where the service does not start.
+    Raises :class:`~hemosight.errors.RequestFailed` where the service does not start.
     """
     with _service(out / "desk", bundle) as (address, process):
         with (
@@ -151,8 +151,8 @@ def _answer(response: httpx.Response) -> Any:
     return response.json()
 
 
-def _closed(log: object) -> ServiceUnavailable:
-    return ServiceUnavailable(
+def _closed(log: object) -> RequestFailed:
+    return RequestFailed(
         code="desk_closed",
         expected="the review service of the demonstration",
         came=f"no answer that helps; it said: {log}",

@@ -78,7 +78,7 @@ def run_demo(
 
     Raises
     ------
-    PathMissing, NoImages
+    PathMissing, TooFewCells
         When ``images`` holds no crop.
     BadSplit
         When every crop of ``images`` is one the model was labelled with.

@@ -41,7 +41,7 @@ from hemosight.engine.bundle_parts import (
     table_to_bytes,
     vectors_to_bytes,
 )
-from hemosight.errors import BadBundle, ChecksumMismatch, PathMissing
+from hemosight.errors import BadFile, PathMissing
 from hemosight.images.preprocess import Preprocessing
 from hemosight.space.class_distance import ClassDistance
 from hemosight.space.classifiers import DEFAULT as DEFAULT_CLASSIFIER
@@ -274,8 +274,7 @@ def default_path() -> Path:
 def load(path: str | Path | None = None) -> Bundle:
     """Load and verify a bundle; the one that comes with HemoSight where no path is given.
 
-    Raises :class:`~hemosight.errors.PathMissing`, :class:`~hemosight.errors.BadBundle` or
-    :class:`~hemosight.errors.ChecksumMismatch`.
+    Raises :class:`~hemosight.errors.PathMissing` or :class:`~hemosight.errors.BadFile`.
     """
     path = default_path() if path is None else Path(path)
     files = _files(path)
@@ -286,7 +285,12 @@ def load(path: str | Path | None = None) -> Bundle:
         manifest = Manifest.model_validate(facts)
         for name, expected in manifest.files.items():
             if (came := hashlib.sha256(files[name]).hexdigest()) != expected:
-                raise ChecksumMismatch(expected=expected, came=came, path=path / name)
+                raise BadFile(
+                    code="checksum_mismatch",
+                    expected=f"sha256 {expected} for {path / name}",
+                    came=came,
+                    mend="The bundle is damaged or was changed: fetch or pack it again.",
+                )
         preprocessing = Preprocessing(**manifest.preprocessing)
         encoder = files["encoder.onnx"]
         space = EmbeddingSpace(hashlib.sha256(encoder).hexdigest(), preprocessing.hash)
@@ -306,8 +310,8 @@ def load(path: str | Path | None = None) -> Bundle:
     return Bundle(manifest, encoder, support, readers, landscape, spread)
 
 
-def _bad(reason: str, path: Path) -> BadBundle:
-    return BadBundle(
+def _bad(reason: str, path: Path) -> BadFile:
+    return BadFile(
         expected=f"a HemoSight bundle (a folder or a .hemosight file) of format {FORMAT}",
         came=f"{reason} in {path}",
         mend="Pack it again (`hemosight pack`) or use the bundle that comes with HemoSight.",

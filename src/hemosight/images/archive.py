@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from hemosight.errors import NotEnoughSpace, UnsafeArchive
+from hemosight.errors import BadFile, NotEnoughSpace
 from hemosight.images.catalog import Progress
 from hemosight.images.zip_directory import excess
 from hemosight.images.zip_names import all_utf8, entry_name
@@ -46,7 +46,7 @@ def unpack(path: Path, to: Path, *, progress: Progress | None = None) -> None:
 
     Raises
     ------
-    UnsafeArchive
+    BadFile
         For members that are links or devices, that would lie outside ``to`` or that hold more than they declare,
         and for archives that grow without measure.
     NotEnoughSpace
@@ -114,8 +114,9 @@ def _skipped(name: str, is_folder: bool) -> bool:
     return is_folder or "__MACOSX" in PurePosixPath(name).parts
 
 
-def _unsafe(reason: str, path: Path) -> UnsafeArchive:
-    return UnsafeArchive(
+def _unsafe(reason: str, path: Path) -> BadFile:
+    return BadFile(
+        code="unsafe_archive",
         expected="an archive (zip or tar) of plain files that stay inside their folder",
         came=f"{reason} in {path}",
         mend="Nothing was unpacked from it. Fetch it again from its publisher, or unpack it by hand if you trust it.",

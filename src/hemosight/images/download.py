@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from hemosight.errors import ChecksumMismatch, DownloadFailed, NotEnoughSpace
+from hemosight.errors import BadFile, NotEnoughSpace, RequestFailed
 from hemosight.images import archive
 from hemosight.images.catalog import Progress
 from hemosight.images.sources.source import Source
@@ -76,13 +76,13 @@ def get(
 
     Raises
     ------
-    DownloadFailed, ChecksumMismatch, NotEnoughSpace, UnsafeArchive
+    RequestFailed, BadFile, NotEnoughSpace
         When it could not be had; what was fetched so far is kept for the next try. ``not_downloadable`` where the
         publisher offers no plain link.
     """
     target = home / source.folder
     if not source.files:
-        raise DownloadFailed(
+        raise RequestFailed(
             code="not_downloadable",
             expected=f"a link to the files of {source.name}",
             came=source.by_hand,
@@ -155,8 +155,8 @@ def fetch(
             own.close()
 
 
-def _failed(url: str, reason: str) -> DownloadFailed:
-    return DownloadFailed(
+def _failed(url: str, reason: str) -> RequestFailed:
+    return RequestFailed(
         expected=url,
         came=reason,
         mend="Run the same command again to resume; or fetch it by other means and run `hemosight data add FOLDER`.",
@@ -258,7 +258,12 @@ def _accept(file: Path, to: Path, promised: str | None, fetched: int, say: Calla
     if expected is not None and came != expected:
         if file != to:
             _forget(file)  # going on with wrong bytes could never end well
-        raise ChecksumMismatch(expected=expected, came=came, path=to)
+        raise BadFile(
+            code="checksum_mismatch",
+            expected=f"sha256 {expected} for {to}",
+            came=came,
+            mend="The file is damaged or was changed: fetch it again.",
+        )
     if file != to:
         os.replace(file, to)
         _beside(file, ".json").unlink(missing_ok=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from hemosight.errors import TooFewCells
+
 Read = Literal["JPEG", "PNG", "TIFF", "BMP", "WebP", "DICOM"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp"})
@@ -143,3 +145,13 @@ def is_picture(suffix: str, data: bytes) -> bool:
 
 def _is_text(data: bytes) -> bool:
     return data.isascii() and not any(byte < 9 or 13 < byte < 27 for byte in data)
+
+
+def no_images(path: object, passed_over: str = "") -> TooFewCells:
+    """What is said of a folder without an image; ``passed_over`` tells what it holds instead."""
+    return TooFewCells(
+        code="no_images",
+        expected=f"images ({' '.join(sorted(SUFFIXES))})",
+        came=f"none in {path}, {passed_over or 'nothing else'}",
+        mend="Point at the folder that holds the crops; sub-folders are searched too.",
+    )

@@ -1,8 +1,8 @@
 """What a bundle's familiarity is fitted on: every laboratory read by a classifier that saw none of it, and home.
 
 Laboratories are left out of the labels. Where the encoder was trained on them they are less foreign than a new one will
-be, and what is fitted is too sure of itself; readings by encoders that left them out as well (:class:`Stranger`, in
-each encoder's own space: novelty has a unit in each) can be given instead.
+be, and what is fitted is too sure of itself; readings by encoders that left them out as well
+(:class:`UnseenLaboratory`, in each encoder's own space: novelty has a unit in each) can be given instead.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read(
 
 
 @dataclass(frozen=True)
-class Stranger:
+class UnseenLaboratory:
     """A laboratory read by the labels of all others, in the space of an encoder that never met it.
 
     Parameters
@@ -71,7 +71,7 @@ class Stranger:
     ids: tuple[str, ...]
 
     @classmethod
-    def read(cls, data: StudyData, name: str, classifier: str = classifiers.DEFAULT) -> Stranger:
+    def read(cls, data: StudyData, name: str, classifier: str = classifiers.DEFAULT) -> UnseenLaboratory:
         """Read one laboratory of this material by the labels of the others.
 
         Raises :class:`~hemosight.errors.TooFewLabels` where it has no labelled cell, or the others have no two types.
@@ -84,7 +84,7 @@ class Stranger:
         classes = tuple(np.unique(labels[others]).tolist())
         return cls(name, readings, classes, labels[own], data.patients[own], data.embeddings.take(own).ids)
 
-    def without(self, ids: Collection[str]) -> Stranger:
+    def without(self, ids: Collection[str]) -> UnseenLaboratory:
         """The same without these cells."""
         kept = np.array([cell not in ids for cell in self.ids], bool)
         its = self.readings

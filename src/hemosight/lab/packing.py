@@ -23,7 +23,7 @@ from hemosight.images.laboratory_splits import described, units
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.sources import sources_of
 from hemosight.lab import left_out
-from hemosight.lab.left_out import LEFT_OUT, Stranger
+from hemosight.lab.left_out import LEFT_OUT, UnseenLaboratory
 from hemosight.lab.studies.label_efficiency import label_efficiency
 from hemosight.lab.studies.scanner import scanner_control
 from hemosight.lab.studies.study_data import OFFICIAL_TEST, StudyData, undisputed
@@ -48,7 +48,7 @@ def pack(
     attributes: str = classifiers.STANDARDISED,
     commands: Sequence[str] = (),
     with_familiarity: bool = False,
-    strangers: Sequence[Stranger] = (),
+    unseen: Sequence[UnseenLaboratory] = (),
 ) -> Bundle:
     """Make a bundle whose support is everything that was not held out, and measure it on what was.
 
@@ -59,7 +59,7 @@ def pack(
     with_familiarity
         Whether its readings are tempered for foreign cells and say ``unfamiliar``; fitted over laboratories left out
         (:mod:`hemosight.lab.left_out`), for which there must be two.
-    strangers
+    unseen
         Laboratories as read by encoders that never met them: familiarity is fitted on them, and their figures are
         kept.
 
@@ -81,13 +81,13 @@ def pack(
     )
     if with_familiarity:
         held = set(embedded.embeddings.take(embedded.split.held).ids)
-        also = {its.name: its.without(held).readings for its in strangers}
+        also = {its.name: its.without(held).readings for its in unseen}
         familiarity, facts = left_out.fit(embedded, embedded.split.rest, classifier, also)
         bundle = bundle.with_familiarity(familiarity, **facts)
     made = measured(bundle, embedded)
-    if not strangers:
+    if not unseen:
         return made
-    return made.with_figures({**made.manifest.figures, LEFT_OUT: {its.name: its.figures() for its in strangers}})
+    return made.with_figures({**made.manifest.figures, LEFT_OUT: {its.name: its.figures() for its in unseen}})
 
 
 def measured(bundle: Bundle, embedded: StudyData) -> Bundle:

@@ -29,7 +29,7 @@ is rare or absent."""
 
 
 @dataclass(frozen=True)
-class Looks:
+class SearchCounts:
     """What a search has looked at.
 
     Parameters
@@ -89,7 +89,7 @@ class Bound:
     high: int
 
 
-def bound(looks: Looks, confidence: float = CONFIDENCE) -> Bound:
+def bound(looks: SearchCounts, confidence: float = CONFIDENCE) -> Bound:
     """The interval of the number of cells of the type, valid however long one goes on looking.
 
     Before the first random look the ranked cells alone bound it: those not looked at might all be of the type.
@@ -104,7 +104,7 @@ def bound(looks: Looks, confidence: float = CONFIDENCE) -> Bound:
     return Bound(estimate, looks.ranked_found + low, looks.ranked_found + high)
 
 
-def _second(looks: Looks, confidence: float) -> tuple[int, int]:
+def _second(looks: SearchCounts, confidence: float) -> tuple[int, int]:
     """The interval of the number in the second stratum."""
     size, drawn, hits = looks.rest, looks.random, looks.random_found
     if not drawn:
@@ -147,7 +147,7 @@ def _log_beta(a: float, b: float) -> float:
     return lgamma(a) + lgamma(b) - lgamma(a + b)
 
 
-def decided(looks: Looks, share: float, confidence: float = CONFIDENCE) -> bool | None:
+def decided(looks: SearchCounts, share: float, confidence: float = CONFIDENCE) -> bool | None:
     """Whether the film holds less than this share of the type (True), at least as much (False), or one cannot tell."""
     found = bound(looks, confidence)
     if found.high < share * looks.cells:
@@ -155,14 +155,14 @@ def decided(looks: Looks, share: float, confidence: float = CONFIDENCE) -> bool 
     return False if found.low >= share * looks.cells else None
 
 
-def further(looks: Looks, share: float, confidence: float = CONFIDENCE) -> int | None:
+def further(looks: SearchCounts, share: float, confidence: float = CONFIDENCE) -> int | None:
     """How many more random looks decide that there is less than this share, if none of them finds one.
 
     0 where that is decided; None where even a look at every cell would not say so, because enough were found.
     """
 
     def enough(more: int) -> bool:
-        later = Looks(looks.cells, looks.ranked, looks.ranked_found, looks.random + more, looks.random_found)
+        later = SearchCounts(looks.cells, looks.ranked, looks.ranked_found, looks.random + more, looks.random_found)
         return decided(later, share, confidence) is True
 
     if enough(0):

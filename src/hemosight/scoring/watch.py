@@ -142,7 +142,7 @@ def _flags(
 
 
 @dataclass(frozen=True)
-class Promise:
+class ChartPerformance:
     """What so many charts together promise, by simulation with a baseline of :data:`~.control.BASELINE` points.
 
     Parameters
@@ -158,7 +158,7 @@ class Promise:
 
 
 @lru_cache
-def promise(charts: int, simulated: int = 1000, seed: int = 0) -> Promise:
+def performance(charts: int, simulated: int = 1000, seed: int = 0) -> ChartPerformance:
     """What is promised where so many charts are watched; charts count as independent of one another."""
     wider, rng = stretch(charts), np.random.default_rng(seed)
     usual, points = rng.normal(size=(simulated, BASELINE)), rng.normal(size=(simulated, _MOST))
@@ -167,7 +167,7 @@ def promise(charts: int, simulated: int = 1000, seed: int = 0) -> Promise:
     lengths = _firsts((points + SHIFT - centre) / deviation / wider)
     alone = float(np.mean(unchanged <= HORIZON))
     median, most = np.quantile(lengths, [0.5, 0.95])
-    return Promise(1 - (1 - alone) ** charts, RunLength(float(lengths.mean()), float(median), float(most)))
+    return ChartPerformance(1 - (1 - alone) ** charts, RunLength(float(lengths.mean()), float(median), float(most)))
 
 
 def _firsts(z: ArrayLike) -> NDArray[np.float64]:

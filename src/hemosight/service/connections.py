@@ -190,7 +190,7 @@ def of(settings: Settings) -> type[Connection]:
     trusted = [*named, *(("0.0.0.0/0", "::/0") if "*" in named else ())]
     facts: dict[str, Any] = {
         "seconds": settings.request_seconds,
-        "most": min(settings.connections_address, max(64, room() // 2)),
+        "most": min(settings.connections_address, max(64, raise_file_limit() // 2)),
         "trusted": tuple(ipaddress.ip_network(name, strict=False) for name in trusted if _is_network(name)),
         "held": Counter(),
     }
@@ -210,7 +210,7 @@ def _is_network(name: str) -> bool:
     return True
 
 
-def room(wanted: int = 65_536) -> int:
+def raise_file_limit(wanted: int = 65_536) -> int:
     """Let this process hold so many files and connections, as far as the system lets it; how many it may."""
     try:
         import resource

@@ -101,13 +101,9 @@ class NothingThere(Refusal):
         )
 
 
-class AlreadyThere(Refusal):
-    """``kind``, a name, is taken."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(
-            "already_there", expected=f"{kind} that is not in use", came="one that is", mend="Choose another."
-        )
+def already_there(kind: str) -> Refusal:
+    """What is said where ``kind``, a name, is taken."""
+    return Refusal("already_there", expected=f"{kind} that is not in use", came="one that is", mend="Choose another.")
 
 
 class ServiceFault(HemoSightError):

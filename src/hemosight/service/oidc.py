@@ -45,7 +45,7 @@ _PATIENCE = 10.0
 """Seconds a request to the provider may take."""
 
 
-class NotIn(Exception):
+class SignInDenied(Exception):
     """Nobody came in; ``why`` is for the page, the text for the log: it holds nothing of a person or a token."""
 
     def __init__(self, why: Why, text: str) -> None:
@@ -96,12 +96,12 @@ class OidcClient:
         return made
 
     def redeem(self, secret: str, back: str, answer: Mapping[str, str]) -> Claims:
-        """Who the provider says it is. Raises :class:`NotIn`."""
+        """Who the provider says it is. Raises :class:`SignInDenied`."""
         about = self._provider()
         if "iss" in answer or about.get("authorization_response_iss_parameter_supported") is True:
             _expect(answer.get("iss") == self.issuer, "provider", "the answer is another provider's")
         if "error" in answer:
-            raise NotIn("provider", "the provider answered with an error")
+            raise SignInDenied("provider", "the provider answered with an error")
         _expect(bool(answer.get("code")), "provider", "the answer has no code")
         try:
             with self._client() as client:
@@ -119,17 +119,17 @@ class OidcClient:
                     answered = client.get(_text(about, "userinfo_endpoint")).raise_for_status().json()
                     _expect(answered.get("sub") == claims["sub"], "token", "the user info is of somebody else")
                     claims = {**answered, **claims}
-        except NotIn:
+        except SignInDenied:
             raise
         except Exception as error:  # of authlib, of the HTTP library that it happens to find, of what is no JSON
-            raise NotIn("provider", f"the code could not be redeemed ({type(error).__name__})") from error
+            raise SignInDenied("provider", f"the code could not be redeemed ({type(error).__name__})") from error
         return self._claims(claims)
 
     def sign_out(self, back: str) -> str | None:
         """Where a browser ends its session at the provider; None where the provider has no such place."""
         try:
             place = self._provider().get("end_session_endpoint")
-        except NotIn:
+        except SignInDenied:
             return None
         if not isinstance(place, str):
             return None
@@ -146,7 +146,7 @@ class OidcClient:
                 try:
                     about = _fetched(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
                     _expect(about.get("issuer") == self.issuer, "provider", "the provider calls itself otherwise")
-                except NotIn:
+                except SignInDenied:
                     self._away_at = time.monotonic()
                     raise
                 self._about, self._about_at = about, time.monotonic()
@@ -162,7 +162,9 @@ class OidcClient:
                 try:
                     self._keys = KeySet.import_key_set(_fetched(place))  # type: ignore[arg-type] -- it is checked there
                 except (JoseError, ValueError, KeyError, TypeError) as error:
-                    raise NotIn("provider", f"the provider's keys cannot be read ({type(error).__name__})") from error
+                    raise SignInDenied(
+                        "provider", f"the provider's keys cannot be read ({type(error).__name__})"
+                    ) from error
                 self._keys_at = time.monotonic()
             return self._keys
 
@@ -185,7 +187,7 @@ class OidcClient:
         """The claims of an ID token that is the provider's, for us, of now, and of this sign-in (Core 3.1.3.7)."""
         sent = tokens.get("id_token")
         if not isinstance(sent, str):
-            raise NotIn("token", "no ID token came")
+            raise SignInDenied("token", "no ID token came")
         wanted = JWTClaimsRegistry(
             leeway=_LEEWAY,
             iss={"essential": True, "value": self.issuer},
@@ -200,7 +202,7 @@ class OidcClient:
             token = jwt.decode(sent, self._key_set(kid), algorithms=list(_ALGORITHMS))
             wanted.validate(token.claims)
         except (JoseError, ValueError, KeyError, TypeError) as error:
-            raise NotIn("token", f"the ID token does not hold ({type(error).__name__})") from error
+            raise SignInDenied("token", f"the ID token does not hold ({type(error).__name__})") from error
         claims = dict(token.claims)
         _expect(
             isinstance(claims["nonce"], str) and hmac.compare_digest(claims["nonce"].encode(), nonce.encode()),
@@ -238,19 +240,19 @@ def _fetched(place: str) -> dict[str, Any]:
     try:
         found = httpx2.get(place, timeout=_PATIENCE).raise_for_status().json()
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        raise NotIn("provider", f"the provider does not answer ({type(error).__name__})") from error
+        raise SignInDenied("provider", f"the provider does not answer ({type(error).__name__})") from error
     if not isinstance(found, dict):
-        raise NotIn("provider", "the provider answers with something else")
+        raise SignInDenied("provider", "the provider answers with something else")
     return found
 
 
 def _text(about: Mapping[str, Any], name: str) -> str:
     value = about.get(name)
     if not isinstance(value, str):
-        raise NotIn("provider", f"the provider names no {name}")
+        raise SignInDenied("provider", f"the provider names no {name}")
     return value
 
 
 def _expect(holds: bool, why: Why, text: str) -> None:
     if not holds:
-        raise NotIn(why, text)
+        raise SignInDenied(why, text)

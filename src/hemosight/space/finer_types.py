@@ -106,9 +106,9 @@ class FinerTypes:
         cells = {cell: columns.index(code) for cell, code in sorted(self._code_of.items()) if code in columns}
         counts = np.bincount(list(cells.values()), minlength=len(columns))
         largest = int(counts[1:].max())
-        lacking = max(LEAST, largest) - (len(cells) - largest)
-        if lacking > 0:
-            cells = dict.fromkeys(stand_ins(parent, lacking).tolist(), 0) | cells
+        missing = max(LEAST, largest) - (len(cells) - largest)
+        if missing > 0:
+            cells = dict.fromkeys(stand_ins(parent, missing).tolist(), 0) | cells
         numbers = np.fromiter(cells, np.int64, len(cells))
         origin = self._vectors_of(numbers).mean(axis=0, dtype=np.float64)
         names = [self._names[code] for code in columns]

@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from hemosight.space import lda
 from hemosight.space.embeddings import Vectors
 from hemosight.space.labels import SupportSet
 from hemosight.space.lda import LDAStatistics
+from hemosight.space.leave_one_out import LeftOut, scores_left_out
 from hemosight.space.linear_classifier import LinearClassifier
 
 WEIGHT = 20.0
@@ -108,30 +108,6 @@ class Reference:
         return self.classifier.weight.shape[0]
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """Every labelled cell as a classifier reads it that was fitted on all the others.
-
-    Parameters
-    ----------
-    cells
-        Their numbers; cells that are the only one of their class cannot take part.
-    truth
-        What they were labelled, as columns of the scores.
-    scores
-        Uncalibrated, cells x classes.
-    """
-
-    cells: Codes
-    truth: Codes
-    scores: NDArray[np.float64]
-
-    @property
-    def read(self) -> Codes:
-        """What they were read as, as columns of the scores."""
-        return self.scores.argmax(axis=1) if len(self.scores) else np.zeros(0, np.int64)
-
-
 class IncrementalLDA:
     """A discriminant of labelled cells that come, change and go.
 
@@ -170,7 +146,7 @@ class IncrementalLDA:
         self.growth = growth
         self._vectors_of = vectors_of
         self._code_of: dict[int, int] = {}
-        self._soft: dict[int, NDArray[np.float64]] = {}
+        self._soft_labels: dict[int, NDArray[np.float64]] = {}
         if reference is not None:
             origin = reference.statistics.origin
         elif origin is None:
@@ -204,32 +180,32 @@ class IncrementalLDA:
             for start in range(0, len(rows), _BLOCK):
                 self._add(rows[start : start + _BLOCK], part, sign)
         # A label stands in the place of a cell's shares, which come back when it is withdrawn.
-        self._add_soft([cell for cell in added if cell not in withdrawn and cell in self._soft], -1.0)
-        self._add_soft([cell for cell in withdrawn if cell not in added and cell in self._soft], 1.0)
+        self._add_soft_labels([cell for cell in added if cell not in withdrawn and cell in self._soft_labels], -1.0)
+        self._add_soft_labels([cell for cell in withdrawn if cell not in added and cell in self._soft_labels], 1.0)
         for cell in withdrawn:
             del self._code_of[cell]
         self._code_of |= added
 
-    def soften(self, shares: Mapping[int, NDArray[np.float64]]) -> bool:
+    def set_soft_labels(self, shares: Mapping[int, NDArray[np.float64]]) -> bool:
         """Teach cells by shares of classes instead of a label: what a panel's consensus holds probable of each.
 
         ``shares`` are all that there are from now on, cell -> one number a class, none negative, their sum at most 1:
         a cell counts for each class by its share. One that has a label is taught by that. Says whether anything
         changed.
         """
-        known, own = self._soft, {int(cell): np.asarray(row, np.float64) for cell, row in shares.items()}
+        known, own = self._soft_labels, {int(cell): np.asarray(row, np.float64) for cell, row in shares.items()}
         gone = [cell for cell in known if cell not in own or not np.array_equal(known[cell], own[cell])]
         new = [cell for cell in own if cell not in known or not np.array_equal(known[cell], own[cell])]
-        self._add_soft([cell for cell in gone if cell not in self._code_of], -1.0)
-        self._soft = own
-        self._add_soft([cell for cell in new if cell not in self._code_of], 1.0)
+        self._add_soft_labels([cell for cell in gone if cell not in self._code_of], -1.0)
+        self._soft_labels = own
+        self._add_soft_labels([cell for cell in new if cell not in self._code_of], 1.0)
         return bool(gone or new)
 
-    def _add_soft(self, cells: Sequence[int], sign: float) -> None:
+    def _add_soft_labels(self, cells: Sequence[int], sign: float) -> None:
         for start in range(0, len(cells), _BLOCK):
             part = np.array(cells[start : start + _BLOCK], np.int64)
             shifted = self._vectors_of(part).astype(np.float64) - self._sums.origin
-            shares = np.stack([self._soft[int(cell)] for cell in part])
+            shares = np.stack([self._soft_labels[int(cell)] for cell in part])
             self._sums.counts[...] += sign * shares.sum(axis=0)
             self._sums.sums[...] += sign * (shares.T @ shifted)
             self._sums.products[...] += sign * ((shifted * shares.sum(axis=1)[:, None]).T @ shifted)
@@ -248,7 +224,7 @@ class IncrementalLDA:
         ``weight`` is how many reference cells one label counts for; where there is no reference it changes nothing.
         Without a label it is the reference's own classifier, to the last bit.
         """
-        if self.reference is not None and (not (self._code_of or self._soft) or weight <= 0):
+        if self.reference is not None and (not (self._code_of or self._soft_labels) or weight <= 0):
             return self.reference.classifier
         total, amount, _ = self.statistics(weight)
         if total.present.sum() < 2:
@@ -268,9 +244,7 @@ class IncrementalLDA:
     def leave_one_out(self, weight: float = WEIGHT, most: int = 2000) -> LeftOut:
         """Read every labelled cell without its own label; at most ``most`` of them, evenly chosen.
 
-        Nothing is fitted anew: taking one cell out changes the shrunk covariance by a matrix of rank one, whose
-        inverse follows by Sherman and Morrison's formula. (The identity's share of the shrinkage keeps its size,
-        which differs from a refit by the share of one cell in the trace.)
+        Nothing is fitted anew: see :func:`hemosight.space.leave_one_out.scores_left_out`.
         """
         total, amount, each = self.statistics(weight)
         cells = np.array(sorted(self._code_of), np.int64)
@@ -283,7 +257,7 @@ class IncrementalLDA:
             return LeftOut(cells[:0], truth[:0], np.zeros((0, len(self.classes))))
         points = self._vectors_of(cells).astype(np.float64) - total.origin
         covariance = lda.shrunk(total, amount, deviations=self._deviations)
-        return LeftOut(cells, truth, _without(total, amount, each, points, truth, covariance))
+        return LeftOut(cells, truth, scores_left_out(total, amount, each, points, truth, covariance))
 
     @property
     def _deviations(self) -> NDArray[np.float64] | None:
@@ -300,11 +274,12 @@ class IncrementalLDA:
     def _taught(self) -> tuple[Vectors, Codes, NDArray[np.float64]]:
         """Vectors, columns and weights of all that was taught: labelled cells, then each share of the others."""
         vectors, codes = self._labelled()
-        soft = [(cell, column) for cell, row in self._soft.items() if cell not in self._code_of for column in _any(row)]
+        only = {cell: row for cell, row in self._soft_labels.items() if cell not in self._code_of}
+        soft = [(cell, column) for cell, row in only.items() for column in _any(row)]
         if not soft:
             return vectors, codes, np.ones(len(codes))
         more = self._vectors_of(np.array([cell for cell, _ in soft], np.int64))
-        weights = np.array([self._soft[cell][column] for cell, column in soft])
+        weights = np.array([self._soft_labels[cell][column] for cell, column in soft])
         columns = np.array([column for _, column in soft], np.int64)
         return (
             np.concatenate([vectors.reshape(-1, more.shape[1]), more]),
@@ -340,39 +315,3 @@ class IncrementalLDA:
 def _any(shares: NDArray[np.float64]) -> list[int]:
     """Columns that have a share."""
     return np.flatnonzero(shares > 0).tolist()
-
-
-def _without(
-    total: LDAStatistics,
-    amount: float,
-    each: float,
-    points: NDArray[np.float64],
-    truth: Codes,
-    covariance: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Scores (cells x classes) by classifiers that each know all but that cell; ``points`` are from the origin.
-
-    ``covariance`` is that of all cells, shrunk; it is overwritten.
-    """
-    means, rows = total.means(), np.arange(len(points))
-    factor = cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
-    mass, own = total.counts.sum(), total.counts[truth]
-    apart = points - means[truth]
-    solved = cho_solve(factor, apart.T).T  # u = A^-1 r for each cell
-    solved_means = cho_solve(factor, means.T)  # dimensions x classes
-    length = np.einsum("ij,ij->i", apart, solved)  # r.u
-    lost = (1.0 - amount) * each * own / ((own - each) * mass)
-    gain = lost / np.maximum(1.0 - lost * length, 1e-12)
-    shift = each / (own - each)  # the class's mean moves away by so many r
-    # Of the class means: against the cell, against u, and against themselves.
-    against = points @ solved_means
-    toward = solved @ means.T
-    selves = np.tile(np.einsum("ij,ji->i", means, solved_means), (len(points), 1))
-    reach = np.einsum("ij,ij->i", solved, points)
-    selves[rows, truth] += -2.0 * shift * toward[rows, truth] + shift**2 * length
-    # r.A^-1 x, as A^-1 x = u + A^-1 m
-    against[rows, truth] -= shift * (length + np.einsum("ij,ij->i", apart, solved_means.T[truth]))
-    toward[rows, truth] -= shift * length
-    scores = against + gain[:, None] * toward * reach[:, None] - 0.5 * (selves + gain[:, None] * toward**2)
-    scores *= (mass - each) / mass
-    return np.where(total.present, scores, -np.inf)

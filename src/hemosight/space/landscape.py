@@ -153,7 +153,9 @@ def fit(
     :class:`~hemosight.errors.ExtraMissing` where the method's library is not installed.
     """
     if len(vectors) < LEAST_CELLS:
-        raise TooFewCells(purpose="a landscape", least=LEAST_CELLS, came=len(vectors))
+        raise TooFewCells(
+            expected=f"at least {LEAST_CELLS} cells for a landscape", came=len(vectors), mend="Add cells."
+        )
     perplexity = _perplexity(len(vectors))
     if method == "tsne":
         laid = _tsne(vectors, perplexity, iterations, seed, threads)

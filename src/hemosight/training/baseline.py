@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hemosight.errors import BatchTooLarge, TooFewLabels
+from hemosight.errors import TooFewLabels
 from hemosight.images import preprocess
 from hemosight.images.catalog import Catalog
 from hemosight.training import augment, backbones, baseline_task, learner, pixel_cache, trainer
@@ -32,7 +32,7 @@ from hemosight.training.learner import Create
 from hemosight.training.pixel_cache import PixelCache
 from hemosight.training.pretraining_data import cache_home
 from hemosight.training.run_folder import run_differs
-from hemosight.training.trainer import CheckpointFile, Trainer, seed_for
+from hemosight.training.trainer import CheckpointFile, Trainer, require_batch, seed_for
 
 Answers = tuple[tuple[str, ...], NDArray[np.float64]]
 """Classes, and probabilities: cells x classes."""
@@ -110,7 +110,7 @@ def train_baseline(
     ------
     TooFewLabels
         Fewer than two classes.
-    BatchTooLarge
+    TooFewCells
         No crop can be read.
     RunConflict
         The folder holds a run on other cells, labels or settings.
@@ -120,8 +120,7 @@ def train_baseline(
     config = config or BaselineConfig()
     pixels = _pixels(catalog, config, cache)
     cells = np.flatnonzero((pixels.rows >= 0) & np.array([label is not None for label in labels]))
-    if not len(cells):
-        raise BatchTooLarge(batch=1, images=0, purpose="training")
+    require_batch(len(cells), 1)
     names, codes = np.unique(np.asarray(labels, np.str_)[cells], return_inverse=True)
     if len(names) < 2:
         raise TooFewLabels(came=f"only {str(names[0])!r}")

@@ -68,7 +68,7 @@ def pretrain(
 
     Raises
     ------
-    RunConflict, BatchTooLarge, BadSetting
+    RunConflict, TooFewCells, BadSetting
     """
     create = create or (lambda config: backbones.create(config.backbone, config.weights, config.dropout))
     folder = RunFolder(Path(run_dir))

@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hemosight.errors import BatchTooLarge
 from hemosight.images.catalog import Catalog
 from hemosight.images.laboratory_splits import hold_out_by_source
 from hemosight.training import pixel_cache
@@ -20,7 +19,7 @@ from hemosight.training.display import Display
 from hemosight.training.distributed import Processes
 from hemosight.training.pixel_cache import PixelCache
 from hemosight.training.recipes import PretrainConfig
-from hemosight.training.trainer import read_ahead, seed_for
+from hemosight.training.trainer import read_ahead, require_batch, seed_for
 
 Cells = NDArray[np.int64]
 """Positions in a catalog."""
@@ -86,7 +85,7 @@ def prepare(
 ) -> PretrainingData:
     """Drop held-out cells, copies and unreadable files; prepare pixels; keep a share for validation.
 
-    Raises :class:`~hemosight.errors.BatchTooLarge` where less than one batch is left to train on.
+    Raises :class:`~hemosight.errors.TooFewCells` where less than one batch is left to train on.
     """
     table = catalog.readable().table.unique("id", keep="first", maintain_order=True)
     if held_out is not None:
@@ -106,10 +105,9 @@ def prepare(
     usable = np.nonzero(pixels.rows >= 0)[0]
     catalog, pixels = catalog.take(usable), PixelCache(pixels.pixels, pixels.rows[usable])
     train, validation = _carve(catalog, config)
-    if len(train) < config.batch:
-        raise BatchTooLarge(batch=config.batch, images=len(train), purpose="training")
-    if config.validation and len(validation) < 2:
-        raise BatchTooLarge(batch=2, images=len(validation), purpose="validation")
+    require_batch(len(train), config.batch)
+    if config.validation:
+        require_batch(len(validation), 2, "validation")
     lines = sorted(f"{name} {scale!r}\n" for name, scale in catalog.table.select("id", "scale").iter_rows())
     return PretrainingData(catalog, pixels, train, validation, hashlib.sha256("".join(lines).encode()).hexdigest()[:16])
 

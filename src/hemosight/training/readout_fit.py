@@ -159,7 +159,11 @@ def look(
 ) -> Looked:
     """Look at cells as they are and at two views of each; parameters as in :func:`fit`."""
     if len(pictures) < 2:
-        raise TooFewCells(least=2, purpose="a readout of every level (--levels last needs none)", came=len(pictures))
+        raise TooFewCells(
+            expected="at least 2 cells for a readout of every level (--levels last needs none)",
+            came=len(pictures),
+            mend="Add cells.",
+        )
     recipe = views or augment.VIEWS["default"]
     generator = torch.Generator().manual_seed(seed)
     numbers, averages = [], []

@@ -74,7 +74,7 @@ class ScannerViews:
     noise: float = 10.0
 
 
-class Dice:
+class DeviceRandom:
     """Random numbers, drawn by one generator on the CPU and handed to the device that views are made on.
 
     So the views of a step are the same on every device but for the grain of noise, and no device is waited for.
@@ -138,95 +138,95 @@ def scanner_views(
     Tensor
         ``[n, 3, size, size]``, float32 in 0-255.
     """
-    dice = Dice(generator, images.device)
+    rng = DeviceRandom(generator, images.device)
     pixels = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    _exchange_background(pixels, masks, recipe, dice)
-    pixels, zoom = _place(pixels, recipe, dice, size)
+    _exchange_background(pixels, masks, recipe, rng)
+    pixels, zoom = _place(pixels, recipe, rng, size)
     if scanners is not None and len(scanners.names) > 1:
-        rows = dice.chosen(recipe.scanner, len(pixels))
+        rows = rng.chosen(recipe.scanner, len(pixels))
         count = len(rows)
         pixels[rows] = scanners.exchange(
             pixels[rows],
             laboratories[rows],
-            dice.whole(len(scanners.names), count),
+            rng.whole(len(scanners.names), count),
             zoom[rows],
-            stain=dice.uniform(0.25, 1.2, count),
-            sharpness=dice.uniform(0.0, 1.2, count),
-            full=dice.uniform(0, 1, count) < 0.5,
+            stain=rng.uniform(0.25, 1.2, count),
+            sharpness=rng.uniform(0.0, 1.2, count),
+            full=rng.uniform(0, 1, count) < 0.5,
         )
-    pixels = _recolour(pixels, recipe, dice)
-    _fringe(pixels, recipe, dice)
-    _focus(pixels, recipe, dice)
-    _shade(pixels, recipe, dice)
-    _cut_close(pixels, recipe, dice)
-    rows = dice.chosen(recipe.noise_chance, len(pixels))
-    grain = dice.grain(len(rows), 3, size, size)
-    pixels[rows] += grain * dice.uniform(0.0, recipe.noise, len(rows), 1, 1, 1)
+    pixels = _recolour(pixels, recipe, rng)
+    _fringe(pixels, recipe, rng)
+    _focus(pixels, recipe, rng)
+    _shade(pixels, recipe, rng)
+    _cut_close(pixels, recipe, rng)
+    rows = rng.chosen(recipe.noise_chance, len(pixels))
+    grain = rng.grain(len(rows), 3, size, size)
+    pixels[rows] += grain * rng.uniform(0.0, recipe.noise, len(rows), 1, 1, 1)
     return pixels.clamp_(0.0, 255.0)
 
 
-def _exchange_background(pixels: Tensor, masks: Tensor, recipe: ScannerViews, dice: Dice) -> None:
-    rows = dice.chosen(recipe.background, len(pixels))
+def _exchange_background(pixels: Tensor, masks: Tensor, recipe: ScannerViews, rng: DeviceRandom) -> None:
+    rows = rng.chosen(recipe.background, len(pixels))
     if not len(rows):
         return
     side = pixels.shape[-1]
-    others = torch.roll(pixels[dice.whole(len(pixels), len(rows))], (side // 2, side // 2), (2, 3))
+    others = torch.roll(pixels[rng.whole(len(pixels), len(rows))], (side // 2, side // 2), (2, 3))
     cell = functional.interpolate(masks[rows, None].float() / 255, size=side, mode="bilinear", align_corners=False)
     pixels[rows] = cell * pixels[rows] + (1 - cell) * others
 
 
-def _place(pixels: Tensor, recipe: ScannerViews, dice: Dice, size: int) -> tuple[Tensor, Tensor]:
+def _place(pixels: Tensor, recipe: ScannerViews, rng: DeviceRandom, size: int) -> tuple[Tensor, Tensor]:
     """Turn, mirror, magnify, stretch, shift; the views and their magnification."""
     count, side = len(pixels), pixels.shape[-1]
-    near = dice.uniform(-math.log(recipe.zoom), math.log(recipe.zoom), count)
-    far = dice.uniform(math.log(recipe.wide_zoom[0]), math.log(recipe.wide_zoom[1]), count)
-    zoom = torch.where(dice.uniform(0, 1, count) < recipe.wide_chance, far, near).exp()
-    angle = dice.uniform(-math.pi, math.pi, count)
-    stretch = dice.uniform(-recipe.stretch, recipe.stretch, count).exp()
-    mirror = torch.where(dice.uniform(0, 1, count, 2) < 0.5, -1.0, 1.0)
+    near = rng.uniform(-math.log(recipe.zoom), math.log(recipe.zoom), count)
+    far = rng.uniform(math.log(recipe.wide_zoom[0]), math.log(recipe.wide_zoom[1]), count)
+    zoom = torch.where(rng.uniform(0, 1, count) < recipe.wide_chance, far, near).exp()
+    angle = rng.uniform(-math.pi, math.pi, count)
+    stretch = rng.uniform(-recipe.stretch, recipe.stretch, count).exp()
+    mirror = torch.where(rng.uniform(0, 1, count, 2) < 0.5, -1.0, 1.0)
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(count, 2, 2)
     linear = torch.stack([stretch, 1 / stretch], dim=1)[:, :, None] * turn * mirror[:, None] / zoom.view(count, 1, 1)
-    shift = dice.uniform(-recipe.shift, recipe.shift, count, 2) / zoom[:, None]
+    shift = rng.uniform(-recipe.shift, recipe.shift, count, 2) / zoom[:, None]
     theta = torch.cat([linear, 2 * shift[:, :, None]], dim=2) * (size / side)
     grid = functional.affine_grid(theta, [count, 3, size, size], align_corners=False)
     return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False), zoom
 
 
-def _recolour(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> Tensor:
+def _recolour(pixels: Tensor, recipe: ScannerViews, rng: DeviceRandom) -> Tensor:
     """Stains in optical density, by jitter or by another picture's statistics, and stray light."""
     count = len(pixels)
     density = pixels.flatten(2).add_(1.0).log_().neg_().add_(math.log(256.0))
     mean = density.mean(dim=2, keepdim=True)
     matrix, pivot, offset = density_jitter(
-        dice.uniform(1 - recipe.stain_gain, 1 + recipe.stain_gain, count, 3),
-        dice.uniform(-recipe.stain_bias, recipe.stain_bias, count, 3),
-        dice.uniform(1 - recipe.contrast, 1 + recipe.contrast, count),
-        dice.uniform(-recipe.brightness, recipe.brightness, count, 1)
-        + dice.uniform(-recipe.channel_gain, recipe.channel_gain, count, 3),
+        rng.uniform(1 - recipe.stain_gain, 1 + recipe.stain_gain, count, 3),
+        rng.uniform(-recipe.stain_bias, recipe.stain_bias, count, 3),
+        rng.uniform(1 - recipe.contrast, 1 + recipe.contrast, count),
+        rng.uniform(-recipe.brightness, recipe.brightness, count, 1)
+        + rng.uniform(-recipe.channel_gain, recipe.channel_gain, count, 3),
     )
     constant = pivot @ mean + offset[:, :, None]
     spread = density.std(dim=2, keepdim=True) + 1e-3
-    other, part = dice.whole(count, count), dice.uniform(0.3, 1.1, count, 1, 1)
+    other, part = rng.whole(count, count), rng.uniform(0.3, 1.1, count, 1, 1)
     gain = (spread + part * (spread[other] - spread)).clamp_min(0.02) / spread
     wanted = mean + part * (mean[other] - mean)
-    light = dice.uniform(-0.15, 0.15, count, 1, 1) + dice.uniform(-0.08, 0.08, count, 3, 1)
-    matched = dice.uniform(0, 1, count, 1, 1) < recipe.statistics
+    light = rng.uniform(-0.15, 0.15, count, 1, 1) + rng.uniform(-0.08, 0.08, count, 3, 1)
+    matched = rng.uniform(0, 1, count, 1, 1) < recipe.statistics
     matrix = torch.where(matched, torch.diag_embed(gain[:, :, 0]), matrix)
     constant = torch.where(matched, wanted - gain * mean + light, constant)
     colours = torch.baddbmm(constant, matrix, density).neg_().add_(math.log(256.0)).exp_().sub_(1.0).clamp_(0.0, 255.0)
     share = torch.zeros(count, 1, 1, device=pixels.device)
-    rows = dice.chosen(recipe.veil_chance, count)
-    share[rows] = dice.uniform(0.0, recipe.veil, len(rows), 1, 1)
+    rows = rng.chosen(recipe.veil_chance, count)
+    share[rows] = rng.uniform(0.0, recipe.veil, len(rows), 1, 1)
     veil = (
-        colours.mean(dim=2, keepdim=True) * dice.uniform(0.6, 1.15, count, 1, 1) * dice.uniform(0.88, 1.12, count, 3, 1)
+        colours.mean(dim=2, keepdim=True) * rng.uniform(0.6, 1.15, count, 1, 1) * rng.uniform(0.88, 1.12, count, 3, 1)
     )
     return torch.lerp(colours, veil.expand_as(colours), share).view_as(pixels)
 
 
-def _fringe(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+def _fringe(pixels: Tensor, recipe: ScannerViews, rng: DeviceRandom) -> None:
     """Red and blue a pixel or two beside green, as lenses of one glass leave them."""
-    rows, size = dice.chosen(recipe.fringes, len(pixels)), pixels.shape[-1]
-    shift = dice.whole(5, len(rows), 2, 2) - 2
+    rows, size = rng.chosen(recipe.fringes, len(pixels)), pixels.shape[-1]
+    shift = rng.whole(5, len(rows), 2, 2) - 2
     place = torch.arange(size, device=pixels.device)
     for i, channel in enumerate((0, 2)):
         down = (place - shift[:, i, :1]) % size
@@ -234,51 +234,51 @@ def _fringe(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
         pixels[rows, channel] = pixels[rows[:, None, None], channel, down[:, :, None], right[:, None, :]]
 
 
-def _focus(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+def _focus(pixels: Tensor, recipe: ScannerViews, rng: DeviceRandom) -> None:
     """Lost resolution, or a blur, or sharpening, or none of them."""
     size, device = pixels.shape[-1], pixels.device
-    lot = torch.rand(len(pixels), generator=dice.generator)
+    lot = torch.rand(len(pixels), generator=rng.generator)
     blurring = recipe.resolution + recipe.blur_chance
     for part in (lot < recipe.resolution).nonzero().squeeze(1).chunk(4):
         rows = part.to(device)
         if len(rows):
-            fewer = int(dice.number(0.33, 0.8) * size)
+            fewer = int(rng.number(0.33, 0.8) * size)
             small = functional.interpolate(
                 pixels[rows], size=fewer, mode="bilinear", antialias=True, align_corners=False
             )
-            back = "bicubic" if dice.number(0, 1) < 0.5 else "bilinear"
+            back = "bicubic" if rng.number(0, 1) < 0.5 else "bilinear"
             pixels[rows] = functional.interpolate(small, size=size, mode=back, align_corners=False)
     rows = ((lot >= recipe.resolution) & (lot < blurring)).nonzero().squeeze(1).to(device)
     if len(rows):
-        pixels[rows] = blurred(pixels[rows], dice.uniform(0.002, recipe.blur, len(rows)) * size)
+        pixels[rows] = blurred(pixels[rows], rng.uniform(0.002, recipe.blur, len(rows)) * size)
     rows = (lot >= max(blurring, 1 - recipe.sharpen)).nonzero().squeeze(1).to(device)
     if len(rows):
         plain = pixels[rows]
         soft = blurred(plain, torch.full((len(rows),), 0.011 * size, device=device))
-        pixels[rows] = plain + dice.uniform(0.3, 1.5, len(rows), 1, 1, 1) * (plain - soft)
+        pixels[rows] = plain + rng.uniform(0.3, 1.5, len(rows), 1, 1, 1) * (plain - soft)
 
 
-def _shade(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+def _shade(pixels: Tensor, recipe: ScannerViews, rng: DeviceRandom) -> None:
     """Light that falls off from some point, and is not of one colour."""
-    rows, size = dice.chosen(recipe.falloff, len(pixels)), pixels.shape[-1]
+    rows, size = rng.chosen(recipe.falloff, len(pixels)), pixels.shape[-1]
     count = len(rows)
     line = torch.linspace(-1, 1, size, device=pixels.device)
     down, right = torch.meshgrid(line, line, indexing="ij")
-    centre = dice.uniform(-1.2, 1.2, count, 2, 1, 1)
+    centre = rng.uniform(-1.2, 1.2, count, 2, 1, 1)
     far = (down - centre[:, 0]) ** 2 + (right - centre[:, 1]) ** 2
     slope = (down * centre[:, 0] + right * centre[:, 1])[:, None]
-    light = (1 - dice.uniform(0.0, 0.35, count, 1, 1) * far / 4)[:, None]
-    pixels[rows] *= light * (1 + dice.uniform(-0.1, 0.1, count, 3, 1, 1) * slope)
+    light = (1 - rng.uniform(0.0, 0.35, count, 1, 1) * far / 4)[:, None]
+    pixels[rows] *= light * (1 + rng.uniform(-0.1, 0.1, count, 3, 1, 1) * slope)
 
 
-def _cut_close(pixels: Tensor, recipe: ScannerViews, dice: Dice) -> None:
+def _cut_close(pixels: Tensor, recipe: ScannerViews, rng: DeviceRandom) -> None:
     """All but a rectangle in the middle of one colour: the border's, or any."""
-    rows, size = dice.chosen(recipe.close, len(pixels)), pixels.shape[-1]
+    rows, size = rng.chosen(recipe.close, len(pixels)), pixels.shape[-1]
     count = len(rows)
-    margin = (dice.uniform(0.02, 0.22, count, 2) * size).long()
+    margin = (rng.uniform(0.02, 0.22, count, 2) * size).long()
     border = pixels[rows, :, margin[:, 0]].median(dim=2).values
-    bordered = dice.uniform(0, 1, count, 1) < 0.6
-    colour = torch.where(bordered, border, dice.uniform(0, 255, count, 3))
+    bordered = rng.uniform(0, 1, count, 1) < 0.6
+    colour = torch.where(bordered, border, rng.uniform(0, 255, count, 3))
     place = torch.arange(size, device=pixels.device)
     within = (place >= margin[:, :, None]) & (place < size - margin[:, :, None])
     middle = (within[:, 0, :, None] & within[:, 1, None, :])[:, None]

@@ -131,7 +131,11 @@ class Scanners:
         for code, name in enumerate(names):
             rows = np.flatnonzero(codes == code)
             if len(rows) < _LEAST:
-                raise TooFewCells(least=_LEAST, purpose=f"telling what the scanner of {name} does", came=len(rows))
+                raise TooFewCells(
+                    expected=f"at least {_LEAST} cells for telling what the scanner of {name} does",
+                    came=len(rows),
+                    mend="Add cells.",
+                )
             measured.append(_measure(pictures[rows], masks[rows]))
         mean, root, spectrum = (
             torch.tensor(np.stack(part), dtype=torch.float32) for part in zip(*measured, strict=True)

@@ -24,7 +24,7 @@ import polars as pl
 import torch
 from safetensors.torch import load_file, save_file
 
-from hemosight.errors import BadSetting, BatchTooLarge
+from hemosight.errors import BadSetting
 from hemosight.images.catalog import Catalog
 from hemosight.training import backbones, run_folder
 from hemosight.training.baseline_task import Classifier
@@ -35,7 +35,7 @@ from hemosight.training.pretraining_data import cache_home
 from hemosight.training.stopping import stop_signals
 from hemosight.training.supervised_config import SupervisedConfig
 from hemosight.training.supervised_task import SupervisedTask
-from hemosight.training.trainer import CheckpointFile, Trainer, read_state, seed_for
+from hemosight.training.trainer import CheckpointFile, Trainer, read_state, require_batch, seed_for
 
 COLUMNS = ("step", "loss", "lr", "images_per_second")
 """Of ``log.csv``."""
@@ -74,7 +74,7 @@ def train_supervised(
 
     Raises
     ------
-    TooFewLabels, BatchTooLarge, TooFewCells
+    TooFewLabels, TooFewCells
         Too little to learn from.
     RunConflict
         The folder holds a run already, or none, or one of other settings or cells.
@@ -92,8 +92,7 @@ def train_supervised(
         data = LabelledCells.prepare(catalog, config, cache_home() if cache is None else Path(cache), shown)
         if group.first:
             group.wait()
-        if len(data.codes) < config.batch:
-            raise BatchTooLarge(batch=config.batch, images=len(data.codes), purpose="training")
+        require_batch(len(data.codes), config.batch)
         torch.manual_seed(seed_for(config.seed, "top"))
         encoder = backbones.create(config.backbone, config.weights)
         network = Classifier(encoder, len(data.classes), config.dropout)

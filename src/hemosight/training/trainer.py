@@ -27,7 +27,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import numpy as np
 import torch
 
-from hemosight.errors import TrainingFailed
+from hemosight.errors import TooFewCells, TrainingFailed
 from hemosight.training.display import Display
 from hemosight.training.distributed import Processes
 
@@ -43,6 +43,18 @@ def seed_for(seed: int, purpose: str, *numbers: int) -> int:
     """
     sequence = np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), *numbers])
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def require_batch(images: int, batch: int, purpose: str = "training") -> None:
+    """Raise :class:`~hemosight.errors.TooFewCells` where so many ``images`` do not fill one ``batch``."""
+    if images < batch:
+        smaller = f", or train with a smaller batch (--set batch={images})" if images > 1 else ""
+        raise TooFewCells(
+            code="batch_too_large",
+            expected=f"at least {batch} images for one batch",
+            came=f"{images} distinct readable images for {purpose}",
+            mend=f"Add images{smaller}.",
+        )
 
 
 def read_ahead(read: Callable[[int], Read], steps: range) -> Iterator[tuple[int, Read]]:

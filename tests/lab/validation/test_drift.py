@@ -54,7 +54,7 @@ NAMES = {
 
 @pytest.mark.parametrize("measure", NAMES)
 def test_a_planted_drift_is_flagged_within_the_stated_run_length(measure: str) -> None:
-    most = drift.stated().drifted.most
+    most = drift.run_lengths().drifted.most
     in_time = 0
     for seed in range(20):
         (charts,) = drift.charted(laboratory(seed, drifts=measure))

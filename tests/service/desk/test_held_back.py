@@ -30,7 +30,7 @@ def snapshot(bundle: Bundle, event: int, novelty: float = 1.3, labelled: int = 0
         spec=LabelSetSpec(1, CELL_TYPE, "Cell type", "bundle", ({"name": "blast"}, {"name": "monocyte"})),
         event=event,
         taught_until=0,
-        taught_by_panels=(),
+        taught_by_panels={},
         ids=np.arange(1, CELLS + 1),
         case=case,
         profile=np.ones(CELLS, np.int64),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from projects import Filled, fill
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.engine.bundle import Bundle
@@ -16,9 +16,10 @@ from hemosight.service.desk.label_set_state import LabelSetState
 from hemosight.service.desk.panel_teaching import shares_by_profile
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.references import References
+from hemosight.service.routes.differential import counted
 from hemosight.service.storage import panels
-from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import LabelSet
+from hemosight.service.storage.database import Database, pairs
+from hemosight.service.storage.tables import Case, LabelSet, Profile
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_cells_that_are_embedded_later_teach_then(module_database: Database, tin
     anew = _load(project, tiny_bundle)
     assert anew.settle(CELL_TYPE)
     ours, theirs = (one.readings.snapshot(CELL_TYPE) for one in (following, anew))
-    assert ours.taught_by_panels == theirs.taught_by_panels != ()
+    assert ours.taught_by_panels == theirs.taught_by_panels != {}
     np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-6)
 
 
@@ -103,14 +104,44 @@ def test_whoever_is_unsure_of_a_cell_has_the_last_word_over_a_panel(
     assert taught.settle(CELL_TYPE)
     now = taught.readings.snapshot(CELL_TYPE)
     np.testing.assert_allclose(now.probabilities, before, atol=1e-6)
-    assert now.taught_by_panels == ()
+    assert now.taught_by_panels == {}
+
+
+def test_a_panel_is_named_where_it_taught_the_scanner_of_the_case(
+    module_database: Database, tiny_bundle: Bundle
+) -> None:
+    project = fill(module_database, tiny_bundle, 0)
+    ours = project.add(tiny_bundle, 20, seed=1, case="ours")
+    theirs = project.add(tiny_bundle, 20, seed=2, case="theirs")
+    with module_database.session() as session:
+        scanner = Profile(project_id=project.id, name="another")
+        session.add(scanner)
+        session.flush()
+        session.execute(
+            update(Case).where(Case.project_id == project.id, Case.key == "theirs").values(profile_id=scanner.id)
+        )
+        cases = pairs(session, select(Case.key, Case.id).where(Case.project_id == project.id))
+    _agree(project, ours[:6], "Of our scanner")
+    _agree(project, theirs[:6], "Of another")
+    loaded = _load(project, tiny_bundle)
+    assert loaded.settle(CELL_TYPE)
+
+    def shown(case: int | None) -> list[str]:
+        found = counted(loaded, CELL_TYPE, case)[0]
+        assert len(found.taught_by_panels) == len(found.panel_titles)
+        return found.panel_titles
+
+    assert shown(cases["ours"]) == ["Of our scanner"]
+    assert shown(cases["theirs"]) == ["Of another"]
+    assert shown(None) == ["Of our scanner", "Of another"]
+    assert shown(0) == []
 
 
 def _load(project: Filled, bundle: Bundle) -> ProjectState:
     return ProjectState(project.id, project.database, lambda _session, _number: bundle, References())
 
 
-def _agree(project: Filled, images: Sequence[int]) -> None:
+def _agree(project: Filled, images: Sequence[int], title: str = "Basophils") -> None:
     """A closed panel that teaches: it was decided that these cells are basophils."""
     with project.database.session() as session:
         types = session.scalar(select(LabelSet.id).where(LabelSet.project_id == project.id, LabelSet.name == CELL_TYPE))
@@ -121,7 +152,7 @@ def _agree(project: Filled, images: Sequence[int]) -> None:
             project_id=project.id,
             label_set_id=types,
             bundle_id=project.bundle,
-            title="Basophils",
+            title=title,
             kind="panel",
             choice="random",
             seed=0,

@@ -83,6 +83,13 @@ DRAWN = {
 }
 
 
+def test_it_names_the_panels_that_taught_and_says_nothing_of_them_where_the_record_has_no_titles() -> None:
+    assert report(differential={**counts(), "taught_by_panels": [3], "panel_titles": []}) == report(), "of before"
+    made = report(differential={**counts(), "taught_by_panels": [3, 7], "panel_titles": ["Blasts", "Of March"]})
+    assert "the panels \u201cBlasts\u201d, \u201cOf March\u201d agreed on" in made.taught
+    assert made.taught in list(notes(made)), "so that it goes with HL7 and FHIR"
+
+
 def test_it_says_how_the_cells_that_count_were_drawn() -> None:
     assert report().drawn == ""
     made = report(differential={**counts(), "counting": DRAWN})

@@ -64,6 +64,11 @@ def test_it_says_what_was_signed(body: bytes) -> None:
     assert PRELIMINARY not in text
 
 
+def test_it_names_the_panels_that_taught_the_model() -> None:
+    text = " ".join(_text(report(differential={**counts(), "panel_titles": ["Blasts of March"]})).split())
+    assert "\u201cBlasts of March\u201d agreed on, of the same scanner profile" in text
+
+
 def test_it_says_how_the_cells_were_drawn() -> None:
     drawn = {
         "method": "battlement",

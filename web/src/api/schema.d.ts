@@ -927,7 +927,7 @@ export interface paths {
          * Delete Field
          * @description Delete a field with the cells that were cut out of it; not one of a signed case. It can be sent again.
          *
-         *     A cell of it that another field shows as well is cut out there.
+         *     A cell of it that another field shows as well is soon cut out there.
          */
         delete: operations["delete_field"];
         options?: never;
@@ -1075,7 +1075,7 @@ export interface paths {
          * Delete Cells
          * @description Delete cells. The audit trail keeps what they were, labels and comments stay; cells of a signed record too.
          *
-         *     A cell that another field shows as well is cut out there and counts as found there.
+         *     A cell that another field shows as well is soon cut out there and counts as found there.
          */
         post: operations["delete_cells"];
         delete?: never;
@@ -2661,19 +2661,6 @@ export interface components {
             title?: string | null;
         };
         /**
-         * Asked
-         * @description Checksums of files that could be uploaded.
-         */
-        Asked: {
-            /**
-             * Sha256
-             * @example [
-             *       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-             *     ]
-             */
-            sha256: string[];
-        };
-        /**
          * AuditPage
          * @description A page of changes, the newest first.
          */
@@ -2720,7 +2707,17 @@ export interface components {
             subject: {
                 [key: string]: unknown;
             };
-            user: components["schemas"]["Doer"] | null;
+            user: components["schemas"]["AuditedUser"] | null;
+        };
+        /**
+         * AuditedUser
+         * @description Whoever made a change.
+         */
+        AuditedUser: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
         };
         /**
          * BackupShown
@@ -3670,24 +3667,6 @@ export interface components {
             light: string;
         };
         /**
-         * ComingShown
-         * @description A cell to look at.
-         */
-        ComingShown: {
-            /** Image */
-            image: number;
-            /**
-             * Probability
-             * @description The model's, of the type; null where it says nothing, and where it is held back.
-             */
-            probability: number | null;
-            /**
-             * Way
-             * @enum {string}
-             */
-            way: "ranked" | "random";
-        };
-        /**
          * CommentChange
          * @description Whether a comment is dealt with, and who is to see to it; what is left away stays.
          * @example {
@@ -3973,6 +3952,12 @@ export interface components {
              */
             moved_by_model: components["schemas"]["MovedRow"][] | null;
             /**
+             * Panel Titles
+             * @description The titles of `taught_by_panels`, in their order. Empty in old records.
+             * @default []
+             */
+            panel_titles: string[];
+            /**
              * Reclassified
              * @description By people: from what the model alone read to their label.
              */
@@ -3986,7 +3971,7 @@ export interface components {
             rows: components["schemas"]["CountRow"][];
             /**
              * Taught By Panels
-             * @description Panels whose consensus the model had learnt beside labels, of whichever case.
+             * @description Panels whose consensus the model had learnt beside labels, of whichever case of the same scanner profile. Of every profile in counts of a whole project, and in records without `panel_titles`.
              * @default []
              */
             taught_by_panels: number[];
@@ -4046,16 +4031,6 @@ export interface components {
              * @description Bytes.
              */
             total: number;
-        };
-        /**
-         * Doer
-         * @description Whoever made a change.
-         */
-        Doer: {
-            /** Id */
-            id: number;
-            /** Name */
-            name: string;
         };
         /**
          * DossierShown
@@ -4956,6 +4931,19 @@ export interface components {
             next?: null;
         };
         /**
+         * FileChecksums
+         * @description Checksums of files that could be uploaded.
+         */
+        FileChecksums: {
+            /**
+             * Sha256
+             * @example [
+             *       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+             *     ]
+             */
+            sha256: string[];
+        };
+        /**
          * FileOutcome
          * @description What became of one file.
          * @example {
@@ -5253,17 +5241,6 @@ export interface components {
             target: number;
         };
         /**
-         * GoneTo
-         * @description Where the browser is to go.
-         * @example {
-         *       "location": "https://login.example/authorize?..."
-         *     }
-         */
-        GoneTo: {
-            /** Location */
-            location: string;
-        };
-        /**
          * ImageListed
          * @description An image, what the model says of it and what people said, in one label set.
          * @example {
@@ -5505,16 +5482,6 @@ export interface components {
             workers: components["schemas"]["WorkerShown"][];
         };
         /**
-         * Known
-         * @description Which of them the project has: image numbers by sha256.
-         */
-        Known: {
-            /** Known */
-            known: {
-                [key: string]: number;
-            };
-        };
-        /**
          * KnownBundleShown
          * @description A bundle that has read something here, by its manifest.
          */
@@ -5698,6 +5665,16 @@ export interface components {
              * @description Such types that cannot be drawn either.
              */
             undrawn: string[];
+        };
+        /**
+         * KnownFiles
+         * @description Which of them the project has: image numbers by sha256.
+         */
+        KnownFiles: {
+            /** Known */
+            known: {
+                [key: string]: number;
+            };
         };
         /**
          * LabelAnswer
@@ -7003,6 +6980,24 @@ export interface components {
             view: components["schemas"]["View"];
         };
         /**
+         * NextCellShown
+         * @description A cell to look at.
+         */
+        NextCellShown: {
+            /** Image */
+            image: number;
+            /**
+             * Probability
+             * @description The model's, of the type; null where it says nothing, and where it is held back.
+             */
+            probability: number | null;
+            /**
+             * Way
+             * @enum {string}
+             */
+            way: "ranked" | "random";
+        };
+        /**
          * NextShown
          * @description An image worth a look.
          */
@@ -7749,6 +7744,17 @@ export interface components {
             title: string;
         };
         /**
+         * ProviderAddress
+         * @description Where the browser is to go.
+         * @example {
+         *       "location": "https://login.example/authorize?..."
+         *     }
+         */
+        ProviderAddress: {
+            /** Location */
+            location: string;
+        };
+        /**
          * Queue
          * @description What to review next, and how the review goes.
          */
@@ -8316,7 +8322,7 @@ export interface components {
              */
             high: number;
             /** Items */
-            items: components["schemas"]["ComingShown"][];
+            items: components["schemas"]["NextCellShown"][];
             /** @description Of a look that carried a label: what was stored of that. */
             labels?: components["schemas"]["LabelAnswer"] | null;
             /** Looked */
@@ -9387,7 +9393,7 @@ export interface components {
             subject: {
                 [key: string]: unknown;
             };
-            user: components["schemas"]["Doer"] | null;
+            user: components["schemas"]["AuditedUser"] | null;
         };
         /**
          * TypeHistory
@@ -9713,9 +9719,9 @@ export type AgreementShown = components['schemas']['AgreementShown'];
 export type Alive = components['schemas']['Alive'];
 export type AmendmentShown = components['schemas']['AmendmentShown'];
 export type ApartRow = components['schemas']['ApartRow'];
-export type Asked = components['schemas']['Asked'];
 export type AuditPage = components['schemas']['AuditPage'];
 export type AuditShown = components['schemas']['AuditShown'];
+export type AuditedUser = components['schemas']['AuditedUser'];
 export type BackupShown = components['schemas']['BackupShown'];
 export type BlindPairShown = components['schemas']['BlindPairShown'];
 export type Bounded = components['schemas']['Bounded'];
@@ -9748,7 +9754,6 @@ export type ClassShown = components['schemas']['ClassShown'];
 export type ClassesOfSet = components['schemas']['ClassesOfSet'];
 export type CoefficientShown = components['schemas']['CoefficientShown'];
 export type ColourPair = components['schemas']['ColourPair'];
-export type ComingShown = components['schemas']['ComingShown'];
 export type CommentChange = components['schemas']['CommentChange'];
 export type CommentEvent = components['schemas']['CommentEvent'];
 export type CommentListed = components['schemas']['CommentListed'];
@@ -9762,7 +9767,6 @@ export type CurvePoint = components['schemas']['CurvePoint'];
 export type DecisionShown = components['schemas']['DecisionShown'];
 export type DifferentialShown = components['schemas']['DifferentialShown'];
 export type DiskShown = components['schemas']['DiskShown'];
-export type Doer = components['schemas']['Doer'];
 export type DossierShown = components['schemas']['DossierShown'];
 export type DossierSummary = components['schemas']['DossierSummary'];
 export type DossierVerdict = components['schemas']['DossierVerdict'];
@@ -9793,6 +9797,7 @@ export type FieldFound = components['schemas']['FieldFound'];
 export type FieldShown = components['schemas']['FieldShown'];
 export type Fields = components['schemas']['Fields'];
 export type FieldsFound = components['schemas']['FieldsFound'];
+export type FileChecksums = components['schemas']['FileChecksums'];
 export type FileOutcome = components['schemas']['FileOutcome'];
 export type FileOutcomes = components['schemas']['FileOutcomes'];
 export type FinderFitted = components['schemas']['FinderFitted'];
@@ -9801,17 +9806,16 @@ export type Findings = components['schemas']['Findings'];
 export type FindingsChange = components['schemas']['FindingsChange'];
 export type FirstAdmin = components['schemas']['FirstAdmin'];
 export type Forecast = components['schemas']['Forecast'];
-export type GoneTo = components['schemas']['GoneTo'];
 export type ImageListed = components['schemas']['ImageListed'];
 export type ImageShown = components['schemas']['ImageShown'];
 export type Images = components['schemas']['Images'];
 export type ImagesEvent = components['schemas']['ImagesEvent'];
 export type InBulk = components['schemas']['InBulk'];
 export type JobsShown = components['schemas']['JobsShown'];
-export type Known = components['schemas']['Known'];
 export type KnownBundleShown = components['schemas']['KnownBundleShown'];
 export type KnownCellShown = components['schemas']['KnownCellShown'];
 export type KnownCellsShown = components['schemas']['KnownCellsShown'];
+export type KnownFiles = components['schemas']['KnownFiles'];
 export type LabelAnswer = components['schemas']['LabelAnswer'];
 export type LabelConflict = components['schemas']['LabelConflict'];
 export type LabelImportShown = components['schemas']['LabelImportShown'];
@@ -9863,6 +9867,7 @@ export type NewUndo = components['schemas']['NewUndo'];
 export type NewUpload = components['schemas']['NewUpload'];
 export type NewUser = components['schemas']['NewUser'];
 export type NewView = components['schemas']['NewView'];
+export type NextCellShown = components['schemas']['NextCellShown'];
 export type NextShown = components['schemas']['NextShown'];
 export type OfferedType = components['schemas']['OfferedType'];
 export type OfferedTypes = components['schemas']['OfferedTypes'];
@@ -9891,6 +9896,7 @@ export type ProjectNamed = components['schemas']['ProjectNamed'];
 export type ProjectShown = components['schemas']['ProjectShown'];
 export type Projects = components['schemas']['Projects'];
 export type ProposalShown = components['schemas']['ProposalShown'];
+export type ProviderAddress = components['schemas']['ProviderAddress'];
 export type Queue = components['schemas']['Queue'];
 export type ReaderResultShown = components['schemas']['ReaderResultShown'];
 export type ReaderShown = components['schemas']['ReaderShown'];
@@ -10045,7 +10051,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GoneTo"];
+                    "application/json": components["schemas"]["ProviderAddress"];
                 };
             };
             /** @description Why not. */
@@ -12552,7 +12558,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Asked"];
+                "application/json": components["schemas"]["FileChecksums"];
             };
         };
         responses: {
@@ -12562,7 +12568,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Known"];
+                    "application/json": components["schemas"]["KnownFiles"];
                 };
             };
             /** @description Why not. */
@@ -14900,7 +14906,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GoneTo"];
+                    "application/json": components["schemas"]["ProviderAddress"];
                 };
             };
             /** @description Why not. */

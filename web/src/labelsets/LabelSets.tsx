@@ -145,7 +145,7 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
   const types = useLabelSets(project.id).data?.find(({ name }) => name === "cell_type")?.classes ?? [];
   const [over, setOver] = useState<number | null>(null);
   const [made, setMade] = useState<{ title: string; seconds: number } | null>(null);
-  const lacking = missing(draft);
+  const needed = missing(draft);
   const create = useMutation({
     mutationFn: async () => {
       const began = performance.now();
@@ -166,7 +166,7 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!lacking.length) create.mutate();
+    if (!needed.length) create.mutate();
   };
   const drop = (index: number) => (event: DragEvent) => {
     event.preventDefault();
@@ -260,14 +260,14 @@ function Making({ onMade }: { onMade: (name: string) => void }) {
         <Button size="sm" variant="link" onClick={() => setDraft(withClass(draft))}>
           + another class
         </Button>
-        <Button type="submit" disabled={lacking.length > 0 || create.isPending}>
+        <Button type="submit" disabled={needed.length > 0 || create.isPending}>
           {create.isPending ? "Reading all cells" : "Read all cells by it"}
         </Button>
       </div>
       <p className="small quiet" role="status">
         {made
           ? `${made.title}: ${count.toLocaleString("en")} cells read in ${made.seconds.toFixed(1)} s. It is on the desk now.`
-          : lacking.length > 0 && `Still needed: ${lacking.join(", ")}.`}
+          : needed.length > 0 && `Still needed: ${needed.join(", ")}.`}
       </p>
       <FaultLine fault={create.error} />
     </Form>

@@ -1,5 +1,7 @@
 /** Figures of a panel as a reader reads them. */
 
+import type { PanelShown } from "../api/schema";
+
 interface Bounded {
   value: number | null;
   low: number | null;
@@ -27,3 +29,7 @@ export function confused<Row extends { reference: string; said: string; count: n
 export function byCase<Row extends { key: string; user: number }>(rows: readonly Row[]): Row[] {
   return [...rows].sort((a, b) => a.key.localeCompare(b.key, "en", { numeric: true }) || a.user - b.user);
 }
+
+/** What a reader of a panel is called. */
+export const nameIn = (panel: PanelShown, user: number) =>
+  panel.readers.find((one) => one.user === user)?.name ?? `person ${user}`;

@@ -23,7 +23,7 @@ import { Agrees } from "./Agrees";
 import { CheckList } from "./Checks";
 import { Counted } from "./Counted";
 import { Crops } from "./Crops";
-import { byName, reviewedCells } from "./differential";
+import { byName, panelWords, reviewedCells } from "./differential";
 import { sharesFigure } from "./figure";
 import { Reclassified } from "./Reclassified";
 import { Send } from "./Send";
@@ -317,7 +317,8 @@ function Levels({ level, choose }: { level: Level; choose: (level: Level) => voi
 
 /** What was counted, who looked at it and what the model had learnt: in words that hold for these very counts. */
 function Head({ differential }: { differential: DifferentialShown }) {
-  const { total, bundle, unreviewed, taught_until, taught_by_panels, label_set } = differential;
+  const { total, bundle, unreviewed, taught_until, panel_titles, label_set } = differential;
+  const panels = panelWords(differential);
   const reviewed = reviewedCells(differential);
   return (
     <p className="quiet">
@@ -325,8 +326,8 @@ function Head({ differential }: { differential: DifferentialShown }) {
       {taught_until !== null &&
         taught_until > 0 &&
         `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, the newest of them label record ${taught_until}`}
-      {taught_by_panels.length > 0 &&
-        `, ${taught_until ? "and" : "taught"} by what ${taught_by_panels.length === 1 ? "panel" : "panels"} ${taught_by_panels.join(", ")} agreed on, of whichever scanner`}
+      {panels &&
+        `, ${taught_until ? "and" : "taught"} by what ${panels} agreed on, of ${panel_titles.length ? "the same" : "whichever"} scanner`}
       .{" "}
       {reviewed !== null &&
         `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}

@@ -18,6 +18,7 @@ import { Amend, Withdraw } from "../signing/Amend";
 import { FaultLine } from "../ui/states";
 import { when } from "../ui/time";
 import { CheckList } from "./Checks";
+import { panelWords } from "./differential";
 import { MakeCase } from "./MakeCase";
 import { Forms } from "./Send";
 import { type Showing, type Version, wantsSecond } from "./versions";
@@ -108,6 +109,7 @@ function Given({
   show: (wanted: Showing) => void;
 }) {
   const { differential, taught_until } = first;
+  const panels = panelWords(differential);
   const until = (label: number | null) => (label ? `label record ${label}` : "no label");
   const take = useMutation({
     mutationFn: async (format: "json" | "csv") => {
@@ -128,7 +130,7 @@ function Given({
       <p className="quiet small">
         {differential.bundle}, reviewed up to {until(first.reviewed_until)}
         {taught_until !== null && `, taught up to ${until(taught_until)}`}
-        {differential.taught_by_panels.length > 0 && ` and by panel ${differential.taught_by_panels.join(", ")}`}
+        {panels && ` and by ${panels}`}
         {first.fingerprint && (
           <>
             , record <span title={`SHA-256 ${first.fingerprint}`}>{first.fingerprint.slice(0, 8)}</span>

@@ -7,6 +7,7 @@ import {
   notReviewed,
   percent,
   representatives,
+  panelWords,
   reviewedCells,
   strength,
 } from "./differential";
@@ -40,6 +41,7 @@ const differential: DifferentialShown = {
   reviewed_until: 31,
   taught_until: 40,
   taught_by_panels: [],
+  panel_titles: [],
   bundle: "lite0 0.2.0",
   counting_choices: [],
   digest: "0011aabb",
@@ -53,6 +55,13 @@ test("shares have one decimal, intervals say to", () => {
 test("a change carries its sign, and nothing where nothing changed", () => {
   expect(differential.rows.map(change)).toEqual(["", "\u22125", "+5"]);
   expect(changed(differential).map((r) => r.label)).toEqual(["monocyte", "ig"]);
+});
+
+test("panels that taught are named by their titles, and by their numbers in records that have no more", () => {
+  expect(panelWords(differential)).toBe("");
+  const one = { ...differential, taught_by_panels: [3], panel_titles: ["Blasts of March"] };
+  expect(panelWords(one)).toBe("the panel \u201cBlasts of March\u201d");
+  expect(panelWords({ ...one, taught_by_panels: [3, 7], panel_titles: [] })).toBe("the panels 3, 7");
 });
 
 test("cells are reviewed or not, and old records do not say", () => {

@@ -34,6 +34,12 @@ export function reviewedCells({ rows, apart, excluded, unsure }: DifferentialSho
   return counts.reduce<number | null>((sum, n) => (sum === null || n === null ? null : sum + n), unsure);
 }
 
+/** The panels that taught the model, by their titles: "the panel “Blasts of March”"; records of before have numbers. */
+export function panelWords({ taught_by_panels, panel_titles }: DifferentialShown): string {
+  const named = panel_titles.length ? panel_titles.map((title) => `\u201c${title}\u201d`) : taught_by_panels;
+  return named.length ? `the ${named.length === 1 ? "panel" : "panels"} ${named.join(", ")}` : "";
+}
+
 /** Cells of a type counted apart for every 100 leukocytes; old records say it of erythroblasts alone. */
 export function per100({ apart, erythroblasts_per_100 }: DifferentialShown, name: string): number | null {
   return apart[name]?.per_100 ?? (name === "erythroblast" ? erythroblasts_per_100 : null);

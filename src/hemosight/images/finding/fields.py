@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from hemosight.errors import HemoSightError, UnreadableImage
 from hemosight.images import pixel_scale
@@ -94,6 +96,18 @@ class Searched:
         around = self._pixels(left, top, right - left, bottom - top)
         square = crop_around(around, own, (y - top, x - left))
         return square if own == side else resize(square, side, side)
+
+
+def crop_side(scale: float) -> int:
+    """Pixels on a side of a crop that this scale of a scanner profile brings to the reference."""
+    return max(16, round(CROP / scale))
+
+
+def png(searched: Searched, cell: FoundCell, side: int) -> bytes:
+    """A cell's crop, ``side`` x ``side`` pixels, as a file."""
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(searched.crop(cell, side))).save(out, "PNG")
+    return out.getvalue()
 
 
 def scales(paths: Sequence[Path], progress: Progress | None = None, bits: int | None = None) -> dict[Path, Scale]:

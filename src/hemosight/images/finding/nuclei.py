@@ -11,7 +11,7 @@ from scipy import ndimage
 from hemosight.errors import UnreadableImage
 from hemosight.images.finding.stain import WORKING_PX, Flags, Floats, Prepared
 
-_LEAST, _MOST = 0.07, 9.0
+_LEAST, _LARGEST = 0.07, 9.0
 """In areas of a red cell: pieces of nucleus smaller than this are granules and rims, larger ones no nucleus."""
 _STEP, _STEPS, _LEAST_STAIN = 0.84, 11, 0.05
 """Each level of stain is this share of the one above; how many there are; the least optical density of a nucleus."""
@@ -105,7 +105,7 @@ def pieces(stain: Floats, level: float) -> list[Nucleus]:
     sizes = np.bincount(names.ravel(), minlength=number + 1)
     found: list[Nucleus] = []
     for name, window in enumerate(ndimage.find_objects(names), start=1):
-        if not _LEAST * _AREA <= sizes[name] <= _MOST * _AREA:
+        if not _LEAST * _AREA <= sizes[name] <= _LARGEST * _AREA:
             continue
         mask = names[window] == name
         parts = cut(mask)

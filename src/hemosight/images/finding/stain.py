@@ -80,7 +80,7 @@ def prepare(pixels: Pixels, red_cell_px: float) -> Prepared:
         )
     size = (max(8, round(width * factor)), max(8, round(height * factor)))
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-    density = level_lamp(ndimage.gaussian_filter(DENSITY[small], (0.7, 0.7, 0)))
+    density = correct_illumination(ndimage.gaussian_filter(DENSITY[small], (0.7, 0.7, 0)))
     stain = density[..., 0] - _BLUE * np.maximum(density[..., 2], 0)
     around = 6
     solid = ndimage.grey_opening(np.pad(stain, around, mode="reflect"), footprint=disc(_RIM))
@@ -90,7 +90,7 @@ def prepare(pixels: Pixels, red_cell_px: float) -> Prepared:
     return Prepared(stain, solid, density, level, noise, factor)
 
 
-def level_lamp(density: Floats) -> Floats:
+def correct_illumination(density: Floats) -> Floats:
     """Optical density (height x width x 3) less a smooth surface through what most of the field shows.
 
     A polynomial of the place is fitted by least squares, channel by channel, to what is neither nucleus nor hole:

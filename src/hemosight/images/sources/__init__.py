@@ -12,10 +12,10 @@ from pathlib import Path
 
 import polars as pl
 
-from hemosight.errors import BadTable, NoImages, PathMissing, UnknownLayout, UnknownName
+from hemosight.errors import BadTable, PathMissing, UnknownLayout, UnknownName
 from hemosight.images import pixel_scale
 from hemosight.images.catalog import ATTRIBUTE, Catalog, Progress
-from hemosight.images.formats import SUFFIXES
+from hemosight.images.formats import no_images
 from hemosight.images.names import RESERVED, to_text
 from hemosight.images.sources import (
     ambiguous,
@@ -134,7 +134,7 @@ def read(
 
     Raises
     ------
-    PathMissing, UnknownName, UnknownLayout, NoImages, BadTable
+    PathMissing, UnknownName, UnknownLayout, TooFewCells, BadTable
         When there is nothing there, or nothing that fits.
     """
     root = _existing(root)
@@ -182,7 +182,7 @@ def _rows(
     if not images:
         if root.is_file():
             raise _unknown("a folder, an image, a CSV, Excel or Parquet table", root)
-        raise NoImages(suffixes=" ".join(sorted(SUFFIXES)), path=root, passed_over=found.described() or "nothing else")
+        raise no_images(root, found.described())
     if folders is not None:
         return folder.by_pattern(root, images, folders)
     # What an export of a review sets apart is not sorted by a person: no folder in it is a label.

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from hemosight.engine.bundle import load as load_bundle
-from hemosight.errors import NoImages, PathMissing, UnreadableImage
+from hemosight.errors import PathMissing, UnreadableImage
 from hemosight.images.catalog import Progress
 from hemosight.images.decode import decode, read_bytes
-from hemosight.images.formats import SUFFIXES
+from hemosight.images.formats import no_images
 from hemosight.images.sources import layout
 from hemosight.images.synthetic import CELL_TYPES, draw_smear
 from hemosight.lab.benchmark.stages import stages
@@ -44,7 +44,7 @@ def draw(folder: Path, count: int, progress: Progress | None = None) -> list[Pat
 def gather(folder: Path, count: int) -> list[Path]:
     """At most so many readable crops of a folder, evenly spread over it.
 
-    Raises :class:`~hemosight.errors.PathMissing` and, where no crop can be read, :class:`~hemosight.errors.NoImages`.
+    Raises :class:`~hemosight.errors.PathMissing` and :class:`~hemosight.errors.TooFewCells` (no crop can be read).
     """
     if not folder.exists():
         raise PathMissing(path=folder, cwd=Path.cwd())
@@ -52,7 +52,7 @@ def gather(folder: Path, count: int) -> list[Path]:
     spread = [found[place] for place in np.linspace(0, len(found) - 1, min(count, len(found))).astype(int)]
     crops = [path for path in spread if _is_readable(path)]
     if not crops:
-        raise NoImages(suffixes=" ".join(sorted(SUFFIXES)), path=folder, passed_over="nothing else")
+        raise no_images(folder)
     return crops
 
 

@@ -33,7 +33,11 @@ def plan(work: ReportInputs) -> Section:
     sizes = [size for size in TRUTHS if size <= _MOST * len(rest)]
     if len(sizes) < 2:
         least = int(np.ceil(TRUTHS[1] / _MOST))
-        raise TooFewCells(least=least, purpose="a test of the planner on labelled ones", came=len(rest))
+        raise TooFewCells(
+            expected=f"at least {least} cells for a test of the planner on labelled ones",
+            came=len(rest),
+            mend="Add cells.",
+        )
     wished = min(WISHED, sizes[-1])
     decided_by = {"material": work.material.hash, "classifier": work.classifier, "seed": work.seed}
     tried = work.steps.run(

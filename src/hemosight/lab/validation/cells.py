@@ -18,7 +18,7 @@ from hemosight.blood.differential import APART
 from hemosight.blood.vocabulary import Level, at_level, counted
 from hemosight.engine.engine import Engine
 from hemosight.engine.readings import UNFAMILIAR
-from hemosight.errors import BadProtocol, NothingToValidate
+from hemosight.errors import BadProtocol, TooFewCells
 from hemosight.images.catalog import Catalog, Progress
 from hemosight.lab.validation.protocol import Protocol
 from hemosight.space.embeddings import Embeddings, Vectors
@@ -96,6 +96,16 @@ class ValidationCells:
         return hashlib.sha256(said.sort("id").write_csv().encode()).hexdigest()
 
 
+def too_few_cases(least: int, came: str) -> TooFewCells:
+    """What is said where fewer than ``least`` cases fit a protocol; ``came`` tells how many do, and why no more."""
+    return TooFewCells(
+        code="nothing_to_validate",
+        expected=f"at least {least} cases that fit the protocol",
+        came=came,
+        mend="Give more cases, or write another protocol (before looking at its results).",
+    )
+
+
 def gather(
     catalog: Catalog,
     engine: Engine,
@@ -105,7 +115,7 @@ def gather(
 ) -> ValidationCells:
     """The cells of a catalog that fit a protocol, read by an engine; a catalog's patients are the cases.
 
-    Raises :class:`~hemosight.errors.NothingToValidate` with fewer than :data:`FEWEST_CASES` cases, and
+    Raises :class:`~hemosight.errors.TooFewCells` with fewer than :data:`FEWEST_CASES` cases, and
     :class:`~hemosight.errors.BadProtocol` where a reader whom the protocol names read none of them.
     """
     wanted, left_out, cases_left_out, reviewed = _chosen(catalog, protocol, set(engine.bundle.support.embeddings.ids))
@@ -118,7 +128,7 @@ def gather(
     if cells.table["patient"].n_unique() < FEWEST_CASES:
         why = "; ".join(f"{len(names)} {reason}" for reason, names in cases_left_out.items()) or "no case at all"
         came = f"{cells.table['patient'].n_unique()}; left out: {why}"
-        raise NothingToValidate(least=FEWEST_CASES, came=came)
+        raise too_few_cases(FEWEST_CASES, came)
     vectors = np.stack([vector for point in points if (vector := point.vector) is not None])
     rows = engine.read(Embeddings(tuple(cells.ids), vectors, engine.bundle.space))
     classes = engine.classes()

@@ -79,7 +79,7 @@ def validate(
     origin
         Where the cells come from, and how their labels came about.
 
-    Raises :class:`~hemosight.errors.NothingToValidate` where too few cases fit.
+    Raises :class:`~hemosight.errors.TooFewCells` where too few cases fit.
     """
     made, origin = made or datetime.datetime.now(datetime.UTC), origin or Origin()
     cells = gather(catalog, engine, protocol, readers, reading)

@@ -134,21 +134,21 @@ def charted(rows: pl.DataFrame, baseline: int = BASELINE) -> list[Charts]:
 
 
 @dataclass(frozen=True)
-class Stated:
+class RunLengths:
     """What the charts promise: run lengths of one chart."""
 
     usual: RunLength
     drifted: RunLength
 
 
-def stated() -> Stated:
+def run_lengths() -> RunLengths:
     """Run lengths where nothing has changed, and after a drift of :data:`SHIFT` standard deviations."""
-    return Stated(run_length(0.0, charts=1000), run_length(SHIFT, charts=1000))
+    return RunLengths(run_length(0.0, charts=1000), run_length(SHIFT, charts=1000))
 
 
 def write(out: Path, found: Sequence[Charts], rows: pl.DataFrame, facts: Sequence[tuple[str, str]]) -> Path:
     """Write ``report.html``, ``tables/`` and ``figures/`` of the charts into ``out``."""
-    promise = stated()
+    lengths = run_lengths()
     sections = []
     for one in found:
         name = source_name(one.scanner) or "unnamed scanner"
@@ -160,8 +160,8 @@ def write(out: Path, found: Sequence[Charts], rows: pl.DataFrame, facts: Sequenc
             charts=len(one.charts),
             flags=one.flags.to_dicts(),
             rules=RULES,
-            usual=promise.usual,
-            drifted=promise.drifted,
+            usual=lengths.usual,
+            drifted=lengths.drifted,
             shift=SHIFT,
         )
         mark = f"s{len(sections)}"

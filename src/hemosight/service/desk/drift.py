@@ -19,8 +19,10 @@ from hemosight.blood.palette import ordered
 from hemosight.blood.vocabulary import Level, title
 from hemosight.images.looks import PictureLooks, looks
 from hemosight.images.pixel_scale import spread
-from hemosight.scoring.watch import Promise, Watch, WatchedMeasure, promise, watch
+from hemosight.scoring.watch import ChartPerformance, Watch, WatchedMeasure, performance, watch
 from hemosight.service.desk.snapshot import Snapshot
+from hemosight.service.storage import drift
+from hemosight.service.storage.database import Database
 from hemosight.service.storage.drift import Answer, StoredPoint
 from hemosight.space.novelty import UNUSUAL
 
@@ -60,7 +62,17 @@ class CaseMeasures:
         return asdict(self)
 
 
-def seen(pictures: Sequence[tuple[bytes, int | None]]) -> PictureLooks:
+def look_of_case(database: Database, cells: Sequence[int]) -> PictureLooks:
+    """How the pictures of a case look: of some of its cells, evenly from the first to the last.
+
+    It reads pictures for a third of a second: no transaction is open meanwhile.
+    """
+    with database.session() as session:
+        pictures = drift.pictures(session, sampled(cells))
+    return look_of(pictures)
+
+
+def look_of(pictures: Sequence[tuple[bytes, int | None]]) -> PictureLooks:
     """How pictures of one case look, given with the bits of their samples."""
     bits = {depth for _, depth in pictures}
     # A case has one depth but for odd ones; its pictures of another would be read as too dark or too bright.
@@ -68,7 +80,7 @@ def seen(pictures: Sequence[tuple[bytes, int | None]]) -> PictureLooks:
     return looks([data for data, of in pictures if of == depth], depth)
 
 
-def looked_at(cells: Sequence[int]) -> list[int]:
+def sampled(cells: Sequence[int]) -> list[int]:
     """The cells of a case whose pictures are looked at."""
     return spread(cells, LOOKED)
 
@@ -112,11 +124,11 @@ def measures(
 
 @dataclass(frozen=True)
 class DriftChart:
-    """One chart of a scanner profile: ``name`` is unique among them, ``said`` what people call it."""
+    """One chart of a scanner profile: ``name`` is unique among them, ``title`` what people call it."""
 
     name: str
     kind: Kind
-    said: str
+    title: str
     watch: Watch
 
 
@@ -136,7 +148,7 @@ class ScannerDrift:
         The same of what the model reads (unusual cells, agreement), which another bundle begins anew as well.
     answered
         Cases up to which flags were answered.
-    promised
+    performance
         What so many charts promise; None without a chart.
     """
 
@@ -145,7 +157,7 @@ class ScannerDrift:
     usual: int
     usual_readings: int
     answered: int
-    promised: Promise | None
+    performance: ChartPerformance | None
 
     @property
     def asks(self) -> bool:
@@ -171,9 +183,9 @@ def scanner(points: Sequence[StoredPoint], answers: Sequence[Answer], bundle: in
     epochs, restarts = until["validated"], until["explained"]
     wanted = _wanted(points)
 
-    def chart(name: str, kind: Kind, said: str, values: _Numbers, totals: _Numbers | None) -> DriftChart:
+    def chart(name: str, kind: Kind, title: str, values: _Numbers, totals: _Numbers | None) -> DriftChart:
         anew = [*epochs, *switched] if kind in ("novelty", "agreement") else epochs
-        return DriftChart(name, kind, said, watch(WatchedMeasure(values, totals, anew, restarts), len(wanted)))
+        return DriftChart(name, kind, title, watch(WatchedMeasure(values, totals, anew, restarts), len(wanted)))
 
     charts = tuple(chart(*one) for one in wanted)
     begun = max(epochs, default=0)
@@ -184,7 +196,7 @@ def scanner(points: Sequence[StoredPoint], answers: Sequence[Answer], bundle: in
         usual=len(points) - begun,
         usual_readings=len(points) - readings_begun,
         answered=max([*epochs, *restarts], default=0),
-        promised=promise(len(charts)) if charts else None,
+        performance=performance(len(charts)) if charts else None,
     )
 
 

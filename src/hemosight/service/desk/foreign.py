@@ -79,7 +79,7 @@ class CaseFamiliarity:
         return self.share >= FOREIGN_SHARE or self.taught < self.wanted
 
     @property
-    def lacking(self) -> int:
+    def missing(self) -> int:
         """Labels of cells beyond the bundle that are missing after as many answers as a queue asks, and can come."""
         if not self.foreign or self.labelled < MOST:
             return 0

@@ -15,7 +15,7 @@ from hemosight.service.desk import profile_reader
 from hemosight.service.desk.image_columns import ImageColumns
 from hemosight.service.desk.label_set_state import LabelSetState
 from hemosight.service.desk.loading import ProjectSettings
-from hemosight.service.desk.panel_teaching import Shares, panels_of, shares_by_profile
+from hemosight.service.desk.panel_teaching import Shares, TeachingPanel, panels_of, shares_by_profile
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
 from hemosight.space.finer_types import FinerTypes
@@ -65,10 +65,12 @@ class LabelSetFit:
             self.finer[number] = finer
         self.ldas[number].update(rows, taught)
 
-    def soften(self, now: Moment, unlabelled: NDArray[np.int64], learns: bool) -> tuple[list[int], tuple[int, ...]]:
+    def learn_consensus(
+        self, now: Moment, unlabelled: NDArray[np.int64], learns: bool
+    ) -> tuple[list[int], dict[int, tuple[TeachingPanel, ...]]]:
         """Teach what panels agreed on of cells that nobody labelled.
 
-        Gives the scanner profiles of which anything changed, and the panels.
+        Gives the scanner profiles of which anything changed, and the panels that teach each profile.
         """
         state, settings = self.state, now.settings
         wanted: dict[int, dict[int, Shares]] = {}
@@ -79,10 +81,9 @@ class LabelSetFit:
         for number in sorted({*wanted, *self.ldas}):
             if number not in self.ldas:
                 self.ldas[number] = self._begin(now)
-            if self.ldas[number].soften(wanted.get(number, {})):
+            if self.ldas[number].set_soft_labels(wanted.get(number, {})):
                 changed.append(number)
-        taught = (row for shares in wanted.values() for row in shares)
-        return changed, panels_of(taught, now.images, settings.panel_of)
+        return changed, panels_of(wanted, now.images, settings.panel_of)
 
     def reader(
         self, number: int, now: Moment, rows: NDArray[np.int64], open_: NDArray[np.bool_], learns: bool

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hemosight.blood.counting import TypeRule
 from hemosight.blood.palette import UNSURE
-from hemosight.blood.vocabulary import Level
+from hemosight.blood.vocabulary import CELL_TYPE, Level
+from hemosight.engine.bundle import Bundle
 from hemosight.service.desk.case_profiles import CaseProfiles
 from hemosight.service.desk.column_table import Column, ColumnTable
 from hemosight.service.desk.image_columns import READ, ImageColumns
@@ -60,6 +61,13 @@ class LabelSetSpec:
         rule = self.rules.get(now)
         above = None if rule is None else rule.parent
         return above if above is not None and above in read and now not in read else now
+
+    def reader_of(self, bundle: Bundle) -> ProfileReader | None:
+        """What reads the label set with the bundle alone; None for a label set of the project's own."""
+        classifier = bundle.classifiers.get(self.name) if self.kind == "bundle" else None
+        # Temperatures were fitted on cell types, and say nothing of other label sets.
+        familiarity = bundle.familiarity if self.name == CELL_TYPE else None
+        return None if classifier is None else ProfileReader(classifier.over(self.names), familiarity)
 
     @cached_property
     def rules(self) -> Mapping[str, TypeRule]:

@@ -24,9 +24,10 @@ from hemosight.service.desk.image_columns import ImageColumns
 from hemosight.service.desk.label_set_fit import LabelSetFit, Moment
 from hemosight.service.desk.label_set_state import NOTHING, LabelSetState
 from hemosight.service.desk.notifier import Notifier
+from hemosight.service.desk.panel_teaching import TeachingPanel
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
-from hemosight.space.incremental_lda import LeftOut
+from hemosight.space.leave_one_out import LeftOut
 from hemosight.space.one_thread import one_thread
 
 log = structlog.get_logger()
@@ -50,8 +51,8 @@ class _Fit(LabelSetFit):
     """The newest label record that was known when it was last fitted, of whatever label set."""
     taught_until: int = 0
     """The newest label record that the classifier has learnt; 0 where none."""
-    taught_by_panels: tuple[int, ...] = ()
-    """The panels whose consensus it has learnt beside labels."""
+    taught_by_panels: Mapping[int, tuple[TeachingPanel, ...]] = field(default_factory=dict)
+    """The panels whose consensus it has learnt beside labels, by scanner profile."""
     count: int = 0
     """How often it was fitted."""
     score: tuple[int, Scores | None, LeftOut] | None = None
@@ -188,8 +189,8 @@ class Learner:
         """The newest label record that the classifier has learnt; 0 where none: see :meth:`taught_by_panels` too."""
         return self._fits[label_set].taught_until
 
-    def taught_by_panels(self, label_set: int) -> tuple[int, ...]:
-        """The panels whose consensus the classifier has learnt."""
+    def taught_by_panels(self, label_set: int) -> Mapping[int, tuple[TeachingPanel, ...]]:
+        """The panels whose consensus each scanner profile's classifier has learnt."""
         return self._fits[label_set].taught_by_panels
 
     def known(self, label_set: int) -> int:
@@ -297,8 +298,8 @@ class Learner:
         with fit.in_use, one_thread():
             for number in np.unique(teaches).tolist():
                 fit.learn(number, {row: pending[row] for row in to_learn[teaches == number].tolist()}, now)
-            softened, panels = fit.soften(now, read[open_], learns)
-            due = {*np.unique(teaches).tolist(), *softened}
+            changed, panels = fit.learn_consensus(now, read[open_], learns)
+            due = {*np.unique(teaches).tolist(), *changed}
             readers: dict[int, ProfileReader | None] = {}
             found: list[tuple[NDArray[np.int64], NDArray[np.float32] | None]] = []
             for number in fit.ldas if everything else sorted(due):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.vocabulary import Level
 from hemosight.service.desk.case_profiles import CaseProfiles
 from hemosight.service.desk.label_set_state import CurrentLabel, LabelSetSpec
+from hemosight.service.desk.panel_teaching import TeachingPanel
 from hemosight.service.desk.panels import CellOfPanel, PanelAnswer, teaching
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import panels, profiles
@@ -34,7 +35,7 @@ class ProjectSettings:
     teaching: bool
     weight: float
     consensus: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    panel_of: Mapping[int, int] = field(default_factory=dict)
+    panel_of: Mapping[int, TeachingPanel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,12 @@ def settings(session: Session, project_id: int) -> ProjectSettings:
     )
 
 
-def consensus(session: Session, project_id: int) -> dict[int, tuple[int, dict[str, float]]]:
+def consensus(session: Session, project_id: int) -> dict[int, tuple[TeachingPanel, dict[str, float]]]:
     """What the project's teaching panels say of their cells: image -> panel, and type -> probability.
 
     Of a cell in several panels the newest counts.
     """
-    found: dict[int, tuple[int, dict[str, float]]] = {}
+    found: dict[int, tuple[TeachingPanel, dict[str, float]]] = {}
     for row in reversed(panels.listed(session, project_id)):
         if row.teaches and row.closed_at is not None:
             cells = [CellOfPanel(one.image_id) for one in panels.cells(session, row.id)]
@@ -85,7 +86,7 @@ def consensus(session: Session, project_id: int) -> dict[int, tuple[int, dict[st
             readers = [one.user for one in panels.readers(session, row.id)]
             decided = {image: one.label for image, one in panels.decisions(session, row.id).items()}
             taught = teaching(cells, said, readers, decided)
-            found |= {image: (row.id, probable) for image, probable in taught.items()}
+            found |= {image: (TeachingPanel(row.id, row.title), probable) for image, probable in taught.items()}
     return found
 
 
@@ -120,6 +121,17 @@ def images(session: Session, project_id: int, after: int = 0) -> list[tuple[int,
 def count(session: Session, project_id: int) -> int:
     """How many images there are."""
     return session.scalar(select(func.count()).select_from(Image).where(Image.project_id == project_id)) or 0
+
+
+def new_images(session: Session, project_id: int, known: Collection[int]) -> list[tuple[int, int | None]] | None:
+    """Numbers and cases of the images that are not known yet; None where one that is known is there no more."""
+    more = images(session, project_id, max(known, default=0))
+    if count(session, project_id) == len(known) + len(more):
+        return more
+    # Uploads side by side commit out of order, or a cancelled one took images back.
+    everything = images(session, project_id)
+    more = [(number, case) for number, case in everything if number not in known]
+    return more if len(everything) - len(more) == len(known) else None
 
 
 def current_labels(session: Session, project_id: int) -> dict[int, dict[int, CurrentLabel]]:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemosight.service.desk.image_columns import ImageColumns
 from hemosight.service.desk.label_set_state import LabelSetState
+
+
+@dataclass(frozen=True)
+class TeachingPanel:
+    """A panel that teaches: its number and its title."""
+
+    number: int
+    title: str
+
 
 Shares = NDArray[np.float64]
 """One number a column of the label set, their sum at most 1: how much a cell counts for each."""
@@ -49,6 +59,9 @@ def shares_by_profile(
     return found
 
 
-def panels_of(rows: Iterable[int], images: ImageColumns, panel_of: Mapping[int, int]) -> tuple[int, ...]:
-    """The panels that taught these rows, in order; ``panel_of`` is image -> panel."""
-    return tuple(sorted({panel_of[int(images.ids[row])] for row in rows}))
+def panels_of(
+    taught: Mapping[int, Iterable[int]], images: ImageColumns, panel_of: Mapping[int, TeachingPanel]
+) -> dict[int, tuple[TeachingPanel, ...]]:
+    """The panels that taught each scanner profile, in order; ``taught`` is profile -> rows, ``panel_of`` of images."""
+    found = {profile: {panel_of[int(images.ids[row])] for row in rows} for profile, rows in taught.items()}
+    return {profile: tuple(sorted(panels, key=lambda one: one.number)) for profile, panels in found.items() if panels}

@@ -13,7 +13,8 @@ from hemosight.space import lda
 from hemosight.space.embeddings import Vectors
 from hemosight.space.familiarity import Familiarity
 from hemosight.space.finer_types import FinerSplit
-from hemosight.space.incremental_lda import IncrementalLDA, LeftOut
+from hemosight.space.incremental_lda import IncrementalLDA
+from hemosight.space.leave_one_out import LeftOut
 from hemosight.space.linear_classifier import LinearClassifier
 
 CALIBRATING = 10

@@ -219,7 +219,7 @@ class ProjectReadings:
     def _reading(self, spec: LabelSetSpec, image: int, row: int) -> ImageReading:
         current = self._project.labels.get(spec.id, {}).get(image, CurrentLabel(None, 0, -1))
         state, images = self._project.states.get(spec.id), self._project.moment().images
-        reader = self._project.alone(spec) if state is None else state.reader(row)
+        reader = spec.reader_of(self._project.bundle) if state is None else state.reader(row)
         probabilities: dict[str, float] = {}
         if reader is not None and images.status[row] == READ:
             values = reader.probabilities(images.vectors[row : row + 1], images.novelty[row : row + 1])[0]

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.engine.bundle import Bundle
 from hemosight.service.desk import loading
 from hemosight.service.desk.case_profiles import CaseProfiles
@@ -26,7 +25,6 @@ from hemosight.service.desk.label_set_fit import Moment
 from hemosight.service.desk.label_set_state import LabelSetSpec, LabelSetState
 from hemosight.service.desk.learner import PATIENCE, Learner
 from hemosight.service.desk.notifier import Notifier
-from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.project_readings import ProjectReadings
 from hemosight.service.desk.references import References
 from hemosight.service.errors import NothingThere
@@ -45,7 +43,7 @@ class ProjectState:
 
     :attr:`readings` says what the project looks like now, and is what nearly everybody wants. The columns themselves
     (:attr:`specs`, :attr:`labels`, :attr:`states` by number of the label set, and what :meth:`moment`, :meth:`named`,
-    :meth:`label_set`, :meth:`alone` and :meth:`row` give) are looked at with :attr:`lock` held.
+    :meth:`label_set` and :meth:`row` give) are looked at with :attr:`lock` held.
 
     Parameters
     ----------
@@ -188,14 +186,9 @@ class ProjectState:
 
     def _take_images(self, session: Session, stamp: int) -> bool:
         images = self._images
-        newest = int(images.ids[: images.count].max(initial=0))
-        more = loading.images(session, self.project, newest)
-        if loading.count(session, self.project) != images.count + len(more):
-            # Uploads side by side commit out of order, or a cancelled one took images back.
-            everything = loading.images(session, self.project)
-            if len({number for number, _ in everything} & images.row_of.keys()) < images.count:
-                return False
-            more = [(number, case) for number, case in everything if number not in images.row_of]
+        more = loading.new_images(session, self.project, images.row_of)
+        if more is None:
+            return False
         images.add([number for number, _ in more], [case for _, case in more], stamp)
         return True
 
@@ -239,9 +232,8 @@ class ProjectState:
     def label_set(self, number: int) -> LabelSetState:
         """The state of a label set, made at first need."""
         if number not in self.states:
-            state = LabelSetState(
-                self.specs[number], self._images, self.alone(self.specs[number]), self._event, self._profiles
-            )
+            spec = self.specs[number]
+            state = LabelSetState(spec, self._images, spec.reader_of(self.bundle), self._event, self._profiles)
             # Older than the floor: whoever has seen this event has seen all of this.
             old = self._event - 1
             state.add_embedded(np.arange(self._images.count), old)
@@ -254,13 +246,6 @@ class ProjectState:
             self.learner.start(state, {row: code for row, code in to_learn.items() if code >= 0}, self._event)
             self.learner.wake()
         return self.states[number]
-
-    def alone(self, spec: LabelSetSpec) -> ProfileReader | None:
-        """What reads a label set with the bundle alone; None for a label set of the project's own."""
-        classifier = self.bundle.classifiers.get(spec.name) if spec.kind == "bundle" else None
-        # Temperatures were fitted on cell types, and say nothing of other label sets.
-        familiarity = self.bundle.familiarity if spec.name == CELL_TYPE else None
-        return None if classifier is None else ProfileReader(classifier.over(spec.names), familiarity)
 
     def moment(self) -> Moment:
         """What has been taken in so far."""

@@ -44,13 +44,13 @@ def choose(
     case: int | None = None,
     skip: Sequence[int] = (),
     *,
-    unlike: bool = False,
+    by_novelty: bool = False,
 ) -> list[QueuedImage]:
     """The ``n`` images to look at next: read, not labelled, not skipped; best first.
 
     ``strategy`` is one of :data:`REASONS`, or ``adapt``: what teaches the model a case of an unknown scanner. The same
     snapshot gives the same choice. Without a classifier, strategies that need one give typical cells instead.
-    ``unlike`` is for ``adapt``, where labels of cells unlike anything known are all that is missing: it asks these.
+    ``by_novelty`` is for ``adapt``, where labels of cells unlike anything known are all that is missing: it asks these.
     """
     free = snapshot.read & (snapshot.label == NOTHING) & snapshot.of_case(case) & snapshot.asked
     free &= ~np.isin(snapshot.ids, list(skip))
@@ -59,7 +59,7 @@ def choose(
     rows = np.flatnonzero(free)
     if strategy == "adapt":
         answered = int((snapshot.of_case(case) & (snapshot.label != NOTHING)).sum()) + len(skip)
-        return _adapt(snapshot, rows, n, answered, unlike=unlike)
+        return _adapt(snapshot, rows, n, answered, by_novelty=by_novelty)
     if strategy == "novelty":
         best = rows[np.argsort(-snapshot.novelty[rows], kind="stable")[:n]]
     else:
@@ -71,7 +71,9 @@ def choose(
     ]
 
 
-def _adapt(snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int, *, unlike: bool) -> list[QueuedImage]:
+def _adapt(
+    snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int, *, by_novelty: bool
+) -> list[QueuedImage]:
     """Cells that teach the model a scanner: typical ones first, then the least sure; every fourth is a check.
 
     ``answered`` is how many were asked before. Check cells (:mod:`hemosight.service.desk.trust`) are asked in their own
@@ -84,7 +86,7 @@ def _adapt(snapshot: Snapshot, free: NDArray[np.int64], n: int, answered: int, *
     beginning = max(START - answered, 0)
     typical = choose_rows(snapshot, "typical", others, min(n, beginning))
     rest = np.setdiff1d(others, typical)
-    if unlike:
+    if by_novelty:
         hard, reason = rest[np.argsort(-snapshot.novelty[rest], kind="stable")[:n]], "novelty"
     else:
         hard, reason = choose_rows(snapshot, "uncertainty", rest, n), "uncertainty"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hemosight.scoring.rare import Bound, Looks, bound, decided, further, fused, ranking_ends
+from hemosight.scoring.rare import Bound, SearchCounts, bound, decided, further, fused, ranking_ends
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.desk.trust import draws
 from hemosight.service.storage.looks import DRAWN, RANKED
@@ -27,7 +27,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Coming:
+class NextCell:
     """A cell to look at: how it was drawn, and the model's probability of the type; nan where it has none or it is held
     back.
     """
@@ -54,10 +54,10 @@ class Search:
         Cells to look at next, in order.
     """
 
-    looks: Looks
+    looks: SearchCounts
     bound: Bound
     way: str
-    coming: list[Coming]
+    coming: list[NextCell]
 
     def below(self, share: float) -> bool | None:
         """Whether there is less than this share, by 95%; None where that is open."""
@@ -81,7 +81,7 @@ def search(snapshot: Snapshot, target: str, case: int | None, seen: Sequence[See
     looked = [one for one in seen if one.image in here]
     ranked = [one.found for one in looked if one.way == RANKED]
     drawn = [one.found for one in looked if one.way == DRAWN]
-    looks = Looks(len(rows), len(ranked), sum(ranked), len(drawn), sum(drawn))
+    looks = SearchCounts(len(rows), len(ranked), sum(ranked), len(drawn), sum(drawn))
     way = DRAWN if drawn or ranking_ends(ranked) else RANKED
     done = {one.image for one in looked}
     left = rows[[int(image) not in done for image in snapshot.ids[rows]]] if len(rows) else rows
@@ -92,7 +92,7 @@ def search(snapshot: Snapshot, target: str, case: int | None, seen: Sequence[See
         known = set(like) | {one.image for one in looked if one.found}
         order = np.argsort(-ranking(snapshot, target, known, probability)[left], kind="stable")
     shown = np.where(snapshot.held_back, np.nan, probability)
-    coming = [Coming(int(snapshot.ids[row]), int(row), way, float(shown[row])) for row in left[order].tolist()]
+    coming = [NextCell(int(snapshot.ids[row]), int(row), way, float(shown[row])) for row in left[order].tolist()]
     return Search(looks, bound(looks), way, coming)
 
 

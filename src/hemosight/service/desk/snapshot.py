@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from hemosight.service.desk.image_columns import READ, ImageColumns
 from hemosight.service.desk.label_set_state import NOTHING, LabelSetSpec, LabelSetState
+from hemosight.service.desk.panel_teaching import TeachingPanel
 from hemosight.service.storage import class_facts
 from hemosight.space.embeddings import Vectors
 
@@ -26,7 +28,7 @@ class Snapshot:
     taught_until
         The newest label record that the classifier has learnt; 0 where none.
     taught_by_panels
-        The panels whose consensus it has learnt.
+        The panels whose consensus it has learnt, by scanner profile.
     profile
         Number of the scanner profile.
     ids, case, status, novelty, x, y, outside
@@ -61,7 +63,7 @@ class Snapshot:
     spec: LabelSetSpec
     event: int
     taught_until: int
-    taught_by_panels: tuple[int, ...]
+    taught_by_panels: Mapping[int, tuple[TeachingPanel, ...]]
     ids: NDArray[np.int64]
     case: NDArray[np.int64]
     profile: NDArray[np.int64]
@@ -98,6 +100,13 @@ class Snapshot:
         """As :meth:`of_case`, of the cells that count: all, unless some were drawn (:mod:`.counting_area`)."""
         return self.of_case(case) & ~self.outside
 
+    def panels_of(self, case: int | None) -> tuple[TeachingPanel, ...]:
+        """The panels that taught the classifier of a case's scanner profile; of every profile where None."""
+        # A label set of the project's own has one classifier, whatever the profile.
+        profiles = [0] if self.spec.kind == "own" else np.unique(self.profile[self.of_case(case)]).tolist()
+        found = {panel for profile in profiles for panel in self.taught_by_panels.get(profile, ())}
+        return tuple(sorted(found, key=lambda one: one.number))
+
     def holding_back(self, rows: NDArray[np.bool_], stamp: NDArray[np.int64]) -> Snapshot:
         """The same with the probabilities of these rows held back; ``stamp`` is one event a row, as :attr:`stamp`."""
         return replace(
@@ -110,7 +119,11 @@ class Snapshot:
 
 
 def snapshot(
-    images: ImageColumns, state: LabelSetState, event: int, taught_until: int, taught_by_panels: tuple[int, ...] = ()
+    images: ImageColumns,
+    state: LabelSetState,
+    event: int,
+    taught_until: int,
+    taught_by_panels: Mapping[int, tuple[TeachingPanel, ...]] | None = None,
 ) -> Snapshot:
     """Copy the columns; call it with the project's lock held."""
     state.lengthen(len(images.ids))
@@ -123,7 +136,7 @@ def snapshot(
         spec=state.spec,
         event=event,
         taught_until=taught_until,
-        taught_by_panels=taught_by_panels,
+        taught_by_panels=taught_by_panels or {},
         **images.taken(rows, "ids", "case", "status", "novelty", "x", "y", "outside"),
         **labelled,
         profile=state.profiles.of(images.case[rows]),

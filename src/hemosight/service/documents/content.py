@@ -92,7 +92,7 @@ class ReportLine:
 
 
 @dataclass(frozen=True)
-class Beside:
+class ApartLine:
     """What is counted beside the leukocytes: cells, and how many for every 100 leukocytes."""
 
     name: str
@@ -165,7 +165,7 @@ class Report:
     note: str
     total: int
     lines: tuple[ReportLine, ...]
-    beside: tuple[Beside, ...]
+    beside: tuple[ApartLine, ...]
     unsure: int
     unreviewed: int
     waiting: int
@@ -183,6 +183,8 @@ class Report:
     at: datetime.datetime
     drawn: str = ""
     """How the cells that count were drawn; empty where every cell of the case counts."""
+    taught: str = ""
+    """Which panels taught the model; empty where none did, and in records that do not have their titles."""
     amended_by: str = field(default="")
     """Of an unsigned report of a case that is being amended: why."""
 

@@ -101,6 +101,8 @@ def notes(report: Report) -> Iterator[str]:
         yield f"Remark on the specimen: {report.note}"
     scanner = f", scanner profile {report.scanner}" if report.scanner else ""
     yield f"Read by {report.bundle}{scanner}."
+    if report.taught:
+        yield report.taught
     if report.fingerprint:
         yield f"SHA-256 of the signed record: {report.fingerprint}"
     yield NOTICE

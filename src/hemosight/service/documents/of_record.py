@@ -16,7 +16,7 @@ from hemosight.blood.morphology import FINDINGS
 from hemosight.blood.palette import marks
 from hemosight.blood.vocabulary import parent_of, title
 from hemosight.service.documents.content import (
-    Beside,
+    ApartLine,
     ChosenCell,
     Graded,
     Report,
@@ -104,8 +104,18 @@ def content(
         fingerprint=fingerprint or "",
         at=at,
         drawn=_drawn(differential.get("counting"), differential.get("counting_choices") or ()),
+        taught=_taught(differential.get("panel_titles") or ()),
         amended_by=amended_by,
     )
+
+
+def _taught(titles: Sequence[str]) -> str:
+    """Which panels taught the model; empty where none did."""
+    if not titles:
+        return ""
+    named = ", ".join(f"\N{LEFT DOUBLE QUOTATION MARK}{one}\N{RIGHT DOUBLE QUOTATION MARK}" for one in titles)
+    panels = "panel" if len(titles) == 1 else "panels"
+    return f"The model had also learnt what the {panels} {named} agreed on, of the same scanner profile."
 
 
 def _drawn(counting: Mapping[str, Any] | None, choices: Sequence[Mapping[str, Any]]) -> str:
@@ -257,11 +267,11 @@ def _beside(
     total: int,
     limits: Mapping[str, Mapping[str, Any]],
     look: Mapping[str, _Mark],
-) -> Iterable[Beside]:
+) -> Iterable[ApartLine]:
     for name in (name for name in look if name in apart):
         row, usual, mark = apart[name], limits.get(name, {}), look[name]
         per_100 = Value(round(100 * row["after"] / total, 1), 1, usual.get("low"), usual.get("high")) if total else None
-        yield Beside(
+        yield ApartLine(
             name, mark.title, mark.letter, mark.color, row["after"], per_100, row.get("reviewed"), row["before"]
         )
 

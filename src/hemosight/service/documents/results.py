@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fpdf.enums import Align
 
-from hemosight.service.documents.content import WORDS, Beside, Report, ReportLine, Value
+from hemosight.service.documents.content import WORDS, ApartLine, Report, ReportLine, Value
 from hemosight.service.documents.paper import BODY, INK, MARGIN, PER_LITRE, RULE, SOFT, WARN, Color, Paper, color_of
 
 _ROW = 5.4
@@ -172,7 +172,7 @@ def _axis(paper: Paper, columns: Sequence[_Column], wide: float, top: float) -> 
     paper.set_y(y + 5)
 
 
-def _beside(paper: Paper, one: Beside, columns: Sequence[_Column]) -> None:
+def _beside(paper: Paper, one: ApartLine, columns: Sequence[_Column]) -> None:
     x, y = MARGIN, paper.get_y()
     texts = {"count": f"{one.count:,}", **_texts("share", "range", "flag", one.per_100)}
     if one.name == "platelet" or one.per_100 is None:
@@ -211,7 +211,7 @@ def _explained(paper: Paper, report: Report) -> None:
 
 def counting(paper: Paper, report: Report) -> None:
     """Whose word each cell counts by: the model alone, people, and cells that nobody reviewed."""
-    rows: list[ReportLine | Beside] = [line for line in report.lines if not line.rest]
+    rows: list[ReportLine | ApartLine] = [line for line in report.lines if not line.rest]
     rows += report.beside
     heads = ("", "model alone", "reviewed by people", "not reviewed", "counted")
     widths = (BODY - 4 * 30, 30, 30, 30, 30)
@@ -229,6 +229,8 @@ def counting(paper: Paper, report: Report) -> None:
         name = f"    {one.title}" if isinstance(one, ReportLine) and one.finer else one.title
         _row(paper, (name, f"{one.before:,}", reviewed, other, f"{one.count:,}"), widths, INK, 8.5)
     paper.ln(0.6)
+    if report.taught:
+        paper.words(report.taught, 8, color=SOFT)
     whole = [one for one in rows if not (isinstance(one, ReportLine) and one.finer)]
     if any(one.reviewed is None for one in whole):  # a record of an older version
         return

@@ -6,7 +6,7 @@ import polars as pl
 
 from hemosight.engine.readings import csv
 from hemosight.service.documents import codes
-from hemosight.service.documents.content import Beside, Report, ReportLine, Value
+from hemosight.service.documents.content import ApartLine, Report, ReportLine, Value
 
 _COLUMNS = {
     "case": pl.String,
@@ -65,7 +65,7 @@ def _line(line: ReportLine) -> dict[str, object]:
     }
 
 
-def _beside(one: Beside) -> dict[str, object]:
+def _beside(one: ApartLine) -> dict[str, object]:
     code = codes.beside(one.name, one.title)
     return {
         "type": one.name,

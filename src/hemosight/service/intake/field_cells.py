@@ -6,15 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
-
-from hemosight.errors import HemoSightError
 from hemosight.images.decode import Pixels, decode
 from hemosight.images.finding.cells import FoundCell, find, shared
-from hemosight.images.finding.fields import Scale, of_pixels
+from hemosight.images.finding.fields import Scale, crop_side, of_pixels, png
+from hemosight.images.thumbnails import thumbnail
 from hemosight.service.errors import Refusal
-from hemosight.service.intake.fields import crop_side, png
-from hemosight.service.intake.thumbnails import thumbnail
 from hemosight.service.operations.disk import require_room
 from hemosight.service.security.permissions import ProjectSeat
 from hemosight.service.settings import Settings
@@ -27,8 +23,6 @@ from hemosight.service.storage.projects import get as get_project
 from hemosight.service.storage.tables import FieldCell
 from hemosight.service.storage.uploads import NewPicture
 from hemosight.service.work import jobs
-
-log = structlog.get_logger()
 
 _AROUND = 6.0
 """In red cells: how far around the click a nucleus is looked for. Enough for the level of the stain."""
@@ -95,28 +89,6 @@ def add_cell(database: Database, settings: Settings, seat: ProjectSeat, field: i
         session.flush()
         events.tell(session, seat.project, ImagesEvent(added=len(added), upload=upload.id))
         return placed.id
-
-
-def count_again(database: Database, settings: Settings, seat: ProjectSeat, cells: Sequence[int]) -> int:
-    """Cut out cells that count nowhere any more, since the cell that stood for them is gone. Returns how many.
-
-    One that cannot be cut out, as in a locked case, stays in its field as found and not counted; so do those of a field
-    that is gone.
-    """
-    done = 0
-    for number in cells:
-        with database.session() as session:
-            row = session.get(FieldCell, number)
-            if row is None or row.image_id is not None or row.seen_in is not None or row.removed_at is not None:
-                continue
-            field, x, y = row.field_id, row.x + row.width / 2, row.y + row.height / 2
-        try:
-            add_cell(database, settings, seat, field, x, y)
-        except (Refusal, HemoSightError) as fault:
-            log.warning("field.cell.uncounted", field=field, cell=number, reason=str(fault))
-        else:
-            done += 1
-    return done
 
 
 def _look(database: Database, project: int, field: int) -> _Seen:

@@ -8,20 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO
 
-import numpy as np
-from PIL import Image
-
 from hemosight.errors import UnreadableImage
 from hemosight.images import pixel_scale
 from hemosight.images.bare import bare
 from hemosight.images.decode import Pixels, decode, measure
 from hemosight.images.finding.cells import FOUND, FoundCell, find
 from hemosight.images.finding.fairness import fairness, words
-from hemosight.images.finding.fields import CROP, RED_CELL_UM, Scale, Searched, by_nuclei, of_pixels
+from hemosight.images.finding.fields import RED_CELL_UM, Scale, Searched, by_nuclei, crop_side, of_pixels, png
 from hemosight.images.finding.places import FieldPlace, FilmCell, by_name, in_pixels, is_of_two_films, seen_again
 from hemosight.images.limits import MEGAPIXELS
+from hemosight.images.thumbnails import thumbnail
 from hemosight.service.errors import NothingThere
-from hemosight.service.intake.thumbnails import thumbnail
 from hemosight.service.intake.uploads import UploadIntake, UploadOutcome, is_leftover, media_type, plain_name
 from hemosight.service.operations.disk import require_room
 from hemosight.service.settings import Settings
@@ -30,6 +27,7 @@ from hemosight.service.storage.audit import Actor
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.fields import NewCell, NewField
 from hemosight.service.storage.uploads import NewPicture
+from hemosight.service.work import recounts
 
 UNNAMED = "field"
 """What a field is called in a project that keeps no names; its number tells it from others."""
@@ -43,8 +41,7 @@ class FieldOutcome:
     ``field`` is its number, ``fair`` whether counting is fair in it and ``fairness`` why; ``known`` says that the
     project had it already: its cells are those that stand now, and it was not searched again. ``seen_again`` are cells
     more that another field counts; ``placed`` says whether it is known where on the film the field lies, ``same_place``
-    that it is not because fields of its film lie at one place. ``freed`` are cells of the film that therefore count
-    nowhere any more, and have to be counted where they are.
+    that it is not because fields of its film lie at one place.
     """
 
     name: str
@@ -60,7 +57,6 @@ class FieldOutcome:
     seen_again: int = 0
     placed: bool = False
     same_place: bool = False
-    freed: tuple[int, ...] = ()
     reason: str | None = None
 
 
@@ -162,7 +158,7 @@ class FieldIntake:
         new = NewField(
             picture, scale.red_cell_px, scale.source, fair.covered, fair.fine, fair.reasons, self._least, where.place
         )
-        number, freed = self._keep(new, cells, outcomes, elsewhere, where.same_place)
+        number = self._keep(new, cells, outcomes, elsewhere, where.same_place)
         return FieldOutcome(
             name,
             len(cells),
@@ -176,7 +172,6 @@ class FieldIntake:
             seen_again=len(elsewhere),
             placed=where.place is not None and not where.same_place,
             same_place=where.same_place,
-            freed=freed,
         )
 
     def _again(self, name: str, sha256: bytes, size: tuple[int, int], cells: Sequence[FoundCell]) -> _Where:
@@ -257,8 +252,8 @@ class FieldIntake:
         outcomes: Sequence[UploadOutcome],
         elsewhere: Sequence[NewCell],
         same_place: bool,
-    ) -> tuple[int, tuple[int, ...]]:
-        """Keep the field with its cells' boxes. Returns its number, and cells of its film that count nowhere now."""
+    ) -> int:
+        """Keep the field with its cells' boxes. Returns its number."""
         require_room(self._settings)
         placed = [
             NewCell(cell.x, cell.y, cell.width, cell.height, cell.score, cell.marks, outcome.image)
@@ -272,16 +267,8 @@ class FieldIntake:
             row = fields.add(session, upload, new, [*placed, *elsewhere])
             noted = {"field": row.id, "case": row.case_id, "cells": len(placed), "sha256": new.picture.sha256.hex()}
             audit.note(session, self._place.actor, "field.add", noted, self._place.project)
-            return row.id, tuple(films.free(session, row)) if same_place and row.film is not None else ()
-
-
-def crop_side(scale: float) -> int:
-    """Pixels on a side of a crop that this scale of a scanner profile brings to the reference."""
-    return max(16, round(CROP / scale))
-
-
-def png(searched: Searched, cell: FoundCell, side: int) -> bytes:
-    """A cell's crop as a file."""
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(searched.crop(cell, side))).save(out, "PNG")
-    return out.getvalue()
+            if same_place and row.film is not None:
+                films.free(session, row)
+            if same_place or elsewhere:  # of which another field may have lost the cell meanwhile
+                recounts.ask(session, self._place.project)
+            return row.id

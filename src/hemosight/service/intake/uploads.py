@@ -18,10 +18,10 @@ from hemosight.images.bare import bare
 from hemosight.images.decode import measure
 from hemosight.images.litter import is_litter
 from hemosight.images.names import composed
+from hemosight.images.thumbnails import thumbnail
 from hemosight.images.zip_directory import excess
 from hemosight.images.zip_names import all_utf8, entry_name
 from hemosight.service.errors import NothingThere, Refusal
-from hemosight.service.intake.thumbnails import thumbnail
 from hemosight.service.operations.disk import require_room
 from hemosight.service.settings import Settings
 from hemosight.service.storage import audit, events, original_names, uploads

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
+from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.schemas.people import (
     AccountChange,
     Browsers,
@@ -35,7 +35,7 @@ router = APIRouter(prefix="/account", tags=["account"])
 def change_account(seat: InPerson, session: Transaction, given: AccountChange) -> UserShown:
     """Change how one is called: as nobody else is, since records and reports name who signed by it."""
     if users.called_like(session, given.display, but=seat.user.id):
-        raise AlreadyThere(kind="a name that people read")
+        raise already_there("a name that people read")
     user = users.get(session, seat.user.id)
     user.display = given.display
     audit.note(session, seat, "account.change", {"display": given.display})

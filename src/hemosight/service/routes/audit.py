@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from hemosight.images.formulas import guarded
 from hemosight.service.errors import Refusal
-from hemosight.service.schemas.audit import AuditPage, AuditShown, ChainShown, Doer
+from hemosight.service.schemas.audit import AuditedUser, AuditPage, AuditShown, ChainShown
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import BIGGEST, Administrator, Seat, SignedIn
 from hemosight.service.state import Service, Transaction
@@ -55,7 +55,7 @@ def list_audit(seat: SignedIn, session: Transaction, wanted: Wanted, after: Afte
         AuditShown(
             id=row.id,
             at=row.at,
-            user=None if row.user_id is None else Doer(id=row.user_id, name=name or ""),
+            user=None if row.user_id is None else AuditedUser(id=row.user_id, name=name or ""),
             project=row.project_id,
             action=row.action,
             subject=row.subject,

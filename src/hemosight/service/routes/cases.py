@@ -11,7 +11,6 @@ from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.desk.signing_checks import Check, RuleCounts, fired
 from hemosight.service.desk.worklist import CaseNumbers, rule_counts, worklist
 from hemosight.service.errors import NothingThere
-from hemosight.service.intake import field_cells
 from hemosight.service.schemas.cases import (
     CaseChange,
     Cases,
@@ -33,7 +32,6 @@ from hemosight.service.storage import (
     cases,
     deletion,
     events,
-    films,
     original_names,
     profiles,
     projects,
@@ -43,7 +41,7 @@ from hemosight.service.storage.amendments import SignedCase
 from hemosight.service.storage.live_events import ImagesEvent
 from hemosight.service.storage.signing_rules import SigningRule
 from hemosight.service.storage.tables import Case, Image
-from hemosight.service.work import jobs
+from hemosight.service.work import jobs, recounts
 
 router = APIRouter(prefix="/projects/{project}", tags=["cases"])
 
@@ -94,6 +92,7 @@ def delete_case(seat: ProjectAdmin, service: Service, case: Id) -> None:
         row = cases.get(session, seat.project, case)
         key = row.key
         cells = deletion.delete_case(session, row)
+        recounts.ask(session, seat.project)
         audit.note(session, seat, "case.delete", {"case": case, "key": key, "cells": cells}, seat.project)
 
 
@@ -120,13 +119,12 @@ def move_cells(seat: Reviewer, service: Service, given: CellsMove) -> CellsChang
 def delete_cells(seat: ProjectAdmin, service: Service, given: CellsDeletion) -> CellsChanged:
     """Delete cells. The audit trail keeps what they were, labels and comments stay; cells of a signed record too.
 
-    A cell that another field shows as well is cut out there and counts as found there.
+    A cell that another field shows as well is soon cut out there and counts as found there.
     """
     with service.database.session() as session:
-        shown = films.leaning_on(session, given.images)
         cells = deletion.delete_cells(session, seat.project, given.images)
+        recounts.ask(session, seat.project)
         audit.note(session, seat, "image.delete", {"cells": cells}, seat.project)
-    field_cells.count_again(service.database, service.settings, seat, shown)
     return CellsChanged(cells=len(cells))
 
 

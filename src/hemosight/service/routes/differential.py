@@ -104,7 +104,7 @@ def counted(
     titles = {facts["name"]: facts["title"] for facts in snapshot.spec.classes}
     rules = snapshot.spec.rules
     first = {share.label: share for share in before.shares}
-    manifest = state.bundle.manifest
+    manifest, panels = state.bundle.manifest, snapshot.panels_of(case)
     shown = DifferentialShown(
         label_set=label_set,
         total=after.total,
@@ -148,7 +148,8 @@ def counted(
         moved_by_model=_moves(count.moved_by_model),
         reviewed_until=count.reviewed_until,
         taught_until=snapshot.taught_until,
-        taught_by_panels=list(snapshot.taught_by_panels),
+        taught_by_panels=[one.number for one in panels],
+        panel_titles=[one.title for one in panels],
         bundle=f"{manifest.name} {manifest.version}",
         counting=chosen.draw,
         counting_choices=list(chosen.choices),

@@ -8,7 +8,6 @@ import numpy as np
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from hemosight.images.looks import PictureLooks
 from hemosight.scoring.control import BASELINE
 from hemosight.scoring.watch import SHIFT, stretch
 from hemosight.service.desk import drift as desk
@@ -25,7 +24,7 @@ from hemosight.service.schemas.drift import (
     ScannerDriftShown,
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, Viewer
-from hemosight.service.state import State, Transaction
+from hemosight.service.state import Transaction
 from hemosight.service.storage import audit, drift, events, profiles, projects
 from hemosight.service.storage.drift import Answer
 from hemosight.service.storage.live_events import ProfileEvent
@@ -56,13 +55,6 @@ def answer_drift(seat: ProjectAdmin, session: Transaction, profile: Id, given: N
     return next(one for one in _all(session, seat.project) if one.profile == profile)
 
 
-def pictures_seen(service: State, images: Sequence[int]) -> PictureLooks:
-    """How the pictures of a case look: of some of its cells, evenly from the first to the last."""
-    with service.database.session() as session:
-        found = drift.pictures(session, desk.looked_at(images))
-    return desk.seen(found)
-
-
 # --- showing ----------------------------------------------------------------------------------------------
 
 
@@ -87,12 +79,12 @@ def _shown(row: Profile, found: ScannerDrift, answers: Sequence[Answer]) -> Scan
         learnt_readings=found.usual_readings,
         baseline=BASELINE,
         promise=None
-        if found.promised is None
+        if found.performance is None
         else DriftPromise(
-            false=found.promised.false,
+            false=found.performance.false,
             shift=SHIFT,
-            median=found.promised.drifted.median,
-            most=found.promised.drifted.most,
+            median=found.performance.drifted.median,
+            most=found.performance.drifted.most,
             stretch=stretch(len(found.charts)),
         ),
         answers=[
@@ -110,7 +102,7 @@ def _chart(chart: DriftChart) -> DriftChartShown:
     return DriftChartShown(
         name=chart.name,
         kind=chart.kind,
-        title=chart.said,
+        title=chart.title,
         centre=_number(its.centre),
         deviation=_number(its.deviation),
         points=[
@@ -133,7 +125,7 @@ def _flags(found: ScannerDrift) -> list[DriftFlag]:
             if rules := [flag.rule for flag in chart.watch.flags if flag.at == at]:
                 case, z = found.points[at], float(chart.watch.z[at])
                 flags.append(
-                    DriftFlag(case=case.case, key=case.key, chart=chart.name, title=chart.said, z=z, rules=rules)
+                    DriftFlag(case=case.case, key=case.key, chart=chart.name, title=chart.title, z=z, rules=rules)
                 )
     return flags
 

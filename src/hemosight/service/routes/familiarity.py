@@ -106,8 +106,8 @@ def _enough(
     about = state.readings.familiarity().cases.get(case or -1)
     still = moved <= STILL * max(about.open if about else 0, 1)
     known = about is None or not about.foreign
-    lacking = 0 if about is None else about.lacking
-    return {"moved_by_last": moved, "enough": (known and still) or (found.asked >= MOST and not lacking)}
+    missing = 0 if about is None else about.missing
+    return {"moved_by_last": moved, "enough": (known and still) or (found.asked >= MOST and not missing)}
 
 
 def of_cases(state: ProjectState) -> dict[int, CaseFamiliarity]:

@@ -27,6 +27,7 @@ from hemosight.service.security.permissions import Id, ProjectAdmin, Reviewer, V
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, cases, fields, films, images
 from hemosight.service.storage.tables import CameraField, FieldCell
+from hemosight.service.work import recounts
 from hemosight.space import explain
 
 router = APIRouter(prefix="/projects/{project}/fields", tags=["fields"])
@@ -53,17 +54,15 @@ def get_field(seat: Viewer, session: Transaction, field: Id) -> FieldDetail:
 def delete_field(seat: ProjectAdmin, service: Service, field: Id) -> None:
     """Delete a field with the cells that were cut out of it; not one of a signed case. It can be sent again.
 
-    A cell of it that another field shows as well is cut out there.
+    A cell of it that another field shows as well is soon cut out there.
     """
     with service.database.session() as session:
         row = fields.get(session, seat.project, field)
         sha256 = (row.sha256 or b"").hex()
-        stand = [cell.image_id for cell in fields.cells(session, field) if cell.image_id is not None]
-        shown = films.leaning_on(session, stand)
         cells = fields.delete_field(session, row, seat.project)
         noted = {"field": field, "sha256": sha256, "cells": cells}
+        recounts.ask(session, seat.project)
         audit.note(session, seat, "field.delete", noted, seat.project)
-    field_cells.count_again(service.database, service.settings, seat, shown)
 
 
 @router.get(

@@ -10,9 +10,9 @@ from fastapi.responses import RedirectResponse
 from pydantic import StringConstraints
 
 from hemosight.service.errors import NothingThere, Refusal
-from hemosight.service.oidc import NotIn, OidcClient, derived
+from hemosight.service.oidc import OidcClient, SignInDenied, derived
 from hemosight.service.routes.session import begin_session
-from hemosight.service.schemas.people import GoneTo, ToProvider
+from hemosight.service.schemas.people import ProviderAddress, ToProvider
 from hemosight.service.security import csrf, oidc_accounts, sessions
 from hemosight.service.security.permissions import InPerson, Seat, address_of, by_cookie
 from hemosight.service.security.secrets import kept, new_secret, same
@@ -25,14 +25,14 @@ _Word = Annotated[str, StringConstraints(max_length=4096)]
 
 
 @router.post("/session/provider", operation_id="go_to_provider")
-def go_to_provider(request: Request, response: Response, service: Service, given: ToProvider) -> GoneTo:
+def go_to_provider(request: Request, response: Response, service: Service, given: ToProvider) -> ProviderAddress:
     """Begin to sign in by the provider: where the browser is to go, and from where it comes back."""
     csrf.check_origin(request)
     return _sent(request, response, service, given.goes_on, None)
 
 
 @router.post("/account/provider", operation_id="connect_provider")
-def connect_provider(request: Request, response: Response, service: Service, seat: InPerson) -> GoneTo:
+def connect_provider(request: Request, response: Response, service: Service, seat: InPerson) -> ProviderAddress:
     """Begin to connect one's account with one at the provider, to sign in by it from then on."""
     return _sent(request, response, service, "/account", seat.user.id)
 
@@ -59,11 +59,11 @@ def come_from_provider(
                 else:
                     entered = oidc_accounts.enter(session, service.settings, claims, address_of(request))
                     begin_session(session, request, answer, service, entered, by_provider=True)
-            except NotIn as fault:
+            except SignInDenied as fault:
                 refused = fault  # what was taken from a person is kept all the same
         if refused is not None:
             raise refused
-    except NotIn as fault:
+    except SignInDenied as fault:
         log.warning("oidc.refused", why=fault.why, reason=str(fault))
         service.metrics.sign_ins.labels("wrong").inc()
         place = "/sign-in" if user is None else "/account"
@@ -74,11 +74,11 @@ def come_from_provider(
     return answer
 
 
-def _sent(request: Request, response: Response, service: State, goes_on: str, user: int | None) -> GoneTo:
+def _sent(request: Request, response: Response, service: State, goes_on: str, user: int | None) -> ProviderAddress:
     client, secret = _provider(service), new_secret()
     try:
         place = client.address(secret, _address(request, service, "/api/v1/session/provider"))
-    except NotIn as fault:
+    except SignInDenied as fault:
         log.warning("oidc.refused", why=fault.why, reason=str(fault))
         raise Refusal(
             "busy",
@@ -98,18 +98,18 @@ def _sent(request: Request, response: Response, service: State, goes_on: str, us
         httponly=True,
         samesite="lax",  # the provider sends the browser back by a link
     )
-    return GoneTo(location=place)
+    return ProviderAddress(location=place)
 
 
 def _under_way(request: Request, service: State, state: str) -> tuple[str, str, int | None]:
     """The browser's secret, where it goes on, and whose account is to be connected."""
     secret = request.cookies.get(_cookie(service), "")
     if not secret or not same(state, derived(secret, "state")):
-        raise NotIn("again", "an answer that this browser did not ask for")
+        raise SignInDenied("again", "an answer that this browser did not ask for")
     with service.database.session() as session:
         found = identities.use(session, kept(state))
     if found is None:
-        raise NotIn("again", "an answer that came before, or too late")
+        raise SignInDenied("again", "an answer that came before, or too late")
     return secret, *found
 
 
@@ -119,9 +119,9 @@ def _same_person(request: Request, service: State, user: int) -> Seat:
         with service.database.session() as session:
             seat = by_cookie(request, session, service)
     except Refusal as refusal:
-        raise NotIn("again", "nobody is signed in any more") from refusal
+        raise SignInDenied("again", "nobody is signed in any more") from refusal
     if seat.user.id != user or seat.session is None:
-        raise NotIn("again", "somebody else is signed in by now")
+        raise SignInDenied("again", "somebody else is signed in by now")
     return seat
 
 

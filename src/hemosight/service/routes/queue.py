@@ -45,10 +45,10 @@ def read(
     state = service.project_states.get(seat.project)
     snapshot = state.readings.snapshot(label_set)
     names = snapshot.spec.names
-    unlike = False
+    by_novelty = False
     if strategy == "adapt" and case is not None and label_set == CELL_TYPE:
         about = state.readings.familiarity().cases.get(case or -1)
-        unlike = about is not None and about.lacking > 0
+        by_novelty = about is not None and about.missing > 0
     items = [
         NextShown(
             image=one.image,
@@ -58,7 +58,7 @@ def read(
             if snapshot.predicted[one.row] >= 0 and not snapshot.held_back[one.row]
             else None,
         )
-        for one in choose(snapshot, strategy, n, case, skip or [], unlike=unlike)
+        for one in choose(snapshot, strategy, n, case, skip or [], by_novelty=by_novelty)
     ]
     # Labels given to many cells at once neither measure the model nor tell how the next ones will come.
     in_bulk = {one.image for one in said if not one.single}

@@ -14,7 +14,7 @@ from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.routes.differential import CaseQuery, SetQuery
 from hemosight.service.routes.labels import answer, request_of, submitted
 from hemosight.service.schemas.labels import ClassName, NewLabel, Number
-from hemosight.service.schemas.search import ComingShown, NewLook, SearchShown
+from hemosight.service.schemas.search import NewLook, NextCellShown, SearchShown
 from hemosight.service.security.permissions import Reviewer, Viewer
 from hemosight.service.state import Service
 from hemosight.service.storage import audit, cases, events, labels, looks
@@ -113,7 +113,7 @@ def _seen(session: Session, key: SearchKey) -> list[Seen]:
 def _shown(found: Search, snapshot: Snapshot, target: str, below: float, n: int) -> SearchShown:
     title = str(next(facts["title"] for facts in snapshot.spec.classes if facts["name"] == target))
     items = [
-        ComingShown.model_validate(
+        NextCellShown.model_validate(
             {
                 "image": one.image,
                 "way": one.way,

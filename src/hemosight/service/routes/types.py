@@ -11,7 +11,7 @@ from hemosight.blood import colours
 from hemosight.blood.colours import Ink
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.routes.label_sets import shown
-from hemosight.service.schemas.audit import Doer
+from hemosight.service.schemas.audit import AuditedUser
 from hemosight.service.schemas.label_sets import LabelSetShown
 from hemosight.service.schemas.types import (
     ColourPair,
@@ -90,7 +90,7 @@ def history(seat: Viewer, session: Transaction, label_set: Id) -> TypeHistory:
             TypeEdit(
                 id=edit.id,
                 at=edit.at,
-                user=None if edit.user_id is None else Doer(id=edit.user_id, name=who or ""),
+                user=None if edit.user_id is None else AuditedUser(id=edit.user_id, name=who or ""),
                 action=edit.action,
                 subject=edit.subject,
             )

@@ -10,17 +10,17 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from hemosight.service.errors import NothingThere
-from hemosight.service.intake import drawing, field_cells, multipart
+from hemosight.service.intake import drawing, multipart
 from hemosight.service.intake.fields import FieldIntake, FieldTarget
 from hemosight.service.intake.uploads import UploadIntake
 from hemosight.service.schemas.uploads import (
-    Asked,
     Drawn,
     FieldFound,
     FieldsFound,
+    FileChecksums,
     FileOutcome,
     FileOutcomes,
-    Known,
+    KnownFiles,
     NewDrawing,
     NewUpload,
     UploadBegun,
@@ -32,7 +32,7 @@ from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, cases, events, fields, profiles, uploads
 from hemosight.service.storage.live_events import ImagesEvent
 from hemosight.service.storage.tables import Upload
-from hemosight.service.work import jobs
+from hemosight.service.work import jobs, recounts
 
 router = APIRouter(prefix="/projects/{project}", tags=["uploads"])
 _FORM = {
@@ -117,11 +117,7 @@ async def add_fields(
     found: list[FieldFound] = []
     async for parts, _ in multipart.files(request, field="files", most=service.settings.max_request_files):
         for name, file in parts:
-            outcome = await run_in_threadpool(intake.take, name, file)
-            if outcome.freed:
-                again = field_cells.count_again
-                await run_in_threadpool(again, service.database, service.settings, seat, outcome.freed)
-            found.append(FieldFound.model_validate(outcome))
+            found.append(FieldFound.model_validate(await run_in_threadpool(intake.take, name, file)))
     return FieldsFound(items=found)
 
 
@@ -160,6 +156,7 @@ def cancel_upload(seat: Reviewer, session: Transaction, upload: Id) -> UploadSho
     row = uploads.close(session, row)
     jobs.cancel(session, row.id)
     removed = uploads.take_back(session, row)
+    recounts.ask(session, seat.project)
     audit.note(session, seat, "upload.cancel", {"upload": row.id, "removed": removed}, seat.project)
     counts = uploads.counts(session, row)
     session.flush()
@@ -169,10 +166,10 @@ def cancel_upload(seat: Reviewer, session: Transaction, upload: Id) -> UploadSho
 
 
 @router.post("/known", operation_id="ask_known")
-def ask_known(seat: Viewer, session: Transaction, given: Asked) -> Known:
+def ask_known(seat: Viewer, session: Transaction, given: FileChecksums) -> KnownFiles:
     """Which files the project has already, by their sha256: an upload that broke off goes on without them."""
     found = uploads.known(session, seat.project, [bytes.fromhex(sha) for sha in given.sha256])
-    return Known(known={sha.hex(): image for sha, image in found.items()})
+    return KnownFiles(known={sha.hex(): image for sha, image in found.items()})
 
 
 def _shown(row: Upload, counts: uploads.Counts) -> UploadShown:

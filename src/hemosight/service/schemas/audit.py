@@ -28,14 +28,14 @@ class AuditShown(BaseModel):
     )
     id: int
     at: datetime.datetime
-    user: Doer | None
+    user: AuditedUser | None
     project: int | None
     action: str
     subject: dict[str, Any]
     address: str | None
 
 
-class Doer(BaseModel):
+class AuditedUser(BaseModel):
     """Whoever made a change."""
 
     id: int

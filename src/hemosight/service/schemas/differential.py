@@ -89,7 +89,12 @@ class DifferentialShown(BaseModel):
         description="The last label that the model had learnt, of whichever case; 0 for none. Null in old records."
     )
     taught_by_panels: list[int] = Field(
-        default=[], description="Panels whose consensus the model had learnt beside labels, of whichever case."
+        default=[],
+        description="Panels whose consensus the model had learnt beside labels, of whichever case of the same scanner "
+        "profile. Of every profile in counts of a whole project, and in records without `panel_titles`.",
+    )
+    panel_titles: list[str] = Field(
+        default=[], description="The titles of `taught_by_panels`, in their order. Empty in old records."
     )
     bundle: str
     counting: CellDraw | None = Field(

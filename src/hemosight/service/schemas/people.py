@@ -77,7 +77,7 @@ class ToProvider(Shape):
     )
 
 
-class GoneTo(BaseModel):
+class ProviderAddress(BaseModel):
     """Where the browser is to go."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"location": "https://login.example/authorize?..."}]})

@@ -12,7 +12,7 @@ from hemosight.service.schemas.people import Shape
 from hemosight.service.security.permissions import BIGGEST
 
 
-class ComingShown(BaseModel):
+class NextCellShown(BaseModel):
     """A cell to look at."""
 
     image: int
@@ -25,7 +25,7 @@ class ComingShown(BaseModel):
 class SearchShown(BaseModel):
     """Where a search stands, and what to look at next."""
 
-    items: list[ComingShown]
+    items: list[NextCellShown]
     next: None = None
     text: str = Field(description="Where it stands, in a sentence.")
     cells: int

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from hemosight.service.schemas.audit import Doer
+from hemosight.service.schemas.audit import AuditedUser
 from hemosight.service.schemas.label_sets import OwnClass
 from hemosight.service.schemas.people import Shape, Title
 
@@ -115,7 +115,7 @@ class TypeEdit(BaseModel):
 
     id: int
     at: datetime.datetime
-    user: Doer | None
+    user: AuditedUser | None
     action: str
     subject: dict[str, Any]
 

@@ -93,7 +93,7 @@ class UploadShown(BaseModel):
     created_at: datetime.datetime
 
 
-class Asked(BaseModel):
+class FileChecksums(BaseModel):
     """Checksums of files that could be uploaded."""
 
     sha256: list[Sha256] = Field(
@@ -101,7 +101,7 @@ class Asked(BaseModel):
     )
 
 
-class Known(BaseModel):
+class KnownFiles(BaseModel):
     """Which of them the project has: image numbers by sha256."""
 
     known: dict[str, int]

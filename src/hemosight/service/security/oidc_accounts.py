@@ -11,7 +11,7 @@ import re
 
 from sqlalchemy.orm import Session
 
-from hemosight.service.oidc import Claims, NotIn
+from hemosight.service.oidc import Claims, SignInDenied
 from hemosight.service.security.permissions import ROLES, Person, Seat
 from hemosight.service.settings import Settings
 from hemosight.service.storage import audit, identities, sign_ins, tries, users
@@ -25,7 +25,7 @@ _RANK: dict[str, int] = {role: rank for rank, role in enumerate(ROLES)}
 def enter(session: Session, settings: Settings, claims: Claims, address: str) -> User:
     """The account of a person, a new one where there is none, with the rights that the groups give.
 
-    Raises :class:`~hemosight.service.oidc.NotIn`; what it changed before then is to be kept.
+    Raises :class:`~hemosight.service.oidc.SignInDenied`; what it changed before then is to be kept.
     """
     issuer = settings.oidc_issuer or ""
     identities.take_turn(session)
@@ -34,11 +34,11 @@ def enter(session: Session, settings: Settings, claims: Claims, address: str) ->
         if user is not None:  # who left the groups is out everywhere, at once
             sign_ins.end_all(session, user.id)
             tries.forget_devices(session, user.id)
-        raise NotIn("group", "a person in none of the groups")
+        raise SignInDenied("group", "a person in none of the groups")
     if user is None:
         user = _new(session, issuer, claims, address)
     if not user.active:
-        raise NotIn("inactive", "an account that is inactive")
+        raise SignInDenied("inactive", "an account that is inactive")
     if settings.oidc_groups:
         _give(session, settings, user, claims, address)
     return user
@@ -50,7 +50,7 @@ def connect(session: Session, settings: Settings, claims: Claims, seat: Seat) ->
     identities.take_turn(session)
     owner = identities.known(session, issuer, claims.subject)
     if owner is not None and owner.id != seat.user.id:
-        raise NotIn("taken", "the provider's account is another one here")
+        raise SignInDenied("taken", "the provider's account is another one here")
     if owner is None:
         identities.connect(session, issuer, claims.subject, seat.user.id)
         audit.note(session, seat, "account.connect", {"user": seat.user.id})
@@ -60,10 +60,10 @@ def connect(session: Session, settings: Settings, claims: Claims, seat: Seat) ->
 def _new(session: Session, issuer: str, claims: Claims, address: str) -> User:
     name = _UNFIT.sub("-", claims.name.strip())[:64]
     if not name:
-        raise NotIn("name", "a person without a name to sign in with")
+        raise SignInDenied("name", "a person without a name to sign in with")
     # `erased-7` and `local` are HemoSight's own.
     if users.named(session, name) is not None or name.lower() == users.LOCAL or name.lower().startswith(users.ERASED):
-        raise NotIn("name", "a name that another account has")
+        raise SignInDenied("name", "a name that another account has")
     try:
         display = users.printed(claims.display)
     except ValueError:

@@ -61,7 +61,7 @@ def may_try(
     Raises :class:`~hemosight.service.errors.Refusal` (``too_many_tries``) where there have been too many wrong ones.
     """
     with database.session() as session:
-        tries.heed_clock(session)  # a transaction of its own: a refusal would take it back
+        tries.clamp_future_tries(session)  # a transaction of its own: a refusal would take it back
     with database.session() as session:
         known = own if own is not None else device
         if known is not None and own is None and not tries.knows(session, name, known):

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
+from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.storage import amendments, events, original_names, projects
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.live_events import CaseEvent, ImagesEvent
@@ -45,20 +45,20 @@ def require(session: Session, project: int, case: int) -> None:
 
 
 def add(session: Session, project: int, key: str, note: str) -> Case:
-    """A new case. Raises :class:`~hemosight.service.errors.AlreadyThere`.
+    """A new case. Raises :class:`~hemosight.service.errors.Refusal` where its key is taken.
 
     In a project that keeps no names it is a number, whatever the key.
     """
     if original_names.of_project(session, project) != "kept":
         numbered, new = original_names.case_of(session, project, key, {"note": note})
         if not new:
-            raise AlreadyThere(kind="a case key")
+            raise already_there("a case key")
         events.tell(session, project, CaseEvent(case=numbered))
         return get(session, project, numbered)
     query = insert(Case).values(project_id=project, key=key, note=note)
     made = session.execute(query.on_conflict_do_nothing().returning(Case.id)).scalar_one_or_none()
     if made is None:
-        raise AlreadyThere(kind="a case key")
+        raise already_there("a case key")
     events.tell(session, project, CaseEvent(case=made))
     return get(session, project, made)
 
@@ -66,12 +66,12 @@ def add(session: Session, project: int, key: str, note: str) -> Case:
 def change(session: Session, row: Case, changes: dict[str, object]) -> None:
     """Set columns of a case.
 
-    Raises :class:`~hemosight.service.errors.AlreadyThere` for a key in use, and
+    Raises :class:`~hemosight.service.errors.Refusal` for a key in use, and
     :class:`~hemosight.service.errors.Refusal` for a person who may not review in the project.
     """
     key = changes.get("key", row.key)
     if key != row.key and session.scalar(select(Case.id).where(Case.project_id == row.project_id, Case.key == key)):
-        raise AlreadyThere(kind="a case key")
+        raise already_there("a case key")
     person = changes.get("assigned_to")
     if isinstance(person, int) and projects.role(session, row.project_id, person) not in ("reviewer", "admin"):
         raise Refusal(

@@ -12,7 +12,7 @@ from hemosight.blood import colours
 from hemosight.blood.colours import Ink
 from hemosight.blood.counting import OFFERED, Counting, proposed, rule_of
 from hemosight.blood.vocabulary import CELL_TYPE, named, title
-from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
+from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.storage import class_facts
 from hemosight.service.storage.class_facts import ClassRow
 
@@ -46,7 +46,7 @@ def offered(classes: Sequence[ClassRow]) -> list[dict[str, Any]]:
 def added(classes: Sequence[ClassRow], given: NewClass, label_set: str) -> list[dict[str, Any]]:
     """Classes with a new one behind them.
 
-    Raises :class:`~hemosight.service.errors.AlreadyThere` for a name or title in use and
+    Raises :class:`~hemosight.service.errors.Refusal` for a name or title in use and
     :class:`~hemosight.service.errors.Refusal` for a key or colour of another class and a parent that is none.
     """
     if len(classes) >= MOST_CLASSES:
@@ -147,7 +147,7 @@ def _made(classes: Sequence[ClassRow], given: NewClass, label_set: str) -> dict[
 def _require_own(others: Sequence[ClassRow], made: ClassRow, label_set: str) -> None:
     """Name, title, key and colour are no other class's; the parent is a class at the top of the tree."""
     if made["name"] in {facts["name"] for facts in others}:
-        raise AlreadyThere(kind="a name of a class of this label set")
+        raise already_there("a name of a class of this label set")
     living = [facts for facts in others if not facts.get("retired") and not facts.get("merged_into")]
     if (same := _who(living, lambda facts: facts["title"].casefold() == made["title"].casefold())) is not None:
         raise Refusal(

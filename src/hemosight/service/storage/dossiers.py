@@ -17,9 +17,24 @@ SILENT = datetime.timedelta(seconds=30)
 """Without a sign of life for so long its maker is dead."""
 ATTEMPTS = 3
 """How often a maker may die over a dossier before it counts as failed."""
+_ROUND = ATTEMPTS + 1
+"""``attempts`` only grows, so that no two claims are alike; whole rounds of it, of claims given back, count as none."""
 KEPT = 10
 """Made dossiers of a project whose files are kept; of older ones the row and the fingerprint are."""
 _UNFINISHED = ("waiting", "running")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A dossier that somebody makes, and the claim under which: once another has claimed it, nothing is written."""
+
+    dossier: int
+    attempt: int
+
+    @classmethod
+    def of(cls, row: DossierRow) -> Claim:
+        """The claim by which a dossier was just given to the caller."""
+        return cls(row.id, row.attempts)
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,7 @@ def claim(session: Session, bundle: int) -> DossierRow | None:
     row = session.scalar(query.with_for_update(skip_locked=True))
     if row is None:
         return None
-    if row.attempts >= ATTEMPTS:
+    if row.attempts % _ROUND >= ATTEMPTS:
         row.said = f"{row.said}\nMaking it ended the worker {ATTEMPTS} times.".strip()
         row.state, row.ended_at = "failed", func.now()
         session.flush()
@@ -114,24 +129,24 @@ def claim(session: Session, bundle: int) -> DossierRow | None:
     return row
 
 
-def alive(session: Session, dossier: int) -> bool:
-    """Show that somebody makes it; False where it was called off."""
-    return _update_running(session, dossier, seen_at=func.now())
+def alive(session: Session, claim: Claim) -> bool:
+    """Show that somebody makes it; False where it was called off, or another maker has it by now."""
+    return _update_running(session, claim, seen_at=func.now())
 
 
-def released(session: Session, dossier: int) -> None:
+def released(session: Session, claim: Claim) -> None:
     """Give a dossier back that was begun and not made, without counting it against it: its maker was told to stop."""
-    values = {"state": "waiting", "attempts": DossierRow.attempts - 1}
-    session.execute(update(DossierRow).where(DossierRow.id == dossier, DossierRow.state == "running").values(**values))
+    # Not one less: the claim of whoever takes it next would be this one again.
+    _update_running(session, claim, state="waiting", attempts=DossierRow.attempts + _ROUND - 1)
 
 
 def made(
-    session: Session, dossier: int, said: str, summary: dict[str, Any], archive: bytes, pdf: bytes | None = None
+    session: Session, claim: Claim, said: str, summary: dict[str, Any], archive: bytes, pdf: bytes | None = None
 ) -> bool:
-    """Store what was made; False where it was called off meanwhile."""
+    """Store what was made; False where it was called off meanwhile, or another maker has it."""
     fingerprint = hashlib.sha256(archive).hexdigest()
     values = {"summary": summary, "archive": archive, "pdf": pdf, "archive_sha256": fingerprint}
-    return _update_running(session, dossier, state="made", said=_stored(said), ended_at=func.now(), **values)
+    return _update_running(session, claim, state="made", said=_stored(said), ended_at=func.now(), **values)
 
 
 def drop_old(session: Session, project: int) -> list[tuple[int, str | None]]:
@@ -145,13 +160,14 @@ def drop_old(session: Session, project: int) -> list[tuple[int, str | None]]:
     return [(number, fingerprint) for number, fingerprint in rows]
 
 
-def failed(session: Session, dossier: int, said: str) -> bool:
-    """Store why nothing was made; False where it was called off meanwhile."""
-    return _update_running(session, dossier, state="failed", said=_stored(said), ended_at=func.now())
+def failed(session: Session, claim: Claim, said: str) -> bool:
+    """Store why nothing was made; False where it was called off meanwhile, or another maker has it."""
+    return _update_running(session, claim, state="failed", said=_stored(said), ended_at=func.now())
 
 
-def _update_running(session: Session, dossier: int, **values: Any) -> bool:
-    query = update(DossierRow).where(DossierRow.id == dossier, DossierRow.state == "running").values(**values)
+def _update_running(session: Session, claim: Claim, **values: Any) -> bool:
+    query = update(DossierRow).where(DossierRow.id == claim.dossier, DossierRow.attempts == claim.attempt)
+    query = query.where(DossierRow.state == "running").values(**values)
     return session.scalar(query.returning(DossierRow.id)) is not None
 
 

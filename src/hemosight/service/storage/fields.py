@@ -7,7 +7,7 @@ locks in the order that uploads take them: intake, then the project's turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select, text
@@ -225,8 +225,11 @@ def add(session: Session, upload: Upload, new: NewField, found: Sequence[NewCell
     )
     session.add(row)
     session.flush()
+    # One that is gone since it was looked up leaves this one uncounted; the others stay until this is stored.
+    query = select(FieldCell.id).where(FieldCell.id.in_([cell.seen_in for cell in found if cell.seen_in is not None]))
+    there = set(session.scalars(query.with_for_update(read=True, key_share=True)))
     for cell in found:
-        _insert(session, row.id, cell, None)
+        _insert(session, row.id, cell if cell.seen_in in there else replace(cell, seen_in=None), None)
     return row
 
 

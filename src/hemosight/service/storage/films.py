@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 
 from hemosight.images.finding.cells import FoundCell
 from hemosight.images.finding.places import FieldPlace
+from hemosight.service.storage.amendments import signed
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.fields import cells
-from hemosight.service.storage.tables import CameraField, FieldCell, Picture
+from hemosight.service.storage.tables import CameraField, FieldCell, Picture, Project
 
 
 @dataclass(frozen=True)
@@ -66,19 +67,60 @@ def of_two_films(session: Session, rows: Sequence[CameraField]) -> set[tuple[int
     return {(case, film) for case, film in session.execute(query)}
 
 
-def free(session: Session, row: CameraField) -> list[int]:
-    """Let no cell of a field's film be counted in another field any more; gives the cells that now count nowhere."""
+def free(session: Session, row: CameraField) -> None:
+    """Let no cell of a field's film be counted in another field any more: those now count nowhere (:func:`uncounted`).
+
+    Call it with the project's intake taken (:func:`hemosight.service.storage.uploads.take_intake`).
+    """
     own = select(CameraField.id).where(
         CameraField.project_id == row.project_id, CameraField.case_id == row.case_id, CameraField.film == row.film
     )
-    query = update(FieldCell).where(FieldCell.field_id.in_(own), FieldCell.seen_in.is_not(None)).values(seen_in=None)
-    return sorted(session.scalars(query.returning(FieldCell.id)))
+    session.execute(
+        update(FieldCell).where(FieldCell.field_id.in_(own), FieldCell.seen_in.is_not(None)).values(seen_in=None)
+    )
 
 
-def leaning_on(session: Session, images: Sequence[int]) -> list[int]:
-    """Cells that count as one of these images, which another field shows."""
-    counted = select(FieldCell.id).where(FieldCell.image_id.in_(images))
-    return sorted(session.scalars(select(FieldCell.id).where(FieldCell.seen_in.in_(counted))))
+def uncounted(
+    session: Session, *, project: int | None = None, bundle: int | None = None, field: int | None = None
+) -> list[FieldCell]:
+    """Cells that count nowhere, since the one that stood for them is gone, and may be counted; by field and number.
+
+    Of one project, of those that a bundle reads, or of one field. Left out are those of a locked case and of a project
+    in the archive: once it is open, they are among these.
+    """
+    query = (
+        select(FieldCell, Project.id, CameraField.case_id)
+        .join(CameraField, CameraField.id == FieldCell.field_id)
+        .join(Project, Project.id == CameraField.project_id)
+        .where(FieldCell.image_id.is_(None), FieldCell.seen_in.is_(None), FieldCell.removed_at.is_(None))
+        .where(Project.archived_at.is_(None), Project.deleted_at.is_(None))
+    )
+    if project is not None:
+        query = query.where(Project.id == project)
+    if bundle is not None:
+        query = query.where(Project.bundle_id == bundle)
+    if field is not None:
+        query = query.where(CameraField.id == field)
+    query = query.order_by(FieldCell.field_id, FieldCell.id).execution_options(populate_existing=True)
+    found = session.execute(query).all()
+    cases: dict[int, set[int]] = {}
+    for _, number, case in found:
+        if case is not None:
+            cases.setdefault(number, set()).add(case)
+    locked = {
+        case for number, among in cases.items() for case, one in signed(session, number, among).items() if one.locked
+    }
+    return [cell for cell, _, case in found if case not in locked]
+
+
+def count(session: Session, cell: FieldCell, image: int) -> None:
+    """Count a cell of a field that counted nowhere: as this image, or where another field has the very same picture."""
+    holder = session.scalar(select(FieldCell.id).where(FieldCell.image_id == image))
+    if holder is None:
+        cell.image_id = image
+    else:
+        cell.seen_in = holder
+    session.flush()
 
 
 def counted_in(session: Session, rows: Sequence[FieldCell]) -> dict[int, int]:

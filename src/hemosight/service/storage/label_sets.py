@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import AlreadyThere, NothingThere
+from hemosight.service.errors import NothingThere, already_there
 from hemosight.service.storage.tables import AuditRow, CurrentLabelRow, Image, LabelSet, User
 
 
@@ -37,13 +37,13 @@ def add(
     classes: list[Any],
     asked_of: str | None = None,
 ) -> LabelSet:
-    """One of the project's own. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
+    """One of the project's own. Raises :class:`~hemosight.service.errors.Refusal` where its name is taken."""
     facts = {"project_id": project, "created_by": user, "name": name, "title": title, "kind": "own", "classes": classes}
     facts["asked_of"] = asked_of
     query = insert(LabelSet).values(**facts).on_conflict_do_nothing().returning(LabelSet.id)
     number = session.scalar(query)
     if number is None:
-        raise AlreadyThere(kind="a name of a label set")
+        raise already_there("a name of a label set")
     row = session.get(LabelSet, number)
     if row is None:
         raise NothingThere(kind="a label set of this project")

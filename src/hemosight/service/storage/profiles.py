@@ -14,7 +14,7 @@ from sqlalchemy import ScalarSelect, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
+from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.storage import amendments, cases, drift, events
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.live_events import ProfileEvent
@@ -69,13 +69,16 @@ def of_cases(session: Session, project: int) -> dict[int, int | None]:
 
 
 def add(session: Session, project: int, name: str, user: int | None, scale: float | None = None) -> Profile:
-    """A new profile, at scale 1 where none is given. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
+    """A new profile, at scale 1 where none is given.
+
+    Raises :class:`~hemosight.service.errors.Refusal` where its name is taken.
+    """
     facts = {"project_id": project, "name": name, "created_by": user}
     if scale is not None:
         facts |= {"scale": scale, "scale_from": "person"}
     made = session.scalar(insert(Profile).values(**facts).on_conflict_do_nothing().returning(Profile.id))
     if made is None:
-        raise AlreadyThere(kind="a scanner profile of this name")
+        raise already_there("a scanner profile of this name")
     changed(session, project, ProfileEvent(profile=made))
     return get(session, project, made)
 
@@ -86,10 +89,10 @@ def changed(session: Session, project: int, event: ProfileEvent) -> None:
 
 
 def rename(session: Session, row: Profile, name: str) -> None:
-    """Change a profile's name. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
+    """Change a profile's name. Raises :class:`~hemosight.service.errors.Refusal` where it is taken."""
     query = select(Profile.id).where(Profile.project_id == row.project_id, Profile.name == name, Profile.id != row.id)
     if session.scalar(query) is not None:
-        raise AlreadyThere(kind="a scanner profile of this name")
+        raise already_there("a scanner profile of this name")
     row.name = name
     session.flush()
     events.tell(session, row.project_id, ProfileEvent(profile=row.id))

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from hemosight.blood.palette import UNSURE
-from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
+from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.storage import class_facts, events
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.live_events import TeachingEvent
@@ -123,9 +123,8 @@ def get(session: Session, project: int, number: int) -> TeachingCell:
 def add(session: Session, project: int, label_set: int, image: int, user: int, note: str) -> TeachingCell:
     """Put a cell into the library of the type that a person labelled it with.
 
-    Raises :class:`~hemosight.service.errors.NothingThere` for a cell that the project does not have,
-    :class:`~hemosight.service.errors.AlreadyThere` where it is in the library, and
-    :class:`~hemosight.service.errors.Refusal` where no person has said what it is.
+    Raises :class:`~hemosight.service.errors.NothingThere` for a cell that the project does not have, and
+    :class:`~hemosight.service.errors.Refusal` where it is in the library or no person has said what it is.
     """
     events.take_turn(session, project)  # nobody deletes or labels it in between
     if session.scalar(select(Image.id).where(Image.id == image, Image.project_id == project)) is None:
@@ -141,7 +140,7 @@ def add(session: Session, project: int, label_set: int, image: int, user: int, n
         )
     there = select(TeachingCell.id).where(TeachingCell.image_id == image, TeachingCell.label_set_id == label_set)
     if session.scalar(there) is not None:
-        raise AlreadyThere(kind="a teaching cell")
+        raise already_there("a teaching cell")
     label = _merges(session, label_set).get(label, label)
     row = TeachingCell(project_id=project, label_set_id=label_set, image_id=image, label=label, note=note, user_id=user)
     session.add(row)

@@ -39,7 +39,7 @@ def take_turn(session: Session, *keys: str) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:trying, hashtext(:key))"), {"trying": _TRYING, "key": key})
 
 
-def heed_clock(session: Session) -> None:
+def clamp_future_tries(session: Session) -> None:
     """Where the clock was set back, tries lie in its future: they count from now on, and not until it has caught up."""
     moment = now()
     session.execute(update(LoginAttempt).where(LoginAttempt.at > moment + _AHEAD).values(at=moment))

@@ -214,6 +214,8 @@ def close(session: Session, upload: Upload) -> Upload:
 def take_back(session: Session, upload: Upload) -> int:
     """Remove what nobody has read, labelled, remarked on or signed. Returns how many images.
 
+    A cell that stood for another field's, of another upload or of this one, leaves that one counted nowhere.
+
     The files can be uploaded again: they are as unknown as before. Another scale or case has cells read again, and
     until then they look unread: where one came after an image, the image stays.
     """
@@ -235,6 +237,9 @@ def take_back(session: Session, upload: Upload) -> int:
     numbers = list(gone.scalars())
     removed = len(numbers)
     original_names.forget(session, upload.project_id, "image", numbers)
+    # With the turn held nobody counts a cell in a field that goes here. Not before the images: who stores what was read
+    # holds those, and then waits for the turn.
+    events.take_turn(session, upload.project_id)
     session.execute(
         # Fields go with the last of their cells; one in which somebody removed a cell, or that was signed, stays.
         text("""

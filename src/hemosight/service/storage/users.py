@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from hemosight.service.errors import AlreadyThere, NothingThere, Refusal
+from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.settings import Settings
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.tables import ApiToken, Case, Device, Identity, LoginAttempt, Member, SignedIn, User
@@ -83,9 +83,9 @@ def _as_read(text: str) -> str:
 
 
 def add(session: Session, name: str, display: str, password_hash: str | None, *, is_admin: bool) -> User:
-    """A new account. Raises :class:`~hemosight.service.errors.AlreadyThere`."""
+    """A new account. Raises :class:`~hemosight.service.errors.Refusal` where its name is taken."""
     if named(session, name) is not None:
-        raise AlreadyThere(kind="a name of an account")
+        raise already_there("a name of an account")
     user = User(name=name, display=display or name, password_hash=password_hash, is_admin=is_admin, active=True)
     session.add(user)
     session.flush()

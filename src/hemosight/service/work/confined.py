@@ -13,8 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-LEAST = 4 << 30
-"""Bytes of memory that it may take on the smallest machine; elsewhere half of the machine's."""
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
 _NICE = 10
 _DIES_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of ``prctl(2)``."""
@@ -25,12 +25,33 @@ def command(arguments: list[str]) -> list[str]:
     return [sys.executable, "-m", "hemosight.service.work.confined", str(os.getpid()), *arguments]
 
 
-def most() -> int:
-    """Bytes of memory that the child may take."""
-    try:
-        return max(LEAST, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
-    except (AttributeError, ValueError, OSError):
-        return LEAST
+def most() -> int | None:
+    """Bytes of memory that the child may take: half of the machine's, or of what its control groups may take together
+    where that is less (a container, a systemd unit). None where neither is known.
+    """
+    bounds = _bounds_of_groups()
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        bounds.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(bounds) // 2 if bounds else None
+
+
+def _bounds_of_groups() -> list[int]:
+    """Limits of the process's control group and of those around it, in bytes (``cgroups(7)``); of version 1 too."""
+    groups = {_GROUPS / "memory.max", _GROUPS / "memory" / "memory.limit_in_bytes"}
+    with contextlib.suppress(OSError):
+        for line in _OWN_GROUP.read_text().splitlines():
+            _, kinds, name = line.split(":", 2)
+            path = Path(name.lstrip("/"))
+            around = [path, *path.parents]
+            if not kinds:
+                groups.update(_GROUPS / one / "memory.max" for one in around)
+            elif "memory" in kinds.split(","):
+                groups.update(_GROUPS / "memory" / one / "memory.limit_in_bytes" for one in around)
+    found = []
+    for group in groups:
+        with contextlib.suppress(OSError, ValueError):  # not there, or "max": none
+            found.append(int(group.read_text()))
+    return found
 
 
 def confine(parent: int) -> None:
@@ -46,8 +67,12 @@ def confine(parent: int) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows; or there is a lower limit already
         import resource
 
-        # What is written to, not addresses: a library may reserve more of those than the machine has memory.
-        resource.setrlimit(resource.RLIMIT_DATA, (most(), most()))
+        # Heap and, since Linux 4.7, every private mapping that may be written to, touched or not (getrlimit(2)). Unlike
+        # RLIMIT_AS not the files that are mapped to be read, nor addresses that are only reserved: of those a library
+        # may take more than the machine has memory.
+        bound = most()
+        if bound is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
     with contextlib.suppress(AttributeError, OSError):
         os.nice(_NICE)
 

@@ -30,6 +30,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.service.errors import ServiceFault
 from hemosight.service.storage import audit, dossiers
 from hemosight.service.storage.database import Database
+from hemosight.service.storage.dossiers import Claim
 from hemosight.service.work import confined, signed_cells
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ class Summary(BaseModel):
 
 
 class CalledOff(Exception):
-    """Somebody called the dossier off while it was being made."""
+    """Somebody called the dossier off while it was being made, or another worker makes it by now."""
 
 
 async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
@@ -102,28 +103,28 @@ async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
             await asyncio.to_thread(_release, database, found)
             raise
         except CalledOff:
-            log.info("dossier_called_off", dossier=found)
+            log.info("dossier_called_off", dossier=found.dossier)
         except Exception as error:
             if isinstance(error, ServiceFault) or (isinstance(error, DBAPIError) and error.connection_invalidated):
                 raise  # the database is away: who makes it next finds it silent
-            log.warning("dossier_failed", dossier=found, kind=type(error).__name__)
+            log.warning("dossier_failed", dossier=found.dossier, kind=type(error).__name__)
             await asyncio.to_thread(_fail, database, found, BROKEN)
 
 
-async def make(database: Database, bundle: Bundle, dossier: int) -> None:
+async def make(database: Database, bundle: Bundle, claim: Claim) -> None:
     """Make a dossier that was claimed. Raises :class:`CalledOff`."""
     # What cannot be removed now is swept later: it must not stand in for what happened.
     with tempfile.TemporaryDirectory(prefix=FOLDERS, ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        cells = await _in_thread(database, dossier, folder, lambda: prepare(database, bundle, dossier, folder))
-        await asyncio.to_thread(show_alive, database, dossier, folder)
-        log.info("dossier_begun", dossier=dossier, cells=cells)
-        code, said = await run_child(database, dossier, folder)
-        await _in_thread(database, dossier, folder, lambda: keep(database, dossier, folder / "out", code, said))
-    log.info("dossier_ended", dossier=dossier, code=code)
+        cells = await _in_thread(database, claim, folder, lambda: prepare(database, bundle, claim, folder))
+        await asyncio.to_thread(show_alive, database, claim, folder)
+        log.info("dossier_begun", dossier=claim.dossier, cells=cells)
+        code, said = await run_child(database, claim, folder)
+        await _in_thread(database, claim, folder, lambda: keep(database, claim, folder / "out", code, said))
+    log.info("dossier_ended", dossier=claim.dossier, code=code)
 
 
-async def _in_thread(database: Database, dossier: int, folder: Path, work: Callable[[], T]) -> T:
+async def _in_thread(database: Database, claim: Claim, folder: Path, work: Callable[[], T]) -> T:
     """Work on the folder in a thread, which has ended when this has, cancelled or not; signs of life meanwhile.
 
     A dossier that is called off meanwhile ends nothing here: the thread goes on anyway, and to a sign of life one that
@@ -133,7 +134,7 @@ async def _in_thread(database: Database, dossier: int, folder: Path, work: Calla
     try:
         while not (await asyncio.wait({working}, timeout=EVERY))[0]:
             with contextlib.suppress(CalledOff):
-                await asyncio.to_thread(show_alive, database, dossier, folder)
+                await asyncio.to_thread(show_alive, database, claim, folder)
     finally:
         stopped = None
         while not working.done():  # a thread cannot be stopped, and its folder must not go before it
@@ -147,7 +148,7 @@ async def _in_thread(database: Database, dossier: int, folder: Path, work: Calla
     return working.result()
 
 
-async def run_child(database: Database, dossier: int, folder: Path) -> tuple[int | None, str]:
+async def run_child(database: Database, claim: Claim, folder: Path) -> tuple[int | None, str]:
     """Run the command; gives its exit code (None where it took too long) and what it said."""
     command = confined.command(["validate", "signed", "--protocol", "protocol.toml", "--out", "out"])
     command += ["--bundle", "bundle.hemosight"]
@@ -164,7 +165,7 @@ async def run_child(database: Database, dossier: int, folder: Path) -> tuple[int
     try:
         waited = 0.0
         while not (await asyncio.wait({talking}, timeout=EVERY))[0]:
-            await asyncio.to_thread(show_alive, database, dossier, folder)
+            await asyncio.to_thread(show_alive, database, claim, folder)
             waited += EVERY
             if waited > LONGEST:
                 return None, f"It took longer than {LONGEST / 3600:.0f} hours."
@@ -186,34 +187,34 @@ def sweep() -> None:
                 log.info("dossier_folder_swept", folder=folder.name)
 
 
-def _claim(database: Database, bundle_id: int) -> int | None:
+def _claim(database: Database, bundle_id: int) -> Claim | None:
     with database.session() as session:
         row = dossiers.claim(session, bundle_id)
-        return None if row is None else row.id
+        return None if row is None else Claim.of(row)
 
 
-def _release(database: Database, dossier: int) -> None:
+def _release(database: Database, claim: Claim) -> None:
     with database.session() as session:
-        dossiers.released(session, dossier)
+        dossiers.released(session, claim)
 
 
-def show_alive(database: Database, dossier: int, folder: Path) -> None:
+def show_alive(database: Database, claim: Claim, folder: Path) -> None:
     """Show that it is being made, to other workers and to who sweeps folders. Raises :class:`CalledOff`."""
     os.utime(folder)
     with database.session() as session:
-        if not dossiers.alive(session, dossier):
+        if not dossiers.alive(session, claim):
             raise CalledOff
 
 
-def _fail(database: Database, dossier: int, said: str) -> None:
+def _fail(database: Database, claim: Claim, said: str) -> None:
     with database.session() as session:
-        dossiers.failed(session, dossier, said)
+        dossiers.failed(session, claim, said)
 
 
-def prepare(database: Database, bundle: Bundle, dossier: int, folder: Path) -> int:
+def prepare(database: Database, bundle: Bundle, claim: Claim, folder: Path) -> int:
     """Write what the command needs; gives how many cells there are."""
     with database.session() as session:
-        row = dossiers.by_number(session, dossier)
+        row = dossiers.by_number(session, claim.dossier)
         project, protocol, before = row.project_id, row.protocol, dossiers.before(session, row)
     (folder / "protocol.toml").write_text(protocol, encoding="utf-8")
     bundle.save(folder / "bundle.hemosight")
@@ -225,19 +226,19 @@ def prepare(database: Database, bundle: Bundle, dossier: int, folder: Path) -> i
     return signed_cells.write(database, project, folder / "signed")
 
 
-def keep(database: Database, dossier: int, out: Path, code: int | None, said: str) -> None:
+def keep(database: Database, claim: Claim, out: Path, code: int | None, said: str) -> None:
     """Store what the command left."""
     if code not in (0, NOT_MET):
-        _fail(database, dossier, said.strip() or _ended(code))
+        _fail(database, claim, said.strip() or _ended(code))
         return
     record = json.loads((out / _RECORD).read_text(encoding="utf-8"))
     files = sorted(path for path in out.rglob("*") if path.is_file())
     size = sum(path.stat().st_size for path in files)
     if size > LARGEST:
-        _fail(database, dossier, f"It is larger than {LARGEST // 2**20} MiB; make it with hemosight validate.")
+        _fail(database, claim, f"It is larger than {LARGEST // 2**20} MiB; make it with hemosight validate.")
         return
     if not _has_room(database, 2 * size):  # in its table, and in the log of what was written
-        _fail(database, dossier, "The disk of the database is nearly full. An administrator has to make room first.")
+        _fail(database, claim, "The disk of the database is nearly full. An administrator has to make room first.")
         return
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -245,9 +246,9 @@ def keep(database: Database, dossier: int, out: Path, code: int | None, said: st
             archive.write(path, path.relative_to(out).as_posix())
     pdf = (out / _PDF).read_bytes()
     with database.session() as session:
-        if not dossiers.made(session, dossier, said, _summary(record).model_dump(), body.getvalue(), pdf):
+        if not dossiers.made(session, claim, said, _summary(record).model_dump(), body.getvalue(), pdf):
             return  # called off meanwhile
-        project = dossiers.by_number(session, dossier).project_id
+        project = dossiers.by_number(session, claim.dossier).project_id
         for number, fingerprint in dossiers.drop_old(session, project):
             audit.note(session, None, "dossier.drop", {"dossier": number, "archive_sha256": fingerprint}, project)
 

@@ -19,6 +19,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 TASK = "hemosight.read"
+COUNT = "hemosight.count"
+"""The task that counts cells of a project that count nowhere (:mod:`hemosight.service.work.recounts`)."""
 CHUNK = 32
 """Images of a job: few enough that a lost one is soon done again, enough that the queue costs nothing."""
 INTERACTIVE = 10
@@ -85,6 +87,14 @@ def enqueue(
     return queued
 
 
+def enqueue_count(session: Session, project_id: int, bundle_id: int) -> None:
+    """Have a worker count a project's cells that count nowhere, when the caller's transaction commits."""
+    task = _DEFERRING.configure_task(
+        COUNT, queue=queue_of(bundle_id), priority=INTERACTIVE, connection=_connection(session)
+    )
+    task.defer(project=project_id, bundle=bundle_id)
+
+
 def _connection(session: Session) -> Any:
     """The driver's connection, in the session's transaction."""
     return session.connection().connection.driver_connection
@@ -112,10 +122,10 @@ def drop_others(session: Session, project_id: int, bundle_id: int) -> None:
     waiting = session.scalars(
         text("""
             SELECT id FROM procrastinate_jobs
-            WHERE task_name = :task AND status = 'todo' AND (args->>'project')::bigint = :project
+            WHERE task_name = ANY(:tasks) AND status = 'todo' AND (args->>'project')::bigint = :project
                 AND (args->>'bundle')::bigint <> :bundle
         """),
-        {"task": TASK, "project": project_id, "bundle": bundle_id},
+        {"tasks": [TASK, COUNT], "project": project_id, "bundle": bundle_id},
     )
     for job in waiting.all():
         _DEFERRING.job_manager.cancel_job_by_id(job, delete_job=True, connection=_connection(session))
@@ -144,10 +154,11 @@ async def retry_stalled(connector: procrastinate.PsycopgConnector) -> int:
         if not acquired:
             return 0
         await _heed_clock(connector)
-        for job in await manager.get_stalled_jobs(task_name=TASK, seconds_since_heartbeat=STALLED):
-            wait = datetime.timedelta(seconds=min(60, 2**job.attempts))
-            await manager.retry_job(job, _AT_ONCE if job.attempts == 0 else datetime.datetime.now(datetime.UTC) + wait)
-            retried += 1
+        for task in (TASK, COUNT):
+            for job in await manager.get_stalled_jobs(task_name=task, seconds_since_heartbeat=STALLED):
+                later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=min(60, 2**job.attempts))
+                await manager.retry_job(job, _AT_ONCE if job.attempts == 0 else later)
+                retried += 1
         await manager.prune_stalled_workers(10 * STALLED)
     return retried
 
@@ -161,9 +172,9 @@ async def _heed_clock(connector: procrastinate.PsycopgConnector) -> None:
         "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE last_heartbeat > now() + interval '2 seconds'"
     )
     await connector.execute_query_async(
-        "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo' AND task_name = %(task)s"
+        "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo' AND task_name = ANY(%(tasks)s)"
         " AND scheduled_at > now() + interval '10 minutes'",
-        task=TASK,
+        tasks=[TASK, COUNT],
     )
 
 

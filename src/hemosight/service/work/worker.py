@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -37,6 +38,7 @@ from hemosight.service.storage.embeddings import StoredEmbedding, Unembedded
 from hemosight.service.storage.live_events import ReadingsEvent
 from hemosight.service.work import dossiers, jobs, scales
 from hemosight.service.work.heartbeat import Heartbeat
+from hemosight.service.work.recounts import Recounts
 
 log = structlog.get_logger()
 
@@ -47,13 +49,16 @@ ATTEMPTS = 3
 _TEND = 2.0
 """Seconds between looks at what dead workers left."""
 _SWEEP = 60.0
-"""Seconds between looks for images that no job reads, and for pictures that no image needs."""
+"""Seconds between looks for images that no job reads, cells that no field counts, and pictures that nothing needs."""
 _RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
 
 
 def worker_name() -> str:
-    """Machine and process: what tells workers apart where nobody named them."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """Machine, process and a random end: what tells workers apart where nobody named them.
+
+    In containers on their machine's network, machine and process are the same for all.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
 class EmbeddingWorker:
@@ -235,6 +240,12 @@ async def _work_while_connected(
     def read(context: procrastinate.JobContext, *, project: int, images: list[int], **_: Any) -> None:
         reader.read(project, images, again=context.job.attempts > 0)
 
+    recounts = Recounts(database)
+
+    @app.task(name=jobs.COUNT, queue=jobs.queue_of(bundle_id), retry=_RETRY)
+    def count(*, project: int, **_: Any) -> None:
+        recounts.count(project=project)
+
     async with app.open_async():
         working = asyncio.create_task(
             app.run_worker_async(
@@ -248,7 +259,7 @@ async def _work_while_connected(
                 stalled_worker_timeout=10 * jobs.STALLED,
             )
         )
-        tending = asyncio.create_task(_tend(database, connector, reader, bundle_id))
+        tending = asyncio.create_task(_tend(database, connector, reader, bundle_id, recounts))
         validating = asyncio.create_task(dossiers.go_on(database, bundle, bundle_id))
         stopping = asyncio.create_task(stop.wait())
         tasks = (working, tending, validating, stopping)
@@ -262,9 +273,13 @@ async def _work_while_connected(
 
 
 async def _tend(
-    database: Database, connector: procrastinate.PsycopgConnector, reader: EmbeddingWorker, bundle_id: int
+    database: Database,
+    connector: procrastinate.PsycopgConnector,
+    reader: EmbeddingWorker,
+    bundle_id: int,
+    recounts: Recounts,
 ) -> None:
-    """Look after what is left over (jobs of dead workers, images without a job, pictures of no image, old events)."""
+    """Look after what is left over: jobs of dead workers, images without a job, cells in no count, pictures, events."""
     swept, sealer = -_SWEEP, Sealer()
     while True:
         await asyncio.to_thread(_show_alive, database, reader, bundle_id)
@@ -274,6 +289,7 @@ async def _tend(
             swept = time.monotonic()
             await jobs.forget_failed(connector, bundle_id)
             await asyncio.to_thread(sweep, database, reader.name, bundle_id)
+            await asyncio.to_thread(recounts.count, bundle=bundle_id)
             await asyncio.to_thread(_seal, database, sealer)
         await asyncio.sleep(_TEND)
 

@@ -1,0 +1,132 @@
+"""Cells that count nowhere are counted: of a cell that two fields show, the field that held it is gone.
+
+Such a cell is cut out of the field that still shows it. Its row says that this is to be done, so it outlives whoever
+should do it: a request asks for it in the transaction that takes the other cell away, and every worker looks for what
+is left, whatever left it, when it starts and each minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import groupby
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from hemosight.errors import HemoSightError
+from hemosight.images.decode import decode
+from hemosight.images.finding.cells import FoundCell
+from hemosight.images.finding.fields import Scale, crop_side, of_pixels, png
+from hemosight.images.thumbnails import thumbnail
+from hemosight.service.errors import NothingThere, Refusal, ServiceFault
+from hemosight.service.storage import audit, events, fields, films, images, profiles, uploads
+from hemosight.service.storage.database import Database
+from hemosight.service.storage.live_events import ImagesEvent
+from hemosight.service.storage.projects import get as get_project
+from hemosight.service.storage.tables import CameraField
+from hemosight.service.storage.uploads import NewPicture
+from hemosight.service.work import jobs
+
+log = structlog.get_logger()
+
+
+def ask(session: Session, project: int) -> None:
+    """Have a worker count what counts nowhere in a project, if anything does, when the caller's transaction commits."""
+    if films.uncounted(session, project=project):
+        jobs.enqueue_count(session, project, get_project(session, project).bundle_id)
+
+
+class Recounts:
+    """Counts cells that count nowhere; what could not be cut out is not tried again by the same process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._given_up: set[int] = set()
+
+    def count(self, *, project: int | None = None, bundle: int | None = None) -> int:
+        """Cut out every such cell of a project, or of the projects that a bundle reads. Returns how many are counted.
+
+        Each field is decoded once, goes in a transaction of its own and fails alone. Raises where the database is away.
+        """
+        with self._database.session() as session:
+            found = [(cell.field_id, cell.id) for cell in films.uncounted(session, project=project, bundle=bundle)]
+        done = 0
+        for field, cells in groupby((one for one in found if one[1] not in self._given_up), lambda one: one[0]):
+            numbers = [cell for _, cell in cells]
+            try:
+                done += _count(self._database, field, numbers)
+            except Refusal:  # the field is deleted by now, or its case signed
+                continue
+            except Exception as fault:  # of one field: those of others are counted all the same
+                refused = isinstance(fault, DBAPIError)
+                if isinstance(fault, ServiceFault) or (isinstance(fault, DBAPIError) and fault.connection_invalidated):
+                    raise
+                if not refused:  # what the database refused, as two that waited for each other, is tried anew
+                    self._given_up.update(numbers)
+                reason = str(fault) if isinstance(fault, HemoSightError) else type(fault).__name__
+                log.warning("field.cells.uncounted", field=field, cells=len(numbers), reason=reason)
+        return done
+
+
+def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
+    """Cut cells out of their field and count them. Returns how many; those that count by now stay as they are."""
+    pictures = _cut(database, field, numbers)
+    with database.session() as session:
+        row = _field(session, field)
+        project = row.project_id or 0
+        # Nobody adds, removes or signs from here on: what counts nowhere now is still so when it is counted.
+        uploads.take_intake(session, project)
+        events.take_turn(session, project)
+        row = _field(session, field)
+        cells = [cell for cell in films.uncounted(session, field=field) if cell.id in pictures]
+        if not cells:
+            return 0
+        upload = fields.begin_upload(session, row, None)
+        added, known = uploads.add(session, upload, [pictures[cell.id] for cell in cells])
+        of_sha = {**known, **added}
+        for cell in cells:
+            image = of_sha[pictures[cell.id].sha256]
+            films.count(session, cell, image)
+            noted = {"field": field, "cell": cell.id, "image": image, "case": row.case_id, "again": True}
+            audit.note(session, None, "field.cell.add", noted, project)
+        if added:
+            bundle = get_project(session, project).bundle_id
+            new = sorted(added.values())
+            jobs.enqueue(session, project_id=project, bundle_id=bundle, images=new, upload_id=upload.id)
+        session.flush()
+        events.tell(session, project, ImagesEvent(added=len(added), upload=upload.id))
+    log.info("field.cells.counted", field=field, cells=len(cells))
+    return len(cells)
+
+
+def _cut(database: Database, field: int, numbers: Sequence[int]) -> dict[int, NewPicture]:
+    """Crops of cells by their numbers, at the scale of the case's scanner profile."""
+    with database.session() as session:
+        row = _field(session, field)
+        side = crop_side(profiles.of_case(session, row.project_id or 0, fields.case_of(session, row)).scale)
+        data, _ = images.picture(session, row.sha256 or b"")
+        bits, name, scale = fields.bits(session, row), row.name, Scale(row.red_cell_px, row.scale_from)
+        boxes = {
+            cell.id: FoundCell(cell.x, cell.y, cell.width, cell.height, cell.score or 0.0, tuple(cell.marks))
+            for cell in fields.cells(session, field)
+            if cell.id in numbers
+        }
+    searched = of_pixels(decode(data, bits), scale, list(boxes.values()))
+    return {number: _picture(name, png(searched, box, side), box, side) for number, box in boxes.items()}
+
+
+def _picture(name: str, data: bytes, box: FoundCell, side: int) -> NewPicture:
+    x, y = (round(at) for at in box.middle)
+    marks = f" {'+'.join(box.marks)}" if box.marks else ""
+    sha256 = hashlib.sha256(data).digest()
+    return NewPicture(f"{name}/found at {x},{y}{marks}.png", sha256, data, "image/png", side, side, thumbnail(data))
+
+
+def _field(session: Session, field: int) -> CameraField:
+    """A field that is still there. Raises :class:`~hemosight.service.errors.NothingThere`."""
+    row = session.get(CameraField, field, populate_existing=True)
+    if row is None or row.project_id is None:
+        raise NothingThere(kind="a field")
+    return row

@@ -1,0 +1,239 @@
+"""Of a cell that two fields show, the field that held it goes: it is counted in the other, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from film_camera import Camera, camera_on, draw_film, two
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
+
+from hemosight.engine.bundle import Bundle
+from hemosight.images.decode import Pixels, decode
+from hemosight.images.synthetic.camera import DrawnField
+from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.intake.fields import FieldIntake
+from hemosight.service.storage import events, fields
+from hemosight.service.storage.database import Database
+from hemosight.service.storage.retention import expire
+from hemosight.service.storage.tables import AuditRow, CameraField, Case, FieldCell, Image, Project, Signature
+from hemosight.service.work import jobs, recounts
+from hemosight.service.work.recounts import Recounts
+from hemosight.service.work.worker import work
+
+NAME = "film/s1_x{x}_y0.png"
+
+
+@pytest.fixture
+def camera(database: Database, tiny_bundle: Bundle) -> Camera:
+    return camera_on(database, tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def film() -> DrawnField:
+    return draw_film()
+
+
+def _asked(camera: Camera) -> int:
+    """How often workers were asked to count the project's cells."""
+    with camera.filled.database.session() as session:
+        query = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = :task AND args->>'project' = :project"
+        return session.scalar(text(query), {"task": jobs.COUNT, "project": str(camera.filled.id)}) or 0
+
+
+def _counts(camera: Camera, field: int) -> tuple[int, int, int]:
+    seen = camera.field(field)
+    return seen["cells"], seen["seen_again"], seen["uncounted"]
+
+
+def test_an_upload_that_is_taken_back_gives_its_cells_to_the_field_that_shows_them_too(
+    camera: Camera, film: DrawnField
+) -> None:
+    pictures = two(film, NAME)
+    upload = camera.begin("F-1")
+    camera.into(upload, pictures[:1])
+    (second,) = camera.send("F-1", pictures[1:])
+    own, shared = second["cells"], second["seen_again"]
+    assert shared > 0
+    assert camera.reviewer.delete(camera.path(f"/uploads/{upload}")).status_code == 200
+    assert (_asked(camera), _counts(camera, second["field"])) == (1, (own, 0, shared))
+    assert camera.count_again() == shared
+    assert _counts(camera, second["field"]) == (own + shared, 0, 0)
+    (case,) = camera.reviewer.get(camera.path("/cases")).json()["items"]
+    assert case["images"] == own + shared
+    with camera.filled.database.session() as session:
+        query = select(AuditRow.user_id, AuditRow.subject).where(AuditRow.project_id == camera.filled.id)
+        noted = session.execute(query.where(AuditRow.action == "field.cell.add")).all()
+    assert [(user, subject["field"], subject["again"]) for user, subject in noted] == [
+        (None, second["field"], True)
+    ] * shared
+    assert camera.count_again() == 0
+
+
+@pytest.mark.parametrize("ended", ["deleted", "old"])
+def test_a_case_that_goes_gives_them_to_a_case_that_shows_them_too(
+    database: Database, camera: Camera, film: DrawnField, ended: str
+) -> None:
+    """As where both cases hold the very same picture of a cell."""
+    pictures = two(film, NAME)
+    (first,) = camera.send("F-1", pictures[:1])
+    (second,) = camera.send("F-2", pictures[1:])
+    holder, leaning = camera.field(first["field"])["boxes"][0]["id"], camera.field(second["field"])["boxes"][0]["id"]
+    with database.session() as session:
+        session.execute(update(FieldCell).where(FieldCell.id == leaning).values(image_id=None, seen_in=holder))
+    (case,) = [one["id"] for one in camera.reviewer.get(camera.path("/cases")).json()["items"] if one["key"] == "F-1"]
+    if ended == "deleted":
+        assert camera.admin.delete(camera.path(f"/cases/{case}")).status_code == 204
+        assert _asked(camera) == 1
+    else:
+        _age(database, case)
+        expire(database, 90)
+    assert _counts(camera, second["field"]) == (second["cells"] - 1, 0, 1)
+    assert Recounts(database).count(bundle=camera.filled.bundle) == 1, "asked for or not"
+    assert _counts(camera, second["field"]) == (second["cells"], 0, 0)
+
+
+def test_a_worker_counts_what_a_process_that_died_left(
+    database: Database, tiny_bundle: Bundle, camera: Camera, film: DrawnField
+) -> None:
+    first, second = camera.send("F-1", two(film, NAME))
+    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    with database.session() as session:
+        session.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = :task"), {"task": jobs.COUNT})
+    with _working(database, tiny_bundle):
+        _until(lambda: _counts(camera, second["field"]) == (second["cells"] + second["seen_again"], 0, 0))
+
+
+def test_a_worker_is_told_of_a_deletion(
+    database: Database, tiny_bundle: Bundle, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = camera.send("F-1", two(film, NAME))
+    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    count = Recounts.count
+    # It does not look by itself.
+    monkeypatch.setattr(Recounts, "count", lambda self, **which: count(self, **which) if "project" in which else 0)
+    with _working(database, tiny_bundle):
+        _until(lambda: _counts(camera, second["field"]) == (second["cells"] + second["seen_again"], 0, 0))
+        _until(lambda: _asked(camera) == 0)
+
+
+def test_a_field_is_decoded_once_for_all_its_cells(
+    database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = camera.send("F-1", two(film, NAME)[:1])
+    assert first["cells"] > 1
+    with database.session() as session:
+        own = FieldCell.field_id == first["field"]
+        session.execute(update(FieldCell).where(own).values(image_id=None))
+    decoded: list[int] = []
+
+    def counting(data: bytes, bits: int | None = None) -> Pixels:
+        decoded.append(len(data))
+        return decode(data, bits)
+
+    monkeypatch.setattr(recounts, "decode", counting)
+    assert camera.count_again() == first["cells"]
+    assert len(decoded) == 1
+
+
+def test_a_cell_that_came_to_lean_on_another_before_the_deletion_had_its_turn_is_counted(
+    database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = two(film, NAME)
+    (first,) = camera.send("F-1", pictures[:1])
+    (second,) = camera.send("F-2", pictures[1:])
+    holder, late = camera.field(first["field"])["boxes"][0]["id"], camera.field(second["field"])["boxes"][0]["id"]
+    take_turn, waited = events.take_turn, iter([True])
+
+    def slowly(session: Session, project: int) -> None:
+        if next(waited, False):
+            with database.session() as other:
+                other.execute(update(FieldCell).where(FieldCell.id == late).values(image_id=None, seen_in=holder))
+        take_turn(session, project)
+
+    monkeypatch.setattr(fields.events, "take_turn", slowly)
+    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    assert (_asked(camera), camera.count_again()) == (1, 1)
+    assert _counts(camera, second["field"]) == (second["cells"], 0, 0)
+
+
+def test_a_field_that_comes_while_the_one_that_counts_goes_is_kept(
+    camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = two(film, NAME)
+    (first,) = camera.send("F-1", pictures[:1])
+    again = FieldIntake._again
+
+    def vanishing(self: FieldIntake, *given: Any) -> Any:
+        where = again(self, *given)
+        assert where.again
+        assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+        return where
+
+    monkeypatch.setattr(FieldIntake, "_again", vanishing)
+    (second,) = camera.send("F-1", pictures[1:])
+    assert (_asked(camera), camera.count_again() > 0) == (1, True)
+    assert _counts(camera, second["field"])[1:] == (0, 0)
+
+
+@pytest.mark.parametrize("shut", ["signed", "archived"])
+def test_nothing_is_added_where_nothing_may_be(database: Database, camera: Camera, film: DrawnField, shut: str) -> None:
+    first, second = camera.send("F-1", two(film, NAME))
+    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    filled = camera.filled
+    with database.session() as session:
+        case = session.get_one(CameraField, second["field"]).case_id
+        facts = {"project_id": filled.id, "case_id": case, "user_id": filled.users[0], "bundle_id": filled.bundle}
+        if shut == "signed":
+            session.add(Signature(**facts, role="first", reviewed_until=0, differential={}))
+        else:
+            session.get_one(Project, filled.id).archived_at = datetime.datetime.now(datetime.UTC)
+    assert camera.count_again() == 0
+    assert _counts(camera, second["field"]) == (second["cells"], 0, second["seen_again"])
+    if shut == "archived":
+        with database.session() as session:
+            session.get_one(Project, filled.id).archived_at = None
+        assert camera.count_again() == second["seen_again"], "it is open again"
+
+
+def _age(database: Database, case: int) -> None:
+    old = datetime.timedelta(days=100)
+    with database.session() as session:
+        session.execute(update(Image).where(Image.case_id == case).values(uploaded_at=Image.uploaded_at - old))
+        whole = update(CameraField).where(CameraField.case_id == case)
+        session.execute(whole.values(uploaded_at=CameraField.uploaded_at - old))
+        session.execute(update(Case).where(Case.id == case).values(created_at=Case.created_at - old))
+
+
+@contextmanager
+def _working(database: Database, bundle: Bundle) -> Iterator[None]:
+    """A worker, in a thread of its own."""
+    stop, loop = asyncio.Event(), asyncio.new_event_loop()
+    registry = BundleRegistry(bundle, threads=1)
+    thread = threading.Thread(target=loop.run_until_complete, args=(work(database, registry, "ida", stop),))
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+        alive = thread.is_alive()
+        if not alive:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+        assert not alive
+
+
+def _until(holds: Any) -> None:
+    """Wait for something that the worker brings about."""
+    for _ in range(1200):
+        if holds():
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("it did not come about")
