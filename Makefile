@@ -45,7 +45,7 @@ kills: .venv/.dev ## a hundred random kills, each run proven; stopped, it goes o
 
 # Neither npm nor a browser nor PostgreSQL. A file is faster without the workers' start.
 # Schemathesis, whose tests are not quick, takes a second to load into each process.
-unit: .venv/.dev ## the quick tests alone, in a minute; ARGS=tests/space/test_teaching.py for one file
+unit: .venv/.dev ## the quick tests alone, in a minute; ARGS=tests/space/test_classifiers.py for one file
 	$(BIN)/pytest -p no:schemathesis -n $(if $(ARGS),0,auto) -m "$(QUICK)" $(ARGS)
 
 QUICK := not slow and not acceptance and not browser and not data and not train and not service and not long

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import io
 import os
 import re
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
 
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.engine.bundle import Bundle
@@ -37,6 +38,9 @@ PER_TYPE = 8
 
 # What tests compute must not hang on what was measured on this machine; processes that tests start inherit it.
 os.environ["HEMOSIGHT_BACKEND"] = "onnxruntime"
+# Nor on how busy it is: hypothesis fails examples that take 0.2 seconds.
+settings.register_profile("hemosight", deadline=None)
+settings.load_profile("hemosight")
 
 _WITHOUT = re.compile(r"not \w+(?: and not \w+)*")
 """A ``-m`` that leaves out marks and does nothing else."""
@@ -44,13 +48,20 @@ _MARKED = re.compile(r"^pytestmark = (.*?)(?:\n\S|\Z)", re.MULTILINE | re.DOTALL
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import a module whose every test is deselected: importing torch alone takes seconds."""
+    """Do not import a module whose every test is deselected, nor a conftest of such modules: torch takes seconds."""
     chosen = config.option.markexpr
-    if collection_path.suffix != ".py" or not _WITHOUT.fullmatch(chosen):
+    if not _WITHOUT.fullmatch(chosen):
         return None
-    marked = _MARKED.search(collection_path.read_text(encoding="utf-8"))
-    marks = set(re.findall(r"mark\.(\w+)", marked[1])) if marked else set()
-    return True if marks & (set(chosen.split()) - {"not", "and"}) else None
+    modules = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
+    left_out = set(chosen.split()) - {"not", "and"}
+    marks = [_marks(module) for module in modules if module.suffix == ".py"]
+    return True if marks and all(own & left_out for own in marks) else None
+
+
+def _marks(module: Path) -> set[str]:
+    """The marks of a module as a whole, read without importing it."""
+    marked = _MARKED.search(module.read_text(encoding="utf-8"))
+    return set(re.findall(r"mark\.(\w+)", marked[1])) if marked else set()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -162,9 +173,12 @@ def tiny_onnx() -> bytes:
 @pytest.fixture(scope="session")
 def slide() -> bytes:
     """A PNG of 20,000 x 20,000 pixels: no crop of a cell, and a threat to whoever decodes it."""
-    buffer = io.BytesIO()
-    Image.new("1", (20_000, 20_000)).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    side = 20_000
+    rows = zlib.compress(bytes(side * (1 + side // 8)), 1)  # black, a bit a pixel; Pillow takes six times as long
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import io
 import re
-import tokenize
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "hemosight"
@@ -29,11 +29,25 @@ def retired(text: str) -> dict[str, dict[str, str]]:
 RETIRED = retired(GLOSSARY.read_text(encoding="utf-8"))
 
 
+_PROSE = re.compile(
+    r"""
+    \#[^\n]*
+    | \"{3}(?:[^"\\]|\\.|"(?!""))*\"{3} | '{3}(?:[^'\\]|\\.|'(?!''))*'{3}
+    | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'
+    """,
+    flags=re.S | re.X,
+)
+"""Comments and strings of Python."""
+
+
 def names_of_python(text: str) -> Iterator[tuple[int, str]]:
-    """Line and text of every name in a module; names inside of strings and comments are prose."""
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.NAME:
-            yield token.start[0], token.string
+    """Line and text of every name in a module; names inside of strings and comments are prose.
+
+    The names that ``tokenize`` finds, f-strings aside, in a fifth of its time.
+    """
+    code = _PROSE.sub(lambda match: '""' + "\n" * match[0].count("\n"), text)
+    for number, line in enumerate(code.splitlines(), start=1):
+        yield from ((number, name) for name in re.findall(r"(?<!\w)[^\W\d]\w*(?![\w\"])", line))
 
 
 def names_of_typescript(text: str) -> Iterator[tuple[int, str]]:
@@ -44,6 +58,12 @@ def names_of_typescript(text: str) -> Iterator[tuple[int, str]]:
         yield from ((number, name) for name in re.findall(r"[A-Za-z_$][\w$]*", line))
 
 
+@cache
+def retired_words(name: str) -> list[str]:
+    """The retired words in a name, in order; not to be changed. Most names stand in many files."""
+    return sorted(set(words(name)) & RETIRED["name"].keys())
+
+
 def words(name: str) -> list[str]:
     """The words of a name, in lower case: ``taughtUntil`` and ``taught_until`` have the same."""
     return [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
@@ -51,18 +71,15 @@ def words(name: str) -> list[str]:
 
 _BETWEEN = r"[\s#*/_|-]+"
 PHRASES = {
-    phrase: re.compile(rf"\b{_BETWEEN.join(map(re.escape, phrase.split()))}s?\b", flags=re.I)
+    phrase: re.compile(rf"\b{_BETWEEN.join(map(re.escape, phrase.lower().split()))}s?\b")
     for phrase in RETIRED["phrase"]
 }
-"""Phrases, also where a line ends, or a comment's sign stands, between their words."""
+"""Phrases in lower case, also where a line ends, or a comment's sign stands, between their words."""
 
 
 def may_have_a_retired_name(text: str) -> bool:
     """Whether anything that looks like a name, in prose as well, has a retired word: telling prose apart takes long."""
-    listed = set(RETIRED["name"])
-    return any(
-        name in RETIRED["class"] or not listed.isdisjoint(words(name)) for name in set(re.findall(r"[\w$]+", text))
-    )
+    return any(name in RETIRED["class"] or retired_words(name) for name in set(re.findall(r"[\w$]+", text)))
 
 
 def faults_of(names: Iterator[tuple[int, str]], text: str, *, revision: bool = False) -> list[str]:
@@ -71,17 +88,19 @@ def faults_of(names: Iterator[tuple[int, str]], text: str, *, revision: bool = F
     for line, name in names:
         if name in RETIRED["class"]:
             found.append(f"{line}: class {name}; use {RETIRED['class'][name]}")
-        there = set(words(name)) & set(RETIRED["name"]) - ({"revision"} if revision else set())
-        found += [f"{line}: {word} in {name}; use {RETIRED['name'][word]}" for word in sorted(there)]
-    for number, row in enumerate(text.splitlines(), start=1):
-        there = [word for word in re.findall(r"[A-Za-z]+", row) if word.lower() in RETIRED["text"]]
-        found += [f"{number}: {word}; use {RETIRED['text'][word.lower()]}" for word in there]
+        there = [word for word in retired_words(name) if not (revision and word == "revision")]
+        found += [f"{line}: {word} in {name}; use {RETIRED['name'][word]}" for word in there]
+    listed = RETIRED["text"]
+    anywhere = not listed.keys().isdisjoint(re.findall(r"[a-z]+", text.lower()))
+    for number, row in enumerate(text.splitlines() if anywhere else [], start=1):
+        there = [word for word in re.findall(r"[A-Za-z]+", row) if word.lower() in listed]
+        found += [f"{number}: {word}; use {listed[word.lower()]}" for word in there]
     return found + phrases_of(text)
 
 
 def phrases_of(text: str) -> list[str]:
     """What a text has of the retired phrases, with their lines."""
-    found = []
+    found, text = [], text.lower()
     for phrase, use in RETIRED["phrase"].items():
         at = [match.start() for match in PHRASES[phrase].finditer(text)]
         found += [f"{1 + text.count(chr(10), 0, start)}: {phrase}; use {use}" for start in at]
@@ -127,6 +146,7 @@ def test_the_documentation_has_no_retired_phrase() -> None:
     assert _faulty((file for file in DOCUMENTED if file != GLOSSARY), lambda _, text: phrases_of(text)) == {}
 
 
+@pytest.mark.slow
 def test_the_api_has_no_retired_word() -> None:
     from hemosight.service.app import create_app
     from hemosight.service.settings import defaults
@@ -163,9 +183,8 @@ def classes_of(package: Path) -> dict[str, list[str]]:
     """Public classes that stand in a module themselves -> the modules."""
     found: dict[str, list[str]] = {}
     for file in _files(package, ".py"):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                found.setdefault(node.name, []).append(str(file.relative_to(package)))
+        for name in re.findall(r"^class ([^\W_]\w*)", file.read_text(encoding="utf-8"), flags=re.M):
+            found.setdefault(name, []).append(str(file.relative_to(package)))
     return found
 
 

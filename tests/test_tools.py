@@ -67,6 +67,12 @@ def test_the_quick_tests_leave_out_marks_that_exist() -> None:
     assert set(quick[1].split()) - {"not", "and"} <= known
 
 
+def test_files_of_tests_that_are_named_are_there() -> None:
+    named = re.findall(r"tests/[\w/]+\.py", MAKE + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert len(named) >= 2
+    assert [file for file in named if not (ROOT / file).is_file()] == []
+
+
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
 def test_workflows_run_what_exists(file: Path) -> None:
     for name, job in _yaml(file)["jobs"].items():

@@ -42,10 +42,21 @@ _TAIL = """\
 ## Which value is white
 
 Twelve bits in a container of sixteen look like a dark picture if they are read as sixteen, and a dark cell is read as
-a blast. So white is what the file declares: `BitsPerSample` below 16, `SMaxSampleValue` (its range's end, its highest
-value or, where it is a power of two from 256 on, its number of levels: all mean as many bits as it needs), OME's
-`SignificantBits`, DICOM's `BitsStored`; `MinSampleValue` and `MaxSampleValue` are statistics and change nothing. A
-declaration that only repeats what the container holds (`SignificantBits` or `BitsStored` 16 of 16, `SMaxSampleValue`
+a blast. So white is what the file declares: `BitsPerSample` below 16, `SMaxSampleValue`, OME's `SignificantBits`,
+DICOM's `BitsStored`; `MinSampleValue` and `MaxSampleValue` are statistics and change nothing.
+
+Programs write `SMaxSampleValue` for the range's end, for the highest value that occurs or for the number of levels, and
+`SMinSampleValue` for black or for the lowest value that occurs. So:
+
+- integers within one level of 255 of all bits set (4080 to 4095), or a power of two from 256 on (4096): all bits set;
+- a value above all samples, a power of ten, one digit and zeros from 1000 on or below 1 (40000, 0.5), and an end that
+  with `SMinSampleValue` is a number of bits wide (100 to 4195): as stated;
+- else, the highest sample itself (3442): in doubt.
+
+`SMinSampleValue` is black as stated, below 0 for floating point alone; in doubt where it is the lowest sample, lies
+more than a level of 255 above 0, and the two are no number of bits wide.
+
+A declaration that only repeats what the container holds (`SignificantBits` or `BitsStored` 16 of 16, `SMaxSampleValue`
 65535) counts as none: programs write it around the values of any camera, and a picture that uses its range is read
 anyway. Where nothing is declared:
 

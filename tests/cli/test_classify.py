@@ -96,8 +96,9 @@ def test_awkward_files_each_get_a_row_and_cost_no_other(
     assert len({by_name[name] for name in ("a_fine.jpg", "g_cmyk.jpg", "h_sixteen.tif", "l_fine.bmp")}) == 1
 
 
+@pytest.mark.slow
 @given(order=st.permutations(range(6)))
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_in_input_order(classify: Classify, drawn_catalog: Catalog, tmp_path: Path, order: list[int]) -> None:
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(b"\xff\xd8\xff")
@@ -110,6 +111,7 @@ def test_rows_come_in_input_order(classify: Classify, drawn_catalog: Catalog, tm
     assert [label is None for label in table["label"]] == [path == torn for path in chosen]
 
 
+@pytest.mark.slow
 def test_probabilities_are_of_the_label(classify: Classify, drawn_smear: Path, tmp_path: Path) -> None:
     assert classify(drawn_smear, "--out", tmp_path / "out.json").exit_code == 0
     rows = json.loads((tmp_path / "out.json").read_text())

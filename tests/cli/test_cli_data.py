@@ -244,6 +244,7 @@ def test_copies_on_both_sides_of_a_boundary_are_found_and_strict_is_not_content(
     assert run("check", root, "--strict").exit_code == 0
 
 
+@pytest.mark.slow
 def test_bits_are_kept_by_the_catalog_and_heeded_by_whatever_reads_it(tmp_path: Path, drawn_catalog: Catalog) -> None:
     shown = np.asarray(Image.open(drawn_catalog.paths[0]).convert("RGB"))
     folder, catalog = tmp_path / "crops" / "neutrophil", tmp_path / "catalog.parquet"
@@ -259,3 +260,18 @@ def test_bits_are_kept_by_the_catalog_and_heeded_by_whatever_reads_it(tmp_path: 
         out = tmp_path / "cells.safetensors"
         done = CliRunner().invoke(app, ["embed", "--data", str(source), "--out", str(out), *options])
         assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, f"1 cells -> {out}"), done.output
+
+
+def test_whatever_reads_a_table_says_which_rows_it_leaves_out(tmp_path: Path, drawn_catalog: Catalog) -> None:
+    from hemosight.images.catalog import content_id
+
+    one, other = (path.read_bytes() for path in drawn_catalog.paths[:2])
+    (tmp_path / "0001.png").write_bytes(one)
+    (tmp_path / "0002.png").write_bytes(other)
+    rows = f"0001.png,ig,{content_id(one)}\n0002.png,blast,{'0' * 64}\n"
+    (tmp_path / "labels.csv").write_text("path,label,sha256\n" + rows)
+    out = tmp_path / "cells.safetensors"
+    done = CliRunner().invoke(app, ["embed", "--data", str(tmp_path / "labels.csv"), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "1 left out, because no picture here has the content (sha256) of the row: line 3" in done.stderr
+    assert done.stdout.splitlines()[-1] == f"1 cells -> {out}"

@@ -95,6 +95,7 @@ def test_a_bad_file_costs_its_own_row_and_the_exit_code_says_so(fields: Path, tm
     assert not (tmp_path / "out" / "crops").exists()
 
 
+@pytest.mark.slow
 def test_a_field_of_the_longest_name_costs_no_other(fields: Path, tmp_path: Path) -> None:
     folder = tmp_path / "film"
     folder.mkdir()
@@ -134,6 +135,7 @@ def _cut(film: DrawnField, folder: Path, name: str) -> None:
         Image.fromarray(tile).save(folder / name.format(x=x, y=y, number=number), compress_level=1)
 
 
+@pytest.mark.slow
 def test_overlapping_fields_count_a_cell_once_where_their_names_say_where_they_lie(
     film: DrawnField, tmp_path: Path
 ) -> None:
@@ -174,6 +176,7 @@ def _whole(film: DrawnField, folder: Path) -> Path:
     return folder / "whole.png"
 
 
+@pytest.mark.slow
 def test_where_nothing_tells_the_places_the_user_is_told_and_a_table_mends_it(film: DrawnField, tmp_path: Path) -> None:
     _cut(film, tmp_path / "film", "{number}.png")
     said = run("find", tmp_path / "film", "--out", tmp_path / "out", "--mpp", 0.1, "--no-crops").stdout
@@ -189,6 +192,7 @@ def test_where_nothing_tells_the_places_the_user_is_told_and_a_table_mends_it(fi
     ]
 
 
+@pytest.mark.slow
 def test_a_slide_as_a_scanner_writes_it(film: DrawnField, tmp_path: Path) -> None:
     """Tiles as JPEG, the scale in the description as Aperio writes it: cells, crops, and a map of fair parts."""
     path = tmp_path / "film.svs"

@@ -56,6 +56,7 @@ def test_the_scale_of_a_folder_as_json(wide: Path) -> None:
     assert found["reason"] is None
 
 
+@pytest.mark.slow
 def test_the_scale_for_a_person_of_files_as_well_as_folders(wide: Path) -> None:
     folder, files = run("scale", wide), run("scale", *sorted(wide.rglob("*.png")))
     assert folder.exit_code == 0
@@ -91,6 +92,7 @@ def classify(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> C
     return lambda *words: run("classify", "--bundle", file, *words)
 
 
+@pytest.mark.slow
 def test_classify_measures_and_says_so_unless_told(classify: Callable[..., Result], wide: Path, empty: Path) -> None:
     measured = classify(wide)
     assert measured.exit_code == 0
@@ -108,6 +110,7 @@ def test_classify_measures_and_says_so_unless_told(classify: Callable[..., Resul
     assert classify(empty).stderr.startswith("width of red cells unknown (no red cell was seen")
 
 
+@pytest.mark.slow
 def test_labels_of_ones_own_are_measured_as_well(classify: Callable[..., Result], wide: Path, empty: Path) -> None:
     result = classify(wide, "--support", wide)
     assert result.exit_code == 0
@@ -116,6 +119,7 @@ def test_labels_of_ones_own_are_measured_as_well(classify: Callable[..., Result]
     assert "red cells" not in classify(wide, "--support", wide, "--scale", 1).stderr
 
 
+@pytest.mark.slow
 def test_the_engine_measures_unless_told(tiny_engine: Engine, wide: Path) -> None:
     paths = sorted(wide.rglob("*.png"))
     auto = tiny_engine.classify(paths)

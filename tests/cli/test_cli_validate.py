@@ -187,6 +187,7 @@ def test_a_project_without_a_signature_that_holds_is_refused(address: str) -> No
         pass
 
 
+@pytest.mark.slow
 def test_a_folder_is_read_as_ever(drawn_smear: Path) -> None:
     with Source(str(drawn_smear)).open(say=lambda _: None) as (catalog, origin):
         assert len(catalog) == 72

@@ -258,6 +258,7 @@ def test_what_is_said_is_what_was_read(easy_cells: Path, tmp_path: Path, tiny_en
     assert "Control" not in said.text
 
 
+@pytest.mark.slow
 def test_neutrophils_of_the_scanner_of_the_blasts_are_the_control(
     tmp_path: Path, tiny_engine: Engine, said: Said
 ) -> None:
@@ -309,6 +310,7 @@ def tiny_file(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> 
     return tiny_bundle.save(tmp_path_factory.mktemp("bundle") / "tiny.hemosight")
 
 
+@pytest.mark.slow
 def test_check_passes_above_the_bound_and_fails_below_it(easy_cells: Path, tmp_path: Path, tiny_file: Path) -> None:
     command = ["demo", "--bundle", str(tiny_file), "--out", str(tmp_path / "out"), "--check", "--no-open", "--images"]
     good = CliRunner().invoke(app, [*command, str(easy_cells)], catch_exceptions=False)

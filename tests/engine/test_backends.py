@@ -128,7 +128,10 @@ def test_vectors_that_are_no_numbers_are_unlike_any() -> None:
     assert least_cosine(known, np.roll(known, 1, axis=0)) == 0
 
 
-def test_what_is_measured_is_this_machines(tiny_onnx: bytes, tiny_preprocessing: Preprocessing) -> None:
+def test_what_is_measured_is_this_machines(
+    tiny_onnx: bytes, tiny_preprocessing: Preprocessing, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend_choice, "probes", lambda _: pixels)  # drawn before
     choice = backend_choice.measure(tiny_onnx, tiny_preprocessing, 1)
     assert tuple(candidate.name for candidate in choice.candidates) == backends.available()
     assert all(candidate.per_second > 0 and candidate.allowed for candidate in choice.candidates)
@@ -170,6 +173,7 @@ def test_who_names_a_backend_is_not_measured(tiny_bundle: Bundle, slow_measuring
 
 def test_a_choice_whose_library_is_gone_falls_back(
     tiny_bundle: Bundle,
+    pixels: np.ndarray,
     slow_measuring: list[int],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -181,7 +185,7 @@ def test_a_choice_whose_library_is_gone_falls_back(
     (said,) = [record.getMessage() for record in caplog.records if record.name == backend_choice.__name__]
     assert said.startswith("the backend openvino"), "once, and by name"
     assert said.endswith(f"{REFERENCE} reads instead")
-    assert networks[0].vectors(backend_choice.probes(tiny_bundle.preprocessing)[:1]).shape == (1, 96)
+    assert networks[0].vectors(pixels[:1]).shape == (1, 96)
 
 
 # --- a new process ---

@@ -26,7 +26,7 @@ def _piled(seed: int) -> Pixels:
     return np.clip(light, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_a_monolayer_in_focus_is_fair_and_its_blurred_or_piled_copy_is_not(seed: int) -> None:
     pixels = _field(seed)
     cells = find(pixels, RED_CELL_PX)

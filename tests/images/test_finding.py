@@ -5,12 +5,14 @@ from __future__ import annotations
 import weakref
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
@@ -45,6 +47,7 @@ def known(field: DrawnField) -> list[Box]:
     return [(cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in field.cells]
 
 
+@pytest.mark.slow
 def test_cells_of_many_laboratories_are_found() -> None:
     fields = [drawn(number) for number in range(10)]
     judged = judge([(boxes(find(field.pixels, px)), known(field)) for field, px in fields])
@@ -132,6 +135,7 @@ def test_a_crop_has_the_cell_in_its_middle_at_the_reference_scale(tmp_path: Path
     assert again.width == pytest.approx(searched.cells[0].width * 77 / (RED_CELL_UM * 14), rel=0.12)
 
 
+@pytest.mark.slow
 def test_the_scale_is_measured_on_red_cells_or_said_to_be_assumed(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "glass").mkdir()
@@ -161,6 +165,7 @@ def test_a_file_that_cannot_be_read_costs_its_own_row(tmp_path: Path) -> None:
     assert judge([(boxes(rows[2].cells), known(field))]).f1 == 1.0
 
 
+@pytest.mark.slow
 def test_a_field_of_red_cells_alone_is_searched_and_a_grey_one_is_refused(tmp_path: Path) -> None:
     """Red cells are shades of one tint; what has no tint at all cannot show a stained cell."""
     rng = np.random.default_rng(12)
@@ -198,6 +203,13 @@ def test_red_cells_that_lie_upon_one_another_are_no_cell_without_colour(tmp_path
     assert (row.status, row.cells) == ("ok", [])
 
 
+@cache
+def grey_field(number: int) -> NDArray[np.float64]:
+    """A field with two cells without its colours, height x width x 1; drawn once, so read only."""
+    rng = np.random.default_rng([78, number])
+    return draw_field(640, 480, ["lymphocyte", "neutrophil"], rng).pixels.mean(axis=2, keepdims=True)
+
+
 @pytest.mark.parametrize(
     ("gain", "lift"),
     [((1, 1, 1), (0, 0, 0)), ((1, 0.93, 0.82), (0, 0, 0)), ((1.1, 0.9, 0.7), (0, 0, 20)), ((0.5,) * 3, (120, 90, 60))],
@@ -208,10 +220,8 @@ def test_white_cells_without_their_colours_are_refused(
     """Tinted, lifted or grey: a field whose cells have lost their colours is no field without cells."""
     paths = []
     for number in range(4):
-        rng = np.random.default_rng([78, number])
-        grey = draw_field(640, 480, ["lymphocyte", "neutrophil"], rng).pixels.mean(axis=2, keepdims=True)
         paths.append(tmp_path / f"{number}.jpg")
-        tinted = np.clip(grey * np.array(gain) + np.array(lift), 0, 255).astype(np.uint8)
+        tinted = np.clip(grey_field(number) * np.array(gain) + np.array(lift), 0, 255).astype(np.uint8)
         Image.fromarray(tinted).save(paths[-1], quality=80)
     rows = list(search(paths, dict.fromkeys(paths, Scale(77.0, "given"))))
     assert all("without colour" in row.status for row in rows), [row.status for row in rows]
@@ -246,32 +256,39 @@ def test_upper_is_the_quantile_of_numpy() -> None:
 # --- slides -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def slide(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DrawnField]:
-    """A tiled TIFF with cells, some of them on the seams of the tiles of a search of 500 pixels."""
-    field = draw_field(1500, 1000, ["lymphocyte", "blast", "neutrophil", "monocyte"] * 5, np.random.default_rng(11))
-    path = tmp_path_factory.mktemp("slide") / "film.tif"
+def tiled(path: Path, pixels: Pixels) -> None:
+    """Write a slide of the reference scanner."""
     tifffile.imwrite(
         path,
-        field.pixels,
+        pixels,
         tile=(256, 256),
         photometric="rgb",
         compression="zlib",
         resolution=(1e4 / 0.0974, 1e4 / 0.0974),
         resolutionunit="CENTIMETER",
     )
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DrawnField]:
+    """A tiled TIFF with cells, some of them on the seams of the tiles of a search of 500 pixels."""
+    field = draw_field(1500, 1000, ["lymphocyte", "blast", "neutrophil", "monocyte"] * 5, np.random.default_rng(11))
+    path = tmp_path_factory.mktemp("slide") / "film.tif"
+    tiled(path, field.pixels)
     return path, field
 
 
-def test_regions_of_a_tiled_tiff_are_its_pixels(slide: tuple[Path, DrawnField]) -> None:
-    path, field = slide
-    with closing(slides.open_slide(path)) as opened:
+def test_regions_of_a_tiled_tiff_are_its_pixels(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (1000, 1500, 3), np.uint8)
+    tiled(tmp_path / "film.tif", pixels)
+    with closing(slides.open_slide(tmp_path / "film.tif")) as opened:
         assert (opened.width, opened.height) == (1500, 1000)
         assert opened.mpp == pytest.approx(0.0974, rel=1e-3)
-        assert (opened.region(200, 240, 700, 300) == field.pixels[240:540, 200:900]).all()
-        assert (opened.region(1400, 900, 100, 100) == field.pixels[900:, 1400:]).all()
+        assert (opened.region(200, 240, 700, 300) == pixels[240:540, 200:900]).all()
+        assert (opened.region(1400, 900, 100, 100) == pixels[900:, 1400:]).all()
 
 
+@pytest.mark.slow
 def test_cells_on_seams_are_found_once(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
     path, field = slide
     whole = find(field.pixels, 77.0)
@@ -283,6 +300,7 @@ def test_cells_on_seams_are_found_once(slide: tuple[Path, DrawnField], tmp_path:
     assert judged.found <= judged.known + 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_slide_goes_on_where_it_was(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
     opened = _InMemory(slide[1].pixels[:600, :900])
     record = tmp_path / "record.jsonl"
@@ -320,6 +338,7 @@ def test_of_two_boxes_of_a_cell_the_surer_stays() -> None:
     assert without_doubles(doubles) == [one, doubles[2]]
 
 
+@pytest.mark.slow
 def test_a_slide_has_a_map_of_where_counting_is_fair(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
     """Glass on the right, out of focus below: parts say so, and their cells add up to those of the slide."""
     pixels = slide[1].pixels.copy()
@@ -339,6 +358,7 @@ def test_a_slide_has_a_map_of_where_counting_is_fair(slide: tuple[Path, DrawnFie
     assert again == (cells, tiles), "what was recorded has the map too"
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_slide(slide: tuple[Path, DrawnField], tmp_path: Path) -> None:
     """No region is larger than a tile with its margins, and no earlier one is kept; a corner of it has six tiles."""
     seen: list[weakref.ref[Any]] = []

@@ -25,6 +25,7 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_colour_and_brightness_follow_what_was_done_to_the_pictures() -> None:
     usual, redder, darker = looks(drawn(6)), looks(drawn(6, red=0.8)), looks(drawn(6, light=0.8))
     assert usual.colour is not None

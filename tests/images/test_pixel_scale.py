@@ -55,7 +55,16 @@ def found(scale: PixelScale) -> float:
     return scale.red_cell_px / DRAWN_WIDER
 
 
-@pytest.mark.parametrize(("width", "side"), [(45, 300), (60, 300), (105, 400), (125, 400), (50, 190)])
+@pytest.mark.parametrize(
+    ("width", "side"),
+    [
+        pytest.param(45, 300, marks=pytest.mark.slow),
+        pytest.param(60, 300, marks=pytest.mark.slow),
+        (105, 400),
+        pytest.param(125, 400, marks=pytest.mark.slow),
+        (50, 190),
+    ],
+)
 def test_drawn_red_cells_have_the_width_they_were_drawn_with(width: int, side: int) -> None:
     scale = measure(smear(width, side))
     assert found(scale) == pytest.approx(width, rel=0.08)
@@ -64,6 +73,7 @@ def test_drawn_red_cells_have_the_width_they_were_drawn_with(width: int, side: i
     assert scale.factor == pytest.approx(REFERENCE_PX / (scale.red_cell_px or 1))
 
 
+@pytest.mark.slow
 def test_blur_noise_and_the_lamp_change_little(reference: tuple[Pixels, ...]) -> None:
     plain = found(measure(reference))
     assert plain == pytest.approx(77, rel=0.05)
@@ -90,6 +100,7 @@ def test_a_field_of_view_is_measured_in_parts(reference: tuple[Pixels, ...]) -> 
     assert found(measure(fields)) == pytest.approx(77, rel=0.08)
 
 
+@pytest.mark.slow
 def test_it_is_the_same_every_time_and_from_files_bytes_and_arrays(
     reference: tuple[Pixels, ...], tmp_path: Path
 ) -> None:
@@ -121,7 +132,7 @@ def test_a_few_crops_without_red_cells_say_so(reference: tuple[Pixels, ...], tmp
     assert measure([np.full((90, 90, 3), 240, np.uint8)] * 20).reason == "no red cell was seen"
 
 
-@pytest.mark.parametrize("grain", [1, 4, 9])
+@pytest.mark.parametrize("grain", [*(pytest.param(grain, marks=pytest.mark.slow) for grain in (1, 4)), 9])
 def test_noise_has_no_width(grain: int) -> None:
     rng = np.random.default_rng(grain)
     pictures = []

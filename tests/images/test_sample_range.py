@@ -12,7 +12,7 @@ from test_formats_read import RGB, deep, tiff
 
 from hemosight.errors import UnreadableImage
 from hemosight.images.decode import decode
-from hemosight.images.samples import white_of_highest
+from hemosight.images.samples import full_scale
 
 SHALLOW = {bits: RGB.astype(np.uint16) << (bits - 8) for bits in (10, 12, 14)}
 
@@ -76,10 +76,97 @@ def test_a_number_of_levels_is_their_range(highest: float, kind: str, samples: n
     assert off(stated(samples, highest, kind)) <= 2
 
 
-def test_stated_highest_values() -> None:
-    expected = {1.0: 1, 255: 255, 256: 255, 257: 511, 128: 255, 4095: 4095, 4096: 4095, 4097: 8191, 16384: 16383}
-    assert {highest: white_of_highest(highest) for highest in expected} == expected
-    assert [white_of_highest(highest) for highest in (0, -1, float("nan"), float("inf"))] == [None] * 4
+def test_a_highest_value_of_so_many_bits_within_a_level() -> None:
+    # 4097 meant 8191 until it was found that this halves the brightness of a picture whose range it is.
+    meant = {1.0: 1, 254: 255, 255: 255, 256: 255, 4079: 4095, 4080: 4095, 4095: 4095, 4096: 4095, 16384: 16383}
+    assert {highest: full_scale(highest) for highest in meant} == meant
+    none = (0, -1, float("nan"), float("inf"), 0.97, 128, 257, 4078, 4097, 10000, 40000)
+    assert [full_scale(highest) for highest in none] == [None] * len(none)
+
+
+def ranged(low: float, high: float, kind: str = "H", dtype: Any = np.uint16, state_low: bool = True) -> bytes:
+    """The cell between two values, of which the file states both or the highest."""
+    samples = low + RGB.astype(np.float64) * ((high - low) / 255)
+    samples = (samples if np.dtype(dtype).kind == "f" else np.rint(samples)).astype(dtype)
+    tags = [(341, kind, 3, (high,) * 3, True), *([(340, kind, 3, (low,) * 3, True)] if state_low else [])]
+    return tiff(samples, extratags=tags)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "dtype"),
+    [
+        (100, 4195, "H", np.uint16),
+        (0, 10000, "H", np.uint16),
+        (0, 40000, "H", np.uint16),
+        (0, 10000, "I", np.uint32),
+        (0, 10000, "h", np.int16),
+        (0, 100, "f", np.float32),
+        (0, 0.5, "f", np.float32),
+        (0, 0.9, "f", np.float32),
+        (-1, 1, "f", np.float32),
+        (0.25, 1.25, "d", np.float64),
+    ],
+)
+def test_a_stated_range_is_used_as_stated(low: float, high: float, kind: str, dtype: Any) -> None:
+    assert off(ranged(low, high, kind, dtype)) == 0
+    if low == 0:
+        assert off(ranged(low, high, kind, dtype, state_low=False)) == 0
+
+
+def dim(low: float = 0) -> np.ndarray:
+    """Twelve bits, from a lowest value that occurs to 3442; the cell at less light."""
+    return np.rint(low + RGB.astype(np.float64) * (3442 - low) / 255).astype(np.uint16)
+
+
+def with_tags(samples: np.ndarray, low: int | None, high: int | None) -> bytes:
+    stated = [(tag, "H", 3, (value,) * 3, True) for tag, value in ((340, low), (341, high)) if value is not None]
+    return tiff(samples, extratags=stated)
+
+
+@pytest.mark.parametrize("lowest", [None, 20])
+def test_what_may_only_happen_to_occur_is_in_doubt_and_bits_settle_it(lowest: int | None) -> None:
+    samples = dim()
+    assert samples.max() == 3442
+    data = with_tags(samples, lowest, 3442)
+    in_doubt(data)
+    assert np.abs(decode(data, 12).astype(float) - samples / 4095 * 255).max() <= 0.5
+
+
+def test_of_eight_bits_a_value_that_may_only_happen_to_occur_changes_nothing() -> None:
+    samples = np.minimum(RGB, 250).astype(np.uint8)
+    assert np.array_equal(decode(with_tags(samples, 3, 250)), samples)
+
+
+def test_a_lowest_value_that_occurs_is_in_doubt_where_it_matters() -> None:
+    samples = dim(200)
+    lowest = int(samples.min())
+    in_doubt(with_tags(samples, lowest, 4095))
+    in_doubt(with_tags(deep(RGB, 16), 3000, 65535))
+    in_doubt(with_tags(deep(RGB, 16), 3000, None))
+    in_doubt(with_tags(samples, 5000, 400))
+    # A lowest value that the samples do not reach is black; one of less than a level changes nothing.
+    read = decode(with_tags(samples, 64, 4095)).astype(float)
+    assert np.abs(read - (samples.astype(float) - 64) / (4095 - 64) * 255).max() <= 0.5
+    assert off(with_tags(deep(RGB, 16), 100, 65535)) == 0
+    with pytest.raises(UnreadableImage, match=r"outside of their range: .* where black is 1000"):
+        decode(with_tags(samples, 1000, 4095))
+
+
+def test_a_highest_value_above_all_samples_is_the_end() -> None:
+    samples = dim()
+    assert np.abs(decode(with_tags(samples, None, 3600)).astype(float) - samples / 3600 * 255).max() <= 0.5
+
+
+def test_a_signed_range_that_only_repeats_the_container_states_nothing() -> None:
+    samples = SHALLOW[12].astype(np.int16)
+    for lowest in (-32768, 0):
+        in_doubt(tiff(samples, extratags=[(340, "h", 3, (lowest,) * 3, True), (341, "h", 3, (32767,) * 3, True)]))
+
+
+def test_the_range_of_opacity_is_none_of_the_colours() -> None:
+    both = np.dstack([SHALLOW[12], np.full(RGB.shape[:2], 65535, np.uint16)])
+    data = tiff(both, extrasamples=["unassalpha"], extratags=[(341, "H", 4, (4095, 4095, 4095, 65535), True)])
+    assert off(data) <= 1
 
 
 # --- stray samples ---

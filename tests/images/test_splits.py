@@ -57,7 +57,7 @@ def catalogs(draw: st.DrawFn) -> tuple[Catalog, list[int]]:
     return make(ids, labels, patients), groups
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(catalogs(), st.integers(0, 5))
 def test_what_is_tied_never_straddles_and_every_row_stands_once(case: tuple[Catalog, list[int]], seed: int):
     catalog, groups = case
@@ -79,7 +79,7 @@ def test_what_is_tied_never_straddles_and_every_row_stands_once(case: tuple[Cata
             assert component <= held or component.isdisjoint(held)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.sampled_from("aaaaabbbc"), min_size=40, max_size=150),
     st.integers(0, 10**6),
@@ -193,7 +193,7 @@ def test_smaller_draws_lie_inside_larger_ones():
     assert small < large
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(["a"] * 8 + ["b", "b", "c", None]), min_size=20, max_size=200), st.data())
 def test_a_support_sample_keeps_the_proportions(labels: list[str | None], data: st.DataObject):
     totals = Counter(label for label in labels if label is not None)

@@ -127,6 +127,7 @@ def test_nuclear_share_is_that_of_the_type(drawn):
             assert median[packed] > median[loose] + 0.1, (packed, loose)
 
 
+@pytest.mark.slow
 def test_platelets_are_smaller_than_everything(drawn):
     largest = max(dark(cell.pixels) for cell in drawn["platelet"])
     for label in CELL_TYPES:
@@ -134,6 +135,7 @@ def test_platelets_are_smaller_than_everything(drawn):
             assert np.median([dark(cell.pixels) for cell in drawn[label]]) > largest, label
 
 
+@pytest.mark.slow
 def test_eosinophil_granules_are_redder_than_basophil_granules(drawn):
     def granules(cell: DrawnCell) -> float:
         density = optical_density(cell.pixels)
@@ -143,6 +145,7 @@ def test_eosinophil_granules_are_redder_than_basophil_granules(drawn):
     assert min(map(granules, drawn["eosinophil"])) > max(map(granules, drawn["basophil"]))
 
 
+@pytest.mark.slow
 def test_pictures_look_like_smears(drawn):
     for cells in drawn.values():
         for cell in cells:
@@ -328,6 +331,7 @@ def red_cell_widths(pixels: Pixels) -> list[float]:
     return widths
 
 
+@pytest.mark.slow
 def test_red_cells_are_as_wide_as_the_scanner_says():
     def median_width(scanner: Scanner, size: int) -> float:
         widths = [

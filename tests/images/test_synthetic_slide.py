@@ -32,6 +32,7 @@ def test_names_say_drawn_and_no_type() -> None:
         assert _label(data) in CELL_TYPES
 
 
+@pytest.mark.slow
 def test_types_come_in_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(SHARES) == set(CELL_TYPES)
     assert sum(SHARES.values()) == pytest.approx(1)

@@ -54,6 +54,7 @@ def test_what_the_search_does_not_see_moves_nothing() -> None:
     assert (found.least, found.before.missed, found.after.missed) == (0.5, 40, 40)
 
 
+@pytest.mark.slow
 def test_without_any_signal_it_moves_as_seldom_as_is_said() -> None:
     """Scores that tell nothing around the threshold: in 300 projects it may move in one of twenty."""
     rng = np.random.default_rng(5)

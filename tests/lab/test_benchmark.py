@@ -113,12 +113,14 @@ def test_a_95th_percentile_needs_many_rounds() -> None:
 # --- what is measured ---
 
 
+@pytest.mark.slow
 def test_every_stage_is_there(report: BenchmarkReport) -> None:
     assert list(dict.fromkeys(timing.stage for timing in report.timings)) == STAGES
     assert report.crops == 20
     assert report.bundle == "tiny 0.0.1 (one convolution)"
 
 
+@pytest.mark.slow
 def test_what_is_counted_was_handled(report: BenchmarkReport) -> None:
     items = {(timing.stage, timing.variant): timing.items for timing in report.timings}
     assert items["load", "bundle"] == items["load", "with network"] == 1
@@ -134,6 +136,7 @@ def test_what_is_counted_was_handled(report: BenchmarkReport) -> None:
     assert [variant for name, variant in items if name == "network"] == [f"batches of {n}" for n in (1, 4, 16, 64)]
 
 
+@pytest.mark.slow
 def test_rounds_and_ratios_agree_with_the_durations(report: BenchmarkReport) -> None:
     for timing in report.timings:
         assert len(timing.seconds) == (40 if timing.stage == "classify one crop" else 2)
@@ -169,6 +172,7 @@ def test_a_machine_says_what_it_is() -> None:
 # --- crops ---
 
 
+@pytest.mark.slow
 def test_drawn_crops_are_as_many_as_asked_for(tmp_path: Path) -> None:
     crops = draw(tmp_path, 11)
     assert len(crops) == len(set(crops)) == 11
@@ -193,6 +197,7 @@ def test_gathered_crops_are_readable_and_spread(drawn_smear: Path, tmp_path: Pat
 # --- the command ---
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes_every_timing(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
     file = tmp_path / "deep" / "speed.json"
     arguments = ["--images", drawn_smear, "--bundle", packed, "--crops", 3, "--repeats", 1, "--json", file]
@@ -208,6 +213,7 @@ def test_the_command_prints_and_writes_every_timing(packed: Path, drawn_smear: P
     assert written["crops"] == 3
 
 
+@pytest.mark.slow
 def test_without_images_crops_are_drawn(packed: Path) -> None:
     arguments = ["benchmark", "--bundle", str(packed), "--crops", "2", "--repeats", "1"]
     outcome = CliRunner().invoke(app, arguments, catch_exceptions=False)

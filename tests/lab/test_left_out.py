@@ -59,6 +59,7 @@ def test_a_laboratory_that_took_no_part_is_believed_less_and_home_as_much() -> N
     assert error(at_home, fitted) < 0.1
 
 
+@pytest.mark.slow
 def test_readings_by_other_encoders_take_their_laboratorys_place() -> None:
     data = drawn({"a": 0.0, "b": 0.0, "c": 0.0})
     rows = np.arange(len(data))

@@ -69,6 +69,7 @@ def test_the_figures_can_be_measured_again(packed: Bundle, embedded: StudyData, 
     assert confusion.trace() / confusion.sum() == pytest.approx(right)
 
 
+@pytest.mark.slow
 def test_a_bundle_of_two_laboratories_can_say_what_is_foreign(
     embedded: StudyData, tiny_onnx: bytes, tiny_preprocessing: Preprocessing
 ) -> None:

@@ -79,6 +79,7 @@ def test_bland_and_altmans_peak_flows() -> None:
     assert (found.low.value, found.high.value) == pytest.approx((-79.7 + 0.04 * 38.8, 75.5 - 0.04 * 38.8), abs=0.1)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_line_that_was_drawn() -> None:
     rng = np.random.default_rng(3)
     held = np.zeros((2, 2))

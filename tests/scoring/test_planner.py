@@ -33,6 +33,7 @@ def _truth(sizes: list[int], proportions: tuple[int, ...] = (1, 1, 1, 1)) -> lis
     return scores
 
 
+@pytest.mark.slow
 def test_the_truth_lies_in_the_forecast() -> None:
     """What 720 labels really reach is asked for with 240 in hand: the answer must be about 480 more."""
     (target,) = _truth([720])
@@ -46,6 +47,7 @@ def test_the_truth_lies_in_the_forecast() -> None:
     assert 160 < np.median(asked) < 1440, f"{asked}"
 
 
+@pytest.mark.slow
 def test_the_forecast_curve_is_the_truth_or_says_it_is_unsure() -> None:
     vectors, labels = gaussians(60, 7, dim=DIM, spread=SPREAD)
     curve = plan(vectors, labels, 0.85, samples=60).curve.filter(kind="forecast")
@@ -68,6 +70,7 @@ def test_labels_go_to_the_types_that_need_them() -> None:
     assert sum(asked.values()) == pytest.approx(made.more, abs=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "better"), [(0.82, 0.01), (0.87, -0.005), (0.995, -0.005)])
 def test_who_follows_the_shares_gets_there(target: float, better: float) -> None:
     """Fresh labels as the planner shares them out, at random, and alike: some 200 more, 800, and all it ever forecasts.
@@ -177,6 +180,7 @@ def test_another_classifier_may_read() -> None:
     assert not other.equals(ours), "and read by another classifier"
 
 
+@pytest.mark.slow
 def test_it_needs_neither_pictures_nor_torch() -> None:
     program = (
         "import sys, hemosight.scoring.planner; "

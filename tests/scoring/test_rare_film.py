@@ -35,6 +35,7 @@ def test_a_film_has_its_blasts_and_the_same_each_time(script: dict[str, Any]) ->
     assert 0.4 < labels.count("neutrophil") / 2000 < 0.52
 
 
+@pytest.mark.slow
 def test_likeness_to_what_was_found_brings_those_that_the_model_misreads(script: dict[str, Any]) -> None:
     """The model is sure of 3 of 16 blasts and calls the others lymphocytes, as it does 100 cells that are none."""
     rng = np.random.default_rng(3)
@@ -52,6 +53,7 @@ def test_likeness_to_what_was_found_brings_those_that_the_model_misreads(script:
     assert truth[alone].sum() < 8, "by probability alone most would stay unseen"
 
 
+@pytest.mark.slow
 def test_what_nothing_tells_is_found_as_often_as_by_chance(script: dict[str, Any]) -> None:
     """Controls: without likeness and without a model that knows them, 100 looks of 1,000 find a tenth."""
     rng = np.random.default_rng(4)

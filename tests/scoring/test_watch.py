@@ -14,7 +14,7 @@ def unchanged(rng: np.random.Generator, charts: int, cases: int) -> bool:
     return any(watch(WatchedMeasure(rng.normal(size=BASELINE + cases)), charts).flags for _ in range(charts))
 
 
-@pytest.mark.parametrize("charts", [1, 4, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("charts", [1, *(pytest.param(charts, marks=pytest.mark.slow) for charts in (4, 12))])
 def test_a_scanner_in_which_nothing_changes_is_flagged_as_often_as_is_stated(charts: int) -> None:
     rng = np.random.default_rng(charts)
     flagged = np.mean([unchanged(rng, charts, HORIZON) for _ in range(120)])
@@ -31,7 +31,7 @@ def test_a_dozen_charts_with_the_limits_of_one_would_ring_all_the_time() -> None
     assert stretch(12) > stretch(1)
 
 
-@pytest.mark.parametrize("charts", [1, 12])
+@pytest.mark.parametrize("charts", [1, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_planted_drift_is_flagged_within_the_stated_run_length(charts: int) -> None:
     rng, stated = np.random.default_rng(8), performance(charts).drifted
     delays = []

@@ -17,6 +17,8 @@ from hemosight.service.storage import audit
 from hemosight.service.storage.audit_chain import Sealer, verify
 from hemosight.service.storage.database import Database
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture
 def app(database: Database, tiny_bundle: Bundle) -> FastAPI:

@@ -101,6 +101,7 @@ def test_a_backup_that_fails_leaves_the_last_one(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["service.backup"]
 
 
+@pytest.mark.slow
 def test_nobody_is_warned_where_nobody_is_signed_in(tmp_path: Path) -> None:
     """Cron and containers have no XDG_RUNTIME_DIR, at which the embedded server's package warns when imported."""
     program = (

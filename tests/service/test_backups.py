@@ -95,6 +95,7 @@ def test_a_backup_whose_trail_was_changed_is_named(lived_in: Database, tmp_path:
     assert [item.name for item in tmp_path.iterdir()] == ["one.backup"]
 
 
+@pytest.mark.service
 def test_what_a_killed_trial_left_is_cleared_and_one_under_way_is_not() -> None:
     folder = Path(tempfile.mkdtemp(prefix="hs-"))
     folder.chmod(0o755)

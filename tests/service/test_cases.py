@@ -32,6 +32,8 @@ from hemosight.service.storage.tables import (
     Signature,
 )
 
+pytestmark = pytest.mark.service
+
 
 @dataclass
 class Desk:

@@ -37,6 +37,8 @@ from hemosight.service.storage.tables import (
 )
 from hemosight.service.storage.tables import Image as Row
 
+pytestmark = pytest.mark.service
+
 CELLS = 240
 
 

@@ -29,6 +29,8 @@ from hemosight.service.storage.tables import AuditRow, KnownBundle, Member
 from hemosight.space import lda
 from hemosight.space.novelty import UNUSUAL
 
+pytestmark = pytest.mark.service
+
 CELLS = 60
 
 

@@ -173,6 +173,30 @@ def test_labels_alone_say_who_and_when_and_find_their_cells_by_content(
     assert {sha: "ig" if label == "IG" else label for sha, label in found.items()}.items() <= expected.items()
 
 
+@pytest.mark.parametrize("beside", [".", "A"], ids=["above both cases", "beside one case's pictures"])
+def test_labels_of_two_cases_with_equal_names_come_back_cell_by_cell(
+    rows: pl.DataFrame, pictures: dict[int, bytes], tmp_path: Path, beside: str
+) -> None:
+    """0001.png and 0002.png in each case: the first with unlike labels, the second with the same."""
+    labels = {1: "blast", 2: "ig", 3: "monocyte", 4: "ig"}
+    cells = rows.head(4).with_columns(
+        pl.Series("name", ["0001.png", "0002.png"] * 2),
+        pl.Series("case", ["A", "A", "B", "B"]),
+        pl.Series("label", list(labels.values())),
+    )
+    cases = ["A", "A", "A/B", "A/B"] if beside == "A" else ["A", "A", "B", "B"]
+    for number, case, name in zip(labels, cases, cells["name"], strict=True):
+        (tmp_path / case).mkdir(exist_ok=True)
+        (tmp_path / case / name).write_bytes(pictures[number])
+    table = tmp_path / beside / "labels.csv"
+    table.write_text(as_csv(exchange.labels(cells)))
+    said: list[str] = []
+    catalog = sources.read(table, say=said.append)
+    expected = zip(cells["sha256"], labels.values(), cells["case"], strict=True)
+    assert set(catalog.table.select("id", "label", "patient").iter_rows()) == set(expected)
+    assert (len(catalog), said) == (4, [])
+
+
 @pytest.mark.attack(
     who="a member",
     what="names a class or a file `=cmd|...`",

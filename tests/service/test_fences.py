@@ -223,6 +223,7 @@ def test_being_ready_costs_little(app: FastAPI, monkeypatch: pytest.MonkeyPatch)
     assert visitor.get("http://127.0.0.1/readyz").json()["migrated"] is True
 
 
+@pytest.mark.slow
 def test_without_a_database_it_lives_and_is_not_ready(tiny_bundle: Bundle) -> None:
     visitor = Visitor(app_on(Database("host=/nowhere dbname=none"), tiny_bundle))
     assert visitor.get("http://127.0.0.1/healthz").status_code == 200

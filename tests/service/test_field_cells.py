@@ -32,6 +32,8 @@ from hemosight.service.storage.tables import (
 )
 from hemosight.service.storage.tables import Image as Row
 
+pytestmark = pytest.mark.service
+
 PLACE = ("x", "y", "width", "height")
 
 

@@ -24,6 +24,8 @@ from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, P
 from hemosight.service.storage.tables import Image as Row
 from hemosight.service.work import recounts
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture
 def camera(database: Database, tiny_bundle: Bundle) -> Camera:

@@ -6,6 +6,7 @@ import io
 import uuid
 
 import numpy as np
+import pytest
 from gate import Visitor, add_user, app_on, browser
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,6 +23,8 @@ from hemosight.service.storage import images
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Case, KnownBundle, Member
 from hemosight.service.storage.tables import Image as Row
+
+pytestmark = pytest.mark.service
 
 
 def test_cells_of_fields_are_images_of_the_case_at_the_reference_scale(

@@ -18,6 +18,8 @@ from hemosight.engine.engine import Engine
 from hemosight.service.storage.database import Database
 from hemosight.service.work.worker import EmbeddingWorker
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(scope="module")
 def app(module_database: Database, tiny_bundle: Bundle) -> FastAPI:

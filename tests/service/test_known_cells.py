@@ -27,6 +27,8 @@ from hemosight.service.storage.tables import (
     Signature,
 )
 
+pytestmark = pytest.mark.service
+
 
 @dataclass
 class Desk:

@@ -21,6 +21,8 @@ from hemosight.images.synthetic import Scanner
 from hemosight.images.synthetic.camera import draw_field
 from hemosight.service.storage.database import Database
 
+pytestmark = pytest.mark.service
+
 NAME, KEY, TAG = "Doe_Jane_1970", "H26-004711-Doe", "DOE^JANE"
 FORMATS = ("csv", "labels", "parquet", "json", "folder", "coco", "fiftyone", "label-studio")
 

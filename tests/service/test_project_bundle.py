@@ -19,6 +19,8 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, CellEmbedding, CurrentLabelRow, LabelRecord, Signature
 from hemosight.service.work.worker import EmbeddingWorker
 
+pytestmark = pytest.mark.service
+
 CELLS = 12
 
 

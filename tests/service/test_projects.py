@@ -21,6 +21,8 @@ from hemosight.service.storage.tables import (
     Project,
 )
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture
 def app(database: Database, tiny_bundle: Bundle) -> FastAPI:

@@ -32,6 +32,8 @@ from hemosight.service.storage.tables import (
     User,
 )
 
+pytestmark = pytest.mark.service
+
 NEW = "another four words"
 
 

@@ -22,6 +22,8 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, KnownBundle, Member, Picture, User
 from hemosight.service.storage.tables import Image as Cell
 
+pytestmark = pytest.mark.service
+
 FORMS = ("pdf", "csv", "hl7", "fhir")
 REMARK = "Left shift; Παπαδόπουλος was told."
 SETTINGS = {
@@ -65,8 +67,9 @@ class Laboratory:
         return self.people[who].patch(f"{self.path}/cases/{self.case}/findings", json=change)
 
     def sign(self, who: str = "one", role: str = "first", **more: Any) -> Any:
-        """Sign the case; gives the answer."""
-        body = {"case": self.case, "role": role, "note": "all there is", **more}
+        """Sign the case, with its findings as they stand; gives the answer."""
+        seen = self.get(f"/cases/{self.case}/findings").json()["version"] if role == "first" else None
+        body = {"case": self.case, "role": role, "note": "all there is", "findings": seen, **more}
         return self.people[who].post(f"{self.path}/signatures", json=body)
 
     def amend(self) -> None:
@@ -257,6 +260,9 @@ def test_findings_are_changed_by_reviewers_while_the_case_is_open(laboratory: La
     assert laboratory.people["one"].post(f"{laboratory.path}/images/move", json=moved).status_code == 200
     assert laboratory.get(f"/cases/{laboratory.case}/findings").json()["cells"] == [laboratory.cells[0]]
     assert laboratory.sign(findings=1).status_code == 409, "not what the signer saw"
+    unseen = laboratory.sign(findings=None)
+    assert (unseen.status_code, unseen.json()["error"]["code"]) == (409, "in_the_way")
+    assert "remark" in unseen.json()["error"]["expected"], "nobody signs a remark that no screen showed"
     assert laboratory.sign(findings=2).status_code == 201
     refused = laboratory.find(remark="late")
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "locked")
@@ -267,7 +273,7 @@ def test_findings_are_changed_by_reviewers_while_the_case_is_open(laboratory: La
     laboratory.find(remark="ab\nc")
     assert laboratory.people["one"].delete(amendment).status_code == 204
     with laboratory.project.database.session() as session:
-        query = select(AuditRow.subject).where(AuditRow.action == "case.findings")
+        query = select(AuditRow.subject).where(AuditRow.action == "case.findings").order_by(AuditRow.id)
         noted = list(session.scalars(query.where(AuditRow.project_id == laboratory.project.id)))
     assert noted[0]["fields"] == ["grades", "platelets", "remark"]
     assert REMARK not in json.dumps(noted), "a remark may speak of a patient"

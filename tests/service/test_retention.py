@@ -15,6 +15,8 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.retention import expire
 from hemosight.service.storage.tables import AuditRow, Case, Image, LabelRecord, RefusedFile, Signature, Upload, User
 
+pytestmark = pytest.mark.service
+
 DAY = datetime.timedelta(days=1)
 
 

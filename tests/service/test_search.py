@@ -20,6 +20,8 @@ from hemosight.service.desk.trust import draws
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, KnownBundle, Member
 
+pytestmark = pytest.mark.service
+
 CELLS, RARE = 300, "blast"
 
 

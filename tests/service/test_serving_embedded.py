@@ -22,6 +22,8 @@ import pytest
 
 from hemosight.engine.bundle import Bundle
 
+pytestmark = pytest.mark.service
+
 PASSWORD = "four words in a row"  # noqa: S105 -- of an account that lives for a test
 PATIENCE = 120
 

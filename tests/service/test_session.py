@@ -19,6 +19,8 @@ from hemosight.service.storage import sign_ins
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import ApiToken, FirstRun, LoginAttempt, SignedIn, User
 
+pytestmark = pytest.mark.service
+
 HOUR = datetime.timedelta(hours=1)
 
 

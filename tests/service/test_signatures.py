@@ -25,6 +25,8 @@ from hemosight.service.storage import deletion
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, KnownBundle, Member, Signature
 
+pytestmark = pytest.mark.service
+
 
 @dataclass
 class Laboratory:

@@ -8,6 +8,8 @@ from gate import Visitor, add_user, app_on, browser
 from hemosight.engine.bundle import Bundle
 from hemosight.service.storage.database import Database
 
+pytestmark = pytest.mark.service
+
 _MORE_THAN_THERE_IS = 1 << 60
 
 

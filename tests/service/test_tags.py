@@ -23,6 +23,8 @@ from hemosight.service.storage.saved_views import MOST_SHARED
 from hemosight.service.storage.tables import AuditRow, CellTag, Event, Member, SavedView, User
 from hemosight.service.storage.tags import MOST_OF_CELL, MOST_TAGS
 
+pytestmark = pytest.mark.service
+
 
 @dataclass
 class Desk:

@@ -25,6 +25,8 @@ from hemosight.service.storage.retention import expire
 from hemosight.service.storage.tables import AuditRow, Case, Image, LabelRecord, Member, Picture, TeachingCell
 from hemosight.service.storage.uploads import NewPicture, store
 
+pytestmark = pytest.mark.service
+
 DAY = datetime.timedelta(days=1)
 
 

@@ -21,6 +21,8 @@ from hemosight.service.desk.columns import unpack
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, CurrentLabelRow, Image, KnownBundle, Member, Signature
 
+pytestmark = pytest.mark.service
+
 CELLS = 60
 
 

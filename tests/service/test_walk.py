@@ -23,7 +23,7 @@ from hemosight.service.security.csrf import SAFE
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow
 
-pytestmark = pytest.mark.usefixtures("quickly_drawn")
+pytestmark = [pytest.mark.service, pytest.mark.usefixtures("quickly_drawn")]
 STRANGERS = {"get_session", "sign_in", "go_to_provider", "come_from_provider", "first_run", "healthz", "readyz"}
 """What answers anybody."""
 ACCOUNTS = {"sign_out", "list_projects", "create_project", "get_drawn_cell"}

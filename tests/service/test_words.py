@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hemosight.service.app import create_app
 from hemosight.service.faults import ALPHABETS
 from hemosight.service.settings import defaults
@@ -23,6 +25,7 @@ def _patterns(described: Any) -> set[str]:
     return set()
 
 
+@pytest.mark.slow
 def test_every_pattern_has_words() -> None:
     """A text that does not fit is answered in words, whichever field it stands in."""
     found = _patterns(create_app(defaults(), Database("")).openapi())

@@ -30,6 +30,8 @@ from hemosight.service.storage.tables import CellEmbedding, EmbeddingAttempt, Im
 from hemosight.service.work import jobs
 from hemosight.service.work.worker import ATTEMPTS, EmbeddingWorker, sweep, work, worker_name
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(scope="module")
 def registry(tiny_bundle: Bundle) -> BundleRegistry:

@@ -20,6 +20,7 @@ def test_known_cells_lie_below_one_and_strangers_above() -> None:
     assert (strange > 1.5).all()
 
 
+@pytest.mark.slow
 def test_one_known_cell_in_a_hundred_exceeds_the_unit() -> None:
     cells = _cloud(1500, 3)
     unit = Novelty.fit(cells).unit

@@ -45,6 +45,7 @@ def test_rows_are_what_the_one_road_gives(few: Catalog, tmp_path: Path) -> None:
         cache.pixels[0, 0, 0, 0] = 1
 
 
+@pytest.mark.slow
 def test_the_middle_of_a_wide_crop_is_the_narrow_crop(drawn_catalog: Catalog, tmp_path: Path) -> None:
     """What views are cut from and what the encoder sees in use are the same pixels, but for the filter's reach."""
     wide = build(drawn_catalog, Preprocessing(crop=322, size=184), tmp_path)[range(len(drawn_catalog))]

@@ -39,7 +39,7 @@ def embed(
 
     engine = engines.load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
-        catalog = sources.read(data, bits=bits, progress=reading)
+        catalog = sources.read(data, bits=bits, progress=reading, say=say)
         embedded, left_out = engine.network.embed(catalog, embedding)
         for path, fault in left_out.items():
             say(f"left out: {path}: {fault}")
@@ -123,7 +123,7 @@ def pack(
         raise ExtraMissing("train", error.name) from error
 
     with bars("reading", "reading out", "embedding") as (say, (reading, reading_out, embedding)):
-        catalog = sources.read(data, progress=reading)
+        catalog = sources.read(data, progress=reading, say=say)
         sides = split(catalog, hold_out, seed)
         cells = catalog.take(sides.rest).readable() if levels is not Levels.LAST else None
         say("exporting the encoder")
@@ -215,7 +215,7 @@ def landscape(
     with bars("reading", "embedding") as (say, (reading, embedding)):
         held, labels = None, []
         if data is not None:
-            held, labels = packing.unseen(packed, sources.read(data, progress=reading), embedding)
+            held, labels = packing.unseen(packed, sources.read(data, progress=reading, say=say), embedding)
         say(f"laying out {len(packed.support):,} cells")
         made = packing.with_landscape(packed, held, labels, seed=seed)
     made.manifest.landscape["command"] = " ".join(typed(["hemosight", *sys.argv[1:]]))

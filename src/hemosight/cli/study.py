@@ -258,7 +258,7 @@ def plan(
     with bars("labels", "embedding") as (say, (reading, embedding)):
         support = engine.bundle.support
         if labels is not None:
-            gathered = engine.support(sources.read(labels, progress=reading), label_set, progress=embedding)
+            gathered = engine.support(sources.read(labels, progress=reading, say=say), label_set, progress=embedding)
             for file, reason in gathered.left_out.items():
                 say(f"left out: {file}: {reason}")
             support = gathered.cells

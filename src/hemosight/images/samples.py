@@ -15,6 +15,10 @@ floating point       1 if more than a few samples lie above 0.5 and none above 1
 ===================  ==========================================================================================
 
 A few are one in fifty: hot pixels, a scale bar burnt into the picture and its frame decide nothing.
+
+A stated lowest and highest value may be the range's ends or what happens to occur, and programs write both. An end is
+one that the samples do not reach, a round number, or the highest of some number of bits; else it is in doubt
+(:func:`range_of`).
 """
 
 from __future__ import annotations
@@ -34,17 +38,19 @@ _ROWS = 256
 """Rows that are scaled at a time: a large picture of floating point needs no second one of its size."""
 
 
-def to_uint8(array: NDArray[Any], white: float, *, white_is_zero: bool = False) -> NDArray[np.uint8]:
+def to_uint8(
+    array: NDArray[Any], white: float, *, black: float = 0.0, white_is_zero: bool = False
+) -> NDArray[np.uint8]:
     """Samples of any type -> uint8 of the same shape, black 0 and white 255.
 
     Parameters
     ----------
     array
         Boolean, integer or floating point samples of any shape.
-    white
-        The value of white (:func:`white_of`).
+    white, black
+        The values of both (:func:`range_of`).
     white_is_zero
-        Zero is white and the range's end black.
+        The range's begin is white and its end black.
 
     A few hot pixels (:data:`HOT`) above white are white. Raises :class:`~hemosight.errors.UnreadableImage` for more
     samples outside of the range.
@@ -52,20 +58,22 @@ def to_uint8(array: NDArray[Any], white: float, *, white_is_zero: bool = False) 
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
     low, high = _extremes(array)
-    if low >= 0 and high > white and np.count_nonzero(array > white) <= HOT * array.size:
+    if low >= black and high > white and np.count_nonzero(array > white) <= HOT * array.size:
         array, high = np.minimum(array, np.asarray(white, array.dtype)), white
-    if low < 0 or high > white:
-        outside = low if low < 0 else high
-        raise UnreadableImage(reason=f"samples outside of their range: {outside:g}, where black is 0, white {white:g}")
-    if white == 255 and array.dtype == np.uint8:
+    if low < black or high > white:
+        outside = low if low < black else high
+        reason = f"samples outside of their range: {outside:g}, where black is {black:g}, white {white:g}"
+        raise UnreadableImage(reason=reason)
+    if (black, white) == (0, 255) and array.dtype == np.uint8:
         return 255 - array if white_is_zero else array
+    factor = 255.0 / (white - black)
     if array.dtype.kind in "ui" and white < 1 << 16:
-        steps = np.arange(int(white) + 1, dtype=np.float64)
-        table = np.rint(steps * (255.0 / white)).astype(np.uint8)
+        steps = np.maximum(np.arange(int(white) + 1, dtype=np.float64) - black, 0)
+        table = np.rint(steps * factor).astype(np.uint8)
         return (255 - table if white_is_zero else table)[array]
     scaled = np.empty(array.shape, np.uint8)
     for start in range(0, len(array), _ROWS):
-        part = np.rint(array[start : start + _ROWS].astype(np.float64) * (255.0 / white))
+        part = np.rint((array[start : start + _ROWS].astype(np.float64) - black) * factor)
         scaled[start : start + _ROWS] = 255 - part if white_is_zero else part
     return scaled
 
@@ -99,10 +107,67 @@ def white_of(array: NDArray[Any], *, depth: int, declared: float | None = None, 
         return white_of_bits(depth)
     if kind == "f" and high > 0.5 and highest <= 1:
         return 1.0
-    what = {"u": "", "i": "signed ", "f": "floating point "}[kind]
     stray = f" (a few up to {highest:g})" if high < highest else ""
-    raise UnreadableImage(
-        f"{depth}-bit {what}samples up to {high:g}{stray}, and nothing in the file that says which value is white",
+    raise _in_doubt(array, depth, f"up to {high:g}{stray}, and nothing in the file that says which value is white")
+
+
+def range_of(
+    array: NDArray[Any], *, depth: int, lowest: float | None, highest: float | None, bits: int | None = None
+) -> tuple[float, float]:
+    """The values of black and white in a picture's colours, by the lowest and highest value that its file states.
+
+    Parameters
+    ----------
+    depth, bits
+        As of :func:`white_of`.
+    lowest, highest
+        As stated; None where they are not.
+
+    Integers whose highest is that of so many bits within one level of 255 (4080 to 4095), or their number (4096 and
+    other powers of two from 256 on), have all bits set as white. Other ends are taken exactly, where the samples do not
+    reach them, where the highest is a round number (10000, or 0.5), and where both span a number of bits (100 to 4195);
+    else they may be what happens to occur: of 8 bits then all are meant. Raises as :func:`white_of`, for that doubt
+    too, unless ``bits`` settle it.
+    """
+    whole = array.dtype.kind != "f"
+    low = lowest if lowest is not None and np.isfinite(lowest) else 0.0
+    high = highest if highest is not None and _states(array, depth, highest) else None
+    if whole and low < 0:
+        low, high = 0.0, None
+    if high is None:
+        white = white_of(array, depth=depth, bits=bits)
+        if bits is None and abs(low) * 255 > white:
+            raise _in_doubt(array, depth, f"whose lowest value is stated as {low:g}, and no highest")
+        return 0.0, white
+    if whole and low == 0 and (full := full_scale(high)) is not None:
+        return low, full
+    begin, end = _extremes(array)
+    spans_bits = full_scale(high - low) is not None
+    told_high = spans_bits or full_scale(high) is not None or _is_round(high)
+    doubtful_high = _equal(end, high) and not told_high
+    doubtful_low = _equal(begin, low) and not spans_bits and low > 0 and low * 255 > high
+    if high > low and not doubtful_high and not doubtful_low:
+        return low, high
+    if bits is not None:
+        return 0.0, white_of_bits(bits)
+    if whole and depth <= 8:
+        return 0.0, white_of_bits(depth)  # as every program shows them
+    stated = f"{low:g} to {high:g}" if low else f"up to {high:g}"
+    raise _in_doubt(array, depth, f"stated as {stated}, which may be their range or what happens to occur")
+
+
+def _states(array: NDArray[Any], depth: int, highest: float) -> bool:
+    """Whether a stated highest value can be meant as white, and is not all that the container holds."""
+    kind = array.dtype.kind
+    if not np.isfinite(highest) or highest <= 0 or highest >= 1 << 63:
+        return False
+    return kind == "f" or highest < white_of_bits(depth - (kind == "i"))
+
+
+def _in_doubt(array: NDArray[Any], depth: int, why: str) -> UnreadableImage:
+    what = {"i": "signed ", "f": "floating point "}.get(array.dtype.kind, "")
+    return UnreadableImage(
+        f"{depth}-bit {what}samples {why}",
         code="sample_range_unknown",
         expected="samples whose range is known",
         mend="Say how many bits hold the values (`--bits 12`, or `bits` of an upload), "
@@ -115,18 +180,28 @@ def white_of_bits(bits: int) -> float:
     return float((1 << bits) - 1)
 
 
-def white_of_highest(highest: float) -> float | None:
-    """The end of the range in which a stated highest value lies: all bits set of as many bits as it needs.
+def full_scale(highest: float) -> float | None:
+    """All bits set, where a highest value is that of some number of bits within one level of 255; else None.
 
     Programs state the range's end (4095), the highest value that occurs (4080) or the number of levels (4096, told by
-    being a power of two from 256 on); all mean twelve bits. None where nothing can be meant: zero, a negative value,
-    no number.
+    being a power of two from 256 on); all mean twelve bits.
     """
     if not np.isfinite(highest) or highest <= 0 or highest >= 1 << 63:
         return None
     if highest >= 256 and highest == 1 << (int(highest).bit_length() - 1):
         return highest - 1
-    return white_of_bits(max(1, int(np.ceil(highest)).bit_length()))
+    full = white_of_bits(max(1, int(np.ceil(highest)).bit_length()))
+    return full if (full - highest) * 255 <= full else None
+
+
+def _equal(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-6 * abs(other)
+
+
+def _is_round(number: float) -> bool:
+    """Whether a number has one digit besides zeros: 10000, 40000, 0.5; 200 and the like occur by chance, 100 counts."""
+    digits = f"{number:.6e}".partition("e")[0].replace(".", "").strip("0")
+    return digits == "1" or (len(digits) == 1 and not 1 <= number < 1000)
 
 
 def _high(array: NDArray[Any]) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hemosight.errors import UnreadableImage
 from hemosight.images.limits import require_size, several
-from hemosight.images.samples import to_uint8, white_of, white_of_bits, white_of_highest
+from hemosight.images.samples import range_of, to_uint8, white_of, white_of_bits
 
 Samples = NDArray[np.uint8]
 
@@ -221,8 +221,8 @@ def _colours(file: tifffile.TiffFile, page: Any, array: NDArray[Any], bits: int 
             reason=f"a TIFF of {channels} samples a pixel, of which {colours} are {page.photometric.name}"
         )
     body, alpha = array[:, :, :colours], array[:, :, colours:]
-    white = white_of(body, depth=page.bitspersample, declared=_declared(file, page), bits=bits)
-    levels = to_uint8(body, white, white_is_zero=photometric == _MIN_IS_WHITE)
+    black, white = _range(file, page, body, bits)
+    levels = to_uint8(body, white, black=black, white_is_zero=photometric == _MIN_IS_WHITE)
     levels = cmyk_to_rgb(levels) if photometric == _CMYK else np.broadcast_to(levels, (*levels.shape[:2], 3))
     # A further sample that nobody explains is opacity, as everywhere; one that is declared unspecified is not.
     if alpha.shape[2] and extra != [0]:
@@ -230,19 +230,25 @@ def _colours(file: tifffile.TiffFile, page: Any, array: NDArray[Any], bits: int 
     return np.ascontiguousarray(levels)
 
 
-def _declared(file: tifffile.TiffFile, page: Any) -> float | None:
-    """The value of white as the file states it: OME's significant bits, or the highest value of the samples' tags."""
-    if page.bitspersample < 8:
-        return white_of_bits(page.bitspersample)
+def _range(file: tifffile.TiffFile, page: Any, body: NDArray[Any], bits: int | None) -> tuple[float, float]:
+    """The values of black and white: by OME's significant bits, or the values that the samples' tags state."""
+    depth = page.bitspersample
+    if depth < 8:
+        return 0.0, white_of_bits(depth)
     if file.is_ome:
         found = re.search(r'<(?:\w+:)?Pixels\b[^<>]*\bSignificantBits="(\d+)"', _ome(file))
-        if found and 0 < int(found[1]) <= page.bitspersample:
-            return white_of_bits(int(found[1]))
-    # MinSampleValue and MaxSampleValue (280, 281) are statistics and, by the standard, change no brightness.
-    highest, lowest = page.tags.valueof(341), page.tags.valueof(340)
-    if highest is None or (lowest is not None and np.min(lowest) < 0):
-        return None
-    return white_of_highest(float(np.max(highest)))
+        if found and 0 < int(found[1]) <= depth:
+            return 0.0, white_of(body, depth=depth, declared=white_of_bits(int(found[1])), bits=bits)
+    # MinSampleValue and MaxSampleValue (280, 281) are statistics and, by the standard, change no brightness. The last
+    # of more values than colours is opacity's.
+    lowest, highest = (page.tags.valueof(tag) for tag in (340, 341))
+    return range_of(
+        body,
+        depth=depth,
+        lowest=None if lowest is None else float(np.min(np.atleast_1d(lowest)[: body.shape[2]])),
+        highest=None if highest is None else float(np.max(np.atleast_1d(highest)[: body.shape[2]])),
+        bits=bits,
+    )
 
 
 def _palette(page: Any, array: NDArray[Any]) -> Samples:

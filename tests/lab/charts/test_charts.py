@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import altair
 import numpy as np
 import polars as pl
 import pytest
@@ -93,6 +92,8 @@ CHARTS: dict[str, Callable[[], Spec]] = {
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_grammar_accepts_it_and_it_draws(name: str) -> None:
+    import altair  # only here: a quarter of a second
+
     spec = look.dressed(CHARTS[name]())
     again = json.loads(json.dumps(spec, allow_nan=False))
     assert again == spec, "values that JSON can write"

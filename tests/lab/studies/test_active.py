@@ -49,6 +49,7 @@ def test_any_classifier_may_read() -> None:
     assert one.classes == other.classes == TYPES
 
 
+@pytest.mark.slow
 def test_what_strategies_share_is_fitted_once_and_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first labels, and all of them: one fit a fold each, whatever the order in which cells were asked for."""
     original, fitted = classifiers.fit, []
@@ -211,6 +212,7 @@ def test_a_self_taught_reader_learns_from_what_was_not_asked() -> None:
         assert np.allclose(reader.probabilities(vectors), slow.probabilities(vectors))
 
 
+@pytest.mark.slow
 def test_faster_rates_are_found_and_not_invented() -> None:
     rng = np.random.default_rng(0)
     sizes = np.arange(10, 400, 10)

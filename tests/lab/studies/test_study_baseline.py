@@ -126,6 +126,7 @@ def test_features_are_of_the_network_that_the_baseline_starts_from() -> None:
     assert settings.preprocessing == Preprocessing(size=study.SIZE)
 
 
+@pytest.mark.slow
 def test_the_whole_network_is_trained_at_the_sizes_asked_for(tmp_path: Path) -> None:
     taught: list[int] = []
 

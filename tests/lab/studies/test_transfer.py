@@ -33,6 +33,7 @@ def _two_sources(move: float, seed: int = 0) -> StudyData:
     return StudyData(catalog, Embeddings(tuple(ids), vectors, cells.embeddings.space), split)
 
 
+@pytest.mark.slow
 def test_few_labels_undo_a_shift() -> None:
     table = recovery(_two_sources(move=6.0), draws=3).filter(metric="macro_f1", source="new")
     mean = {

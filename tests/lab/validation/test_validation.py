@@ -104,6 +104,7 @@ def test_what_does_not_fit_is_counted_by_its_reason(slides: Catalog, tiny_engine
         gather(slides, tiny_engine, protocol(cells={"least": 500}))
 
 
+@pytest.mark.slow
 def test_a_case_of_which_few_cells_were_labelled_is_no_differential(slides: Catalog, tiny_engine: Engine) -> None:
     """Ten of a hundred cells, chosen by whoever labelled them, were validated as if they were the whole case."""
     few, row = slides.take(range(27)), pl.int_range(pl.len())

@@ -18,6 +18,8 @@ from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
 from hemosight.space.incremental_lda import IncrementalLDA
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture
 def project(database: Database, tiny_bundle: Bundle) -> Filled:

@@ -21,6 +21,8 @@ from hemosight.service.storage import panels
 from hemosight.service.storage.database import Database, pairs
 from hemosight.service.storage.tables import Case, LabelSet, Profile
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(scope="module")
 def project(module_database: Database, tiny_bundle: Bundle) -> Filled:

@@ -24,6 +24,8 @@ from hemosight.service.storage.tables import Event, Image, LabelSet
 from hemosight.space.embeddings import Embeddings
 from hemosight.space.incremental_lda import IncrementalLDA, Reference
 
+pytestmark = pytest.mark.service
+
 CELLS = 120
 
 

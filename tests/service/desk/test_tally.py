@@ -150,6 +150,7 @@ def test_least_sure_comes_first(reviewed: tuple[Filled, ProjectState]) -> None:
 # --- agreement ---
 
 
+@pytest.mark.slow
 def test_kappa_equals_scikit_learn_and_its_interval_covers(rng_pairs: list[tuple[str, str]]) -> None:
     found = agreement(rng_pairs)
     one, other = zip(*rng_pairs, strict=True)

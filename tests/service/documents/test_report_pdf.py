@@ -180,6 +180,7 @@ def test_scripts_that_are_mixed_do_not_confuse_the_fonts() -> None:
     assert "Then Latin again, 12.5%." in text
 
 
+@pytest.mark.slow
 def test_long_remarks_and_names_go_on_over_pages() -> None:
     long = " ".join(["Polychromasia with basophilic stippling."] * 120)
     pages = _pages(pdf(report(record=record(remark=long, laboratory="x" * 200, address="y\n" * 20)), pictures()))

@@ -19,6 +19,8 @@ from hemosight.service.storage.database import Database
 from hemosight.service.storage.labels import LabelOutcome, records_after
 from hemosight.service.storage.tables import AuditRow, CurrentLabelRow, Event, LabelRecord, LabelSet
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture
 def project(module_database: Database, tiny_bundle: Bundle) -> Filled:

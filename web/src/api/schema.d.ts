@@ -6746,7 +6746,7 @@ export interface components {
             digest?: string | null;
             /**
              * Findings
-             * @description `version` of the findings that the signer saw; another one by now is refused.
+             * @description `version` of the findings that the signer saw; another one by now is refused, and so is null where the case has findings. A second signature needs none.
              */
             findings?: number | null;
             /**

@@ -4,6 +4,7 @@ import { isUnusual, NONE, READ, rowOf } from "../columns/columns";
 import { InField } from "../fields/InField";
 import { OnReport } from "../findings/OnReport";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { CellTags } from "../tags/CellTags";
 import { inks } from "../ui/marks";
 import { FaultLine } from "../ui/states";
@@ -51,7 +52,8 @@ export function CellPanel(props: Props) {
   const row = chosen === null ? -1 : rowOf(columns, chosen);
   const image = settled === chosen && row >= 0 ? settled : null;
   const version = row >= 0 ? columns.version[row]! : 0;
-  const detail = useImage(project.id, image, columns.event, version);
+  const followed = useFollowed("cell");
+  const detail = useImage(project.id, image, `${columns.event} ${version} ${followed}`);
   const shown = detail.data?.id === chosen ? detail.data : undefined;
   if (chosen === null || row < 0) {
     return <p className="cell-none quiet">Choose a cell to see it large.</p>;

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { Modal } from "react-bootstrap";
 import { labelOf, NONE, READ, rowOf } from "../columns/columns";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { TypeName } from "../ui/marks";
 import { LargeCrop } from "./LargeCrop";
 import { Like } from "./Like";
@@ -77,7 +78,8 @@ function Side({ image }: { image: number }) {
   const { project } = useProjectContext();
   const columns = useProjectState((state) => state.columns);
   const row = rowOf(columns, image);
-  const detail = useImage(project.id, image, columns.event, columns.version[row] ?? 0);
+  const followed = useFollowed("cell");
+  const detail = useImage(project.id, image, `${columns.event} ${columns.version[row] ?? 0} ${followed}`);
   const code = columns.label[row] !== NONE ? columns.label[row]! : columns.predicted[row]!;
   const probabilities = detail.data?.sets[columns.labelSet]?.probabilities;
   return (

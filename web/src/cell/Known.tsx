@@ -6,6 +6,7 @@ import type { KnownCellShown, ClassShown as Mark } from "../api/schema";
 import { labelOf, NONE, rowOf, UNSURE } from "../columns/columns";
 import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { inks, Letter } from "../ui/marks";
 import { when } from "../ui/time";
 import { LargeCrop } from "./LargeCrop";
@@ -26,13 +27,12 @@ export function Known({ image }: { image: number | null }) {
   const { project } = useProjectContext();
   const classes = useProjectState((state) => state.columns.classes);
   const labelSet = useProjectState((state) => state.columns.labelSet);
-  const signatures = useProjectState((state) => (state.events.signature ?? 0) + (state.events.case ?? 0));
-  const library = useProjectState((state) => state.events.teaching ?? 0);
+  const followed = useFollowed("known");
   // A type that a person gives, and whatever the classifier learns, change what the cell may be.
   const version = useProjectState(({ columns }) => columns.version[rowOf(columns, image ?? -1)] ?? 0);
   const taughtUntil = useProjectState((state) => state.columns.taughtUntil);
   const [open, setOpen] = useState<{ image: number; key: string } | null>(null);
-  const known = useKnown(project.id, image, [signatures, library, version, taughtUntil]);
+  const known = useKnown(project.id, image, `${followed} ${version} ${taughtUntil}`);
   // Signatures cover types of cells; of other label sets nothing is known.
   if (!known.data || labelSet !== "cell_type") return null;
   const { signed, signed_cells, drawn, undrawn, reference, reference_cells } = known.data;

@@ -1,3 +1,4 @@
+import { type Columns, labelOf, rowOf } from "../columns/columns";
 import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
 import { inks } from "../ui/marks";
@@ -7,13 +8,21 @@ import { useNeighbours } from "./queries";
 /** What a distance between two cells means: it is between unit vectors, and so has no unit. */
 export const DISTANCE = "0 is the same picture, 2 as unlike as can be";
 
+/** What a cell is taken for now: its label, else its reading; `otherwise` where it is not on the table. */
+function said(columns: Columns, image: number, otherwise: string | null): string | null {
+  const row = rowOf(columns, image);
+  if (row < 0) return otherwise;
+  return labelOf(columns.classes, columns.label[row]!) ?? labelOf(columns.classes, columns.predicted[row]!);
+}
+
 /** The nearest cells of the project with their distances. */
 export function Like({ image, title, show }: { image: number | null; title: string; show: (image: number) => void }) {
   const { project } = useProjectContext();
-  const classes = useProjectState((state) => state.columns.classes);
+  const columns = useProjectState((state) => state.columns);
+  const { classes } = columns;
   const near = useNeighbours(project.id, image);
   const items = near.data?.flatMap(({ image: other, ...item }) =>
-    other !== null && other !== image ? [{ ...item, other }] : [],
+    other !== null && other !== image ? [{ ...item, other, label: said(columns, other, item.label) }] : [],
   );
   if (!items?.length) return null;
   return (
@@ -23,7 +32,7 @@ export function Like({ image, title, show }: { image: number | null; title: stri
       <ul>
         {items.map(({ other, label, distance }) => {
           const mark = classes.find((mark) => mark.name === label);
-          const description = `${mark?.title ?? label ?? "no type"}, distance ${distance.toFixed(2)}`;
+          const description = `${mark?.title ?? (label === "?" ? "unsure" : label) ?? "no type"}, distance ${distance.toFixed(2)}`;
           return (
             <li key={other} className="typed" style={inks(mark)}>
               <button

@@ -4,6 +4,7 @@ import { Link } from "react-router";
 import { api, body } from "../api/client";
 import type { TeachingCellShown } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { FaultLine } from "../ui/states";
 import "./known.scss";
 
@@ -11,7 +12,7 @@ import "./known.scss";
 export function Teach({ image, type }: { image: number; type: string | null }) {
   const { project } = useProjectContext();
   const labelSet = useProjectState((state) => state.columns.labelSet);
-  const changes = useProjectState((state) => state.events.teaching ?? 0);
+  const changes = useFollowed("teaching");
   const queries = useQueryClient();
   const [asked, setAsked] = useState<number | null>(null);
   const [note, setNote] = useState("");

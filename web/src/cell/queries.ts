@@ -4,10 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
 import type { ImageShown as ImageDetail } from "../api/schema";
 
-/** A cell's labels, comments and readings; asked anew when an event or its label is newer. */
-export const useImage = (project: number, image: number | null, event: number, version: number) =>
+/** A cell's labels, comments and readings; asked anew when what has happened `since` is something else. */
+export const useImage = (project: number, image: number | null, since: string) =>
   useQuery<ImageDetail>({
-    queryKey: ["projects", project, "images", image, event, version],
+    queryKey: ["projects", project, "images", image, since],
     queryFn: ({ signal }) =>
       body(api.GET("/projects/{project}/images/{image}", { params: { path: { project, image: image! } }, signal })),
     enabled: image !== null,
@@ -35,10 +35,10 @@ export const useNeighbours = (project: number, image: number | null) =>
 /** Of known cells six are shown: three rows in the panel. */
 const KNOWN = 6;
 
-/** The known cells nearest to a cell; asked anew when one of the counters `since` has moved. */
-export const useKnown = (project: number, image: number | null, since: readonly number[]) =>
+/** The known cells nearest to a cell; asked anew when what has happened `since` is something else. */
+export const useKnown = (project: number, image: number | null, since: string) =>
   useQuery({
-    queryKey: ["projects", project, "images", image, "known", ...since],
+    queryKey: ["projects", project, "images", image, "known", since],
     queryFn: ({ signal }) =>
       body(
         api.GET("/projects/{project}/images/{image}/known", {

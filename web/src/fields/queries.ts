@@ -3,7 +3,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body } from "../api/client";
 import type { FieldDetail, FieldShown, Fields } from "../api/schema";
-import { useProjectContext, useProjectState } from "../project/context";
+import { useProjectContext } from "../project/context";
+import { useFollowed } from "../project/follows";
 import type { Place } from "./words";
 
 const key = (project: number) => ["projects", project, "fields"] as const;
@@ -11,7 +12,7 @@ const key = (project: number) => ["projects", project, "fields"] as const;
 /** Whether the project has fields at all. */
 export function useHasFields(): boolean {
   const { project } = useProjectContext();
-  const images = useProjectState(({ events }) => events.images ?? 0);
+  const images = useFollowed("fields");
   const first = useQuery({
     queryKey: [...key(project.id), "first", images],
     queryFn: ({ signal }) =>
@@ -29,7 +30,7 @@ export function useHasFields(): boolean {
 /** The fields of a case, page after page. */
 export function useFieldList(inHand: number | null) {
   const { project } = useProjectContext();
-  const images = useProjectState(({ events }) => events.images ?? 0);
+  const images = useFollowed("fields");
   return useQuery({
     queryKey: [...key(project.id), "of", inHand, images],
     queryFn: async ({ signal }) => {
@@ -51,7 +52,7 @@ export function useFieldList(inHand: number | null) {
 /** A field with its cells. */
 export function useField(field: number) {
   const { project } = useProjectContext();
-  const images = useProjectState(({ events }) => events.images ?? 0);
+  const images = useFollowed("fields");
   return useQuery<FieldDetail>({
     queryKey: [...key(project.id), field, images],
     queryFn: ({ signal }) =>

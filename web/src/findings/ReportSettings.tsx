@@ -1,12 +1,13 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Button, Form } from "react-bootstrap";
 import { api, body } from "../api/client";
-import { useLabelSets } from "../api/queries";
+import { names, useLabelSets } from "../api/queries";
 import type { ReferenceRange, ReportSettings as Settings } from "../api/schema";
 import { useProjectContext } from "../project/context";
+import { Overtaken, useEdited } from "../ui/edited";
 import { Failure, FaultLine, Loading } from "../ui/states";
-import { settingsName, useReportSettings } from "./queries";
+import { useReportSettings } from "./queries";
 import { rangeOf, type Side, withRange } from "./ranges";
 import "./findings.scss";
 
@@ -23,21 +24,21 @@ const ZONES = typeof Intl.supportedValuesOf === "function" ? Intl.supportedValue
 function Edited({ given }: { given: Settings }) {
   const { project } = useProjectContext();
   const queries = useQueryClient();
-  const [now, setNow] = useState(given);
+  const edited = useEdited(given);
+  const { now, set: setNow, changed } = edited;
   const types = useLabelSets(project.id).data?.find(({ name }) => name === "cell_type")?.classes ?? [];
   const save = useMutation({
     mutationFn: () =>
       body(api.PUT("/projects/{project}/report-settings", { params: { path: { project: project.id } }, body: now })),
     onSuccess: (saved) => {
-      setNow(saved);
-      queries.setQueryData(settingsName(project.id), saved);
+      edited.settle();
+      queries.setQueryData(names.reportSettings(project.id), saved);
     },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     save.mutate();
   };
-  const changed = JSON.stringify(now) !== JSON.stringify(given);
   const block = (at: number, change: Partial<Settings["blocks"][number]>) =>
     setNow({ ...now, blocks: now.blocks.map((one, place) => (place === at ? { ...one, ...change } : one)) });
   return (
@@ -113,6 +114,7 @@ function Edited({ given }: { given: Settings }) {
       {!now.blocks.length && (
         <p className="quiet">None. A block has a short key and a text; one press puts it into a remark.</p>
       )}
+      <Overtaken edited={edited} />
       <FaultLine fault={save.error} />
       <div className="d-flex gap-2">
         <Button

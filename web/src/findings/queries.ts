@@ -1,20 +1,19 @@
 /** What the report of a case says besides counts, and what a project's reports have in common. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useMutationState, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body, ServiceFault } from "../api/client";
+import { names } from "../api/queries";
 import type { Findings } from "../api/schema";
-import { useProjectContext, useProjectState } from "../project/context";
-import type { EventKind } from "../project/service";
+import { useProjectContext } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { changed } from "./words";
-
-const CHANGES: EventKind[] = ["case", "signature", "images", "missed"];
 
 const nameOf = (project: number, ofCase: number | null) => ["projects", project, "findings", ofCase] as const;
 
 /** The findings of a case as they are now; nothing for all cells, and for those without a case. */
 export function useFindings(ofCase: number | null) {
   const { project } = useProjectContext();
-  const changes = useProjectState(({ events }) => CHANGES.map((kind) => events[kind] ?? 0).join());
+  const changes = useFollowed("findings");
   return useQuery({
     queryKey: [...nameOf(project.id, ofCase), changes],
     queryFn: ({ signal }) =>
@@ -66,6 +65,7 @@ export function useFindingsChange(ofCase: number | null) {
       }),
     );
   return useMutation({
+    mutationKey: queryKey,
     scope: { id: queryKey.join() },
     onMutate: (change: Change) =>
       queries.setQueriesData<Findings>({ queryKey }, (now) => now && changed(now, change(now))),
@@ -99,13 +99,24 @@ export function useFindingsChange(ofCase: number | null) {
   });
 }
 
-export const settingsName = (project: number) => ["projects", project, "report-settings"] as const;
+/**
+ * How far changes of a case's findings are, made on whichever screen: "pending" while the page shows one that is not
+ * stored, "error" where the last one was refused; nothing where there was none.
+ */
+export function useFindingsSaving(ofCase: number | null): "idle" | "pending" | "success" | "error" | undefined {
+  const { project } = useProjectContext();
+  const states = useMutationState({
+    filters: { mutationKey: nameOf(project.id, ofCase) },
+    select: ({ state }) => state.status,
+  });
+  return states.includes("pending") ? "pending" : states.at(-1);
+}
 
 /** Laboratory, zone, reference ranges and text blocks of a project's reports. */
 export function useReportSettings() {
   const { project } = useProjectContext();
   return useQuery({
-    queryKey: settingsName(project.id),
+    queryKey: names.reportSettings(project.id),
     queryFn: ({ signal }) =>
       body(api.GET("/projects/{project}/report-settings", { params: { path: { project: project.id } }, signal })),
   });

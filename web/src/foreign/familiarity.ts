@@ -3,6 +3,7 @@ import { useSearchParams } from "react-router";
 import { api, body } from "../api/client";
 import type { CaseFamiliarityShown } from "../api/schema";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 
 /** The case that the address names; null for all cells. */
 export function useCaseOfAddress(): number | null {
@@ -15,7 +16,7 @@ export function useFamiliarity(chosen?: number | null): CaseFamiliarityShown | n
   const { project } = useProjectContext();
   const address = useCaseOfAddress();
   const inHand = chosen === undefined ? address : chosen;
-  const change = useChanges();
+  const change = useFollowed("familiarity");
   const found = useQuery({
     queryKey: ["projects", project.id, "familiarity", change],
     queryFn: ({ signal }) =>
@@ -31,7 +32,7 @@ export function useFamiliarity(chosen?: number | null): CaseFamiliarityShown | n
 export function useTrust(inHand: number | null, profile?: number) {
   const { project } = useProjectContext();
   const labelSet = useProjectState((state) => state.labelSet);
-  const change = useChanges();
+  const change = useFollowed("familiarity");
   const found = useQuery({
     queryKey: ["projects", project.id, "trust", inHand, profile, labelSet, change],
     queryFn: ({ signal }) =>
@@ -44,9 +45,4 @@ export function useTrust(inHand: number | null, profile?: number) {
     placeholderData: (before) => before,
   });
   return found.data ?? null;
-}
-
-/** Changes with every label learnt and every cell read. */
-function useChanges(): string {
-  return useProjectState(({ events }) => `${events.taught ?? 0} ${events.labels ?? 0} ${events.readings ?? 0}`);
 }

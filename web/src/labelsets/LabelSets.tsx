@@ -27,16 +27,9 @@ import "./labelsets.scss";
 /** The ways in which this project's cells are read, and making a new one from a few examples. */
 export default function LabelSets() {
   const { project, store } = useProjectContext();
-  const queries = useQueryClient();
   const sets = useLabelSets(project.id);
   const shown = useProjectState((state) => state.labelSet);
-  const learnt = useProjectState((state) => (state.events.taught ?? 0) + (state.events.label_set ?? 0));
   const may = project.role !== "viewer" && !project.archived;
-
-  // Counts and scores follow what the model has learnt, here or in another browser.
-  useEffect(() => {
-    if (learnt) void queries.invalidateQueries({ queryKey: names.labelSets(project.id) });
-  }, [learnt, queries, project.id]);
 
   if (sets.isPending) return <Loading what="Looking up label sets" />;
   if (sets.isError) return <Failure fault={sets.error} retry={() => sets.refetch()} />;

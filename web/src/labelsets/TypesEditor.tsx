@@ -5,7 +5,8 @@ import { api, body } from "../api/client";
 import { names } from "../api/queries";
 import type { LabelSetShown as LabelSet, ClassShown as Mark } from "../api/schema";
 import { inTree, inUse } from "../columns/columns";
-import { useProjectContext, useProjectState } from "../project/context";
+import { useProjectContext } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { Letter } from "../ui/marks";
 import { FaultLine } from "../ui/states";
 import { when } from "../ui/time";
@@ -16,7 +17,7 @@ export function TypesEditor({ set }: { set: LabelSet }) {
   const { project } = useProjectContext();
   const queries = useQueryClient();
   const params = { path: { project: project.id, label_set: set.id } };
-  const changes = useProjectState((state) => state.events.label_set ?? 0);
+  const changes = useFollowed("typeHistory");
   const history = useQuery({
     queryKey: [...names.typeHistory(project.id, set.id), changes],
     queryFn: ({ signal }) => body(api.GET("/projects/{project}/label-sets/{label_set}/history", { params, signal })),

@@ -7,8 +7,10 @@ import { type Columns, certainty, isUnusual, NONE, READ, rowOf } from "../column
 import { fetchColumns } from "../columns/fetch";
 import { elsewhere, meaning } from "../gallery/keys";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { Letter } from "../ui/marks";
 import { Picture } from "../ui/Picture";
+import { usePaced } from "../ui/paced";
 import { Empty, Failure, Loading } from "../ui/states";
 import { groupingOf, type Scheme } from "./grouping";
 import { Legend } from "./Legend";
@@ -256,11 +258,14 @@ function rowsOf(of: Uint8Array, group: number): number[] {
   return rows;
 }
 
-/** The same cells as another label set reads them; asked again whenever the model has learnt. */
-function useAttribute(project: number, labelSet: string | null): Columns | null {
-  const learnt = useProjectState((state) => state.events.taught ?? 0);
+/** Cells are asked for anew this often at most, milliseconds: all of them come, and events come in bursts. */
+const APART = 2000;
+
+/** The same cells as another label set reads them, which follows what happens to them. */
+export function useAttribute(project: number, labelSet: string | null): Columns | null {
+  const changes = usePaced(useFollowed("otherSet"), APART);
   const query = useQuery<Columns>({
-    queryKey: ["projects", project, "columns", labelSet, learnt],
+    queryKey: ["projects", project, "columns", labelSet, changes],
     enabled: labelSet !== null,
     placeholderData: keepPreviousData,
     queryFn: ({ signal }) => fetchColumns(project, { label_set: labelSet ?? undefined }, signal),

@@ -8,6 +8,7 @@ import { useLabelSets } from "../api/queries";
 import type { ClassShown as Mark, TeachingCellShown } from "../api/schema";
 import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { inks, Letter } from "../ui/marks";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { ago, when } from "../ui/time";
@@ -18,7 +19,7 @@ const rootOf = (project: number) => ["projects", project, "teaching"] as const;
 /** Teaching cells of the project by type: pictures, notes, and who added them. */
 export default function Library() {
   const { project } = useProjectContext();
-  const changes = useProjectState((state) => state.events.teaching ?? 0);
+  const changes = useFollowed("library");
   const sets = useLabelSets(project.id);
   const [chosen, setChosen] = useState("cell_type");
   const { hash } = useLocation();

@@ -11,6 +11,7 @@ import { nameOf } from "../cases/inHand";
 import { lockedCases } from "../columns/columns";
 import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { requestName } from "../project/sender";
 import { SignedBanner } from "../signing/SignedBanner";
 import { inks, Letter } from "../ui/marks";
@@ -55,7 +56,7 @@ function Doubts() {
   const labelSet = useProjectState((state) => state.labelSet);
   const inHand = useProjectState((state) => state.case);
   const columns = useProjectState((state) => state.columns);
-  const changes = useProjectState(({ events }) => `${events.taught ?? 0} ${events.labels ?? 0}`);
+  const changes = useFollowed("doubts");
   const queries = useQueryClient();
   const who = useMemberNames(project.id);
   const show = useShow();
@@ -173,7 +174,7 @@ function Comments() {
   const { project } = useProjectContext();
   const inHand = useProjectState((state) => state.case);
   const cases = useProjectState((state) => state.columns.cases);
-  const changes = useProjectState(({ events }) => `${events.comment ?? 0} ${events.images ?? 0}`);
+  const changes = useFollowed("comments");
   const members = useMembers(project.id);
   const session = useSession();
   const who = useMemberNames(project.id);

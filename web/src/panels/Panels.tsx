@@ -11,6 +11,9 @@ import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
 import "./panels.scss";
 
+/** Milliseconds between two looks at how far others have come: readings of a panel tell nobody of themselves. */
+export const LOOK_AGAIN = 60_000;
+
 export const panelsKey = (project: number) => ["projects", project, "panels"] as const;
 
 /** Cells of a panel, at most. */
@@ -29,6 +32,7 @@ export default function Panels() {
     queryKey: panelsKey(project.id),
     queryFn: async ({ signal }) =>
       (await body(api.GET("/projects/{project}/panels", { params: { path: { project: project.id } }, signal }))).items,
+    refetchInterval: LOOK_AGAIN,
   });
   if (panels.isPending) return <Loading what="Looking for panels" />;
   if (panels.isError) return <Failure fault={panels.error} retry={() => panels.refetch()} />;

@@ -10,7 +10,7 @@ import { Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
 import { bounds } from "./figures";
 import { PanelCell } from "./PanelCell";
-import { panelsKey } from "./Panels";
+import { LOOK_AGAIN, panelsKey } from "./Panels";
 import { Certificates, Confusions, Readers, Times } from "./Readers";
 
 /** Cells on which all agree that are shown beside those on which they differ. */
@@ -26,6 +26,7 @@ export function Results({ panel }: { panel: PanelShown }) {
   const results = useQuery({
     queryKey: [...panelsKey(project.id), panel.id, "results"],
     queryFn: ({ signal }) => body(api.GET("/projects/{project}/panels/{panel}/results", { params: { path }, signal })),
+    refetchInterval: LOOK_AGAIN,
   });
   // What is taken away is noted, so it is asked for and not a link.
   const take = useMutation({

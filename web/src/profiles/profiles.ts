@@ -10,14 +10,15 @@ import type {
   Profiles,
   ScaleMeasured,
 } from "../api/schema";
-import { useProjectContext, useProjectState } from "../project/context";
+import { useProjectContext } from "../project/context";
+import { useFollowed } from "../project/follows";
 
 const key = (project: number) => ["projects", project, "profiles"] as const;
 
 /** Every profile; with a case, how much its cells look like those of each. */
 export function useProfiles(inHand: number | null) {
   const { project } = useProjectContext();
-  const change = useProjectState(({ events }) => `${events.profile ?? 0} ${events.readings ?? 0} ${events.case ?? 0}`);
+  const change = useFollowed("profiles");
   return useQuery({
     queryKey: [...key(project.id), inHand, change],
     queryFn: ({ signal }) =>

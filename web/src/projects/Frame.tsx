@@ -1,5 +1,5 @@
-import { useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { type QueryKey, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
 import { createPortal } from "react-dom";
 import { NavLink, Outlet, useNavigate, useParams } from "react-router";
 import { names, useProject } from "../api/queries";
@@ -9,8 +9,8 @@ import { NONE, READ, UNSURE } from "../columns/columns";
 import { useHasFields } from "../fields/queries";
 import { Conflicts } from "../project/Conflicts";
 import { ProjectProvider, useProjectContext, useProjectState } from "../project/context";
+import { type Followed, useFollowed } from "../project/follows";
 import { keepProject } from "../project/last";
-import type { EventKind } from "../project/service";
 import { Tour } from "../tour/Tour";
 import { askForMissing } from "../ui/Picture";
 import { Failure, Loading } from "../ui/states";
@@ -99,28 +99,38 @@ function Counts() {
   );
 }
 
-/** Events after which the worklist says something else. */
-const CHANGES: EventKind[] = ["case", "images", "readings", "labels", "taught", "signature", "settings", "missed"];
-/** Bursts of events ask for the worklist once, milliseconds. */
+/** Bursts of events ask for a list once, milliseconds. */
 const TOGETHER = 400;
 
+/** Asks for what has this name, and what stands below it, anew after the events that make it old. */
+function useStaled(what: Followed, name: QueryKey, alone = false) {
+  const queries = useQueryClient();
+  const changes = useFollowed(what);
+  const before = useRef<string | null>(alone ? changes : null);
+  const key = JSON.stringify(name);
+  useEffect(() => {
+    if (before.current === changes) return;
+    const timer = setTimeout(() => {
+      before.current = changes;
+      void queries.invalidateQueries({ queryKey: JSON.parse(key), exact: alone });
+    }, TOGETHER);
+    return () => clearTimeout(timer);
+  }, [changes, key, alone, queries]);
+}
+
 /** Lists that several screens share follow the project's events. */
-function Live() {
+export function Live() {
   const { project } = useProjectContext();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const changes = useProjectState((state) => CHANGES.map((kind) => state.events[kind] ?? 0).join());
-  const settings = useProjectState((state) => state.events.settings ?? 0);
   useEffect(() => keepProject(project.id), [project.id]);
   const deleted = useProjectState((state) => (state.events.project_deleted ?? 0) > 0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each of these events makes the worklist old
-  useEffect(() => {
-    const timer = setTimeout(() => void queries.invalidateQueries({ queryKey: names.cases(project.id) }), TOGETHER);
-    return () => clearTimeout(timer);
-  }, [changes, project.id, queries]);
-  useEffect(() => {
-    if (settings) void queries.invalidateQueries({ queryKey: names.project(project.id), exact: true });
-  }, [settings, project.id, queries]);
+  useStaled("worklist", names.cases(project.id));
+  useStaled("labelSets", names.labelSets(project.id));
+  // Everything of the project stands below its own name.
+  useStaled("settings", names.project(project.id), true);
+  useStaled("settings", names.reportSettings(project.id));
+  useStaled("settings", names.signingRules(project.id));
   useEffect(() => {
     if (!deleted) return;
     void queries.invalidateQueries({ queryKey: names.projects, exact: true });

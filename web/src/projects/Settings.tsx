@@ -123,51 +123,77 @@ function Names(given: { project: Project; kept: Project["names"]; choose: (names
   );
 }
 
+/** What the form of a project holds; the weight as it is typed. */
+function fieldsOf(project: Project) {
+  return {
+    name: project.name,
+    description: project.description,
+    teaching: project.teaching ?? true,
+    weight: String(project.teaching_weight ?? 20),
+    second: project.second_signer ?? false,
+    kept: project.names,
+  };
+}
+
+type Fields = ReturnType<typeof fieldsOf>;
+
+/** The fields that say something else than the project. */
+function changesOf(now: Fields, there: Fields): ProjectChange {
+  return {
+    ...(now.name !== there.name && { name: now.name }),
+    ...(now.description !== there.description && { description: now.description }),
+    ...(now.teaching !== there.teaching && { teaching: now.teaching }),
+    ...(now.weight !== there.weight && { teaching_weight: Number(now.weight) }),
+    ...(now.second !== there.second && { second_signer: now.second }),
+    ...(now.kept !== there.kept && { names: now.kept }),
+  };
+}
+
 function About({ project }: { project: Project }) {
   const queries = useQueryClient();
-  const [name, setName] = useState(project.name);
-  const [description, setDescription] = useState(project.description);
-  const [teaching, setTeaching] = useState(project.teaching ?? true);
-  const [weight, setWeight] = useState(String(project.teaching_weight ?? 20));
-  const [second, setSecond] = useState(project.second_signer ?? false);
-  const [kept, setKept] = useState(project.names);
+  /** What was changed here. The rest follows the project, whoever changes it, and is not sent. */
+  const [typed, setTyped] = useState<Partial<Fields>>({});
+  const there = fieldsOf(project);
+  const now = { ...there, ...typed };
+  const set = (some: Partial<Fields>) => setTyped({ ...typed, ...some });
+  const changes = changesOf(now, there);
   const change = useMutation({
     mutationFn: (given: ProjectChange) =>
       body(api.PATCH("/projects/{project}", { params: { path: { project: project.id } }, body: given })),
-    onSuccess: (changed) => {
+    onSuccess: (changed, given) => {
+      // The archive has a button of its own, which saves nothing of what was typed.
+      if (given.archived === undefined) setTyped({});
       queries.setQueryData(names.project(project.id), changed);
       return queries.invalidateQueries({ queryKey: names.projects });
     },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    change.mutate({
-      name,
-      description,
-      teaching,
-      teaching_weight: Number(weight),
-      second_signer: second,
-      ...(kept !== project.names && { names: kept }),
-    });
+    change.mutate(changes);
   };
   return (
     <Form onSubmit={submit} className="settings">
       <Form.Group controlId="project-name">
         <Form.Label>Name</Form.Label>
-        <Form.Control required maxLength={200} value={name} onChange={(e) => setName(e.target.value)} />
+        <Form.Control required maxLength={200} value={now.name} onChange={(e) => set({ name: e.target.value })} />
       </Form.Group>
       <Form.Group controlId="project-description">
         <Form.Label>Description</Form.Label>
-        <Form.Control as="textarea" rows={2} value={description} onChange={(e) => setDescription(e.target.value)} />
+        <Form.Control
+          as="textarea"
+          rows={2}
+          value={now.description}
+          onChange={(e) => set({ description: e.target.value })}
+        />
       </Form.Group>
       <Form.Check
         type="switch"
         id="project-teaching"
         label="The model learns from this project's labels"
-        checked={teaching}
-        onChange={(e) => setTeaching(e.target.checked)}
+        checked={now.teaching}
+        onChange={(e) => set({ teaching: e.target.checked })}
       />
-      {teaching && (
+      {now.teaching && (
         <Form.Group controlId="project-weight">
           <Form.Label>One of your labels weighs as much as so many of the model's own</Form.Label>
           <Form.Control
@@ -175,8 +201,8 @@ function About({ project }: { project: Project }) {
             min={0.1}
             max={1000}
             step="any"
-            value={weight}
-            onChange={(e) => setWeight(e.target.value)}
+            value={now.weight}
+            onChange={(e) => set({ weight: e.target.value })}
           />
         </Form.Group>
       )}
@@ -184,13 +210,13 @@ function About({ project }: { project: Project }) {
         type="switch"
         id="project-second"
         label="A report needs a second person's signature"
-        checked={second}
-        onChange={(e) => setSecond(e.target.checked)}
+        checked={now.second}
+        onChange={(e) => set({ second: e.target.checked })}
       />
-      <Names project={project} kept={kept} choose={setKept} />
+      <Names project={project} kept={now.kept} choose={(kept) => set({ kept })} />
       <FaultLine fault={change.error} />
       <div className="d-flex gap-2">
-        <Button type="submit" disabled={change.isPending}>
+        <Button type="submit" disabled={change.isPending || !Object.keys(changes).length}>
           Save
         </Button>
         <Button variant="outline-secondary" onClick={() => change.mutate({ archived: !project.archived })}>

@@ -15,7 +15,7 @@ import { Signed } from "../findings/Signed";
 import { useFamiliarity } from "../foreign/familiarity";
 import { scannerWords } from "../profiles/profiles";
 import { useProjectContext, useProjectState } from "../project/context";
-import type { EventKind } from "../project/service";
+import { useFollowed } from "../project/follows";
 import { useSigning } from "../signing/queries";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import { when } from "../ui/time";
@@ -45,9 +45,6 @@ const FORMATS: [NewExport["format"], string][] = [
   ["label-studio", "Tasks for Label Studio (zip)"],
 ];
 
-/** Events after which the report may say something else. */
-const CHANGES: EventKind[] = ["labels", "taught", "signature", "readings", "images", "case", "label_set", "missed"];
-
 /** The differential of a case, as signed or as it is now; who signed it; and the sheet that is printed. */
 export default function Report() {
   const { project } = useProjectContext();
@@ -57,7 +54,7 @@ export default function Report() {
   // A project's settings may change in another browser; what was opened with may be old.
   const settings = useProject(project.id).data ?? project;
   const session = useSession();
-  const changes = useProjectState((state) => CHANGES.map((kind) => state.events[kind] ?? 0).join());
+  const changes = useFollowed("report");
   const [asked, setAsked] = useState<Showing | null>(null);
   const [level, setLevel] = useState<Level | null>(null);
   const root = ["projects", project.id, "report"];

@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { Button, Form, Modal } from "react-bootstrap";
 import { api, body } from "../api/client";
 import { save } from "../api/download";
@@ -11,7 +11,7 @@ import type {
   SigningShown,
   UserShown,
 } from "../api/schema";
-import { useFindings } from "../findings/queries";
+import { useFindings, useFindingsSaving } from "../findings/queries";
 import { ForeignBanner } from "../foreign/Banner";
 import { useFamiliarity } from "../foreign/familiarity";
 import { Amend, Withdraw } from "../signing/Amend";
@@ -183,6 +183,13 @@ interface SignProps extends Props {
   seen: DifferentialShown;
 }
 
+/** What the signer was shown when asking to sign: this is signed, or nothing. */
+interface Asked {
+  counts: DifferentialShown;
+  /** Version of the report's remark and grades; null under a record, which has its own. */
+  findings: number | null;
+}
+
 const open = (checks: CheckShown[], level: CheckShown["level"]) =>
   checks.filter((check) => check.open && check.level === level);
 
@@ -190,17 +197,22 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
   const [note, setNote] = useState("");
   const [initials, setInitials] = useState("");
   const [password, setPassword] = useState("");
-  /** The counts that the signer was shown when asking to sign. */
-  const [asked, setAsked] = useState<DifferentialShown | null>(null);
-  // The record of the first signer has its own checks; the second one signs them as they were.
+  const [asked, setAsked] = useState<Asked | null>(null);
+  /** Sign was pressed while the findings were being stored: pressing it leaves the remark's field, which stores it. */
+  const [wanted, setWanted] = useState(false);
   // The report's remark and grades are signed as they are on this page, or not at all.
   const findings = useFindings(chosen);
+  const saving = useFindingsSaving(chosen);
+  const first = role === "first";
+  const storing = first && saving === "pending";
+  const version = first ? findings.data?.version : null;
+  // The record of the first signer has its own checks; the second one signs them as they were.
   const checks = role === "second" ? (all[0]?.first.checks ?? []) : signing.checks;
   const blocks = role === "second" ? [] : open(checks, "block");
   const reasons = role === "second" ? [] : open(checks, "reason");
   const seconds = role === "second" ? [] : open(checks, "second");
   const sign = useMutation({
-    mutationFn: (counts: DifferentialShown) =>
+    mutationFn: ({ counts, findings }: Asked) =>
       body(
         api.POST("/projects/{project}/signatures", {
           params: { path: { project: project.id } },
@@ -212,7 +224,7 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
             level: counts.level,
             initials: initials.trim(),
             password: password || null,
-            findings: role === "first" ? (findings.data?.version ?? null) : null,
+            findings,
           },
         }),
       ),
@@ -228,8 +240,15 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
   const submit = (event: FormEvent) => {
     event.preventDefault();
     sign.reset();
-    setAsked(seen);
+    if (storing) setWanted(true);
+    else if (version !== undefined) setAsked({ counts: seen, findings: version });
   };
+  useEffect(() => {
+    if (!wanted || storing) return;
+    setWanted(false);
+    // What was refused is not on the report: the form says so, and the signer looks again.
+    if (saving !== "error" && version !== undefined) setAsked({ counts: seen, findings: version });
+  }, [wanted, storing, saving, version, seen]);
   const confirm = (event: FormEvent) => {
     event.preventDefault();
     if (asked) sign.mutate(asked);
@@ -254,8 +273,16 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
             onChange={(event) => setNote(event.target.value)}
           />
         </Form.Group>
-        <Button type="submit" disabled={sign.isPending || blocks.length > 0 || (reasons.length > 0 && !note.trim())}>
-          Sign{role === "second" ? " second" : ""} as {name}
+        <Button
+          type="submit"
+          disabled={
+            sign.isPending || blocks.length > 0 || (reasons.length > 0 && !note.trim()) || version === undefined
+          }
+        >
+          Sign{first ? "" : " second"} as {name}
+          {version === undefined
+            ? `, once the remark and grades are here${findings.isError ? ": they could not be loaded" : ""}`
+            : storing && ", once the remark and grades are stored"}
         </Button>
         <FaultLine fault={sign.error} />
       </Form>
@@ -269,7 +296,7 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
           </Modal.Header>
           {asked && (
             <Modal.Body>
-              <p>{asked.total.toLocaleString("en")} leukocytes counted.</p>
+              <p>{asked.counts.total.toLocaleString("en")} leukocytes counted.</p>
               <CheckList checks={checks} />
               {signing.confirm === "initials" && (
                 <Form.Group controlId="sign-initials">

@@ -5,9 +5,9 @@ import {
   changed,
   interval,
   notReviewed,
+  panelWords,
   percent,
   representatives,
-  panelWords,
   reviewedCells,
   strength,
 } from "./differential";

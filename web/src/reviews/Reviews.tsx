@@ -8,6 +8,7 @@ import { useLabelSets, useMemberNames, useMembers } from "../api/queries";
 import type { ClassShown as Mark, OverturnedShown, ReviewRow, Reviews as Shown } from "../api/schema";
 import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { DayField } from "../ui/DayField";
 import { inks, Letter } from "../ui/marks";
 import { Failure, FaultLine, Loading } from "../ui/states";
@@ -22,7 +23,7 @@ export default function Reviews() {
   const { project } = useProjectContext();
   const cases = useProjectState((state) => state.columns.cases);
   const without = useProjectState((state) => state.withoutCase);
-  const changes = useProjectState(({ events }) => `${events.labels ?? 0} ${events.images ?? 0} ${events.case ?? 0}`);
+  const changes = useFollowed("reviews");
   const members = useMembers(project.id);
   const sets = useLabelSets(project.id);
   const nameOf = useMemberNames(project.id);

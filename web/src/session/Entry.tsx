@@ -12,6 +12,8 @@ export function useEntry(enter: () => Promise<unknown>, to: string) {
   return useMutation({
     mutationFn: enter,
     onSuccess: async () => {
+      // The session before may have ended without a sign-out, and was perhaps somebody else's: nothing of it stays.
+      queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== names.session[0] });
       await queries.fetchQuery({ queryKey: names.session, queryFn: readSession, staleTime: 0 });
       navigate(to, { replace: true });
     },

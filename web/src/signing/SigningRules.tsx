@@ -1,10 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Button, Form } from "react-bootstrap";
 import { api, body } from "../api/client";
-import { useLabelSets } from "../api/queries";
+import { names, useLabelSets } from "../api/queries";
 import type { SigningRules as Rules, SigningRule } from "../api/schema";
 import { useProjectContext } from "../project/context";
+import { Overtaken, useEdited } from "../ui/edited";
 import { Failure, FaultLine, Loading } from "../ui/states";
 import {
   CHECKS,
@@ -23,7 +24,7 @@ import "./signing.scss";
 /** What is checked before a case is signed, and what follows. */
 export function SigningRules() {
   const { project } = useProjectContext();
-  const queryKey = ["projects", project.id, "signing-rules"];
+  const queryKey = names.signingRules(project.id);
   const rules = useQuery({
     queryKey,
     queryFn: ({ signal }) =>
@@ -34,22 +35,25 @@ export function SigningRules() {
   return <Edited given={rules.data} queryKey={queryKey} />;
 }
 
-function Edited({ given, queryKey }: { given: Rules; queryKey: (string | number)[] }) {
+function Edited({ given, queryKey }: { given: Rules; queryKey: readonly (string | number)[] }) {
   const { project } = useProjectContext();
   const queries = useQueryClient();
-  const [rules, setRules] = useState(given);
+  const edited = useEdited(given);
+  const { now: rules, set: setRules, changed } = edited;
   const types = useLabelSets(project.id).data?.find(({ name }) => name === "cell_type")?.classes ?? [];
   const save = useMutation({
     mutationFn: () =>
       body(api.PUT("/projects/{project}/signing-rules", { params: { path: { project: project.id } }, body: rules })),
-    onSuccess: (saved) => queries.setQueryData(queryKey, saved),
+    onSuccess: (saved) => {
+      edited.settle();
+      queries.setQueryData(queryKey, saved);
+    },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     save.mutate();
   };
   const own = rules.rules ?? [];
-  const changed = JSON.stringify(rules) !== JSON.stringify(given);
   return (
     <Form className="settings signing-rules mt-5" onSubmit={submit}>
       <h2>Before a case is signed</h2>
@@ -107,6 +111,7 @@ function Edited({ given, queryKey }: { given: Rules; queryKey: (string | number)
         />
       ))}
       {!own.length && <p className="quiet">None. A rule may ask for a second signature from 1% blasts on.</p>}
+      <Overtaken edited={edited} />
       <FaultLine fault={save.error} />
       <div className="d-flex gap-2">
         <Button

@@ -2,12 +2,8 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
-import { useProjectContext, useProjectState } from "../project/context";
-import type { EventKind } from "../project/service";
-
-/** Events after which a case is signed otherwise, and after which its checks have other numbers. */
-const SIGNED: EventKind[] = ["signature", "case", "settings", "missed"];
-const COUNTED: EventKind[] = [...SIGNED, "labels", "taught", "readings", "images"];
+import { useProjectContext } from "../project/context";
+import { useFollowed } from "../project/follows";
 
 /**
  * How a case stands; null for all cells and for those without a case, which are never signed. Counting a case takes the
@@ -15,8 +11,7 @@ const COUNTED: EventKind[] = [...SIGNED, "labels", "taught", "readings", "images
  */
 export function useSigning(ofCase: number | null, checks = true) {
   const { project } = useProjectContext();
-  const kinds = checks ? COUNTED : SIGNED;
-  const changes = useProjectState(({ events }) => kinds.map((kind) => events[kind] ?? 0).join());
+  const changes = useFollowed(checks ? "signingChecks" : "signing");
   return useQuery({
     queryKey: ["projects", project.id, "signing", ofCase, checks, changes],
     queryFn: ({ signal }) =>

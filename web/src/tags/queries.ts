@@ -4,14 +4,15 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { api, body } from "../api/client";
 import type { TagListed } from "../api/schema";
-import { useProjectContext, useProjectState } from "../project/context";
+import { useProjectContext } from "../project/context";
+import { useFollowed } from "../project/follows";
 
 const NONE: readonly TagListed[] = [];
 
 /** Every tag with its cells, in the order of the alphabet; asked anew when somebody changes one. */
 export function useTags(): readonly TagListed[] {
   const { project } = useProjectContext();
-  const changes = useProjectState(({ events }) => `${events.tags ?? 0} ${events.images ?? 0} ${events.missed ?? 0}`);
+  const changes = useFollowed("tags");
   const tags = useQuery({
     queryKey: ["projects", project.id, "tags", changes],
     queryFn: async ({ signal }) =>

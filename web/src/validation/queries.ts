@@ -4,14 +4,15 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tansta
 import { api, body } from "../api/client";
 import { save } from "../api/download";
 import type { DossierShown, NewDriftAnswer } from "../api/schema";
-import { useProjectContext, useProjectState } from "../project/context";
+import { useProjectContext } from "../project/context";
+import { useFollowed } from "../project/follows";
 
 const key = (project: number) => ["projects", project, "drift"] as const;
 
 /** The charts of every scanner; asked for anew when a case is signed or a flag is answered. */
 export function useDrift() {
   const { project } = useProjectContext();
-  const change = useProjectState(({ events }) => `${events.signature ?? 0} ${events.profile ?? 0}`);
+  const change = useFollowed("drift");
   return useQuery({
     queryKey: [...key(project.id), change],
     queryFn: async ({ signal }) =>

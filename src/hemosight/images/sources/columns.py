@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from hemosight.blood.vocabulary import TITLES
+from hemosight.errors import BadTable
 
 ALIASES: Mapping[str, Sequence[str]] = {
     "path": re.split(
@@ -20,14 +23,44 @@ ALIASES: Mapping[str, Sequence[str]] = {
     ),
     "patient": ["patient", "patientid", "subject", "subjectid", "case", "caseid"],
     "official_split": ["officialsplit", "split", "set", "subset", "partition"],
+    "sha256": ["sha256", "contentid"],
 }
 """What a column may be called, in lower case without blanks and signs; the first that is there counts."""
 
 
 def column_of(kind: str, columns: Sequence[str]) -> str | None:
-    """The column of a ``path``, ``label``, ``patient`` or ``official_split``, or the first alias that is there."""
-    plain = {re.sub(r"[\W_]+", "", column.lower()): column for column in reversed(columns)}
-    return next((plain[alias] for alias in ALIASES[kind] if alias in plain), None)
+    """The column of a kind of :data:`ALIASES` (``path``, ``label``, ...), by the first alias that is there."""
+    return next(iter(_columns_of(kind, columns)), None)
+
+
+def require_single(columns: Sequence[str], path: str | Path, others: Collection[str] = ()) -> None:
+    """Raise :class:`~hemosight.errors.BadTable` where two columns differ by case, blanks or signs and mean one thing.
+
+    Parameters
+    ----------
+    path
+        What the table is called.
+    others
+        Further columns that mean something, in lower case.
+    """
+    several = [_columns_of(kind, columns) for kind in ALIASES]
+    several += [[column for column in columns if column.strip().lower() == name] for name in sorted(others)]
+    for same in several:
+        if len(same) > 1:
+            raise BadTable(
+                expected="one column of each meaning",
+                came=f"the columns {' and '.join(map(repr, same))}",
+                path=path,
+                mend="Delete or rename all but one of them.",
+            )
+
+
+def _columns_of(kind: str, columns: Sequence[str]) -> list[str]:
+    """The columns that are called by the first alias that is there; several where they differ by case or signs."""
+    plain: dict[str, list[str]] = defaultdict(list)
+    for column in columns:
+        plain[re.sub(r"[\W_]+", "", column.lower())].append(column)
+    return next((plain[alias] for alias in ALIASES[kind] if alias in plain), [])
 
 
 def is_reading(columns: Sequence[str]) -> bool:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 
 from hemosight.errors import BadTable, PathMissing, UnreadableImage
-from hemosight.images.catalog import ATTRIBUTE, COLUMNS, Catalog, Progress, content_id
+from hemosight.images.catalog import ATTRIBUTE, COLUMNS, Catalog, Progress, content_id, over_files
 from hemosight.images.decode import read_bytes
 from hemosight.images.names import composed, from_text, to_text
 from hemosight.images.sources import layout, values
 from hemosight.images.sources.cells import TextTable, read_cells
-from hemosight.images.sources.columns import ALIASES, column_of, is_reading
+from hemosight.images.sources.columns import ALIASES, column_of, is_reading, require_single
 from hemosight.images.sources.roles import split_of
 from hemosight.images.sources.source import Record
 from hemosight.images.sources.tasks import local_path, one_choice, read_tasks
@@ -28,24 +28,33 @@ _OF_A_ROW = ("patient", "official_split", "fold", "source", "diagnosis")
 _OF_A_CELL = frozenset(("patient", "diagnosis", "source", "fold", "official_split"))
 """Columns in which None and NULL mean nothing; of an attribute they may be a value."""
 _TAKEN = frozenset(COLUMNS) - {"id", "width", "height"}
+_CHECKSUM = re.compile("[0-9a-f]{64}")
+_SHOWN = 20
+"""Rows or values that one sentence names."""
 
 
 def read(path: Path, progress: Progress | None = None, say: values.Say | None = None) -> Catalog:
     """The table's rows; relative paths start at the table's own folder, other columns are left out.
 
-    A table with an ``id`` for every row is a catalog already and its files are not read again. A file that stands in
-    several rows with one label counts once; with several, it is left out; ``say`` is called with both. Raises
-    :class:`~hemosight.errors.BadTable` without a column of paths, or for what a model wrote, and
-    :class:`~hemosight.errors.PathMissing` when none of its files is there.
+    A table with an ``id`` for every row is a catalog already and its files are not read again. A row with a ``sha256``
+    is of the picture that has this content, whatever is called as the row says, and is left out where there is none. A
+    file that stands in several rows with one label counts once; with several, it is left out; ``say`` is called with
+    all of these. Raises :class:`~hemosight.errors.BadTable` without a column of paths or a row, where no picture has
+    the content that its row states, and for what a model wrote; :class:`~hemosight.errors.PathMissing` when none of
+    its files is there.
     """
     cells = read_tasks(path) if path.suffix.lower() == ".json" else read_cells(path)
+    if not cells.lines:
+        raise BadTable(
+            expected="a row for each picture", came="no row", path=path, mend="Write a line for each below the header."
+        )
     if {"id", "path", "width", "height"} <= set(cells.columns) and all(cells.column("id")):
         return Catalog.read(path)
     rows = _rows(cells, path, say)
-    _below(rows, path.parent)
+    rows = _of_content(rows, path, say)
+    _below([row for row in rows if row.get("sha256") is None], path.parent)
     values.settle(rows, say)
     rows = _once(rows, path, say)
-    _by_content(rows, path.parent)
     if rows and not any(_there(row) for row in rows):
         raise PathMissing(path=rows[0]["path"], cwd=path.parent)
     for row in rows:
@@ -71,12 +80,16 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
             path=path,
             mend="Name the column of the pictures' paths 'path'.",
         )
+    require_single(cells.columns, path, _TAKEN)
     kept = {column: name for column, name in names.items() if name in _TAKEN or name.startswith(ATTRIBUTE)}
-    kept |= {column: "sha256" for column, name in names.items() if name in ("sha256", "content id")}
     kept |= {column: kind for kind, column in found.items() if column is not None}
+    if found["sha256"] is None:  # a part of a catalog, whose id it is
+        ids = [column for column, name in names.items() if name == "id" and all(map(_checksum, cells.column(column)))]
+        kept |= dict.fromkeys(ids[:1], "sha256")
     if say is not None and found["label"] is None and "subtype" not in kept.values():
         say(f"no column of labels (label, class, cell type) among {', '.join(cells.columns)}: no cell has a label")
     rows: list[Record] = []
+    no_split, no_checksum = Counter[str](), Counter[str]()
     for line, one in cells.rows():
         row: Record = {"line": line}
         for column, name in kept.items():
@@ -87,7 +100,11 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
             elif name in _OF_A_CELL and values.without_label(value):
                 row[name] = None
             elif name == "official_split" and value:
-                row[name] = split_of(value) or (value if value.lower() in ("train", "val", "test") else None)
+                row[name] = split_of(value)
+                no_split[value] += row[name] is None
+            elif name == "sha256" and row[name] is not None:
+                row[name] = _checksum(value)
+                no_checksum[f"line {line}"] += row[name] is None and not values.without_label(value)
         if row.get("path") is None:
             raise BadTable(
                 expected="a value for the path in every row",
@@ -102,7 +119,23 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
         row["scale"] = _scale(row.get("scale"), path)
         row["bits"] = _bits(row.get("bits"), path)
         rows.append(row)
+    if say is not None and (dropped := +no_split):
+        named = [f"{value!r} ({number:,})" for value, number in dropped.items()]
+        say(f"no split (train, val or test), and left out: {_some(named)}")
+    if say is not None and (wrong := +no_checksum):
+        say(f"no sha256, so that the path alone says which picture it is: {_some(list(wrong))}")
     return rows
+
+
+def _checksum(value: str) -> str | None:
+    digits = value.strip().lower().removeprefix("sha256:")
+    return digits if _CHECKSUM.fullmatch(digits) else None
+
+
+def _some(named: list[str]) -> str:
+    """As many as a sentence holds, and how many more there are."""
+    more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
+    return ", ".join(named[:_SHOWN]) + more
 
 
 def _same(column: str) -> str:
@@ -113,9 +146,10 @@ def _same(column: str) -> str:
 def _once(rows: list[Record], path: Path, say: values.Say | None) -> list[Record]:
     """Each file once; those that stand in several rows with different labels are left out."""
     tell = say or (lambda _: None)
-    lines: dict[str, list[Record]] = defaultdict(list)
+    files: dict[tuple[str | int, ...], list[Record]] = defaultdict(list)
     for row in rows:
-        lines[row["path"]].append(row)
+        files[_file(row["path"])].append(row)
+    lines: dict[str, list[Record]] = {same[0]["path"]: same for same in files.values()}
     doubled = {name: same for name, same in lines.items() if len(same) > 1}
     if not doubled:
         return rows
@@ -142,12 +176,13 @@ def _once(rows: list[Record], path: Path, say: values.Say | None) -> list[Record
 
 def _place(given: str, folder: Path) -> Path:
     """The file that a path in a table means: URLs, backslashes and drives of Windows, accents of other systems."""
-    candidates = [given]
-    if given.lower().startswith("file:"):
-        candidates = [unquote(urlsplit(given).path)]
+    url = given.lower().startswith("file:")
+    candidates = [unquote(urlsplit(given).path) if url else given]
     if "\\" in given:
         candidates.append(given.replace("\\", "/"))
-    first = folder / from_text(candidates[0])
+    first, nowhere = folder / from_text(candidates[0]), folder / candidates[-1]
+    if "%" in given and not url:  # written as in an URL, where there is no file of the plain name
+        candidates += [unquote(candidate) for candidate in candidates]
     for candidate in candidates:
         for form in (candidate, unicodedata.normalize("NFC", candidate), unicodedata.normalize("NFD", candidate)):
             for place in (folder / from_text(form), folder / form):
@@ -155,11 +190,12 @@ def _place(given: str, folder: Path) -> Path:
                     return place
     if re.match(r"[A-Za-z]:[\\/]|file:|/|\\\\", given):
         # Of another machine: the longest end of it that is here.
-        parts = [part for part in PureWindowsPath(candidates[-1]).parts if part.strip("\\/:") and part[1:2] != ":"]
-        for start in range(len(parts)):
-            if os.path.exists(place := folder.joinpath(*parts[start:])):
-                return place
-    return folder / candidates[-1] if len(candidates) > 1 else first
+        for candidate in candidates:
+            parts = [part for part in PureWindowsPath(candidate).parts if part.strip("\\/:") and part[1:2] != ":"]
+            for start in range(len(parts)):
+                if os.path.exists(place := folder.joinpath(*parts[start:])):
+                    return place
+    return nowhere if "\\" in given else first
 
 
 def _below(rows: list[Record], folder: Path) -> None:
@@ -177,26 +213,79 @@ def _below(rows: list[Record], folder: Path) -> None:
             named[composed(name)].append(path)
     for row in missing:
         given = composed(os.path.normpath(os.path.relpath(from_text(row["path"]), folder))).casefold()
-        for name in (given, given.rpartition("/")[2]) if "/" not in given else (given,):
+        for name in (given, composed(unquote(given)).casefold()):
             if len(named.get(name, ())) == 1:
                 row["path"] = to_text(named[name][0])
                 break
 
 
-def _by_content(rows: list[Record], folder: Path) -> None:
-    """Files that are not where the table says, by their content id among those beside the table."""
-    missing = {str(row["sha256"]).lower(): row for row in rows if row.get("sha256") and not _there(row)}
-    if not missing:
-        return
-    for path in layout.survey(folder).images:
-        try:
-            row = missing.pop(content_id(read_bytes(path)), None)
-        except UnreadableImage:
+def _of_content(rows: list[Record], table: Path, say: values.Say | None) -> list[Record]:
+    """The rows, those that state their picture's content with the file that has it; left out where none has.
+
+    Equal names are the norm (0001.jpg in every case), so that a file called as the row says may be another cell's: its
+    own path comes first, then any picture beside the table. Of copies, each row takes another one, that of its own name
+    and case first.
+    """
+    stating = [row for row in rows if row.get("sha256") is not None]
+    contents = over_files(_content, [from_text(row["path"]) for row in stating])
+    lost = [row for row, content in zip(stating, contents, strict=True) if content != row["sha256"]]
+    if not lost:
+        return rows
+    wanted = {row["sha256"] for row in lost}
+    taken = {row["path"] for row, content in zip(stating, contents, strict=True) if content == row["sha256"]}
+    holding: dict[str, list[Path]] = defaultdict(list)
+    images = layout.survey(table.parent).images
+    for path, content in zip(images, over_files(_content, images), strict=True):
+        if content is not None and content in wanted:
+            holding[content].append(path)
+    left_out: list[Record] = []
+    for row in lost:
+        name, case = from_text(row["path"]).name, row.get("patient")
+        found = holding.get(row["sha256"])
+        if not found:
+            left_out.append(row)
             continue
-        if row is not None:
-            row["path"] = to_text(path)
-        if not missing:
-            return
+        best = min(found, key=lambda path: (to_text(path) in taken, path.name != name, case not in path.parts))
+        row["path"] = to_text(best)
+        taken.add(row["path"])
+    if not left_out:
+        return rows
+    said = [f"line {row['line']}: {row['path']}{_another(row)}" for row in left_out]
+    tell = say or (lambda _: None)
+    tell(f"{len(said):,} left out, because no picture here has the content (sha256) of the row: {_some(said)}")
+    if len(left_out) == len(rows):
+        if not any(_there(row) for row in left_out):
+            raise PathMissing(path=left_out[0]["path"], cwd=table.parent)
+        raise BadTable(
+            expected="pictures with the content (sha256) that the rows state",
+            came=f"none ({said[0]})",
+            path=table,
+            mend="Put the table beside its own pictures, or leave its column sha256 out where they were changed.",
+        )
+    dropped = {row["line"] for row in left_out}
+    return [row for row in rows if row["line"] not in dropped]
+
+
+def _another(row: Record) -> str:
+    return " (another picture)" if _there(row) else " (not there)"
+
+
+def _content(path: Path) -> str | None:
+    """A file's content id; None where it cannot be read."""
+    try:
+        return content_id(read_bytes(path))
+    except UnreadableImage:
+        return None
+
+
+def _file(place: str) -> tuple[str | int, ...]:
+    """Equal for every way to write the path of one file, in other cases too where the disk takes them for one."""
+    real = os.path.realpath(from_text(place))
+    try:
+        found = os.stat(real)
+    except OSError:
+        return (real,)
+    return composed(real).casefold(), found.st_dev, found.st_ino
 
 
 def _there(row: Record) -> bool:

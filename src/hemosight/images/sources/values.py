@@ -11,18 +11,25 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from hemosight.blood.vocabulary import TITLES
-from hemosight.images.sources.analyzer import meaning
+from hemosight.images.sources.analyzer import Reading, meaning
 from hemosight.images.sources.munich import CODES
 from hemosight.images.sources.source import Record
 
 Say = Callable[[str], None]
 """Called with a sentence for whatever was done with the labels."""
 
-_NOTHING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "none", "null", "nil", "_unread", "_unlabelled"))
-_NOTHING_SAID = re.compile(r"n\.\s?a\.|[-\u2013\u2014._ ]+|(?:un|not )label+ed")
-_UNSURE = re.compile(r"\?+|_unsure|unsure")
-
-
+_NOTHING = frozenset(("", "na", "n/a", "<na>", "nan", "nat", "none", "null", "nil", "_unread", "_unlabelled"))
+_NOTHING_SAID = re.compile(
+    r"n\.\s?[ad]\.?|[-\u2013\u2014._ ]+|(?:un|not )label+ed"
+    r"|#(?:n/a|value!|ref!|name\?|div/0!|null!|num!|spill!|calc!)"  # what a spreadsheet could not compute
+)
+_UNSURE = re.compile(r"\(?\?+\)?|_?unsure|not sure|uncertain")
+_DOUBT = re.compile(r"^\(?\?+\)?|\(?\?+\)?$")
+"""Before or after a name: a person's doubt."""
+_BAND = "band_neutrophil"
+"""The one finer type that differentials set beside the type above it: more bands than usual are a finding."""
+_SHOWN = 5
+"""Words of doubt that a sentence names."""
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad]")
 """Signs without width that come along when text is copied."""
 
@@ -45,10 +52,11 @@ def settle(rows: Sequence[Record], say: Say | None = None) -> None:
 
     Blanks around a name go; names that differ by case, width or blanks are one class, in HemoSight's spelling where it
     has one, else in the commonest; empty values, NA, NaN and None are no label, and ``?`` is unsure, which is none
-    either. ``say`` is called with what was joined and what may mean the same.
+    either; so is a name with a question mark (``?blast``), where it is a known name or another row's without it.
+    ``say`` is called with what was joined and what may mean the same.
     """
     tell = say or (lambda _: None)
-    unsure = 0
+    unsure = Counter[str]()
     for column in ("label", "subtype"):
         spelled: dict[str, Counter[str]] = defaultdict(Counter)
         for row in rows:
@@ -57,13 +65,24 @@ def settle(rows: Sequence[Record], say: Say | None = None) -> None:
                 continue
             value = " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", str(value))).split())
             if _UNSURE.fullmatch(plain(value)):
-                unsure += column == "label"
+                unsure["?"] += column == "label"
                 row[column] = None
             elif without_label(value):
                 row[column] = None
             else:
                 row[column] = value
                 spelled[_same(value)][value] += 1
+        doubted = {key: _DOUBT.sub("", key).strip() for key in spelled if _DOUBT.search(key)}
+        for key, name in doubted.items():
+            spellings = spelled[key]
+            if not name or (name not in spelled and _meaning(name) is None):
+                tell(f"{next(iter(spellings))!r} is kept as a class of its own; unsure is written as '?'")
+                continue
+            unsure.update(spellings if column == "label" else {})
+            del spelled[key]
+        for row in rows:
+            if row.get(column) is not None and _same(row[column]) not in spelled:
+                row[column] = None
         chosen = {key: _chosen(key, spellings) for key, spellings in spelled.items()}
         for row in rows:
             if row.get(column) is not None:
@@ -74,8 +93,10 @@ def settle(rows: Sequence[Record], say: Say | None = None) -> None:
                 tell(f"{named} are one class: {chosen[key]}")
         if column == "label":
             _propose(list(chosen.values()), tell)
+    unsure = +unsure
     if unsure:
-        tell(f"{unsure:,} unsure ('?'), which count as without a label")
+        words = ", ".join(repr(word) for word in list(unsure)[:_SHOWN]) + (", ..." if len(unsure) > _SHOWN else "")
+        tell(f"{unsure.total():,} unsure ({words}), which count as without a label")
 
 
 def _same(name: str) -> str:
@@ -88,15 +109,19 @@ def _chosen(key: str, spellings: Counter[str]) -> str:
     return max(spellings, key=lambda name: spellings[name])
 
 
+def _meaning(name: str) -> Reading | None:
+    return meaning(name) or CODES.get(name.upper().strip())
+
+
 def _propose(names: Sequence[str], tell: Say) -> None:
     """Name the classes that the vocabulary takes for one."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        found = meaning(name) or CODES.get(name.upper().strip())
-        if found is not None and found[0] is not None:
-            groups[found[0]].append(name)
+        label, finer = _meaning(name) or (None, None)
+        if label is not None:
+            groups[_BAND if finer == _BAND else label].append(name)
     for meant, members in groups.items():
-        strangers = [name for name in members if re.sub(r"[^a-z]+", "_", name.lower()) != meant]
+        strangers = [name for name in members if name.lower() != meant]
         if len(members) > 1:
             named = " and ".join(repr(name) for name in members)
             tell(f"{named} are kept apart; if they are one class ({meant}), give them one name")

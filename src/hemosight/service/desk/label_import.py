@@ -19,7 +19,7 @@ from hemosight.blood.vocabulary import CELL_TYPE, named, title
 from hemosight.errors import BadTable
 from hemosight.images.names import composed
 from hemosight.images.sources.cells import TextTable
-from hemosight.images.sources.columns import column_of, is_reading
+from hemosight.images.sources.columns import column_of, is_reading, require_single
 from hemosight.images.sources.values import without_label
 from hemosight.service.storage import class_facts
 from hemosight.service.storage.class_facts import ClassRow
@@ -192,6 +192,7 @@ def _columns(table: TextTable, file: str) -> tuple[str | None, str | None, str]:
             path=file,
             mend="Take a review's labels (export, labels alone), or a table path,label of your own.",
         )
+    require_single(table.columns, file)
     paths, said = column_of("path", table.columns), column_of("label", table.columns)
     ids = next((lower[name] for name in _IDS if name in lower), None)
     if said is None or (paths is None and ids is None):

@@ -129,6 +129,8 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         if (chosen.draw, list(chosen.choices)) != (now.counting, now.counting_choices):
             raise _changed("a case of which nobody draws the cells anew while it is signed", "another draw")
         said = findings.get(session, row_of_case)
+        if given.findings is None and said.version:
+            raise _unseen_findings()
         if given.findings is not None and given.findings != said.version:
             raise _changed("the remark and grades that you looked at", "others")
         differential = now.model_dump(mode="json", by_alias=True)
@@ -267,6 +269,15 @@ def _changed(expected: str, came: str) -> Refusal:
         expected=expected,
         came=f"{came} meanwhile",
         mend="Look at the differential again, then sign.",
+    )
+
+
+def _unseen_findings() -> Refusal:
+    return Refusal(
+        "in_the_way",
+        expected="the version of the case's remark and grades that you looked at, as `findings`",
+        came="none, and the case has some",
+        mend="Look at the remark and grades, then sign with their version.",
     )
 
 

@@ -208,7 +208,9 @@ class NewSignature(Shape):
     )
     password: Password | None = Field(None, description="The signer's, where the project asks for it.")
     findings: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="`version` of the findings that the signer saw; another one by now is refused."
+        None,
+        description="`version` of the findings that the signer saw; another one by now is refused, and so is null "
+        "where the case has findings. A second signature needs none.",
     )
     level: Literal["type", "subtype"] | None = Field(
         None, description="How finely types are told in the record; as the label set has it where null."

@@ -1,0 +1,208 @@
+"""Which picture a row of a table is of: by its content where it states it, each file once however it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hemosight.blood.counting import OFFERED
+from hemosight.errors import BadTable, PathMissing
+from hemosight.images import sources
+from hemosight.images.sources import values
+from hemosight.service.desk import label_import
+
+
+def draw(path: Path, shade: int) -> str:
+    """A picture of its own; its content id."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (20, 24), (shade, 9, 7)).save(path, format="PNG")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read(table: Path, content: str) -> tuple[dict[str, str | None], list[str]]:
+    """Label of each picture by its path below the table's folder, and what was said."""
+    table.write_text(content)
+    said: list[str] = []
+    catalog = sources.read(table, say=said.append)
+    below = [os.path.relpath(os.path.realpath(path), os.path.realpath(table.parent)) for path in catalog.paths]
+    assert len(set(below)) == len(below), "a file counts once"
+    return dict(zip(below, catalog.labels(), strict=True)), said
+
+
+# --- by content ---
+
+
+def test_a_label_of_another_cell_of_the_same_name_lands_on_no_picture(tmp_path: Path) -> None:
+    """Each case has a 0001.jpg: labels of case B read beside the pictures of case A."""
+    draw(tmp_path / "A/0001.jpg", 1)
+    second, other = draw(tmp_path / "A/0002.jpg", 2), draw(tmp_path / "elsewhere/0001.jpg", 3)
+    text = f"path,label,sha256,case\n0001.jpg,lymphocyte,{other},B\n0002.jpg,blast,{second.upper()},A\n"
+    found, said = read(tmp_path / "A/labels.csv", text)
+    assert found == {"0002.jpg": "blast"}
+    (told,) = said
+    assert told.startswith("1 left out, because no picture here has the content (sha256) of the row: line 2: ")
+    assert told.endswith("0001.jpg (another picture)")
+    with pytest.raises(BadTable, match=r"content \(sha256\) that the rows state.*line 2"):
+        read(tmp_path / "A/labels.csv", f"path,label,sha256\n0001.jpg,lymphocyte,{other}\n")
+    with pytest.raises(PathMissing):
+        read(tmp_path / "A/labels.csv", f"path,label,sha256\n0009.jpg,lymphocyte,{other}\n")
+
+
+def test_the_id_of_a_catalogs_rows_is_their_content(tmp_path: Path) -> None:
+    first, moved = draw(tmp_path / "0001.jpg", 1), draw(tmp_path / "B/0001.jpg", 2)
+    text = f"id,path,label\n{moved},0001.jpg,lymphocyte\n{first},0001.jpg,ig\n"
+    assert read(tmp_path / "t.csv", text) == ({"B/0001.jpg": "lymphocyte", "0001.jpg": "ig"}, [])
+    assert read(tmp_path / "t.csv", "id,path,label\n7,0001.jpg,blast\n") == ({"0001.jpg": "blast"}, [])
+
+
+def test_a_picture_is_found_by_content_though_another_one_has_its_name(tmp_path: Path) -> None:
+    first, moved = draw(tmp_path / "0001.jpg", 1), draw(tmp_path / "B/renamed.jpg", 2)
+    text = f"path,label,sha256\n0001.jpg,lymphocyte,{moved}\n0001.jpg,neutrophil,{first}\n"
+    assert read(tmp_path / "t.csv", text) == ({"B/renamed.jpg": "lymphocyte", "0001.jpg": "neutrophil"}, [])
+
+
+def test_a_name_below_the_folder_is_no_match_for_another_content(tmp_path: Path) -> None:
+    draw(tmp_path / "B/0001.jpg", 1)
+    own = draw(tmp_path / "B/0002.jpg", 2)
+    text = f"path,label,sha256\n0001.jpg,blast,{'0' * 64}\n0002.jpg,ig,{own}\n"
+    found, said = read(tmp_path / "t.csv", text)
+    assert found == {"B/0002.jpg": "ig"}
+    assert "line 2: " in said[0]
+    assert said[0].endswith("0001.jpg (not there)")
+
+
+def test_copies_of_a_picture_each_have_their_row(tmp_path: Path) -> None:
+    sha = {draw(tmp_path / case / "0001.jpg", 1) for case in "AB"}.pop()
+    text = f"path,label,sha256,case\n0001.jpg,ig,{sha},B\n0001.jpg,ig,{sha},A\n"
+    (tmp_path / "t.csv").write_text(text)
+    table = sources.read(tmp_path / "t.csv").table
+    assert {(Path(path).parent.name, case) for path, case in table.select("path", "patient").rows()} == {
+        ("A", "A"),
+        ("B", "B"),
+    }
+
+
+def test_what_is_no_checksum_is_told_and_the_path_decides(tmp_path: Path) -> None:
+    draw(tmp_path / "1.png", 1)
+    found, said = read(tmp_path / "t.csv", "path,label,sha256\n1.png,ig,d41d8cd9\n")
+    assert (found, said) == ({"1.png": "ig"}, ["no sha256, so that the path alone says which picture it is: line 2"])
+    assert read(tmp_path / "t.csv", "path,label,sha256\n1.png,ig,-\n") == ({"1.png": "ig"}, [])
+
+
+# --- each file once ---
+
+
+@pytest.mark.parametrize("other", ["{folder}/img/ly 0.JPG", "img/../img/ly 0.JPG", "./img//ly 0.JPG", "link/ly 0.JPG"])
+def test_one_file_written_in_two_ways_is_one_file(tmp_path: Path, other: str) -> None:
+    draw(tmp_path / "img/ly 0.JPG", 1)
+    draw(tmp_path / "img/ly 1.JPG", 2)
+    (tmp_path / "link").symlink_to("img")
+    written = other.format(folder=tmp_path)
+    rows = "path,label\nimg/ly 0.JPG,lymphocyte\nimg/ly 1.JPG,ig\n"
+    found, said = read(tmp_path / "t.csv", f"{rows}{written},blast\n")
+    assert found == {"img/ly 1.JPG": "ig"}
+    assert "(line 2: lymphocyte, line 4: blast)" in said[0]
+    found, said = read(tmp_path / "t.csv", f"{rows}{written},lymphocyte\n")
+    assert found == {"img/ly 0.JPG": "lymphocyte", "img/ly 1.JPG": "ig"}
+    assert said == ["1 picture stands in t.csv more than once with one label, and counts once"]
+
+
+def test_names_that_differ_by_case_are_two_files_where_the_disk_has_two(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 1)
+    draw(tmp_path / "A.png", 2)
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this disk takes both names for one file")
+    assert read(tmp_path / "t.csv", "path,label\na.png,ig\nA.png,blast\n")[0] == {"a.png": "ig", "A.png": "blast"}
+
+
+@pytest.mark.parametrize("written", ["img/ly%200.JPG", "img\\ly%200.JPG", "C:\\lab\\img\\ly%200.JPG", "ly%200.JPG"])
+def test_a_path_written_as_in_an_url_is_decoded_where_the_plain_one_is_not_there(tmp_path: Path, written: str) -> None:
+    draw(tmp_path / "img/ly 0.JPG", 1)
+    assert read(tmp_path / "t.csv", f"path,label\n{written},ig\n") == ({"img/ly 0.JPG": "ig"}, [])
+    draw(tmp_path / "img/ly%200.JPG", 2)
+    assert read(tmp_path / "t.csv", f"path,label\n{written},ig\n")[0] == {"img/ly%200.JPG": "ig"}
+
+
+# --- columns and values ---
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["path,Label,label", "path,label,LABEL", "path,cell type,Cell_Type", "Path,path,label", "path,label,fold,Fold"],
+)
+def test_two_columns_that_are_one_are_refused(tmp_path: Path, head: str) -> None:
+    draw(tmp_path / "1.png", 1)
+    row = ",".join("1.png" if name.lower() == "path" else "ig" for name in head.split(","))
+    with pytest.raises(BadTable, match=r"one column of each meaning; found the columns '.*' and '.*'"):
+        read(tmp_path / "t.csv", f"{head}\n{row}\n")
+
+
+def test_other_columns_may_differ_by_case_alone(tmp_path: Path) -> None:
+    draw(tmp_path / "1.png", 1)
+    assert read(tmp_path / "t.csv", "path,label,note,Note,Name,name\n1.png,ig,a,b,c,d\n") == ({"1.png": "ig"}, [])
+
+
+def test_an_import_of_labels_refuses_two_columns_of_labels() -> None:
+    from hemosight.images.sources.cells import parse_cells
+
+    table = parse_cells(b"path,Label,label\n1.png,ig,blast\n", "t.csv")
+    with pytest.raises(BadTable, match="'Label' and 'label'"):
+        label_import.plan(table, [], [], {}, file="t.csv")
+
+
+def test_values_that_are_no_split_are_told(tmp_path: Path) -> None:
+    for number in range(4):
+        draw(tmp_path / f"{number}.png", number)
+    rows = "".join(f"{number}.png,ig,{split}\n" for number, split in enumerate(["A", "train", "A", "NA"]))
+    (tmp_path / "t.csv").write_text("path,label,split\n" + rows)
+    said: list[str] = []
+    table = sources.read(tmp_path / "t.csv", say=said.append).table
+    assert table["official_split"].to_list() == [None, "train", None, None]
+    assert said == ["no split (train, val or test), and left out: 'A' (2)"]
+
+
+@pytest.mark.parametrize("content", ["path,label\n", "path,label\n,\n\n", "id,path,label,width,height\n"])
+def test_a_table_without_a_row_says_so(tmp_path: Path, content: str) -> None:
+    with pytest.raises(BadTable, match="expected a row for each picture; found no row"):
+        read(tmp_path / "t.csv", content)
+
+
+def settled(*labels: str) -> tuple[list[str | None], list[str]]:
+    rows = [{"path": str(k), "label": label} for k, label in enumerate(labels)]
+    said: list[str] = []
+    values.settle(rows, said.append)
+    return [row["label"] for row in rows], said
+
+
+def test_what_spreadsheets_and_programs_write_for_nothing_is_no_label() -> None:
+    assert settled("NaT", "#VALUE!", "#REF!", "#NAME?", "#DIV/0!", "#N/A", "n.d.", "n. d.", "ig") == (
+        [None] * 8 + ["ig"],
+        [],
+    )
+
+
+def test_a_name_with_a_question_mark_is_unsure() -> None:
+    found, said = settled("not sure", "(?)", "?neutrophil", "Blast (?)", "hairy cell?", "hairy cell")
+    assert found == [None] * 5 + ["hairy cell"]
+    assert said == [
+        "5 unsure ('?', '?neutrophil', 'Blast (?)', 'hairy cell?'), which count as without a label",
+    ]
+    found, said = settled("my own?", "\u00b1 ?")
+    assert found == ["my own?", "\u00b1 ?"]
+    assert said == [f"{name!r} is kept as a class of its own; unsure is written as '?'" for name in found]
+
+
+@pytest.mark.parametrize("name", ["band neutrophil", "Band-Neutrophil", "BNE", "NGB", "stab"])
+def test_bands_are_proposed_as_bands(name: str) -> None:
+    told = [f"{name!r} is kept as it is; HemoSight's own name for it would be band_neutrophil"]
+    assert settled(name) == ([name], told)
+    assert settled(name, "neutrophil") == ([name, "neutrophil"], told)
+    assert settled("band_neutrophil", "neutrophil")[1] == []
+    assert settled(name, "band_neutrophil")[1] == [
+        f"{name!r} and 'band_neutrophil' are kept apart; if they are one class (band_neutrophil), give them one name"
+    ]
+    assert "band_neutrophil" in OFFERED

@@ -1,0 +1,45 @@
+/** Which of a project's events make which answers of the service old: all in this one place. */
+
+import { useProjectState } from "./context";
+import type { EventKind } from "./service";
+
+/** After which a case is signed otherwise. */
+const SIGNED = ["signature", "case", "settings"] as const;
+
+/** By what an answer is about. That events were missed makes every answer old, so it stands nowhere. */
+const FOLLOWED = {
+  /** Labels, readings, tags and comments of one cell; its columns say the rest. */
+  cell: ["comment"],
+  comments: ["comment", "images", "case"],
+  doubts: ["taught", "labels", "case", "images", "signature"],
+  drift: ["signature", "profile", "case"],
+  familiarity: ["taught", "labels", "readings", "profile", "case", "images"],
+  fields: ["images"],
+  findings: ["case", "signature", "images"],
+  known: ["signature", "case", "teaching"],
+  labelSets: ["label_set", "taught"],
+  library: ["teaching", "labels", "images", "case"],
+  /** The cells as another label set than the shown one reads them. */
+  otherSet: ["taught", "labels", "readings", "images", "case", "label_set"],
+  profiles: ["profile", "readings", "case", "images"],
+  report: ["labels", "taught", "signature", "readings", "images", "case", "label_set"],
+  reviews: ["labels", "images", "case"],
+  settings: ["settings"],
+  signing: SIGNED,
+  /** Its checks count the cells. */
+  signingChecks: [...SIGNED, "labels", "taught", "readings", "images", "label_set", "profile"],
+  tags: ["tags", "images"],
+  teaching: ["teaching"],
+  typeHistory: ["label_set"],
+  worklist: ["case", "images", "readings", "labels", "taught", "signature", "settings", "profile"],
+} satisfies Record<string, readonly EventKind[]>;
+
+export type Followed = keyof typeof FOLLOWED;
+
+/** Changes with every event that makes such an answer old; it belongs in the name of the question. */
+export function useFollowed(what: Followed): string {
+  return useProjectState(({ events }) => followed(what, events));
+}
+
+export const followed = (what: Followed, events: Readonly<Partial<Record<EventKind, number>>>): string =>
+  [...FOLLOWED[what], "missed" as const].map((kind) => events[kind] ?? 0).join();

@@ -1,0 +1,139 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { MemoryRouter } from "react-router";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { api } from "../api/client";
+import type { DifferentialShown, Findings, ProjectShown, SigningShown, UserShown } from "../api/schema";
+import { useFindingsChange } from "../findings/queries";
+import { withGrade } from "../findings/words";
+import { SignOff } from "./SignOff";
+
+let state = { events: {} as Record<string, number> };
+vi.mock("../project/context", () => ({
+  useProjectContext: () => ({ project: { id: 7 } }),
+  useProjectState: (pick: (given: typeof state) => unknown) => pick(state),
+}));
+
+const FINDINGS = { version: 3, remark: "", grades: {}, platelets: null, cells: [] } as unknown as Findings;
+const COUNTS = { total: 100, digest: "d1", level: "type" } as unknown as DifferentialShown;
+
+/** What the service has, and what came to be signed. */
+let findings: Findings;
+let refused: boolean;
+let signed: unknown[];
+
+beforeEach(() => {
+  state = { events: {} };
+  [findings, refused, signed] = [FINDINGS, false, []];
+  vi.spyOn(api, "GET").mockImplementation(((path: string) => {
+    if (!path.endsWith("/findings")) return Promise.resolve({ data: { items: [] } });
+    return refused ? Promise.reject(new Error("no line")) : Promise.resolve({ data: findings });
+  }) as unknown as typeof api.GET);
+  vi.spyOn(api, "POST").mockImplementation(((_: string, { body }: { body: { findings: unknown } }) => {
+    signed.push(body.findings);
+    return Promise.resolve({ data: {} });
+  }) as unknown as typeof api.POST);
+});
+afterEach(cleanup);
+
+/** The button that grades, as the form above the signatures has it. */
+function Grade() {
+  const change = useFindingsChange(3);
+  return (
+    <button
+      type="button"
+      onClick={() => change.mutate(({ grades }) => ({ grades: withGrade(grades, "anisocytosis", "++") }))}
+    >
+      grade
+    </button>
+  );
+}
+
+function page(client: QueryClient) {
+  return (
+    <QueryClientProvider client={client}>
+      <MemoryRouter>
+        <Grade />
+        <SignOff
+          project={{ id: 7, role: "reviewer", archived: false } as ProjectShown}
+          chosen={3}
+          heading="case 24-1"
+          live={COUNTS}
+          signing={{ checks: [], confirm: "none", locked: false, amendment: null } as unknown as SigningShown}
+          all={[]}
+          showing="now"
+          show={() => {}}
+          several={false}
+          user={{ id: 1, name: "ada" } as UserShown}
+          onSigned={() => {}}
+        />
+      </MemoryRouter>
+    </QueryClientProvider>
+  );
+}
+
+const button = () => screen.getByRole<HTMLButtonElement>("button", { name: /^Sign as/ });
+const there = () => waitFor(() => expect(button().textContent).toBe("Sign as ada"));
+const confirm = async () => fireEvent.click(await screen.findByRole("button", { name: "Sign these counts" }));
+
+test("a remark that comes in behind the question is not signed: the version is the one that was asked about", async () => {
+  const client = new QueryClient();
+  const shown = render(page(client));
+  await there();
+  fireEvent.click(button());
+  await screen.findByRole("button", { name: "Sign these counts" });
+
+  findings = { ...FINDINGS, version: 4, remark: "Blasts, call the ward." };
+  state = { events: { case: 1 } };
+  shown.rerender(page(client));
+  await waitFor(() => expect(client.getQueriesData<Findings>({}).some(([, data]) => data?.version === 4)).toBe(true));
+  await confirm();
+  await waitFor(() => expect(signed).toEqual([3]));
+});
+
+test("a grade that is still being stored is signed with its own version, after it", async () => {
+  let store = () => {};
+  vi.spyOn(api, "PATCH").mockImplementation(
+    ((_: string, { body }: { body: Partial<Findings> }) =>
+      new Promise((resolve) => {
+        store = () => resolve({ data: { ...FINDINGS, grades: body.grades, version: 4 } });
+      })) as unknown as typeof api.PATCH,
+  );
+  render(page(new QueryClient()));
+  await there();
+  fireEvent.click(screen.getByRole("button", { name: "grade" }));
+  await waitFor(() => expect(button().textContent).toContain("once the remark and grades are stored"));
+  fireEvent.click(button());
+  expect(screen.queryByRole("dialog")).toBeNull();
+  act(() => store());
+  await confirm();
+  await waitFor(() => expect(signed).toEqual([4]));
+});
+
+test("after a grade that the service refused nobody is asked to sign unless they press again", async () => {
+  let refuse = () => {};
+  vi.spyOn(api, "PATCH").mockImplementation(
+    (() =>
+      new Promise((_, reject) => {
+        refuse = () => reject(new Error("no"));
+      })) as unknown as typeof api.PATCH,
+  );
+  render(page(new QueryClient()));
+  await there();
+  fireEvent.click(screen.getByRole("button", { name: "grade" }));
+  await waitFor(() => expect(button().textContent).toContain("are stored"));
+  fireEvent.click(button());
+  act(() => refuse());
+  await there();
+  expect(screen.queryByRole("dialog")).toBeNull();
+  fireEvent.click(button());
+  await confirm();
+  await waitFor(() => expect(signed).toEqual([3]));
+});
+
+test("nothing is signed while the remark and grades are not there, and the button says so", async () => {
+  refused = true;
+  render(page(new QueryClient({ defaultOptions: { queries: { retry: false } } })));
+  await waitFor(() => expect(button().textContent).toContain("could not be loaded"));
+  expect(button().disabled).toBe(true);
+});
