@@ -85,8 +85,9 @@ read without a profile, opacity lies on white, EXIF and TIFF orientation are app
 - JPEG of more than 8 bits, lossless JPEG, JPEG-LS; TIFF in YCbCr without JPEG, CIELab, camera raw, grey with further
   samples.
 - Pictures that cannot show a stained cell: less than {contrast} levels of contrast, nowhere brighter than {white} of
-  255, a channel missing, grey or one tint (an eosinophil without colour is read as another cell), by the means of
-  24 x 24 blocks, so that noise and what JPEG leaves in an empty channel do not count.
+  255, black on more than {black:.0%} of the picture, a channel missing, grey or one tint (an eosinophil without colour
+  is read as another cell), by the means of 24 x 24 blocks, so that noise of up to 20 levels and what JPEG leaves in an
+  empty channel do not count. Stronger noise and fine patterns are no blank: they are read, and are `unfamiliar`.
 - Less than {side} pixels on a side; more than {megapixels} megapixels of three times 8 bits, or as many bits of deeper
   samples; more than {bytes} MiB in one file; JPEGs in so many passes that decoding would take seconds.
 - Pipes, devices, sockets and folders called like pictures; damaged and truncated files, also where a library would read
@@ -131,6 +132,7 @@ def page() -> str:
             others=", ".join(named),
             contrast=contrast.LEAST_CONTRAST,
             white=contrast.LEAST_WHITE,
+            black=contrast.MOST_BLACK,
             side=limits.LEAST_SIDE,
             megapixels=limits.MEGAPIXELS,
             bytes=limits.FILE_BYTES >> 20,

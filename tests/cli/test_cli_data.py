@@ -225,6 +225,8 @@ def test_add_says_what_each_level_is_where_it_is_told(tmp_path: Path, failed: Fa
         (("train/a/1.png", "test/a/2.png"), "official_split"),
         (("fold_0/a/1.png", "fold_1/a/2.png"), "fold"),
         (("24-1/Monocytes/1.png", "24-2/Monocytes/2.png"), "patient"),
+        (("labA/Case_1/Monocytes/1.png", "labB/Case_1/Monocytes/2.png"), "patient"),
+        (("Patient_1/monocyte/MO_0001.png", "Patient_2/monocyte/MO_0001.png"), "patient"),
     ],
 )
 def test_copies_on_both_sides_of_a_boundary_are_found_and_strict_is_not_content(

@@ -87,6 +87,25 @@ def test_a_dim_and_a_pale_cell_are_read(cell: Pixels) -> None:
     require_contrast((130 + 0.4 * cell).astype(np.uint8))
 
 
+@pytest.mark.parametrize(("share", "blank"), [(0.03, True), (0.005, True), (0.12, False), (0.4, False)])
+def test_what_is_black_but_for_a_spot_shows_no_cell(cell: Pixels, share: float, blank: bool) -> None:
+    """Cells cut out on black, as a public set has them (C-NMC), are read."""
+    side = min(cell.shape[:2])
+    down, across = np.indices(cell.shape[:2])
+    far = np.hypot(down - cell.shape[0] / 2, across - cell.shape[1] / 2)
+    cut = np.where((far < side * np.sqrt(share / np.pi))[..., None], cell, 0).astype(np.uint8)
+    if not blank:
+        decode_cell(jpeg(cut, 90))
+        return
+    with pytest.raises(UnreadableImage, match=r"black|one brightness", check=lambda fault: fault.code == "image_blank"):
+        decode_cell(jpeg(cut, 90))
+
+
+def test_strong_noise_is_not_blank() -> None:
+    """Its novelty tells: what has contrast in every place is no failed export."""
+    require_contrast(np.random.default_rng(0).integers(0, 256, (352, 352, 3), np.uint8))
+
+
 @pytest.mark.data
 @pytest.mark.skipif("HEMOSIGHT_DATA" not in os.environ, reason="HEMOSIGHT_DATA names no folder of crops")
 def test_no_real_crop_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,8 @@ def test_folders_inside_a_class_belong_to_it(tmp_path: Path) -> None:
 
 
 def test_a_split_copy_of_a_public_set_keeps_the_split(tmp_path: Path) -> None:
-    draw(tmp_path, "train/basophil/BA_1.jpg", "test/eosinophil/EO_2.jpg")
+    home = "PBC_dataset_normal_DIB"
+    draw(tmp_path, f"{home}/train/basophil/BA_1.jpg", f"{home}/test/eosinophil/EO_2.jpg")
     assert told(tmp_path, "official_split", "source") == [
         ("basophil", "train", "pbc"),
         ("eosinophil", "test", "pbc"),
@@ -198,23 +200,24 @@ def test_folders_of_patients_inside_classes_are_patients(tmp_path: Path) -> None
         (("1", "2"), "images/", "-/{}/class"),
     ],
 )
-def test_names_that_may_be_patients_laboratories_or_folds_are_told_with_the_options_that_say_which(
+def test_names_that_may_be_patients_laboratories_or_folds_are_refused_with_the_options_that_say_which(
     tmp_path: Path, names: tuple[str, str], above: str, levels: str
 ) -> None:
     labels = ("neutrophil", "blast")
     draw(tmp_path, *[f"{above}{name}/{label}/{name}{label}.png" for name in names for label in labels])
-    said: list[str] = []
-    found = sources.read(tmp_path, say=said.append).table
-    assert sorted(found.select("label", "patient").rows()) == sorted(
-        (label, name) for label in labels for name in names
+    told_as = {role: levels.format(role) for role in ("patient", "source", "fold", "-")}
+    words = (
+        f"{', '.join(names)} in {tmp_path}, above folders of classes: patients or cases, or laboratories, folds or "
+        f"dates. Say which: `hemosight data add DIR --folders {told_as['patient']}` for patients or cases, "
+        f"{told_as['source']} for laboratories, {told_as['fold']} for folds, {told_as['-']} for none"
     )
-    told_as = {role: levels.format(role) for role in ("patient", "source", "fold")}
-    assert said == [
-        f"{', '.join(names)}: taken for patients or cases, the folders below them for classes; --folders "
-        f"{told_as['patient']} says that they are, --folders {told_as['source']} that they are laboratories, "
-        f"--folders {told_as['fold']} that they are folds"
-    ]
+    with pytest.raises(UnknownLayout, match=re.escape(words), check=lambda fault: fault.code == "ambiguous_layout"):
+        sources.read(tmp_path)
     # Each option does what it says, and settles it.
+    said: list[str] = []
+    none = sources.read(tmp_path, folders=told_as.pop("-")).table
+    assert set(none["label"]) == set(labels)
+    assert set(none["patient"]) == {None}
     for role, option in told_as.items():
         said.clear()
         found = sources.read(tmp_path, folders=option, say=said.append).table
@@ -223,14 +226,23 @@ def test_names_that_may_be_patients_laboratories_or_folds_are_told_with_the_opti
         assert said == []
 
 
-def test_cases_whose_files_say_the_class_are_told_as_such(tmp_path: Path) -> None:
+def test_folders_whose_files_say_the_class_are_cases_only_where_they_are_called_so(tmp_path: Path) -> None:
     draw(tmp_path, *[f"{case}/{code}_{k}.png" for case in ("1", "2") for k, code in enumerate(("SNE", "MO", "LY"))])
     said: list[str] = []
-    assert set(sources.read(tmp_path, say=said.append).table["patient"]) == {"1", "2"}
-    assert said == ["1, 2: taken for patients or cases; --as analyzer says that they are"]
-    said.clear()
+    words = r"1, 2 in .*: patients or cases, or classes.*`hemosight data add DIR --as analyzer`.*`--as folder`"
+    with pytest.raises(UnknownLayout, match=words, check=lambda fault: fault.code == "ambiguous_layout"):
+        sources.read(tmp_path, say=said.append)
+    assert set(sources.read(tmp_path, "folder").table["label"]) == {"1", "2"}
     assert set(sources.read(tmp_path, "analyzer", say=said.append).table["patient"]) == {"1", "2"}
     assert said == []
+
+
+@pytest.mark.parametrize("name", ["thumbs", "Thumbnails", "Trash", "Recycle Bin", "Papierkorb", "__pycache__"])
+def test_what_programs_and_people_threw_away_or_made_small_is_no_class(tmp_path: Path, name: str) -> None:
+    draw(tmp_path, "alpha/1.png", "beta/2.png", f"beta/{name}/3.png", f"{name}/4.png", f"{name}/deep/5.png")
+    draw(tmp_path, "alpha/.thumbnails/6.png")
+    assert told(tmp_path) == [("alpha",), ("beta",)]
+    assert layout.survey(tmp_path).passed_over == {name: 3, "hidden": 1}
 
 
 @pytest.mark.parametrize(
@@ -240,3 +252,71 @@ def test_more_litter(tmp_path: Path, name: str) -> None:
     draw(tmp_path, "alpha/1.png", "beta/2.png", f"alpha/{name}/3.png", f"{name}/4.png")
     assert told(tmp_path) == [("alpha",), ("beta",)]
     assert layout.survey(tmp_path).passed_over == {name: 2}
+
+
+# --- when, and nobody's number ---
+
+
+@pytest.mark.parametrize(
+    "name", ["2021", "1999", "2021-03", "202103", "2021.03.17", "20210317", "2021_03_17", "17.3.2021", "03-17-2021"]
+)
+def test_a_date_is_no_number_of_a_case(name: str) -> None:
+    assert roles.is_case(name) == (name == "03-17-2021"), "American dates are numbers like any other"
+
+
+@pytest.mark.parametrize("name", ["24-1093", "2024.17", "1234567", "2021-1093", "20210317-01", "3021", "2021-13"])
+def test_a_number_of_a_case_is_one(name: str) -> None:
+    assert roles.is_case(name)
+
+
+@pytest.mark.parametrize("day", ["2021", "2021-03", "20210317"])
+def test_one_date_above_classes_is_nothing(tmp_path: Path, day: str) -> None:
+    draw(tmp_path, *[f"{site}/{day}/{label}/1.png" for site in ("site A", "site B") for label in ("blast", "monocyte")])
+    assert told(tmp_path, "patient", "source") == [
+        (label, None, site) for label in ("blast", "monocyte") for site in ("site A", "site B")
+    ]
+    assert told(tmp_path / "site A", "patient") == [("blast", None), ("monocyte", None)]
+
+
+@pytest.mark.parametrize("above", ["", "site A/"])
+def test_dates_above_classes_are_refused_with_the_options_that_say_what_they_are(tmp_path: Path, above: str) -> None:
+    draw(tmp_path, *[f"{above}{day}/{label}/{day}.png" for day in ("2021", "2022-03") for label in ("blast", "ig")])
+    levels = "source/{}/class" if above else "{}/class"
+    words = f"2021, 2022-03 in .*--folders {levels.format('patient')}`.*{levels.format('-')} for none of them"
+    with pytest.raises(UnknownLayout, match=words, check=lambda fault: fault.code == "ambiguous_layout"):
+        sources.read(tmp_path)
+    assert told(tmp_path, "patient", folders=levels.format("-")) == [("blast", None), ("ig", None)]
+
+
+def test_a_number_like_a_year_among_numbers_of_cases_is_one_more_and_told(tmp_path: Path) -> None:
+    draw(tmp_path, *[f"{case}/{label}/{case}.png" for case in ("3044", "2021", "3107") for label in ("blast", "ig")])
+    said: list[str] = []
+    assert set(sources.read(tmp_path, say=said.append).table["patient"]) == {"2021", "3044", "3107"}
+    assert said == ["2021: taken for cases, as those beside; --folders patient/class says that they are"]
+
+
+def test_what_lies_inside_a_case_is_of_the_same_patient(tmp_path: Path) -> None:
+    days = [f"24-109{case}/2021-0{day}" for case in (3, 4) for day in (1, 2)]
+    draw(tmp_path / "known", *[f"{day}/{label}/1.png" for day in days for label in ("blast", "ig")])
+    assert {patient for _, patient in told(tmp_path / "known", "patient")} == {"24-1093", "24-1094"}
+    draw(tmp_path / "days", *[f"2021-0{day}/24-1093/{label}/1.png" for day in (1, 2) for label in ("blast", "ig")])
+    assert {patient for _, patient in told(tmp_path / "days", "patient")} == {"24-1093"}
+    for at, tree in enumerate(("Patient_{}/slide_{}/{}", "{2}/Patient_{0}/slide_{1}", "Patient_{0}/{2}/slide_{1}")):
+        root = tmp_path / str(at)
+        draw(root, *[f"{tree.format(p, s, c)}/1.png" for p in (1, 2) for s in (1, 2) for c in ("ALL", "AML")])
+        assert told(root, "patient") == [(label, f"Patient_{k}") for label in ("ALL", "AML") for k in (1, 2)]
+
+
+@pytest.mark.parametrize("classes", [("ALL", "HEM"), ("blast", "monocyte")])
+@pytest.mark.parametrize(
+    ("name", "fold"),
+    [("fold{0}_{1}", "fold{0}"), ("{1}_fold_{0}", "fold_{0}"), ("Fold {0} - {1}", "Fold {0}"), ("cv{0}-{1}", "cv{0}")],
+)
+def test_a_fold_and_a_split_in_one_name_are_both(
+    tmp_path: Path, name: str, fold: str, classes: tuple[str, str]
+) -> None:
+    parts = [(k, split) for k in (1, 2) for split in ("train", "test")]
+    draw(tmp_path, *[f"{name.format(*part)}/{label}/1.png" for part in parts for label in classes])
+    assert told(tmp_path, "official_split", "fold", "patient") == sorted(
+        [(label, split, fold.format(k), None) for label in classes for k, split in parts], key=str
+    )

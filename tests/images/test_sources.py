@@ -234,11 +234,18 @@ def test_a_folder_of_sets_reads_as_their_union_with_attributes_and_own_folders(t
 
 
 def test_a_split_copy_of_pbc_is_still_pbc(tmp_path: Path):
-    draw(tmp_path, "train/basophil/BA_1.jpg", "test/eosinophil/EO_2.jpg")
+    home = "PBC_dataset_normal_DIB"
+    draw(tmp_path, f"{home}/train/basophil/BA_1.jpg", f"{home}/test/eosinophil/EO_2.jpg")
     assert facts(sources.read(tmp_path), "label", "source") == {
         "BA_1.jpg": ("basophil", "pbc"),
         "EO_2.jpg": ("eosinophil", "pbc"),
     }
+
+
+def test_attributes_join_a_few_cells_in_a_folder_of_any_name_where_they_are_asked_for(tmp_path: Path):
+    draw(tmp_path / "some", "basophil/BA_1.jpg", "neutrophil/SNE_12.jpg")
+    annotate(tmp_path, train=["BA_1.jpg"])
+    assert facts(sources.read(tmp_path, "wbcatt"), "source", "official_split") == {"BA_1.jpg": ("pbc", "train")}
 
 
 def test_attributes_without_their_images_say_what_is_missing(tmp_path: Path):

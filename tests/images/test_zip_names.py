@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 from hemosight.images.archive import unpack
-from hemosight.images.zip_names import UNKNOWN, decoded, entry_name
+from hemosight.images.zip_names import UNKNOWN, all_utf8, decoded, entry_name
+
+
+def packed_all(*raws: bytes) -> bytes:
+    """A zip of several files whose names are these bytes, without the flag for UTF-8."""
+    memory, stand_ins = io.BytesIO(), [f"@{k}".ljust(len(raw), "x").encode() for k, raw in enumerate(raws)]
+    with zipfile.ZipFile(memory, "w") as archive:
+        for stand_in in stand_ins:
+            archive.writestr(stand_in.decode(), b"content")
+    data = memory.getvalue()
+    for stand_in, raw in zip(stand_ins, raws, strict=True):
+        data = data.replace(stand_in, raw)
+    return data
 
 
 def packed(raw: bytes, extra: bytes = b"") -> bytes:
@@ -26,9 +38,14 @@ def packed(raw: bytes, extra: bytes = b"") -> bytes:
     return memory.getvalue().replace(stand_in, raw)
 
 
-def name_in(data: bytes) -> str:
+def names_in(data: bytes) -> list[str]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return entry_name(archive.infolist()[0])
+        utf8 = all_utf8(archive.infolist())
+        return [entry_name(info, utf8=utf8) for info in archive.infolist()]
+
+
+def name_in(data: bytes) -> str:
+    return names_in(data)[0]
 
 
 @pytest.mark.parametrize(
@@ -195,9 +212,29 @@ def test_a_name_is_right_or_said_to_be_unknown(name: str, encoding: str) -> None
     raw = name.encode(encoding)
     found = decoded(raw)
     assert found == name or UNKNOWN in found
+    assert name_in(packed(raw)) == found, "alone in its archive, too"
     if UNKNOWN in found:  # nothing of it is lost
         plain = re.sub(r"%([0-9A-F]{2})", lambda at: chr(int(at[1], 16)), found.replace(UNKNOWN, ""))
         assert plain.encode("latin-1") == raw
+
+
+@pytest.mark.parametrize("name", ["é", "ü", "É 1", "Ä/1", "ñ", "š", "ž", "ł", "ж", "Я", "α", "œ", "ğ"])  # noqa: RUF001
+def test_one_letter_in_utf8_is_read_where_no_other_name_speaks_against_it(name: str) -> None:
+    assert names_in(packed_all(f"{name}.jpg".encode())) == [f"{name}.jpg"]
+    assert names_in(packed_all(f"{name}.jpg".encode(), b"a.jpg", "Größe.jpg".encode())) == [
+        f"{name}.jpg",
+        "a.jpg",
+        "Größe.jpg",
+    ]
+
+
+def test_a_name_that_is_no_utf8_speaks_against_it(tmp_path: Path) -> None:
+    cat, other = "猫.jpg", "嗜中性粒细胞.jpg"  # the first is valid UTF-8 by chance: a letter with a grave accent
+    first, second = names_in(packed_all(cat.encode("gbk"), other.encode("gbk")))
+    assert (first == cat or UNKNOWN in first, second) == (True, other)
+    (tmp_path / "a.zip").write_bytes(packed_all("é.jpg".encode(), "ü.jpg".encode()))
+    unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["é.jpg", "ü.jpg"]
 
 
 def test_an_archive_is_unpacked_under_these_names(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import IO
 from hemosight.errors import BadFile, NotEnoughSpace
 from hemosight.images.catalog import Progress
 from hemosight.images.zip_directory import excess
-from hemosight.images.zip_names import entry_name
+from hemosight.images.zip_names import all_utf8, entry_name
 
 RATIO = 100
 """Pictures hardly shrink; an archive that grows by more than this is a bomb."""
@@ -82,9 +82,9 @@ def _members(path: Path) -> Iterator[list[_Member]]:
             if found:
                 raise _unsafe(found, path)
             with zipfile.ZipFile(path) as zipped:
-                yield [
-                    _of_zip(zipped, info) for info in zipped.infolist() if not _skipped(info.filename, info.is_dir())
-                ]
+                utf8 = all_utf8(zipped.infolist())
+                shown = [info for info in zipped.infolist() if not _skipped(info.filename, info.is_dir())]
+                yield [_of_zip(zipped, info, entry_name(info, utf8=utf8)) for info in shown]
         elif tarfile.is_tarfile(path):
             with tarfile.open(path) as tar:
                 yield [_of_tar(tar, info) for info in tar if not _skipped(info.name, info.isdir())]
@@ -96,14 +96,14 @@ def _members(path: Path) -> Iterator[list[_Member]]:
         raise NoArchive(f"an archive that holds one name as file and as folder ({error.filename})") from error
 
 
-def _of_zip(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+def _of_zip(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> _Member:
     mode = info.external_attr >> 16
     fault = ""
     if mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
         fault = "a link or device"
     elif info.flag_bits & 1:
         fault = "an encrypted file"
-    return _Member(entry_name(info), info.file_size, fault, lambda: zipped.open(info))
+    return _Member(name, info.file_size, fault, lambda: zipped.open(info))
 
 
 def _of_tar(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:

@@ -322,6 +322,9 @@ def _conflicts(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _straddling(rows: pl.DataFrame) -> pl.DataFrame:
     """Copies on another side than the first of their group that has one: of the published split, fold, or patient."""
+    shared = pl.col("patient").is_not_null() & (pl.col("source").n_unique().over("patient") > 1)
+    apart = pl.when(shared).then(pl.format("{} of {}", "patient", "source")).otherwise("patient")
+    rows = rows.with_columns(apart.alias("patient"))  # two laboratories may both have a Case_1
     found = [
         rows.filter(pl.col(across).is_not_null())
         .select(

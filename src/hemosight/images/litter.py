@@ -17,6 +17,8 @@ _NAMES = {
         "network trash folder",
         "temporary items",
     ),
+    *("trash", "recycle bin", "recycle.bin", "papierkorb", "corbeille", "cestino", "papelera de reciclaje", "lost.dir"),
+    *("thumbs", "thumbnails", "thumb", "thumbnail", "__pycache__"),
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
 }
 _NUMBERED = re.compile(r"(?i)found\.\d{3}|\$RECYCLE\.BIN.*|.*@Syno(?:EAStream|Resource)")

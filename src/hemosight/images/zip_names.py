@@ -1,7 +1,10 @@
 """Names in zip archives, whose format says which encoding they have only for half of the programs that write them.
 
 Without the flag for UTF-8, the standard means code page 437; in truth it is UTF-8 (Macs), or the code page of whoever
-packed: Chinese, Japanese, Russian, Greek, Turkish, Baltic, western or central European, of DOS or of Windows. A name
+packed: Chinese, Japanese, Russian, Greek, Turkish, Baltic, western or central European, of DOS or of Windows.
+
+One program packed an archive: where every name in it is valid UTF-8, as names in a code page hardly ever all are, it is
+UTF-8, down to a single e acute whose two bytes would be a Chinese character too. Else each name is judged alone: one
 that makes words in several of them, or in none, is not guessed: a wrong word would stay, an escaped one is seen. So
 most accents of Windows' code pages are not told apart: one byte is e grave in Paris and c caron in Prague.
 """
@@ -13,7 +16,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 _UTF8_FLAG = 0x800
 _UNICODE_PATH = 0x7075
@@ -21,21 +24,28 @@ UNKNOWN = "name in an unknown encoding: "
 """What stands before a name whose bytes are then written as %E0."""
 
 
-def entry_name(info: zipfile.ZipInfo) -> str:
-    """An entry's name as its maker wrote it, accents composed (NFC)."""
-    if info.flag_bits & _UTF8_FLAG:
-        return unicodedata.normalize("NFC", info.filename)
-    try:
-        raw = info.orig_filename.encode("cp437")
-    except UnicodeEncodeError:  # the library has decoded it otherwise
-        return unicodedata.normalize("NFC", info.filename)
-    return unicodedata.normalize("NFC", _stated(info.extra, raw) or decoded(raw))
+def entry_name(info: zipfile.ZipInfo, *, utf8: bool = False) -> str:
+    """An entry's name as its maker wrote it, accents composed (NFC); ``utf8`` as :func:`all_utf8` of its archive."""
+    raw = _unstated(info)
+    name = info.filename if raw is None else _stated(info.extra, raw) or decoded(raw, utf8=utf8)
+    return unicodedata.normalize("NFC", name)
 
 
-def decoded(raw: bytes) -> str:
-    """Bytes of a name without a stated encoding as text; after :data:`UNKNOWN` where none fits, or several do."""
+def all_utf8(entries: Iterable[zipfile.ZipInfo]) -> bool:
+    """Whether all names of an archive that state no encoding are valid UTF-8: then none is in a code page."""
+    raws = (raw for info in entries if (raw := _unstated(info)) is not None and _stated(info.extra, raw) is None)
+    return all(_text(raw, "utf-8") is not None for raw in raws)
+
+
+def decoded(raw: bytes, *, utf8: bool = False) -> str:
+    """Bytes of a name without a stated encoding as text; after :data:`UNKNOWN` where none fits, or several do.
+
+    ``utf8`` says that no name beside it speaks against UTF-8: then a letter of Europe's is enough.
+    """
     plain = _text(raw, "utf-8")
     if plain is not None and (plain.isascii() or not _may_be_chance(plain)):
+        return plain
+    if plain is not None and utf8 and (_central(plain) or _greek(plain) or set(_beyond_ascii(plain)) <= _RUSSIAN):
         return plain
     read = {text for encoding, words in _ENCODINGS.items() if (text := _text(raw, encoding)) and words(text)}
     read |= {plain} if plain is not None else set()
@@ -44,6 +54,16 @@ def decoded(raw: bytes) -> str:
     written = "".join(chr(byte) if byte < 128 else f"%{byte:02X}" for byte in raw)
     folder, slash, name = written.rpartition("/")
     return f"{folder}{slash}{UNKNOWN}{name}"
+
+
+def _unstated(info: zipfile.ZipInfo) -> bytes | None:
+    """The bytes of a name whose encoding is not stated by its flag."""
+    if info.flag_bits & _UTF8_FLAG:
+        return None
+    try:
+        return info.orig_filename.encode("cp437")
+    except UnicodeEncodeError:  # the library has decoded it otherwise
+        return None
 
 
 def _stated(extra: bytes, raw: bytes) -> str | None:

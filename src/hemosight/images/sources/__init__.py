@@ -7,7 +7,7 @@ their union, and WBCAtt's attributes join the PBC cells they describe.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -19,14 +19,13 @@ from hemosight.images.formats import no_images
 from hemosight.images.names import RESERVED, to_text
 from hemosight.images.sources import (
     ambiguous,
-    analyzer,
     barcelona,
     chulalongkorn,
     folder,
     johns_hopkins,
     layout,
     munich,
-    roles,
+    parts,
     table,
     values,
     wbcatt,
@@ -54,18 +53,14 @@ SOURCES: Mapping[str, Source] = {
 }
 """The public data sets, by name."""
 
-_PUBLIC = (barcelona.LAYOUT, munich.LAYOUT, johns_hopkins.LAYOUT, chulalongkorn.LAYOUT)
-_ANY = (analyzer.LAYOUT, folder.LAYOUT)
-_LAYOUTS = {reader.kind: reader for reader in (*_PUBLIC, *_ANY)}
+_LAYOUTS = {reader.kind: reader for reader in (*parts.PUBLIC, *parts.ANY)}
 KINDS: Mapping[str, str] = {
-    **{reader.kind: reader.layout for reader in _PUBLIC},
+    **{reader.kind: reader.layout for reader in parts.PUBLIC},
     "wbcatt": "pbc's images with WBCAtt's tables beside them; only the annotated cells",
-    **{reader.kind: reader.layout for reader in _ANY},
+    **{reader.kind: reader.layout for reader in parts.ANY},
     "table": table.LAYOUT,
 }
 """What ``kind`` may be, and the layout it stands for."""
-_DEPTH = 2
-"""How far below the given folder a public data set is looked for."""
 
 
 def source(name: str) -> Source:
@@ -91,7 +86,7 @@ def detect(root: str | Path) -> tuple[str, ...]:
     if _is_table(root):
         return ("table",)
     paths = layout.files(root)
-    kinds = {reader.kind for reader, _, _ in _parts(root, layout.crops(paths))}
+    kinds = {reader.kind for reader, _, _ in parts.parts(root, layout.crops(paths))}
     return tuple(sorted(kinds | ({"wbcatt"} if wbcatt.tables(paths) else set())))
 
 
@@ -163,16 +158,18 @@ def rows_of(
     found = layout.survey(root)
     if say is not None and (passed_over := found.described()):
         say(passed_over)
-    rows = _rows(root, kind, found, folders)
+    rows = _rows(root, kind, found, folders, say)
     values.settle(rows, say)
-    if say is not None and kind is None and folders is None:
-        ambiguous.tell(root, [row for row in rows if row.get("source") not in SOURCES], say)
+    if kind is None and folders is None:
+        ambiguous.settle(root, [row for row in rows if row.get("source") not in SOURCES], say)
     for row in rows:  # names that are no UTF-8 stay legible in a table, and can be found again
         row.update({name: to_text(value) for name, value in row.items() if isinstance(value, str)})
     return rows
 
 
-def _rows(root: Path, kind: str | None, found: layout.Survey, folders: str | None = None) -> list[Record]:
+def _rows(
+    root: Path, kind: str | None, found: layout.Survey, folders: str | None = None, say: values.Say | None = None
+) -> list[Record]:
     paths, images = found.files, layout.crops(found.files)
     tables = wbcatt.tables(paths)
     if not images and tables:
@@ -191,8 +188,12 @@ def _rows(root: Path, kind: str | None, found: layout.Survey, folders: str | Non
     # What an export of a review sets apart is not sorted by a person: no folder in it is a label.
     apart = [path for path in images if path != root and path.relative_to(root).parts[0] in RESERVED]
     images = [path for path in images if path not in set(apart)]
-    parts = _parts(root, images) if kind in (None, "wbcatt") else [(_LAYOUTS[kind], root, images)]
-    rows = [row for reader, base, members in parts for row in _records(root, reader, base, members)]
+    if kind in (None, "wbcatt"):
+        # WBCAtt's attributes join Barcelona's cells alone.
+        taken = parts.parts(root, images, say, barcelona.LAYOUT.kind if kind == "wbcatt" else None)
+    else:
+        taken = [(_LAYOUTS[kind], root, images)]
+    rows = [row for reader, base, members in taken for row in parts.records(root, reader, base, members)]
     rows += [{"path": str(path), "label": None, "source": root.resolve().name} for path in apart]
     if (
         kind in _LAYOUTS
@@ -207,58 +208,6 @@ def _rows(root: Path, kind: str | None, found: layout.Survey, folders: str | Non
         if not rows:
             raise _unknown(f"wbcatt: {KINDS['wbcatt']}", root)
     return rows
-
-
-def _records(root: Path, reader: SourceLayout, base: Path, members: Sequence[Path]) -> list[Record]:
-    """A reader's rows, with the split or fold in whose folder a public set's copy lies."""
-    rows = reader.records(base, members)
-    if reader.source is not None and base != root:
-        above = roles.places([base.relative_to(root) / "picture"])[0]
-        placed = {"official_split": above.split, "fold": above.fold}
-        rows = [{**{name: value for name, value in placed.items() if value}, **row} for row in rows]
-    return rows
-
-
-def _parts(root: Path, images: Sequence[Path]) -> list[tuple[SourceLayout, Path, list[Path]]]:
-    """Which reader takes which images: public sets wherever they lie, then each other folder by its layout."""
-    if root.is_file():
-        return [(folder.LAYOUT, root, list(images))]
-    parts: list[tuple[SourceLayout, Path, list[Path]]] = []
-    left = list(images)
-    for depth in range(_DEPTH + 1):
-        for base, members in _by_folder(root, left, depth).items():
-            relative = [path.relative_to(base) for path in members]
-            reader = next((reader for reader in _PUBLIC if reader.recognises(relative)), None)
-            if reader is not None:
-                parts.append((reader, base, members))
-        taken = {path for _, _, members in parts for path in members}
-        left = [path for path in left if path not in taken]
-    if not left:
-        return parts
-    if not parts:
-        return [(_layout_of(root, left), root, left)]
-    # Beside a public set every other folder is a set of its own; loose pictures belong to the whole.
-    others = _by_folder(root, left, 1)
-    for base, members in others.items():
-        parts.append((_layout_of(base, members), base, members))
-    inside = {path for members in others.values() for path in members}
-    loose = [path for path in left if path not in inside]
-    return [*parts, (folder.LAYOUT, root, loose)] if loose else parts
-
-
-def _by_folder(root: Path, images: Sequence[Path], depth: int) -> dict[Path, list[Path]]:
-    """Images by the folder ``depth`` levels below ``root`` that holds them; shallower ones are left out."""
-    groups: dict[Path, list[Path]] = {}
-    for path in images:
-        parts = path.relative_to(root).parts
-        if len(parts) > depth:
-            groups.setdefault(root.joinpath(*parts[:depth]), []).append(path)
-    return groups
-
-
-def _layout_of(base: Path, images: Sequence[Path]) -> SourceLayout:
-    relative = [path.relative_to(base) for path in images]
-    return next(reader for reader in _ANY if reader.recognises(relative))
 
 
 def _scaled(catalog: Catalog, scale: float | Mapping[str, float] | None) -> Catalog:

@@ -1,36 +1,62 @@
-"""Folders that were taken for what they may not be: which they are, as what, and the options that settle it."""
+"""Folders that may be patients, laboratories or folds: refused with the readings and the options that say which.
+
+A laboratory taken for a patient names a patient who is none; a patient taken for anything else lies on both sides of a
+split. So names that tell nothing are refused, unless at least as many folders beside them are cases by their names:
+then the odd one (``QC`` beside 24-1093) is one more, whose cells stay together, and that is told.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from hemosight.errors import UnknownLayout
 from hemosight.images.sources import roles
 from hemosight.images.sources.source import Record
 from hemosight.images.sources.values import Say
 
 
-def tell(root: Path, rows: Sequence[Record], say: Say) -> None:
-    """Say which folders were taken for what they may not be, and what settles it."""
-    called: dict[str, set[str]] = {}
+def settle(root: Path, rows: Sequence[Record], say: Say | None) -> None:
+    """Say which folders were taken for cases because those beside them are, and which splits have others beside them.
+
+    Raises :class:`~hemosight.errors.UnknownLayout` (``ambiguous_layout``) where no name tells what they are.
+    """
+    called: dict[str, dict[str, bool]] = {}
     for row in rows:
-        name = row.get("patient")
-        if name and not any(map(roles.is_case, name.split("/"))):
-            called.setdefault(_levels(root, row, name), set()).add(name)
+        if name := row.get("patient"):
+            called.setdefault(_levels(root, row, name), {})[name] = any(map(roles.is_case, name.split("/")))
     for levels, names in called.items():
-        words = f"{_some(names)}: taken for patients or cases"
-        if not levels:  # the class stands in the names of files
-            say(f"{words}; --as analyzer says that they are")
+        doubtful = {name for name, certain in names.items() if not certain}
+        if not doubtful:
             continue
-        patient, source, fold = (levels.replace("patient", one) for one in ("patient", "source", "fold"))
-        say(
-            f"{words}, the folders below them for classes; --folders {patient} says that they are, --folders {source} "
-            f"that they are laboratories, --folders {fold} that they are folds"
-        )
-    if any(row.get("official_split") for row in rows):
+        if len(doubtful) > len(names) - len(doubtful):
+            raise _refused(root, levels, doubtful)
+        if say is not None:
+            settled = f"--folders {levels}" if levels else "--as analyzer"
+            say(f"{_some(doubtful)}: taken for cases, as those beside; {settled} says that they are")
+    if say is not None and any(row.get("official_split") for row in rows):
         above = [Path(row["path"]).relative_to(root).parts[:-1] for row in rows if not row.get("official_split")]
         if beside := {parts[0] for parts in above if parts}:
             say(f"{_some(beside)}: beside folders of splits, and in none of them; say --folders where that is wrong")
+
+
+def _refused(root: Path, levels: str, names: set[str]) -> UnknownLayout:
+    if not levels:  # the class stands in the names of files
+        return UnknownLayout(
+            code="ambiguous_layout",
+            expected="folders whose names say what they are, or an option that does",
+            came=f"{_some(names)} in {root}: patients or cases, or classes",
+            mend="`hemosight data add DIR --as analyzer` reads them as cases and the class from the files' names, "
+            "`--as folder` reads them as classes; its catalog serves wherever a folder does.",
+        )
+    patient, source, fold, none = (levels.replace("patient", one) for one in ("patient", "source", "fold", "-"))
+    return UnknownLayout(
+        code="ambiguous_layout",
+        expected="folders whose names say what they are, or an option that does",
+        came=f"{_some(names)} in {root}, above folders of classes: patients or cases, or laboratories, folds or dates",
+        mend=f"Say which: `hemosight data add DIR --folders {patient}` for patients or cases, {source} for "
+        f"laboratories, {fold} for folds, {none} for none of them; its catalog serves wherever a folder does.",
+    )
 
 
 def _levels(root: Path, row: Record, patient: str) -> str:

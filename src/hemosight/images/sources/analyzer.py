@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from hemosight.blood.vocabulary import label_and_subtype, named
-from hemosight.images.sources.roles import is_case, places, split_of
+from hemosight.images.sources.roles import fold_of, is_case, is_date, places, split_of
 from hemosight.images.sources.source import Record, SourceLayout
 
 Reading = tuple[str | None, str | None]
@@ -88,6 +88,10 @@ def records(root: Path, images: Sequence[Path]) -> list[Record]:
         first = case[0] if case else ""
         if first in splits or (first in (outer | loose if splits else around) and not is_case(first)):
             case = case[1:]
+        # What lies inside a case (its slides, its days) is of the same patient, and so is the case on another day.
+        case = case[: next((at for at, part in enumerate(case, 1) if is_case(part)), len(case))]
+        if case and is_case(case[-1]):
+            case = tuple(part for part in case if not is_date(part))
         rows.append(
             {
                 "path": str(path),
@@ -96,7 +100,7 @@ def records(root: Path, images: Sequence[Path]) -> list[Record]:
                 "source": place.source or base.resolve().name,
                 "patient": "/".join(case) or None,
                 "official_split": place.split or splits.get(first),
-                "fold": place.fold,
+                "fold": place.fold or (fold_of(first) if first in splits else None),
             }
         )
     return rows

@@ -56,7 +56,14 @@ _PREFIXES = {
 }
 _FINER = ("SNE", "BNE", "MMY", "MY", "PMY")
 """Prefixes that tell a finer type; the others repeat the folder."""
-_NAME = re.compile(r"([A-Za-z]+)_\d+")
+_NAME = re.compile(r"([A-Za-z]+)_(\d+)")
+_HOMES = re.compile(r"pbc[ _-]?dataset.*|snkd93bnjr.*", re.IGNORECASE)
+_PUBLISHED = re.compile(r"[A-Z]+_[1-9]\d{4,5}", re.ASCII)
+"""98 in 100 names: a number without zeros before it. An analyzer counts from 0001, or on in millions."""
+_LEAST = 20
+_QUARTILES = (400_000, 600_000)
+"""Published numbers are strewn evenly up to a million, so their quartiles lie near 250,000 and 750,000 (227,000 to
+325,000 and 603,000 to 827,000 in each type); the counter of a laboratory stays near one number."""
 
 
 def _prefix(name: str) -> str:
@@ -70,6 +77,20 @@ def recognises(paths: Sequence[PurePath]) -> bool:
         len(path.parts) == 2 and _prefix(path.name) in _PREFIXES.get(path.parts[0].lower(), ()) for path in paths
     )
     return fitting > 0 and fitting >= 0.9 * len(paths)
+
+
+def numbered(paths: Sequence[PurePath]) -> bool:
+    """Whether nine in ten are numbered like the published files."""
+    return sum(_PUBLISHED.fullmatch(path.stem) is not None for path in paths) >= 0.9 * len(paths)
+
+
+def evident(paths: Sequence[PurePath]) -> bool:
+    """Whether their numbers are strewn as the published are: CellaVision's own codes are SNE, BNE, MO and so on too."""
+    numbers = sorted(int(match[2]) for path in paths if (match := _NAME.match(path.name)))
+    if len(numbers) < _LEAST:
+        return False
+    low, high = numbers[len(numbers) // 4], numbers[3 * len(numbers) // 4]
+    return low < _QUARTILES[0] and high > _QUARTILES[1]
 
 
 def records(_root: Path, images: Sequence[Path]) -> list[Record]:
@@ -88,4 +109,6 @@ def records(_root: Path, images: Sequence[Path]) -> list[Record]:
     ]
 
 
-LAYOUT = SourceLayout("pbc", "<class>/<PREFIX>_<number>.jpg, as published", recognises, records, PBC)
+LAYOUT = SourceLayout(
+    "pbc", "<class>/<PREFIX>_<number>.jpg, as published", recognises, records, PBC, _HOMES, numbered, evident
+)

@@ -32,6 +32,10 @@ TYPES = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 
 _NAME = re.compile(r"([A-Z]+(?:-[A-Z]+)*-\d+[A-Za-z]*)_\d+_\d+", re.ASCII)
 
+_HOMES = re.compile(r"chula.*|wbc_dataset-(?:main|master)", re.IGNORECASE)
+_PUBLISHED = re.compile(r"(?:HF-)?[BELMN]-\d{1,2}[A-Z]?[a-z]?_\d{4}_\d", re.ASCII)
+"""As published: a slide is the letter of a type and a number, a field four digits, a cell one."""
+
 
 def recognises(paths: Sequence[PurePath]) -> bool:
     """Whether nine in ten are ``<type>/<SLIDE>_<field>_<cell>``, a slide being letters, a dash and a number."""
@@ -40,6 +44,11 @@ def recognises(paths: Sequence[PurePath]) -> bool:
         for path in paths
     )
     return fitting > 0 and fitting >= 0.9 * len(paths)
+
+
+def numbered(paths: Sequence[PurePath]) -> bool:
+    """Whether nine in ten are called like the published slides, fields and cells."""
+    return sum(_PUBLISHED.fullmatch(path.stem) is not None for path in paths) >= 0.9 * len(paths)
 
 
 def records(_root: Path, images: Sequence[Path]) -> list[Record]:
@@ -58,4 +67,4 @@ def records(_root: Path, images: Sequence[Path]) -> list[Record]:
     return rows
 
 
-LAYOUT = SourceLayout("chula", "<type>/<SLIDE>_<field>_<cell>.jpg", recognises, records, CHULA)
+LAYOUT = SourceLayout("chula", "<type>/<SLIDE>_<field>_<cell>.jpg", recognises, records, CHULA, _HOMES, numbered)

@@ -73,19 +73,22 @@ def _labels(base: Path, folders: Sequence[tuple[str, ...]]) -> list[Record]:
         {"patient": parts[0].strip()} if parts and not whole and is_patient(parts[0]) else {}
         for parts, whole in zip(folders, cut, strict=True)
     ]
+    above = [False] * len(cut)  # whether a patient's folder lies above the class: what lies below is of that patient
     while deep := [parts for parts in cut if len(parts) > 1]:
         whole = [parts for parts in cut if parts]
         if len(deep) == len(whole) and len({parts[0] for parts in whole}) == 1 and meaning(whole[0][0]) is None:
             cut = [parts[1:] for parts in cut]  # a wrapper around everything
         elif len(deep) == len(whole) and all(is_patient(parts[0]) for parts in deep):
             rows = [
-                {**row, "patient": parts[0].strip()} if parts else row for row, parts in zip(rows, cut, strict=True)
+                {**row, "patient": parts[0].strip()} if parts and not known else row
+                for row, parts, known in zip(rows, cut, above, strict=True)
             ]
+            above = [known or bool(parts) for parts, known in zip(cut, above, strict=True)]
             cut = [parts[1:] for parts in cut]
         elif all(is_patient(parts[-1]) for parts in deep):
             rows = [
-                {**row, "patient": parts[-1].strip()} if len(parts) > 1 else row
-                for row, parts in zip(rows, cut, strict=True)
+                {**row, "patient": parts[-1].strip()} if len(parts) > 1 and not known else row
+                for row, parts, known in zip(rows, cut, above, strict=True)
             ]
             cut = [parts[:-1] if len(parts) > 1 else parts for parts in cut]
         else:

@@ -39,6 +39,7 @@ DIAGNOSES = "patients.csv"
 """The table that says which patient has which leukemia."""
 
 _NAME = re.compile(r"(Patient_\d+)__([A-Za-z]+)_\d+")
+_HOMES = re.compile(r"jhu[ _-]?aml.*|deepapl.*", re.IGNORECASE)
 _PATIENT = re.compile(r"Patient_\d+")
 _PUBLISHED = ("Signed slides", "Unsigned slides")
 """The folders between a patient's and a type's, as published: Patient_NN/Signed slides/<type>/<CODE>_<number>.jpg."""
@@ -60,6 +61,15 @@ def recognises(paths: Sequence[PurePath]) -> bool:
         for path in paths
     )
     return fitting > 0 and fitting >= 0.9 * len(paths)
+
+
+def numbered(paths: Sequence[PurePath]) -> bool:
+    """Whether nine in ten name a patient as published, ``Patient_00`` to ``Patient_105``, in the file or above it.
+
+    ``Signed slides`` alone is no evidence: CellaVision calls its folders so everywhere.
+    """
+    named_so = sum((patient := _patient(path)) is not None and len(patient) in (10, 11) for path in paths)
+    return named_so >= 0.9 * len(paths)
 
 
 def records(root: Path, images: Sequence[Path]) -> list[Record]:
@@ -102,4 +112,13 @@ def _diagnoses(root: Path) -> dict[str, str]:
     return dict(table.select("Patient_ID", pl.col("Diagnosis").str.strip_chars()).drop_nulls().iter_rows())
 
 
-LAYOUT = SourceLayout("jhu_aml", "<fine type>/Patient_<number>__<CODE>_<number>.jpg", recognises, records, JHU_AML)
+LAYOUT = SourceLayout(
+    "jhu_aml",
+    "<fine type>/Patient_<number>__<CODE>_<number>.jpg",
+    recognises,
+    records,
+    JHU_AML,
+    _HOMES,
+    numbered,
+    names_patients=True,
+)

@@ -57,6 +57,10 @@ CODES: dict[str, tuple[str | None, str | None]] = {
     "PMB": ("ig", "bilobed_promyelocyte"),
     "PMO": ("ig", "promyelocyte"),
 }
+_HOMES = re.compile(r"lmu[ _-]?aml.*|(?:munich[ _-]?)?aml[ _-]cytomorphology.*|munich[ _-]aml.*", re.IGNORECASE)
+_PUBLISHED = re.compile(r"[A-Za-z]{3}_\d{4}", re.ASCII)
+_OWN = frozenset(("EBO", "KSC", "LYA", "MMZ", "MOB", "MYB", "MYO", "NGB", "NGS", "PMB"))
+"""Codes that are Munich's alone; BAS, EOS, LYT, MON and PMO are any laboratory's abbreviations."""
 _NAME = re.compile(rf"({'|'.join(CODES)})_\d{{4,}}", re.IGNORECASE)
 
 
@@ -76,6 +80,16 @@ def recognises(paths: Sequence[PurePath]) -> bool:
     return fitting > 0 and fitting >= 0.9 * len(paths)
 
 
+def numbered(paths: Sequence[PurePath]) -> bool:
+    """Whether nine in ten are numbered like the published files, by four digits."""
+    return sum(_PUBLISHED.fullmatch(path.stem) is not None for path in paths) >= 0.9 * len(paths)
+
+
+def evident(paths: Sequence[PurePath]) -> bool:
+    """Whether a code that is Munich's alone is among them."""
+    return any(_code(path.name) in _OWN for path in paths)
+
+
 def records(_root: Path, images: Sequence[Path]) -> list[Record]:
     """A row for each image; a folder that names a class decides, else the code in the file's name."""
     rows: list[Record] = []
@@ -89,5 +103,12 @@ def records(_root: Path, images: Sequence[Path]) -> list[Record]:
 
 
 LAYOUT = SourceLayout(
-    "lmu_aml", "<class or code>/<CODE>_<number>.tiff|.jpg, as published", recognises, records, LMU_AML
+    "lmu_aml",
+    "<class or code>/<CODE>_<number>.tiff|.jpg, as published",
+    recognises,
+    records,
+    LMU_AML,
+    _HOMES,
+    numbered,
+    evident,
 )

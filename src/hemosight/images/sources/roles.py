@@ -19,8 +19,11 @@ _SPLITS = {
     "val": re.compile(rf"(?:[\w-]*[_-])?(?:val|valid|validation|dev){_END}", re.IGNORECASE),
     "test": re.compile(rf"(?:[\w-]*[_-])?(?:test|testing|evaluation|hold[ _-]?out){_END}", re.IGNORECASE),
 }
-_FOLD = re.compile(
-    r"(?:\d+[ _.-]*)?(?:(?:k[ _.-]*)?folds?|cv|split)[ _.-]*(?:\d+(?:[ _.-]*of[ _.-]*\d+)?|[a-h])", re.IGNORECASE
+_FOLD_NAME = r"(?:\d+[ _.-]*)?(?:(?:k[ _.-]*)?folds?|cv|split)[ _.-]*(?:\d+(?:[ _.-]*of[ _.-]*\d+)?|[a-h])"
+_FOLD = re.compile(_FOLD_NAME, re.IGNORECASE)
+_SPLIT_NAME = "train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?"
+_FOLD_OF_SPLIT = re.compile(
+    rf"({_FOLD_NAME})[ _.-]*(?:{_SPLIT_NAME}){_END}|(?:{_SPLIT_NAME})[ _.-]*({_FOLD_NAME})", re.IGNORECASE
 )
 _SITE = re.compile(
     r"(?:labs?|laborator(?:y|ies)|sites?|cent(?:er|re)|hospital|clinic|institut\w*|universit\w*|scanner|microscope|batch)"
@@ -34,6 +37,12 @@ _PATIENT = re.compile(
 )
 _NUMBERED = re.compile(r"\d{4,}|\w*\d+(?:[-/.]\d+)+\w*", re.ASCII)
 """A case's number as laboratories give it: 24-1093, 2024.17, 1234567."""
+_DATE = re.compile(
+    r"(?:19|20)\d\d(?:([-._ /]?)(?:0[1-9]|1[0-2])(?:\1(?:0[1-9]|[12]\d|3[01]))?)?"
+    r"|(?:0?[1-9]|[12]\d|3[01])([-._ /])(?:0?[1-9]|1[0-2])\2(?:19|20)\d\d",
+    re.ASCII,
+)
+"""A year, month or day: 2021, 2021-03, 20210317, 17.3.2021. It is when a smear was seen, and nobody's number."""
 _ARCHIVE = re.compile(r"[\w.-]*-(?:master|main)|(?:data|dataset|images)[ _-]?\d+", re.IGNORECASE)
 """What an archive of a repository unpacks to."""
 _CONTAINERS = frozenset(
@@ -66,7 +75,10 @@ class Place:
 
 def split_of(name: str) -> str | None:
     """``train``, ``val`` or ``test``, where a folder is called so (``TEST_SIMPLE``, ``TestA``, ``valid``)."""
-    return next((split for split, pattern in _SPLITS.items() if pattern.fullmatch(name.strip())), None)
+    bare = name.strip()
+    if both := _FOLD_OF_SPLIT.fullmatch(bare):
+        bare = (bare[both.end(1) :] if both[1] else bare[: both.start(2)]).strip(" _.-")
+    return next((split for split, pattern in _SPLITS.items() if pattern.fullmatch(bare)), None)
 
 
 def is_patient(name: str) -> bool:
@@ -75,8 +87,30 @@ def is_patient(name: str) -> bool:
 
 
 def is_case(name: str) -> bool:
-    """Whether a folder can only be one case or patient: :func:`is_patient`, or a case's number (24-1093)."""
-    return is_patient(name) or _NUMBERED.fullmatch(name.strip()) is not None
+    """Whether a folder can only be one case or patient: :func:`is_patient`, or a case's number (24-1093).
+
+    A date is no number of a case.
+    """
+    return is_patient(name) or (_NUMBERED.fullmatch(name.strip()) is not None and not is_date(name))
+
+
+def is_date(name: str) -> bool:
+    """Whether a folder is called by a year, a month or a day."""
+    return _DATE.fullmatch(name.strip()) is not None
+
+
+def is_case_or_site(name: str) -> bool:
+    """Whether a folder is called like one case, or like a laboratory, scanner, batch or magnification."""
+    return is_case(name) or _SITE.fullmatch(name.strip()) is not None
+
+
+def fold_of(name: str) -> str | None:
+    """The fold that a folder is called by, alone or beside a split: ``fold_0``; ``fold1`` of ``fold1_train``."""
+    bare = name.strip()
+    if _FOLD.fullmatch(bare):
+        return bare
+    match = _FOLD_OF_SPLIT.fullmatch(bare)
+    return (match[1] or match[2]) if match else None
 
 
 def _is_container(name: str) -> bool:
@@ -109,7 +143,7 @@ def _walk(below: list[tuple[int, tuple[str, ...]]], found: list[Place]) -> None:
         for row, _ in inside:
             place = found[row]
             if all(splits.values()):
-                found[row] = replace(place, split=place.split or splits[name])
+                found[row] = replace(place, split=place.split or splits[name], fold=place.fold or fold_of(name))
             elif all(_FOLD.fullmatch(one.strip()) for one in names):
                 found[row] = replace(place, fold=place.fold or name.strip())
             elif all(_SITE.fullmatch(one.strip()) for one in names):

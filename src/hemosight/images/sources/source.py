@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -75,7 +76,9 @@ class SourceLayout:
     """How one layout of folders becomes rows.
 
     ``recognises`` judges paths relative to a folder, without touching the disk; ``records`` turns the folder and
-    the absolute paths of its images into rows.
+    the absolute paths of its images into rows. For a public set that lies in no folder of its publisher's name
+    (``homes``), ``numbered`` says of one folder's images whether they are numbered as published, ``evident`` of all
+    such folders' together whether an analyzer's own names and numbers are ruled out.
     """
 
     kind: str
@@ -83,3 +86,8 @@ class SourceLayout:
     recognises: Callable[[Sequence[PurePath]], bool]
     records: Callable[[Path, Sequence[Path]], list[Record]]
     source: Source | None = field(default=None)
+    homes: re.Pattern[str] | None = None
+    numbered: Callable[[Sequence[PurePath]], bool] = bool
+    evident: Callable[[Sequence[PurePath]], bool] = bool
+    names_patients: bool = False
+    """Whether the files' names carry the patient, whatever folders lie above."""

@@ -20,7 +20,7 @@ from hemosight.images.litter import is_litter
 from hemosight.images.names import composed
 from hemosight.images.thumbnails import thumbnail
 from hemosight.images.zip_directory import excess
-from hemosight.images.zip_names import entry_name
+from hemosight.images.zip_names import all_utf8, entry_name
 from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.operations.disk import require_room
 from hemosight.service.settings import Settings
@@ -246,7 +246,9 @@ def _unzipped(name: str, file: IO[bytes], settings: Settings) -> Iterator[_File]
             return
         end = file.seek(0, io.SEEK_END)
         with zipfile.ZipFile(file) as archive:
-            entries = [info for info in archive.infolist() if not info.is_dir() and not is_leftover(entry_name(info))]
+            utf8 = all_utf8(archive.infolist())
+            names = {info: entry_name(info, utf8=utf8) for info in archive.infolist() if not info.is_dir()}
+            entries = [info for info, called in names.items() if not is_leftover(called)]
             total = sum(info.file_size for info in entries)
             if len(entries) > settings.max_zip_files:
                 yield _File(name, b"", f"a zip of {len(entries):,} files; at most {settings.max_zip_files:,} are taken")
@@ -259,7 +261,7 @@ def _unzipped(name: str, file: IO[bytes], settings: Settings) -> Iterator[_File]
                 yield _File(name, b"", "a zip whose files lie upon one another, made to keep a program busy")
                 return
             for info in entries:
-                yield _entry(archive, info, settings)
+                yield _entry(archive, info, names[info], settings)
     except Exception as error:  # a damaged directory raises anything from struct.error to OverflowError
         yield _File(name, b"", f"a damaged zip ({type(error).__name__})")
 
@@ -274,8 +276,8 @@ def _overlaps(entries: list[zipfile.ZipInfo], end: int) -> bool:
     return reached > end
 
 
-def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, settings: Settings) -> _File:
-    name, mode = entry_name(info), info.external_attr >> 16
+def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, settings: Settings) -> _File:
+    mode = info.external_attr >> 16
     if mode and stat.S_IFMT(mode) and not stat.S_ISREG(mode):
         return _File(name, b"", "a link or device")
     if info.flag_bits & 1:

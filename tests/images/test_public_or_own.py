@@ -1,0 +1,136 @@
+"""An analyzer's own names are not taken for the public sets that such analyzers exported, and no patient gets lost."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from test_layouts import draw, told
+
+from hemosight.images import sources
+
+CODES = {"monocyte": "MO", "neutrophil": "SNE", "lymphocyte": "LY"}
+
+
+def heard(root: Path) -> list[str]:
+    said: list[str] = []
+    sources.rows_of(root, say=said.append)
+    return said
+
+
+def published(number: int = 40) -> list[str]:
+    """Names with numbers as the Barcelona set has them, strewn up to a million."""
+    strewn = random.Random(3).sample(range(10_000, 1_000_000), number)
+    kinds = list(CODES.items())
+    return [f"{kinds[k % 3][0]}/{kinds[k % 3][1]}_{one}.jpg" for k, one in enumerate(strewn)]
+
+
+# --- below cases, sites ---
+
+
+@pytest.mark.parametrize("other", ["MO", "picture"])
+def test_cases_of_an_analyzer_keep_their_patients(tmp_path: Path, other: str) -> None:
+    names = [f"Case_1/{folder}/{code}_{k:04}.jpg" for folder, code in CODES.items() for k in range(3)]
+    draw(tmp_path, *names, *[f"Case_2/monocyte/{other}_{k:04}.jpg" for k in range(3)])
+    assert told(tmp_path, "patient", "source") == [
+        ("lymphocyte", "Case_1", tmp_path.name),
+        ("monocyte", "Case_1", tmp_path.name),
+        ("monocyte", "Case_2", tmp_path.name),
+        ("neutrophil", "Case_1", tmp_path.name),
+    ]
+    assert heard(tmp_path) == []
+
+
+@pytest.mark.parametrize("numbers", [range(1, 60), range(28_422_000, 28_422_060)])
+def test_sites_of_analyzers_keep_their_source(tmp_path: Path, numbers: range) -> None:
+    draw(tmp_path, *[f"{lab}/monocyte/MO_{k:04}.jpg" for lab in ("labA", "labB") for k in numbers])
+    assert told(tmp_path, "source", "patient") == [("monocyte", "labA", None), ("monocyte", "labB", None)]
+
+
+def test_numbers_as_published_make_no_case_public(tmp_path: Path) -> None:
+    draw(tmp_path, *[f"{case}/{name}" for case in ("Patient_1", "24-1093") for name in published()])
+    assert {patient for _, patient in told(tmp_path, "patient")} == {"Patient_1", "24-1093"}
+    assert {source for _, source in told(tmp_path, "source")} == {tmp_path.name}
+
+
+@pytest.mark.parametrize(
+    "name", ["LYT/LYT_0001.jpg", "monocyte/MON_0001.jpg", "blast/MYO_0001.jpg", "lymphocyte/L-8_0044_0.jpg"]
+)
+def test_cases_are_none_of_munich_or_bangkok(tmp_path: Path, name: str) -> None:
+    draw(tmp_path, f"Case_1/{name}", f"Case_2/{name}")
+    assert {row[1:] for row in told(tmp_path, "patient", "source")} == {
+        ("Case_1", tmp_path.name),
+        ("Case_2", tmp_path.name),
+    }
+
+
+def test_signed_slides_of_an_analyzer_are_not_those_of_johns_hopkins(tmp_path: Path) -> None:
+    for case in ("Case_7", "24-1093"):
+        for slides in ("Signed slides", "Unsigned slides"):
+            draw(tmp_path, f"{case}/{slides}/Segmented neutrophils/SNE_1.jpg", f"{case}/{slides}/Monocytes/MO_2.jpg")
+    # One patient, however many folders of slides he has.
+    assert {row[1:] for row in told(tmp_path, "patient", "source")} == {
+        ("Case_7", tmp_path.name),
+        ("24-1093", tmp_path.name),
+    }
+
+
+# --- in folders of classes alone ---
+
+
+@pytest.mark.parametrize("number", ["{:04}", "{}", "2842{:04}"])
+def test_an_analyzers_numbers_are_not_those_of_barcelona(tmp_path: Path, number: str) -> None:
+    root = tmp_path / "ours"
+    draw(root, *[f"{folder}/{code}_{number.format(k)}.jpg" for folder, code in CODES.items() for k in range(1, 30)])
+    assert {source for _, source in told(root, "source")} == {"ours"}
+    assert heard(root) == [f"{root}: named like pbc, but not numbered as published, so not taken for it; --as pbc does"]
+    assert {source for _, source in told(root, "source", kind="pbc")} == {"pbc"}
+
+
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_numbers_as_published_are_taken_for_barcelona_and_told(tmp_path: Path, above: str) -> None:
+    root = tmp_path / "copy"
+    draw(root, *[above + name for name in published()])
+    draw(root, *(["test/monocyte/MO_77123.jpg"] if above else []))
+    assert {source for _, source in told(root, "source")} == {"pbc"}
+    splits = {split for _, split in told(root, "official_split")}
+    assert splits == ({"train", "test"} if above else {None})
+    where = f"{root}/test, {root}/train" if above else str(root)
+    words = "taken for pbc, by names and numbers as published; --as folder reads an ordinary folder"
+    assert heard(root) == [f"{where}: {words}"]
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (("EOS/EOS_0001.jpg", "LYT/LYT_0002.jpg"), "lmu_aml"),
+        (("blast/MYO_29208563.jpg",), "lmu_aml"),
+        (("lymphocyte/S-12_001_3.jpg", "monocyte/AB-7_12_33.jpg"), "chula"),
+    ],
+)
+def test_any_laboratorys_names_are_not_munich_nor_bangkok(tmp_path: Path, names: tuple[str, ...], kind: str) -> None:
+    root = tmp_path / "ours"
+    draw(root, *names)
+    assert {source for _, source in told(root, "source")} == {"ours"}
+    assert heard(root)[0] == (
+        f"{root}: named like {kind}, but not numbered as published, so not taken for it; --as {kind} does"
+    )
+
+
+@pytest.mark.parametrize(
+    "home", ["PBC_dataset_normal_DIB", "pbc_dataset_normal_DIB-copy", "site 2/PBC_dataset_normal_DIB"]
+)
+def test_in_the_publishers_folder_a_few_files_are_enough(tmp_path: Path, home: str) -> None:
+    draw(tmp_path, f"{home}/train/monocyte/MO_1.jpg", f"{home}/train/neutrophil/SNE_2.jpg")
+    for root in (tmp_path, tmp_path / home, tmp_path / home / "train"):
+        if root != tmp_path or "/" not in home:
+            assert {source for _, source in told(root, "source")} == {"pbc"}
+            assert heard(root) == []
+
+
+def test_cases_beside_a_public_set_are_one_set_with_its_patients(tmp_path: Path) -> None:
+    draw(tmp_path, "PBC_dataset_normal_DIB/monocyte/MO_1.jpg")
+    draw(tmp_path, *[f"Patient_{k}/{folder}/x{k}.jpg" for k in (1, 2) for folder in ("monocyte", "blast")])
+    found = [row for row in told(tmp_path, "patient", "source") if row[2] != "pbc"]
+    assert found == [(label, f"Patient_{k}", tmp_path.name) for label in ("blast", "monocyte") for k in (1, 2)]
