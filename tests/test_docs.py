@@ -214,7 +214,7 @@ FIGURES = re.split(r"^(?=## )", (DOCS / "reference" / "figures.md").read_text(en
 
 @pytest.mark.parametrize("section", FIGURES, ids=lambda section: section.partition("\n")[0])
 def test_figures_have_the_command_that_made_them(section: str) -> None:
-    assert re.search(r"^ {4}(hemosight|python benchmarks/|make benchmark)", section, flags=re.M)
+    assert re.search(r"^ {4}(hemosight|python benchmarks/|make (benchmark|kills))", section, flags=re.M)
 
 
 def test_files_that_pages_name_are_there() -> None:

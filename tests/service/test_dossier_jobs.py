@@ -31,7 +31,7 @@ from hemosight.service.errors import Refusal, ServiceFault
 from hemosight.service.intake import protocols
 from hemosight.service.storage import dossiers as storage
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.dossiers import Claim
+from hemosight.service.storage.dossiers import DossierClaim
 from hemosight.service.storage.tables import AuditRow, DossierRow, KnownBundle, Project
 from hemosight.service.work import confined, dossiers
 
@@ -65,18 +65,18 @@ class Desk:
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
-    def begin(self) -> Claim:
+    def begin(self) -> DossierClaim:
         """Ask for a dossier and claim it, as a worker."""
         asked = self.ask()
         with self.database.session() as session:
             row = storage.claim(session, self.project.bundle)
             assert row is not None
             assert row.id == asked
-            return Claim.of(row)
+            return DossierClaim.of(row)
 
-    def shown(self, made: int | Claim) -> dict[str, Any]:
+    def shown(self, made: int | DossierClaim) -> dict[str, Any]:
         """What the page is shown of one."""
-        dossier = made.dossier if isinstance(made, Claim) else made
+        dossier = made.dossier if isinstance(made, DossierClaim) else made
         return next(one for one in self.viewer.get(self.path).json()["items"] if one["id"] == dossier)
 
     def noted(self, action: str) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
     monkeypatch.setattr(dossiers, "EVERY", 0.01)
     made: list[int] = []
 
-    async def make(database: Database, bundle: Bundle, claim: Claim) -> None:
+    async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
         made.append(claim.dossier)
         if len(made) == 1:
             raise error
@@ -137,7 +137,7 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
 def test_a_database_that_is_away_ends_no_dossier(
     desk: Desk, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def make(database: Database, bundle: Bundle, claim: Claim) -> None:
+    async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
         raise ServiceFault("database_unreachable", expected="one", came="none", mend="Wait.")
 
     monkeypatch.setattr(dossiers, "make", make)
@@ -152,7 +152,7 @@ def test_a_worker_that_is_stopped_waits_for_what_writes_into_the_folder(
 ) -> None:
     begun, stopped, there = threading.Event(), threading.Event(), []
 
-    def prepare(database: Database, bundle: Bundle, claim: Claim, folder: Path) -> int:
+    def prepare(database: Database, bundle: Bundle, claim: DossierClaim, folder: Path) -> int:
         begun.set()
         stopped.wait()
         (folder / "signed").mkdir()
@@ -285,14 +285,14 @@ def test_who_makes_a_dossier_that_is_called_off_stops(
     monkeypatch.setattr(dossiers, "EVERY", 0.01)
     asked, begun, ended = desk.begin(), threading.Event(), threading.Event()
 
-    def prepare(database: Database, bundle: Bundle, claim: Claim, folder: Path) -> int:
+    def prepare(database: Database, bundle: Bundle, claim: DossierClaim, folder: Path) -> int:
         begun.set()
         ended.wait()
         return 0
 
     look = dossiers.show_alive
 
-    def alive(database: Database, claim: Claim, folder: Path) -> None:
+    def alive(database: Database, claim: DossierClaim, folder: Path) -> None:
         try:
             look(database, claim, folder)
         except dossiers.CalledOff:
@@ -323,16 +323,16 @@ def test_who_shows_life_while_it_is_kept_does_not_take_made_for_called_off(
     asked, kept, shown = desk.begin(), threading.Event(), threading.Event()
     keep, look = dossiers.keep, dossiers.show_alive
 
-    async def child(database: Database, claim: Claim, folder: Path) -> tuple[int, str]:
+    async def child(database: Database, claim: DossierClaim, folder: Path) -> tuple[int, str]:
         _made(folder / "out")
         return 0, "done"
 
-    def slow(database: Database, claim: Claim, out: Path, code: int | None, said: str) -> None:
+    def slow(database: Database, claim: DossierClaim, out: Path, code: int | None, said: str) -> None:
         keep(database, claim, out, code, said)
         kept.set()
         shown.wait()
 
-    def alive(database: Database, claim: Claim, folder: Path) -> None:
+    def alive(database: Database, claim: DossierClaim, folder: Path) -> None:
         late = kept.is_set()
         try:
             look(database, claim, folder)
@@ -389,8 +389,8 @@ def test_the_child_takes_half_of_what_there_is_for_its_worker(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"{limit}\n")
     (tmp_path / "own").write_text(f"{own}\n")
-    monkeypatch.setattr(confined, "_GROUPS", tmp_path)
-    monkeypatch.setattr(confined, "_OWN_GROUP", tmp_path / "own")
+    monkeypatch.setattr(confined, "GROUPS", tmp_path)
+    monkeypatch.setattr(confined, "OWN_GROUP", tmp_path / "own")
     pages = {"SC_PHYS_PAGES": 16 << 20, "SC_PAGE_SIZE": 4096}
     monkeypatch.setattr(confined.os, "sysconf", pages.__getitem__)
     assert confined.most() == bound

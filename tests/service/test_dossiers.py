@@ -24,7 +24,7 @@ from hemosight.errors import TooFewCells
 from hemosight.images.synthetic import draw_cell
 from hemosight.service.storage import dossiers as storage
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.dossiers import Claim
+from hemosight.service.storage.dossiers import DossierClaim
 from hemosight.service.storage.tables import AuditRow, Case, DossierRow, Picture
 from hemosight.service.storage.tables import Image as ImageRow
 from hemosight.service.work import dossiers, signed_cells
@@ -159,7 +159,7 @@ def test_one_worker_has_it_and_another_takes_over_when_that_one_is_silent(labora
     assert (first.id, first.state, first.attempts) == (asked, "running", 1)
     assert laboratory.claim() is None
     with laboratory.project.database.session() as session:
-        storage.released(session, Claim.of(first))
+        storage.released(session, DossierClaim.of(first))
     given = laboratory.claim()
     assert given is not None, "a worker that is told to stop gives it back"
     assert given.attempts > first.attempts, "two makers never hold the same claim"
@@ -187,7 +187,7 @@ def test_a_maker_that_another_has_taken_over_from_writes_nothing(laboratory: Lab
         with laboratory.project.database.session() as session:
             silent = text("UPDATE dossiers SET seen_at = now() - interval '1 hour' WHERE id = :id")
             session.execute(silent, {"id": asked})
-    late, now = (Claim.of(row) for row in rows if row is not None)
+    late, now = (DossierClaim.of(row) for row in rows if row is not None)
     with laboratory.project.database.session() as session:
         assert not storage.alive(session, late)
         assert not storage.failed(session, late, "late")
@@ -263,7 +263,7 @@ def test_a_worker_makes_it_with_the_command_and_the_next_one_says_what_changed(
         assert laboratory.ask(protocol=protocol).status_code == 201
         row = laboratory.claim()
         assert row is not None
-        asyncio.run(dossiers.make(laboratory.project.database, tiny_bundle, Claim.of(row)))
+        asyncio.run(dossiers.make(laboratory.project.database, tiny_bundle, DossierClaim.of(row)))
     second, first = laboratory.listed()
     assert (first["state"], second["state"]) == ("made", "made"), first["said"]
     assert (first["summary"]["cells"], first["summary"]["cases"]) == (30, 3)
@@ -289,7 +289,7 @@ def test_a_protocol_that_cannot_be_kept_says_why(laboratory: Laboratory, tiny_bu
     assert laboratory.ask(protocol=PROTOCOL.replace("least = 8", "least = 3")).status_code == 201
     row = laboratory.claim()
     assert row is not None
-    asyncio.run(dossiers.make(laboratory.project.database, tiny_bundle, Claim.of(row)))
+    asyncio.run(dossiers.make(laboratory.project.database, tiny_bundle, DossierClaim.of(row)))
     (shown,) = laboratory.listed()
     assert shown["state"] == "failed"
     assert "least" in shown["said"]
@@ -301,7 +301,7 @@ def test_a_worker_that_is_stopped_ends_the_command_and_gives_the_dossier_back(
     monkeypatch.setattr(dossiers, "EVERY", 0.05)
     ended: list[bool] = []
 
-    async def slow(database: Database, bundle: Bundle, claim: Claim) -> None:
+    async def slow(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
         try:
             await asyncio.sleep(60)
         finally:
@@ -328,4 +328,4 @@ def test_a_worker_that_is_stopped_ends_the_command_and_gives_the_dossier_back(
         row = laboratory.claim()
         assert row is not None, "it is not counted against the dossier"
         with laboratory.project.database.session() as session:
-            storage.released(session, Claim.of(row))
+            storage.released(session, DossierClaim.of(row))

@@ -18,7 +18,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.images.decode import Pixels, decode
 from hemosight.images.synthetic.camera import DrawnField
 from hemosight.service.bundle_registry import BundleRegistry
-from hemosight.service.intake.fields import FieldIntake
+from hemosight.service.intake import fields as intake
 from hemosight.service.storage import events, fields
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.retention import expire
@@ -168,15 +168,15 @@ def test_a_field_that_comes_while_the_one_that_counts_goes_is_kept(
 ) -> None:
     pictures = two(film, NAME)
     (first,) = camera.send("F-1", pictures[:1])
-    again = FieldIntake._again
+    seen_again = intake.seen_again
 
-    def vanishing(self: FieldIntake, *given: Any) -> Any:
-        where = again(self, *given)
-        assert where.again
+    def vanishing(shown: Any) -> Any:
+        found = seen_again(shown)
+        assert found
         assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
-        return where
+        return found
 
-    monkeypatch.setattr(FieldIntake, "_again", vanishing)
+    monkeypatch.setattr(intake, "seen_again", vanishing)
     (second,) = camera.send("F-1", pictures[1:])
     assert (_asked(camera), camera.count_again() > 0) == (1, True)
     assert _counts(camera, second["field"])[1:] == (0, 0)

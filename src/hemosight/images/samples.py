@@ -143,8 +143,8 @@ def range_of(
         return low, full
     begin, end = _extremes(array)
     spans_bits = full_scale(high - low) is not None
-    told_high = spans_bits or full_scale(high) is not None or _is_round(high)
-    doubtful_high = _equal(end, high) and not told_high
+    stated_high = spans_bits or full_scale(high) is not None or _is_round(high)
+    doubtful_high = _equal(end, high) and not stated_high
     doubtful_low = _equal(begin, low) and not spans_bits and low > 0 and low * 255 > high
     if high > low and not doubtful_high and not doubtful_low:
         return low, high

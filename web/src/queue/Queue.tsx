@@ -20,7 +20,7 @@ import { Sketch } from "../ui/Sketch";
 import { Empty, Failure, Loading } from "../ui/states";
 import { Learning } from "./Learning";
 import { answered, extended, renewed, START, STRATEGIES, type Strategy, step, unlabelled } from "./queue";
-import { Standing } from "./Standing";
+import { StandingLabel } from "./StandingLabel";
 import "./queue.scss";
 
 /** Cells asked for at once; more are asked for before they run out. */
@@ -156,7 +156,7 @@ function Walk() {
               <Picture key={current.image} src={picture(current.image)} alt={`Cell ${current.image}`} />
             </Link>
             <Reading read={read} item={current} columns={columns} withheld={foreign} />
-            <Standing image={current.image} />
+            <StandingLabel image={current.image} />
             <Answers
               classes={columns.classes}
               read={read}

@@ -9,7 +9,7 @@ import { inTree, inUse, labelOf, rowOf } from "../columns/columns";
 import { elsewhere, latin } from "../gallery/keys";
 import { useProjectContext, useProjectState } from "../project/context";
 import { useFollowed } from "../project/follows";
-import { Standing } from "../queue/Standing";
+import { StandingLabel } from "../queue/StandingLabel";
 import "../queue/queue.scss";
 import { Picture } from "../ui/Picture";
 import { Sketch } from "../ui/Sketch";
@@ -164,7 +164,7 @@ function Sought() {
             >
               <Picture key={current} src={picture(current)} alt={`Cell ${current}`} />
             </Link>
-            <Standing image={current} />
+            <StandingLabel image={current} />
             <div className="queue-answers">
               <Button disabled={!mayLook || isPending} onClick={() => say(true)}>
                 {title} <kbd className="key">Y</kbd>

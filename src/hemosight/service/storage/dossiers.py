@@ -25,14 +25,14 @@ _UNFINISHED = ("waiting", "running")
 
 
 @dataclass(frozen=True)
-class Claim:
+class DossierClaim:
     """A dossier that somebody makes, and the claim under which: once another has claimed it, nothing is written."""
 
     dossier: int
     attempt: int
 
     @classmethod
-    def of(cls, row: DossierRow) -> Claim:
+    def of(cls, row: DossierRow) -> DossierClaim:
         """The claim by which a dossier was just given to the caller."""
         return cls(row.id, row.attempts)
 
@@ -129,19 +129,19 @@ def claim(session: Session, bundle: int) -> DossierRow | None:
     return row
 
 
-def alive(session: Session, claim: Claim) -> bool:
+def alive(session: Session, claim: DossierClaim) -> bool:
     """Show that somebody makes it; False where it was called off, or another maker has it by now."""
     return _update_running(session, claim, seen_at=func.now())
 
 
-def released(session: Session, claim: Claim) -> None:
+def released(session: Session, claim: DossierClaim) -> None:
     """Give a dossier back that was begun and not made, without counting it against it: its maker was told to stop."""
     # Not one less: the claim of whoever takes it next would be this one again.
     _update_running(session, claim, state="waiting", attempts=DossierRow.attempts + _ROUND - 1)
 
 
 def made(
-    session: Session, claim: Claim, said: str, summary: dict[str, Any], archive: bytes, pdf: bytes | None = None
+    session: Session, claim: DossierClaim, said: str, summary: dict[str, Any], archive: bytes, pdf: bytes | None = None
 ) -> bool:
     """Store what was made; False where it was called off meanwhile, or another maker has it."""
     fingerprint = hashlib.sha256(archive).hexdigest()
@@ -160,12 +160,12 @@ def drop_old(session: Session, project: int) -> list[tuple[int, str | None]]:
     return [(number, fingerprint) for number, fingerprint in rows]
 
 
-def failed(session: Session, claim: Claim, said: str) -> bool:
+def failed(session: Session, claim: DossierClaim, said: str) -> bool:
     """Store why nothing was made; False where it was called off meanwhile, or another maker has it."""
     return _update_running(session, claim, state="failed", said=_stored(said), ended_at=func.now())
 
 
-def _update_running(session: Session, claim: Claim, **values: Any) -> bool:
+def _update_running(session: Session, claim: DossierClaim, **values: Any) -> bool:
     query = update(DossierRow).where(DossierRow.id == claim.dossier, DossierRow.attempts == claim.attempt)
     query = query.where(DossierRow.state == "running").values(**values)
     return session.scalar(query.returning(DossierRow.id)) is not None

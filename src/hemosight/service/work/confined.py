@@ -13,8 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-_GROUPS = Path("/sys/fs/cgroup")
-_OWN_GROUP = Path("/proc/self/cgroup")
+GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUP = Path("/proc/self/cgroup")
 _NICE = 10
 _DIES_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of ``prctl(2)``."""
@@ -37,16 +37,16 @@ def most() -> int | None:
 
 def _bounds_of_groups() -> list[int]:
     """Limits of the process's control group and of those around it, in bytes (``cgroups(7)``); of version 1 too."""
-    groups = {_GROUPS / "memory.max", _GROUPS / "memory" / "memory.limit_in_bytes"}
+    groups = {GROUPS / "memory.max", GROUPS / "memory" / "memory.limit_in_bytes"}
     with contextlib.suppress(OSError):
-        for line in _OWN_GROUP.read_text().splitlines():
+        for line in OWN_GROUP.read_text().splitlines():
             _, kinds, name = line.split(":", 2)
             path = Path(name.lstrip("/"))
             around = [path, *path.parents]
             if not kinds:
-                groups.update(_GROUPS / one / "memory.max" for one in around)
+                groups.update(GROUPS / one / "memory.max" for one in around)
             elif "memory" in kinds.split(","):
-                groups.update(_GROUPS / "memory" / one / "memory.limit_in_bytes" for one in around)
+                groups.update(GROUPS / "memory" / one / "memory.limit_in_bytes" for one in around)
     found = []
     for group in groups:
         with contextlib.suppress(OSError, ValueError):  # not there, or "max": none

@@ -30,7 +30,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.service.errors import ServiceFault
 from hemosight.service.storage import audit, dossiers
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.dossiers import Claim
+from hemosight.service.storage.dossiers import DossierClaim
 from hemosight.service.work import confined, signed_cells
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
             await asyncio.to_thread(_fail, database, found, BROKEN)
 
 
-async def make(database: Database, bundle: Bundle, claim: Claim) -> None:
+async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
     """Make a dossier that was claimed. Raises :class:`CalledOff`."""
     # What cannot be removed now is swept later: it must not stand in for what happened.
     with tempfile.TemporaryDirectory(prefix=FOLDERS, ignore_cleanup_errors=True) as name:
@@ -124,7 +124,7 @@ async def make(database: Database, bundle: Bundle, claim: Claim) -> None:
     log.info("dossier_ended", dossier=claim.dossier, code=code)
 
 
-async def _in_thread(database: Database, claim: Claim, folder: Path, work: Callable[[], T]) -> T:
+async def _in_thread(database: Database, claim: DossierClaim, folder: Path, work: Callable[[], T]) -> T:
     """Work on the folder in a thread, which has ended when this has, cancelled or not; signs of life meanwhile.
 
     A dossier that is called off meanwhile ends nothing here: the thread goes on anyway, and to a sign of life one that
@@ -148,7 +148,7 @@ async def _in_thread(database: Database, claim: Claim, folder: Path, work: Calla
     return working.result()
 
 
-async def run_child(database: Database, claim: Claim, folder: Path) -> tuple[int | None, str]:
+async def run_child(database: Database, claim: DossierClaim, folder: Path) -> tuple[int | None, str]:
     """Run the command; gives its exit code (None where it took too long) and what it said."""
     command = confined.command(["validate", "signed", "--protocol", "protocol.toml", "--out", "out"])
     command += ["--bundle", "bundle.hemosight"]
@@ -187,18 +187,18 @@ def sweep() -> None:
                 log.info("dossier_folder_swept", folder=folder.name)
 
 
-def _claim(database: Database, bundle_id: int) -> Claim | None:
+def _claim(database: Database, bundle_id: int) -> DossierClaim | None:
     with database.session() as session:
         row = dossiers.claim(session, bundle_id)
-        return None if row is None else Claim.of(row)
+        return None if row is None else DossierClaim.of(row)
 
 
-def _release(database: Database, claim: Claim) -> None:
+def _release(database: Database, claim: DossierClaim) -> None:
     with database.session() as session:
         dossiers.released(session, claim)
 
 
-def show_alive(database: Database, claim: Claim, folder: Path) -> None:
+def show_alive(database: Database, claim: DossierClaim, folder: Path) -> None:
     """Show that it is being made, to other workers and to who sweeps folders. Raises :class:`CalledOff`."""
     os.utime(folder)
     with database.session() as session:
@@ -206,12 +206,12 @@ def show_alive(database: Database, claim: Claim, folder: Path) -> None:
             raise CalledOff
 
 
-def _fail(database: Database, claim: Claim, said: str) -> None:
+def _fail(database: Database, claim: DossierClaim, said: str) -> None:
     with database.session() as session:
         dossiers.failed(session, claim, said)
 
 
-def prepare(database: Database, bundle: Bundle, claim: Claim, folder: Path) -> int:
+def prepare(database: Database, bundle: Bundle, claim: DossierClaim, folder: Path) -> int:
     """Write what the command needs; gives how many cells there are."""
     with database.session() as session:
         row = dossiers.by_number(session, claim.dossier)
@@ -226,7 +226,7 @@ def prepare(database: Database, bundle: Bundle, claim: Claim, folder: Path) -> i
     return signed_cells.write(database, project, folder / "signed")
 
 
-def keep(database: Database, claim: Claim, out: Path, code: int | None, said: str) -> None:
+def keep(database: Database, claim: DossierClaim, out: Path, code: int | None, said: str) -> None:
     """Store what the command left."""
     if code not in (0, NOT_MET):
         _fail(database, claim, said.strip() or _ended(code))

@@ -4,7 +4,7 @@ import { useProjectContext, useProjectState } from "../project/context";
 import { inks } from "../ui/marks";
 
 /** The label that a cell has by now, and who gave it: the next answer takes its place, so it must be seen before. */
-export function Standing({ image }: { image: number }) {
+export function StandingLabel({ image }: { image: number }) {
   const { project } = useProjectContext();
   const columns = useProjectState((state) => state.columns);
   const isPending = useProjectState((state) => state.pending.has(image));
