@@ -16,6 +16,8 @@ from find_fields import Known, drawn
 
 from hemosight.images.finding import cells as finder
 
+pytestmark = pytest.mark.slow  # fields are drawn for three seconds
+
 GRID = {"features": ("few", "relative"), "blue": (0.0, 0.5), "over_red": (0.0, 2.1), "least": (0.5, 0.3)}
 FURTHER = {"margin": (0.25,)}
 
@@ -35,7 +37,6 @@ def chosen(name: str, fields: dict[str, list[Known]]) -> find_choice.Chosen:
     return find_choice.without(name, fields, None, fields["drawn"], GRID, FURTHER)
 
 
-@pytest.mark.slow
 def test_the_choice_never_sees_the_laboratory_that_is_left_out(laboratories: dict[str, list[Known]]) -> None:
     spoilt = {**laboratories, "other": noise(laboratories["other"])}
     first, again = chosen("other", laboratories), chosen("other", spoilt)

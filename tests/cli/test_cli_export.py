@@ -47,7 +47,7 @@ class _Service(BaseHTTPRequestHandler):
 def address() -> Iterator[str]:
     ASKED.clear()
     server = HTTPServer(("127.0.0.1", 0), _Service)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

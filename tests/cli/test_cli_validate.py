@@ -132,7 +132,7 @@ def address(drawn_catalog: Catalog) -> Iterator[str]:
     _Service.pictures, _Service.signed = tuple(drawn_catalog.paths[:4]), SIGNED
     _Service.record = {"profile": PROFILE, "cells": cells}
     server = HTTPServer(("127.0.0.1", 0), _Service)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

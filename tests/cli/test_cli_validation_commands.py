@@ -231,7 +231,7 @@ def address(smear: Catalog) -> Iterator[str]:
     _Project.cells = smear
     _Project.asked.clear()
     server = HTTPServer(("127.0.0.1", 0), _Project)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

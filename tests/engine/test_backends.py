@@ -20,6 +20,8 @@ from hemosight.engine.network import Network
 from hemosight.errors import ExtraMissing, UnknownName
 from hemosight.images.preprocess import Preprocessing
 
+pytestmark = pytest.mark.slow  # OpenVINO loads for three seconds
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -209,7 +211,6 @@ for thread in threads: thread.join()
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("crops", [(BATCH, BATCH), (BATCH, 3), (3, 3)])
 def test_two_threads_of_a_new_process_begin_together_and_end(
     crops: tuple[int, int], tiny_onnx: bytes, pixels: np.ndarray, tmp_path: Path

@@ -156,5 +156,5 @@ if __name__ == "__main__":
     provider = Provider()
     sys.stdout.write(f"{provider.issuer}\n")
     sys.stdout.flush()
-    threading.Thread(target=provider.serve_forever, daemon=True).start()
+    threading.Thread(target=provider.serve_forever, args=(0.01,), daemon=True).start()
     sys.stdin.read()  # until whoever started it is gone

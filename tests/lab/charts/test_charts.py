@@ -90,6 +90,7 @@ CHARTS: dict[str, Callable[[], Spec]] = {
 }
 
 
+@pytest.mark.slow  # the library that draws takes a second to load
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_grammar_accepts_it_and_it_draws(name: str) -> None:
     import altair  # only here: a quarter of a second

@@ -13,6 +13,8 @@ from hemosight.lab.validation import drift, two_bundles
 from hemosight.lab.validation.cells import ValidationCells, gather
 from hemosight.lab.validation.protocol import Protocol
 
+pytestmark = pytest.mark.slow  # forty cases are drawn for each chart
+
 CASES = 40
 CHANGE = 30
 """Cases before the planted drift."""

@@ -25,6 +25,8 @@ from hemosight.lab.validation.untested import untested
 from hemosight.lab.validation.verdict import Verdict
 from hemosight.scoring.metrics import Interval
 
+pytestmark = pytest.mark.slow  # slides are drawn and read
+
 PROTOCOL = """
 title = "Drawn slides, Łódź: a trial"
 written_by = "A. Reviewer"
@@ -104,7 +106,6 @@ def test_what_does_not_fit_is_counted_by_its_reason(slides: Catalog, tiny_engine
         gather(slides, tiny_engine, protocol(cells={"least": 500}))
 
 
-@pytest.mark.slow
 def test_a_case_of_which_few_cells_were_labelled_is_no_differential(slides: Catalog, tiny_engine: Engine) -> None:
     """Ten of a hundred cells, chosen by whoever labelled them, were validated as if they were the whole case."""
     few, row = slides.take(range(27)), pl.int_range(pl.len())
@@ -275,7 +276,6 @@ def made(
     return validate(slides, tiny_engine, given, digest, out, command="hemosight validate"), out
 
 
-@pytest.mark.slow
 def test_a_dossier_is_a_page_a_pdf_tables_and_a_record(made: tuple[Dossier, Path]) -> None:
     dossier, out = made
     page = dossier.page.read_text()
@@ -308,7 +308,6 @@ def _pdf_text(file: Path) -> list[str]:
     return texts
 
 
-@pytest.mark.slow
 def test_made_again_it_says_loudly_what_has_changed(
     made: tuple[Dossier, Path], slides: Catalog, protocol_file: Path, tiny_engine: Engine, tmp_path: Path
 ) -> None:
