@@ -20,7 +20,16 @@ import {
 import "./findings.scss";
 
 /** What the report says besides counts, to be filled in before the case is signed: every change is stored at once. */
-export function FindingsForm({ ofCase, may }: { ofCase: number; may: boolean }) {
+export function FindingsForm({
+  ofCase,
+  may,
+  setUnstored,
+}: {
+  ofCase: number;
+  may: boolean;
+  /** Told whether the remark on the page is another one than the stored, and stays so when its field is left. */
+  setUnstored: (unstored: boolean) => void;
+}) {
   const findings = useFindings(ofCase);
   const change = useFindingsChange(ofCase);
   if (!findings.data) return <FaultLine fault={findings.error} />;
@@ -33,7 +42,14 @@ export function FindingsForm({ ofCase, may }: { ofCase: number; may: boolean }) 
           {change.isPending ? "saving" : change.isSuccess ? "saved" : ""}
         </span>
       </h2>
-      <Remark key={ofCase} now={now} may={may} save={(remark, over) => change.mutateAsync(() => ({ remark, over }))} />
+      <Remark
+        key={ofCase}
+        now={now}
+        stale={findings.isError}
+        may={may}
+        save={(remark, over) => change.mutateAsync(() => ({ remark, over }))}
+        setUnstored={setUnstored}
+      />
       <Film now={now} may={may} set={change.mutate} />
       <Chosen now={now} may={may} remove={(cell) => change.mutate(() => ({ remove: [cell] }))} />
       <FaultLine fault={change.error} />
@@ -43,27 +59,42 @@ export function FindingsForm({ ofCase, may }: { ofCase: number; may: boolean }) 
 
 function Remark({
   now,
+  stale,
   may,
   save,
+  setUnstored,
 }: {
   now: Findings;
+  /** Whether the service could not be asked what it has: `now` may hold what it refused. */
+  stale: boolean;
   may: boolean;
   save: (remark: string, over: string) => Promise<unknown>;
+  setUnstored: (unstored: boolean) => void;
 }) {
   const { project } = useProjectContext();
   const settings = useReportSettings();
   /** What is being typed, and over which text; null while it is what is stored. */
   const [draft, setDraft] = useState<{ text: string; over: string } | null>(null);
+  const [focused, setFocused] = useState(false);
   const text = draft?.text ?? now.remark;
-  const theirs = draft !== null && draft.over !== now.remark;
+  const open = draft !== null && (stale || draft.text.trim() !== now.remark);
+  const theirs = open && !stale && draft.over !== now.remark;
+  // Left, and the same by now: stored after all, or by somebody else.
+  if (draft !== null && !open && !focused) setDraft(null);
   const blocks = settings.data?.blocks ?? [];
   const store = (remark: string) => {
     setDraft(null);
-    const over = now.remark;
+    const over = stale && draft !== null ? draft.over : now.remark;
     // What could not be stored stays where it was typed.
-    if (remark.trim() !== over) save(remark.trim(), over).catch(() => setDraft({ text: remark, over }));
+    if (stale || remark.trim() !== over)
+      save(remark.trim(), over).catch(() => setDraft((since) => ({ text: since?.text ?? remark, over })));
   };
-  const open = draft !== null && draft.text.trim() !== now.remark;
+  /** Leaving the field, as pressing Sign does, will not store it. */
+  const unstored = open && (theirs || !focused);
+  useEffect(() => {
+    setUnstored(unstored);
+    return () => setUnstored(false);
+  }, [unstored, setUnstored]);
   // Leaving the field stores what was typed; a reload in the middle of it would lose it.
   useEffect(() => {
     if (!open) return;
@@ -81,10 +112,23 @@ function Remark({
         disabled={!may}
         value={text}
         onChange={(event) => setDraft({ text: event.target.value, over: draft?.over ?? now.remark })}
-        onBlur={() => draft !== null && !theirs && store(draft.text)}
+        onFocus={() => setFocused(true)}
+        onBlur={() => {
+          setFocused(false);
+          if (draft !== null && !theirs) store(draft.text);
+        }}
       />
       {/* Its line stays where it is empty: a click that leaves the field must meet what it was aimed at. */}
-      {!theirs && <p className="small quiet">{open ? "Not stored yet: it is when you leave the field." : "\u00a0"}</p>}
+      {!theirs && (
+        <p className="small quiet">
+          {!open ? "\u00a0" : focused ? "Not stored yet: it is when you leave the field." : "Not stored yet. "}
+          {unstored && (
+            <button type="button" className="bin-act" onClick={() => store(draft.text)}>
+              store it
+            </button>
+          )}
+        </p>
+      )}
       {theirs && (
         <p className="fault-line" role="alert">
           Somebody else wrote meanwhile: “{now.remark}”. Yours is not stored yet.{" "}

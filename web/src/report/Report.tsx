@@ -57,6 +57,7 @@ export default function Report() {
   const changes = useFollowed("report");
   const [asked, setAsked] = useState<Showing | null>(null);
   const [level, setLevel] = useState<Level | null>(null);
+  const [unstored, setUnstored] = useState(false);
   const root = ["projects", project.id, "report"];
   const ofCase = { path: { project: project.id }, query: { case: chosen ?? undefined } };
 
@@ -210,7 +211,9 @@ export default function Report() {
               labelled={labelled}
             />
             <Table differential={data} marks={marks} />
-            {chosen && !record && signing.data && !signing.data.locked && <FindingsForm ofCase={chosen} may={may} />}
+            {chosen && !record && signing.data && !signing.data.locked && (
+              <FindingsForm ofCase={chosen} may={may} setUnstored={setUnstored} />
+            )}
             {record && stored.data?.report && <Signed report={stored.data.report} />}
             {checks && checks.length > 0 && (
               <section className="report-checks">
@@ -262,6 +265,7 @@ export default function Report() {
                 show={setAsked}
                 several={several}
                 user={session.data.user}
+                unstored={unstored}
                 onSigned={() => {
                   setAsked(null);
                   void queries.invalidateQueries({ queryKey: root.slice(0, 3) });

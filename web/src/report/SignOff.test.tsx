@@ -65,6 +65,7 @@ function page(client: QueryClient) {
           show={() => {}}
           several={false}
           user={{ id: 1, name: "ada" } as UserShown}
+          unstored={false}
           onSigned={() => {}}
         />
       </MemoryRouter>

@@ -2,7 +2,6 @@ import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { Button, Form, Modal } from "react-bootstrap";
 import { api, body } from "../api/client";
-import { save } from "../api/download";
 import type {
   CheckShown,
   DifferentialShown,
@@ -16,11 +15,9 @@ import { ForeignBanner } from "../foreign/Banner";
 import { useFamiliarity } from "../foreign/familiarity";
 import { Amend, Withdraw } from "../signing/Amend";
 import { FaultLine } from "../ui/states";
-import { when } from "../ui/time";
 import { CheckList } from "./Checks";
-import { panelWords } from "./differential";
+import { Given } from "./Given";
 import { MakeCase } from "./MakeCase";
-import { Forms } from "./Send";
 import { type Showing, type Version, wantsSecond } from "./versions";
 
 interface Props {
@@ -37,6 +34,8 @@ interface Props {
   /** Whether the cells are of several cases, which are never signed together. */
   several: boolean;
   user: UserShown;
+  /** Whether the remark on the page is another one than the stored, and stays so when its field is left. */
+  unstored: boolean;
   onSigned: () => void;
 }
 
@@ -96,86 +95,6 @@ function ShowIt({ what, why, show }: { what: string; why: string; show: () => vo
   );
 }
 
-/** A version of the record with its signatures, and the ways to see it and to take it away. */
-function Given({
-  one: { version, first, second },
-  project,
-  showing,
-  show,
-}: {
-  one: Version;
-  project: number;
-  showing: Showing;
-  show: (wanted: Showing) => void;
-}) {
-  const { differential, taught_until } = first;
-  const panels = panelWords(differential);
-  const until = (label: number | null) => (label ? `label record ${label}` : "no label");
-  const take = useMutation({
-    mutationFn: async (format: "json" | "csv") => {
-      const params = { path: { project, signature: first.id }, query: { format } };
-      const answer = await api.POST("/projects/{project}/signatures/{signature}/export", { params, parseAs: "blob" });
-      save(answer.data as unknown as Blob, `hemosight-record-${first.id}.${format}`);
-    },
-  });
-  return (
-    <div className={`sign-given${first.current ? "" : " sign-past"}`} data-version={version}>
-      <p>
-        <span className="quiet">Version {version}</span>
-        {first.reason && <> amends: “{first.reason}”</>}
-      </p>
-      <Signer signature={first} />
-      {second && <Signer signature={second} />}
-      {!second && first.second_wanted && first.current && <p className="sign-open">Second signature wanted.</p>}
-      <p className="quiet small">
-        {differential.bundle}, reviewed up to {until(first.reviewed_until)}
-        {taught_until !== null && `, taught up to ${until(taught_until)}`}
-        {panels && ` and by ${panels}`}
-        {first.fingerprint && (
-          <>
-            , record <span title={`SHA-256 ${first.fingerprint}`}>{first.fingerprint.slice(0, 8)}</span>
-          </>
-        )}
-      </p>
-      <p className="sign-acts small">
-        {showing === version ? (
-          <span className="quiet">shown</span>
-        ) : (
-          <button type="button" className="bin-act" onClick={() => show(version)}>
-            show
-          </button>
-        )}
-        <Forms project={project} signature={first.id} />
-        <button type="button" className="bin-act" onClick={() => take.mutate("json")}>
-          record (JSON)
-        </button>
-        <button type="button" className="bin-act" onClick={() => take.mutate("csv")}>
-          cells (CSV)
-        </button>
-      </p>
-      <FaultLine fault={take.error} />
-    </div>
-  );
-}
-
-function Signer({ signature }: { signature: SignatureShown }) {
-  return (
-    <p>
-      <strong>{signature.name}</strong>
-      {signature.initials && ` (${signature.initials})`}
-      {signature.role === "second" && <span className="quiet"> second signer</span>}
-      <br />
-      {when(signature.at)}
-      {signature.confirmed === "password" && <span className="quiet">, with password</span>}
-      {signature.note && (
-        <>
-          <br />“{signature.note}”
-        </>
-      )}
-    </p>
-  );
-}
-
 interface SignProps extends Props {
   signing: SigningShown;
   as: SignatureShown["role"];
@@ -193,7 +112,7 @@ interface Asked {
 const open = (checks: CheckShown[], level: CheckShown["level"]) =>
   checks.filter((check) => check.open && check.level === level);
 
-function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role, seen }: SignProps) {
+function Sign({ project, chosen, heading, signing, all, user, unstored, onSigned, as: role, seen }: SignProps) {
   const [note, setNote] = useState("");
   const [initials, setInitials] = useState("");
   const [password, setPassword] = useState("");
@@ -205,6 +124,7 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
   const saving = useFindingsSaving(chosen);
   const first = role === "first";
   const storing = first && saving === "pending";
+  const blocked = first && unstored;
   const version = first ? findings.data?.version : null;
   // The record of the first signer has its own checks; the second one signs them as they were.
   const checks = role === "second" ? (all[0]?.first.checks ?? []) : signing.checks;
@@ -240,6 +160,7 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
   const submit = (event: FormEvent) => {
     event.preventDefault();
     sign.reset();
+    if (blocked) return;
     if (storing) setWanted(true);
     else if (version !== undefined) setAsked({ counts: seen, findings: version });
   };
@@ -247,8 +168,8 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
     if (!wanted || storing) return;
     setWanted(false);
     // What was refused is not on the report: the form says so, and the signer looks again.
-    if (saving !== "error" && version !== undefined) setAsked({ counts: seen, findings: version });
-  }, [wanted, storing, saving, version, seen]);
+    if (saving !== "error" && !blocked && version !== undefined) setAsked({ counts: seen, findings: version });
+  }, [wanted, storing, blocked, saving, version, seen]);
   const confirm = (event: FormEvent) => {
     event.preventDefault();
     if (asked) sign.mutate(asked);
@@ -276,13 +197,19 @@ function Sign({ project, chosen, heading, signing, all, user, onSigned, as: role
         <Button
           type="submit"
           disabled={
-            sign.isPending || blocks.length > 0 || (reasons.length > 0 && !note.trim()) || version === undefined
+            sign.isPending ||
+            blocked ||
+            blocks.length > 0 ||
+            (reasons.length > 0 && !note.trim()) ||
+            version === undefined
           }
         >
           Sign{first ? "" : " second"} as {name}
           {version === undefined
             ? `, once the remark and grades are here${findings.isError ? ": they could not be loaded" : ""}`
-            : storing && ", once the remark and grades are stored"}
+            : blocked
+              ? ", once your remark is stored"
+              : storing && ", once the remark and grades are stored"}
         </Button>
         <FaultLine fault={sign.error} />
       </Form>
