@@ -11,6 +11,7 @@ export const names = {
   project: (project: number) => ["projects", project] as const,
   cases: (project: number) => ["projects", project, "cases"] as const,
   bundle: (project: number) => ["projects", project, "bundle"] as const,
+  findings: (project: number) => ["projects", project, "findings"] as const,
   reportSettings: (project: number) => ["projects", project, "report-settings"] as const,
   signingRules: (project: number) => ["projects", project, "signing-rules"] as const,
   models: ["models"] as const,

@@ -4,7 +4,7 @@ import { Link } from "react-router";
 import { address } from "../api/client";
 import type { Findings, TextBlock } from "../api/schema";
 import { useProjectContext } from "../project/context";
-import { FaultLine } from "../ui/states";
+import { Failure, FaultLine } from "../ui/states";
 import { type Change, useFindings, useFindingsChange, useReportSettings } from "./queries";
 import {
   ESTIMATES,
@@ -32,7 +32,8 @@ export function FindingsForm({
 }) {
   const findings = useFindings(ofCase);
   const change = useFindingsChange(ofCase);
-  if (!findings.data) return <FaultLine fault={findings.error} />;
+  if (!findings.data)
+    return findings.isError ? <Failure fault={findings.error} retry={() => findings.refetch()} /> : null;
   const now = findings.data;
   return (
     <section className="findings findings-form" aria-labelledby="findings-title">

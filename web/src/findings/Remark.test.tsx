@@ -5,12 +5,14 @@ import { MemoryRouter } from "react-router";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { api, ServiceFault } from "../api/client";
 import type { DifferentialShown, Findings, ProjectShown, SigningShown, UserShown } from "../api/schema";
+import { Live } from "../projects/Frame";
 import { SignOff } from "../report/SignOff";
 import { FindingsForm } from "./FindingsForm";
 
+let events: Record<string, number>;
 vi.mock("../project/context", () => ({
   useProjectContext: () => ({ project: { id: 7 } }),
-  useProjectState: (pick: (given: { events: object }) => unknown) => pick({ events: {} }),
+  useProjectState: (pick: (given: { events: typeof events }) => unknown) => pick({ events }),
 }));
 configure({ asyncUtilTimeout: 4000 }); // the machine may have other things to do
 
@@ -26,6 +28,7 @@ beforeEach(() => {
   findings = { version: 3, remark: "", grades: {}, platelets: null, cells: [] } as unknown as Findings;
   storing = () => Promise.reject(AWAY);
   signed = [];
+  events = {};
   vi.spyOn(api, "GET").mockImplementation(((path: string) => {
     if (path.endsWith("/report-settings")) return Promise.resolve({ data: { blocks: [{ key: "b", text: "Block." }] } });
     return Promise.resolve({ data: path.endsWith("/findings") ? findings : { items: [] } });
@@ -66,14 +69,18 @@ const field = () => screen.getByLabelText<HTMLTextAreaElement>("Remark");
 const button = () => screen.getByRole<HTMLButtonElement>("button", { name: /^Sign as/ });
 
 async function shown() {
-  render(
-    <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  const page = () => (
+    <QueryClientProvider client={client}>
       <MemoryRouter>
+        <Live />
         <Both />
       </MemoryRouter>
-    </QueryClientProvider>,
+    </QueryClientProvider>
   );
+  const { rerender } = render(page());
   await waitFor(() => expect(button().textContent).toBe("Sign as ada"));
+  return () => rerender(page());
 }
 
 const type = (text: string) => {
@@ -152,4 +159,33 @@ test("a remark that could not be stored, nor be asked for again, is stored when 
   act(() => field().focus());
   leave();
   await waitFor(() => expect(findings.remark).toBe("Blasts."));
+});
+
+test("half a remark outlives news that do not come, and is stored when they are asked for again", async () => {
+  const redraw = await shown();
+  type("Bla");
+  vi.mocked(api.GET).mockImplementation((() => Promise.reject(AWAY)) as unknown as typeof api.GET);
+  events = { case: 1 };
+  redraw();
+  const again = await screen.findByRole("button", { name: "try again" });
+  expect(field().value).toBe("Bla");
+  vi.mocked(api.GET).mockImplementation((() => Promise.resolve({ data: findings })) as unknown as typeof api.GET);
+  fireEvent.click(again);
+  await waitFor(() => expect(button().textContent).toBe("Sign as ada"));
+  storing = () => stored("Bla");
+  leave();
+  await waitFor(() => expect(findings.remark).toBe("Bla"));
+});
+
+test("findings that could not be loaded are asked for again on request", async () => {
+  vi.mocked(api.GET).mockImplementationOnce((() => Promise.reject(AWAY)) as unknown as typeof api.GET);
+  render(
+    <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
+      <MemoryRouter>
+        <FindingsForm ofCase={3} may setUnstored={() => {}} />
+      </MemoryRouter>
+    </QueryClientProvider>,
+  );
+  fireEvent.click(await screen.findByRole("button", { name: "Try again" }));
+  await waitFor(() => expect(field().value).toBe(""));
 });

@@ -5,26 +5,32 @@ import { api, body, ServiceFault } from "../api/client";
 import { names } from "../api/queries";
 import type { Findings } from "../api/schema";
 import { useProjectContext } from "../project/context";
-import { useFollowed } from "../project/follows";
 import { changed } from "./words";
 
-const nameOf = (project: number, ofCase: number | null) => ["projects", project, "findings", ofCase] as const;
+const nameOf = (project: number, ofCase: number | null) => [...names.findings(project), ofCase] as const;
 
-/** The findings of a case as they are now; nothing for all cells, and for those without a case. */
+/**
+ * The findings of a case as they are now; nothing for all cells, and for those without a case. The project's events make
+ * them old (`projects/Frame.tsx`); what was known stays where the newer could not be loaded, and `isError` says so.
+ */
 export function useFindings(ofCase: number | null) {
   const { project } = useProjectContext();
-  const changes = useFollowed("findings");
+  const queries = useQueryClient();
+  const queryKey = nameOf(project.id, ofCase);
   return useQuery({
-    queryKey: [...nameOf(project.id, ofCase), changes],
-    queryFn: ({ signal }) =>
-      body(
+    queryKey,
+    queryFn: async ({ signal }) => {
+      const answer = await body(
         api.GET("/projects/{project}/cases/{case}/findings", {
           params: { path: { project: project.id, case: ofCase! } },
           signal,
         }),
-      ),
+      );
+      // A change that was stored meanwhile is newer than an answer which set out before it.
+      const held = queries.getQueryData<Findings>(queryKey);
+      return held && held.version > answer.version ? held : answer;
+    },
     enabled: Boolean(ofCase),
-    placeholderData: (before, query) => (query?.queryKey[3] === ofCase ? before : undefined),
   });
 }
 

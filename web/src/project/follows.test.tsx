@@ -7,7 +7,7 @@ import { useCases, useLabelSets } from "../api/queries";
 import { CellPanel } from "../cell/CellPanel";
 import { columnsOf } from "../columns/made";
 import { useField, useFieldList, useHasFields } from "../fields/queries";
-import { useReportSettings } from "../findings/queries";
+import { useFindings, useReportSettings } from "../findings/queries";
 import { useFamiliarity, useTrust } from "../foreign/familiarity";
 import { useAttribute } from "../landscape/Landscape";
 import Library from "../library/Library";
@@ -102,6 +102,7 @@ test.each<[string, () => React.ReactNode, EventKind[]]>([
   [`${P}/teaching`, () => <Library />, ["teaching", "labels", "images", "missed"]],
   [`${P}/label-sets`, live(() => useLabelSets(7)), ["label_set", "taught", "missed"]],
   [`${P}/cases`, live(() => useCases(7)), ["case", "labels", "missed"]],
+  [`${P}/cases/{case}/findings`, live(() => useFindings(3)), ["case", "signature", "images", "missed"]],
   [`${P}/report-settings`, live(useReportSettings), ["settings", "missed"]],
   [`${P}/familiarity`, hook(() => useFamiliarity(3)), ["labels", "profile", "case", "images", "missed"]],
   [`${P}/trust`, hook(() => useTrust(3)), ["labels", "profile", "case", "images", "missed"]],

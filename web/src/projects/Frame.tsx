@@ -127,6 +127,7 @@ export function Live() {
   const deleted = useProjectState((state) => (state.events.project_deleted ?? 0) > 0);
   useStaled("worklist", names.cases(project.id));
   useStaled("labelSets", names.labelSets(project.id));
+  useStaled("findings", names.findings(project.id));
   // Everything of the project stands below its own name.
   useStaled("settings", names.project(project.id), true);
   useStaled("settings", names.reportSettings(project.id));

@@ -1,11 +1,12 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { act, cleanup, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { MemoryRouter } from "react-router";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { api } from "../api/client";
 import type { DifferentialShown, Findings, ProjectShown, SigningShown, UserShown } from "../api/schema";
 import { useFindingsChange } from "../findings/queries";
 import { withGrade } from "../findings/words";
+import { Live } from "../projects/Frame";
 import { SignOff } from "./SignOff";
 
 let state = { events: {} as Record<string, number> };
@@ -13,6 +14,8 @@ vi.mock("../project/context", () => ({
   useProjectContext: () => ({ project: { id: 7 } }),
   useProjectState: (pick: (given: typeof state) => unknown) => pick(state),
 }));
+
+configure({ asyncUtilTimeout: 4000 }); // the machine may have other things to do
 
 const FINDINGS = { version: 3, remark: "", grades: {}, platelets: null, cells: [] } as unknown as Findings;
 const COUNTS = { total: 100, digest: "d1", level: "type" } as unknown as DifferentialShown;
@@ -53,6 +56,7 @@ function page(client: QueryClient) {
   return (
     <QueryClientProvider client={client}>
       <MemoryRouter>
+        <Live />
         <Grade />
         <SignOff
           project={{ id: 7, role: "reviewer", archived: false } as ProjectShown}
@@ -136,5 +140,28 @@ test("nothing is signed while the remark and grades are not there, and the butto
   refused = true;
   render(page(new QueryClient({ defaultOptions: { queries: { retry: false } } })));
   await waitFor(() => expect(button().textContent).toContain("could not be loaded"));
+  expect(button().disabled).toBe(true);
+});
+
+test("findings that could not be loaded once are asked for again on request, and the case is signed", async () => {
+  refused = true;
+  render(page(new QueryClient({ defaultOptions: { queries: { retry: false } } })));
+  await waitFor(() => expect(button().textContent).toContain("could not be loaded"));
+  refused = false;
+  fireEvent.click(screen.getByRole("button", { name: "try again" }));
+  await there();
+  fireEvent.click(button());
+  await confirm();
+  await waitFor(() => expect(signed).toEqual([3]));
+});
+
+test("findings that an event made old and that could not be loaded anew are not signed", async () => {
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  const shown = render(page(client));
+  await there();
+  refused = true;
+  state = { events: { case: 1 } };
+  shown.rerender(page(client));
+  await screen.findByRole("button", { name: "try again" }, { timeout: 4000 });
   expect(button().disabled).toBe(true);
 });

@@ -125,7 +125,8 @@ function Sign({ project, chosen, heading, signing, all, user, unstored, onSigned
   const first = role === "first";
   const storing = first && saving === "pending";
   const blocked = first && unstored;
-  const version = first ? findings.data?.version : null;
+  // Where they could not be loaded anew, what the page has of them may be old, or never stored.
+  const version = first ? (findings.isError ? undefined : findings.data?.version) : null;
   // The record of the first signer has its own checks; the second one signs them as they were.
   const checks = role === "second" ? (all[0]?.first.checks ?? []) : signing.checks;
   const blocks = role === "second" ? [] : open(checks, "block");
@@ -210,7 +211,12 @@ function Sign({ project, chosen, heading, signing, all, user, unstored, onSigned
             : blocked
               ? ", once your remark is stored"
               : storing && ", once the remark and grades are stored"}
-        </Button>
+        </Button>{" "}
+        {first && findings.isError && (
+          <button type="button" className="bin-act" disabled={findings.isFetching} onClick={() => findings.refetch()}>
+            try again
+          </button>
+        )}
         <FaultLine fault={sign.error} />
       </Form>
       <Modal show={asked !== null} onHide={() => setAsked(null)} centered aria-labelledby="sign-question">
