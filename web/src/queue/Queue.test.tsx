@@ -3,7 +3,7 @@ import { cleanup, configure, fireEvent, render, waitFor } from "@testing-library
 import { useSyncExternalStore } from "react";
 import { MemoryRouter } from "react-router";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { api } from "../api/client";
+import { api, ServiceFault } from "../api/client";
 import type { NewLabels } from "../api/schema";
 import { type Cell, columnsOf } from "../columns/made";
 import type { OnEvent, ProjectService } from "../project/service";
@@ -31,6 +31,9 @@ const BELA = { user: { id: 2, name: "bela", display: "Béla Novák" }, role: "re
 let sent: NewLabels[];
 let tell: OnEvent;
 let offered: number[];
+/** What was to be left out, round after round. */
+let skips: number[][];
+let next: (items: object[]) => Promise<unknown>;
 let client: QueryClient;
 
 async function project(cells: Cell[]): Promise<void> {
@@ -55,10 +58,15 @@ async function project(cells: Cell[]): Promise<void> {
 
 beforeEach(() => {
   sent = [];
-  client = new QueryClient();
-  vi.spyOn(api, "GET").mockImplementation(((path: string) => {
-    const items = offered.map((image) => ({ image, reason: "least sure", predicted: "monocyte", probability: 0.4 }));
-    return Promise.resolve({ data: path.endsWith("/members") ? { items: [BELA] } : { items, curve: [] } });
+  client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  skips = [];
+  next = (items) => Promise.resolve({ data: { items, curve: [] } });
+  vi.spyOn(api, "GET").mockImplementation(((path: string, { params }: { params: { query: { skip?: number[] } } }) => {
+    if (path.endsWith("/members")) return Promise.resolve({ data: { items: [BELA] } });
+    const skip = params.query.skip ?? [];
+    skips.push(skip);
+    const left = offered.filter((image) => !skip.includes(image)).slice(0, 2);
+    return next(left.map((image) => ({ image, reason: "least sure", predicted: "monocyte", probability: 0.4 })));
   }) as unknown as typeof api.GET);
 });
 
@@ -115,4 +123,61 @@ test("another label set begins its own walk", async () => {
   await page.findByText("2 · of no case ·");
   await store.useLabelSet("vacuoles");
   await page.findByText("1 · of no case ·");
+});
+
+const skip = () => fireEvent.keyDown(window, { key: "ArrowRight" });
+
+test("skipping cell after cell comes by every open one before nothing is left", async () => {
+  await project([{ id: 1 }, { id: 2 }, { id: 3 }, { id: 4 }, { id: 5 }]);
+  offered = [1, 2, 3, 4, 5];
+  const page = opened();
+  for (const image of offered) {
+    await page.findByAltText(`Cell ${image}`);
+    skip();
+  }
+  await page.findByText("Nothing is left to ask");
+  expect(skips.at(-1)).toEqual([1, 2, 3, 4, 5]);
+});
+
+test("at the end of what came the next cells are waited for, and a failure says so", async () => {
+  await project([{ id: 1 }, { id: 2 }, { id: 3 }]);
+  offered = [1, 2, 3];
+  const page = opened();
+  await page.findByAltText("Cell 1");
+  let fail = () => {};
+  next = () =>
+    new Promise((_, reject) => {
+      fail = () => reject(new ServiceFault(500, { code: "internal", message: "Not now." }));
+    });
+  skip();
+  skip();
+  await page.findByText("Choosing what to ask");
+  expect(page.queryByText("Nothing is left to ask")).toBeNull();
+  fail();
+  await page.findByText("Not now.");
+  expect(page.queryByText("Nothing is left to ask")).toBeNull();
+  next = (items) => Promise.resolve({ data: { items, curve: [] } });
+  fireEvent.click(page.getByRole("button", { name: "Try again" }));
+  await page.findByAltText("Cell 3");
+});
+
+test("a round that set out before the walk came to its end does not end it", async () => {
+  await project([{ id: 1 }, { id: 2 }, { id: 3 }]);
+  offered = [1, 2, 3];
+  const page = opened();
+  await page.findByAltText("Cell 1");
+  skip();
+  await page.findByAltText("Cell 2");
+  const answers: (() => void)[] = [];
+  next = (items) => new Promise((done) => answers.push(() => done({ data: { items, curve: [] } })));
+  fireEvent.change(page.getByLabelText("Ask about"), { target: { value: "margin" } });
+  await waitFor(() => expect(answers).toHaveLength(1));
+  answers[0]!();
+  await page.findByAltText("Cell 1");
+  skip();
+  skip();
+  await waitFor(() => expect(answers).toHaveLength(2));
+  await page.findByText("Choosing what to ask");
+  answers[1]!();
+  await page.findByAltText("Cell 3");
 });

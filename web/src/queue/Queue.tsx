@@ -19,7 +19,7 @@ import { Picture } from "../ui/Picture";
 import { Sketch } from "../ui/Sketch";
 import { Empty, Failure, Loading } from "../ui/states";
 import { Learning } from "./Learning";
-import { answered, extended, renewed, START, STRATEGIES, type Strategy, step, unlabelled } from "./queue";
+import { answered, extended, renewed, START, STRATEGIES, type Strategy, skipped, step, unlabelled } from "./queue";
 import { StandingLabel } from "./StandingLabel";
 import "./queue.scss";
 
@@ -47,16 +47,18 @@ function Walk() {
   const [params] = useSearchParams();
   const [strategy, setStrategy] = useState<Strategy>(params.has("adapt") ? "adapt" : "uncertainty");
   const [walk, setWalk] = useState(START);
-  const [round, setRound] = useState(0);
+  /** Rounds of questions, and where the walk was at the last one: an answer tells nothing of what was skipped after it. */
+  const [round, setRound] = useState({ count: 0, at: 0 });
+  const ask = useCallback((at: number) => setRound(({ count }) => ({ count: count + 1, at })), []);
 
   const answer = useQuery({
-    queryKey: ["projects", project.id, "next", labelSet, inHand, strategy, round],
+    queryKey: ["projects", project.id, "next", labelSet, inHand, strategy, round.count],
     queryFn: ({ signal }) =>
       body(
         api.GET("/projects/{project}/next", {
           params: {
             path: { project: project.id },
-            query: { label_set: labelSet, case: inHand ?? undefined, strategy, n: AHEAD },
+            query: { label_set: labelSet, case: inHand ?? undefined, strategy, n: AHEAD, skip: skipped(walk) },
           },
           signal,
         }),
@@ -68,20 +70,28 @@ function Walk() {
   });
 
   const fresh = answer.isPlaceholderData ? undefined : answer.data?.items;
+  const [taken, setTaken] = useState<typeof fresh>(undefined);
   useEffect(() => {
     if (!fresh) return;
     // Labels given since the question was asked may be among the answers.
     const open = unlabelled(fresh, store.snapshot().columns);
     setWalk((now) => (now.items.length ? renewed(now, open) : extended(now, open)));
+    setTaken(fresh);
   }, [fresh, store]);
 
   const restart = (chosen: Strategy) => {
     setStrategy(chosen);
     setWalk(START);
-    setRound((n) => n + 1);
+    ask(0);
   };
 
   const current = walk.items[walk.at];
+  // What was skipped is asked of nobody: the end is where an answer that left it all out has nothing more.
+  const answerTaken = fresh !== undefined && taken === fresh;
+  const ended = answerTaken && round.at === walk.at;
+  useEffect(() => {
+    if (!current && answerTaken && !ended) ask(walk.at);
+  }, [current, answerTaken, ended, walk.at, ask]);
   const adapting = strategy === "adapt";
   const trust = useTrust(inHand);
   const foreign = useFamiliarity()?.foreign ?? false;
@@ -95,11 +105,11 @@ function Walk() {
         const after = answered(now, label);
         // An answer changes what is worth asking next.
         const often = adapting ? RENEW_ADAPTING : RENEW_AFTER;
-        if (after.answers.size % often === 0 || after.at >= after.items.length) setRound((n) => n + 1);
+        if (after.answers.size % often === 0 || after.at >= after.items.length) ask(after.at);
         return after;
       });
     },
-    [current, store, adapting],
+    [current, store, adapting, ask],
   );
 
   const read = current ? readingOf(columns, current) : null;
@@ -133,8 +143,6 @@ function Walk() {
   const coming = walk.items.slice(walk.at + 1, walk.at + 6);
   const picture = (id: number) => address(`/projects/${project.id}/images/${id}/picture`);
 
-  if (answer.isError && !walk.items.length) return <Failure fault={answer.error} retry={() => answer.refetch()} />;
-  if (!walk.items.length && answer.isPending) return <Loading what="Choosing what to ask" />;
   return (
     <div className="queue">
       <section className="queue-cell" aria-label="Cell to review">
@@ -164,6 +172,10 @@ function Walk() {
               answer={walk.answers.get(current.image) ?? null}
             />
           </>
+        ) : answer.isError ? (
+          <Failure fault={answer.error} retry={() => answer.refetch()} />
+        ) : !ended ? (
+          <Loading what="Choosing what to ask" />
         ) : (
           <Empty
             title={columns.count ? "Nothing is left to ask" : "There are no cells to ask about"}

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { NextShown } from "../api/schema";
-import { answered, extended, forecastWords, openUpwards, renewed, START, step } from "./queue";
+import { answered, extended, forecastWords, LEFT_OUT, openUpwards, renewed, START, skipped, step } from "./queue";
 
 const next = (...images: number[]): NextShown[] =>
   images.map((image) => ({ image, reason: "unsure", predicted: "monocyte", probability: 0.4 }));
@@ -28,6 +28,20 @@ test("a cell comes once, however often the service offers it", () => {
 test("a new order leaves the current cell and the way behind it alone", () => {
   const walk = answered(extended(START, next(1, 2, 3, 4)), "blast");
   expect(order(renewed(walk, next(9, 1, 3)))).toEqual([1, 2, 9, 3]);
+});
+
+test("what the walk has come by without an answer is left out of the next round", () => {
+  const walk = step(answered(step(extended(START, next(1, 2, 3, 4)), 1), "blast"), 1);
+  expect(skipped(walk)).toEqual([1, 3, 4]);
+  expect(skipped(step(walk, -1))).toEqual([1, 3]);
+  expect(skipped(START)).toEqual([]);
+});
+
+test("of very many skipped cells the first come round again", () => {
+  const many = Array.from({ length: LEFT_OUT + 2 }, (_, at) => at + 1);
+  const walk = { ...extended(START, next(...many)), at: many.length };
+  expect(skipped(walk)).toHaveLength(LEFT_OUT);
+  expect(order(renewed(walk, next(1, 2, 3))).slice(many.length)).toEqual([1, 2]);
 });
 
 test("the forecast in a sentence", () => {
