@@ -8,11 +8,15 @@ import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
 import { useFollowed } from "../project/follows";
 import { inks, Letter } from "../ui/marks";
+import { usePaced } from "../ui/paced";
 import { when } from "../ui/time";
 import { LargeCrop } from "./LargeCrop";
 import { DISTANCE } from "./Like";
 import { useKnown } from "./queries";
 import "./known.scss";
+
+/** How often at most what others teach asks anew, milliseconds. */
+const APART = 2000;
 
 /** What can stand beside the cell: a signed cell of the laboratory, or a drawing of a type. */
 type Beside = { cell: KnownCellShown } | { drawn: string; number: number };
@@ -30,7 +34,11 @@ export function Known({ image }: { image: number | null }) {
   const followed = useFollowed("known");
   // A type that a person gives, and whatever the classifier learns, change what the cell may be.
   const version = useProjectState(({ columns }) => columns.version[rowOf(columns, image ?? -1)] ?? 0);
-  const taughtUntil = useProjectState((state) => state.columns.taughtUntil);
+  // What others label while one looks at the cell changes little, and comes often.
+  const taughtUntil = usePaced(
+    useProjectState((state) => state.columns.taughtUntil),
+    APART,
+  );
   const [open, setOpen] = useState<{ image: number; key: string } | null>(null);
   const known = useKnown(project.id, image, `${followed} ${version} ${taughtUntil}`);
   // Signatures cover types of cells; of other label sets nothing is known.

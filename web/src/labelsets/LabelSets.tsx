@@ -7,6 +7,7 @@ import { names, useLabelSets, worded } from "../api/queries";
 import type { LabelSetShown as LabelSet } from "../api/schema";
 import { inTree, inUse } from "../columns/columns";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useStaled } from "../project/staled";
 import { Letter } from "../ui/marks";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
 import {
@@ -28,6 +29,7 @@ import "./labelsets.scss";
 export default function LabelSets() {
   const { project, store } = useProjectContext();
   const sets = useLabelSets(project.id);
+  useStaled("labelSetScores", names.labelSets(project.id));
   const shown = useProjectState((state) => state.labelSet);
   const may = project.role !== "viewer" && !project.archived;
 

@@ -9,6 +9,7 @@ import { columnsOf } from "../columns/made";
 import { useField, useFieldList, useHasFields } from "../fields/queries";
 import { useFindings, useReportSettings } from "../findings/queries";
 import { useFamiliarity, useTrust } from "../foreign/familiarity";
+import LabelSets from "../labelsets/LabelSets";
 import { useAttribute } from "../landscape/Landscape";
 import Library from "../library/Library";
 import SecondLook from "../look/SecondLook";
@@ -17,6 +18,7 @@ import { Live } from "../projects/Frame";
 import Reviews from "../reviews/Reviews";
 import { useSigning } from "../signing/queries";
 import { useDrift } from "../validation/queries";
+import { followed } from "./follows";
 import type { EventKind } from "./service";
 
 const STATE = {
@@ -100,7 +102,8 @@ const P = "/projects/{project}";
 test.each<[string, () => React.ReactNode, EventKind[]]>([
   [`${P}/images/{image}`, panel, ["comment", "missed"]],
   [`${P}/teaching`, () => <Library />, ["teaching", "labels", "images", "missed"]],
-  [`${P}/label-sets`, live(() => useLabelSets(7)), ["label_set", "taught", "missed"]],
+  [`${P}/label-sets`, live(() => useLabelSets(7)), ["label_set", "missed"]],
+  [`${P}/label-sets`, () => <LabelSets />, ["taught", "missed"]],
   [`${P}/cases`, live(() => useCases(7)), ["case", "labels", "missed"]],
   [`${P}/cases/{case}/findings`, live(() => useFindings(3)), ["case", "signature", "images", "missed"]],
   [`${P}/report-settings`, live(useReportSettings), ["settings", "missed"]],
@@ -142,3 +145,8 @@ test.each<[string, () => React.ReactNode, EventKind[]]>([
   },
   30_000,
 );
+
+test("a label makes the list of label sets old only where their scores are shown", () => {
+  expect(followed("labelSets", { taught: 1 })).toBe(followed("labelSets", {}));
+  expect(followed("labelSetScores", { taught: 1 })).not.toBe(followed("labelSetScores", {}));
+});

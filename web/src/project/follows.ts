@@ -17,7 +17,9 @@ const FOLLOWED = {
   fields: ["images"],
   findings: ["case", "signature", "images"],
   known: ["signature", "case", "teaching"],
-  labelSets: ["label_set", "taught"],
+  labelSets: ["label_set"],
+  /** How well each is read, and how many labels it has: the service finds that out anew, which takes a while. */
+  labelSetScores: ["taught"],
   library: ["teaching", "labels", "images", "case"],
   /** The cells as another label set than the shown one reads them. */
   otherSet: ["taught", "labels", "readings", "images", "case", "label_set"],

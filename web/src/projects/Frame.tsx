@@ -1,5 +1,5 @@
-import { type QueryKey, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { createPortal } from "react-dom";
 import { NavLink, Outlet, useNavigate, useParams } from "react-router";
 import { names, useProject } from "../api/queries";
@@ -9,8 +9,8 @@ import { NONE, READ, UNSURE } from "../columns/columns";
 import { useHasFields } from "../fields/queries";
 import { Conflicts } from "../project/Conflicts";
 import { ProjectProvider, useProjectContext, useProjectState } from "../project/context";
-import { type Followed, useFollowed } from "../project/follows";
 import { keepProject } from "../project/last";
+import { useStaled } from "../project/staled";
 import { Tour } from "../tour/Tour";
 import { askForMissing } from "../ui/Picture";
 import { Failure, Loading } from "../ui/states";
@@ -97,25 +97,6 @@ function Counts() {
       ))}
     </span>
   );
-}
-
-/** Bursts of events ask for a list once, milliseconds. */
-const TOGETHER = 400;
-
-/** Asks for what has this name, and what stands below it, anew after the events that make it old. */
-function useStaled(what: Followed, name: QueryKey, alone = false) {
-  const queries = useQueryClient();
-  const changes = useFollowed(what);
-  const before = useRef<string | null>(alone ? changes : null);
-  const key = JSON.stringify(name);
-  useEffect(() => {
-    if (before.current === changes) return;
-    const timer = setTimeout(() => {
-      before.current = changes;
-      void queries.invalidateQueries({ queryKey: JSON.parse(key), exact: alone });
-    }, TOGETHER);
-    return () => clearTimeout(timer);
-  }, [changes, key, alone, queries]);
 }
 
 /** Lists that several screens share follow the project's events. */
