@@ -4,6 +4,7 @@ import { useSyncExternalStore } from "react";
 import { MemoryRouter } from "react-router";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { api, ServiceFault } from "../api/client";
+import type { NewLabels } from "../api/schema";
 import { type Cell, columnsOf } from "../columns/made";
 import type { OnEvent, ProjectService } from "../project/service";
 import type { ProjectState } from "../project/state";
@@ -23,6 +24,7 @@ const BELA = { user: { id: 2, name: "bela", display: "Béla Novák" }, role: "re
 let tell: OnEvent;
 let coming: number[];
 let targets: string[];
+let labels: NewLabels[];
 
 /** A search in which these cells come next. */
 const found = (text: string) => ({
@@ -50,6 +52,7 @@ beforeEach(async () => {
   await vi.waitFor(() => expect(store.snapshot().phase).toBe("ready"));
   coming = [1, 2, 3];
   targets = [];
+  labels = [];
   vi.spyOn(api, "GET").mockImplementation(((path: string, { params }: { params: { query: { target: string } } }) => {
     if (path.endsWith("/members")) return Promise.resolve({ data: { items: [BELA] } });
     targets.push(params.query.target);
@@ -141,4 +144,38 @@ test("a cell whose turn is over is let go", async () => {
   fireEvent.keyDown(window, { key: "n" });
   await page.findByAltText("Cell 2");
   expect(page.container.textContent).toContain("Another cell is next.");
+});
+
+const OVER = new ServiceFault(409, { code: "in_the_way", message: "Another cell is next." });
+
+test("what was found in a cell whose turn is over is still its label", async () => {
+  vi.spyOn(api, "POST").mockImplementation(((path: string, { body }: { body: NewLabels }) => {
+    if (path.endsWith("/search")) return Promise.reject(OVER);
+    labels.push(body);
+    const stored = [{ image: 1, version: 9, label: "neutrophil" }];
+    return Promise.resolve({ data: { labels: stored, conflicts: [], undo: [9], taught_until: 0 } });
+  }) as unknown as typeof api.POST);
+  const page = opened();
+  await page.findByAltText("Cell 1");
+  coming = [2];
+  fireEvent.keyDown(window, { key: "y" });
+  await page.findByAltText("Cell 2");
+  expect(labels.map(({ items }) => items)).toEqual([[{ image: 1, label: "neutrophil", version: 0 }]]);
+  expect(store.snapshot().columns.label[0]).toBe(0);
+  expect(page.container.textContent).toContain("got its label");
+  coming = [3];
+  fireEvent.keyDown(window, { key: "n" });
+  await page.findByAltText("Cell 3");
+  expect(page.container.textContent).not.toContain("got its label");
+});
+
+test("a label that is refused is said on this screen", async () => {
+  posting(() => Promise.reject(new ServiceFault(409, { code: "locked", message: "The case is signed." })));
+  const page = opened();
+  await page.findByAltText("Cell 1");
+  coming = [2];
+  fireEvent.keyDown(window, { key: "y" });
+  await page.findByAltText("Cell 2");
+  await page.findByText("The case is signed.");
+  expect(page.container.textContent).not.toContain("got its label");
 });

@@ -1,12 +1,13 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Button, Form, ProgressBar } from "react-bootstrap";
-import { Link } from "react-router";
+import { Link, useNavigate } from "react-router";
 import { address, api, body, ServiceFault } from "../api/client";
 import type { LookLabel, SearchShown } from "../api/schema";
 import { useCaseSearch } from "../cases/InHand";
 import { inTree, inUse, labelOf, rowOf } from "../columns/columns";
 import { elsewhere, latin } from "../gallery/keys";
+import { Notes } from "../gallery/Notes";
 import { useProjectContext, useProjectState } from "../project/context";
 import { useFollowed } from "../project/follows";
 import { StandingLabel } from "../queue/StandingLabel";
@@ -20,6 +21,9 @@ import { lead, percent, progress, SHARES } from "./search";
 const USUAL = "blast";
 /** Bursts of events ask once, milliseconds. */
 const TOGETHER = 400;
+
+/** Whether the service refuses a look because other cells are to be looked at by now. */
+const turnIsOver = (fault: unknown) => fault instanceof ServiceFault && fault.fault.code === "in_the_way";
 
 /** Search for a rare type: the likeliest cells first, then random ones until the answer is sure. */
 export default function Search() {
@@ -35,6 +39,7 @@ function Sought() {
   const classes = useProjectState((state) => state.columns.classes);
   const inHand = useProjectState((state) => state.case);
   const search = useCaseSearch();
+  const navigate = useNavigate();
   const [chosen, setChosen] = useState<string | null>(null);
   const [below, setBelow] = useState(0.01);
   /** The cell that was looked at last, and whether it is on screen again. */
@@ -89,17 +94,28 @@ function Sought() {
       if (!found || row < 0 || labelOf(columns.classes, columns.label[row]!) === target) return ask();
       // What was found is a label as well: it counts, and teaches. What is another type stays unsaid. Both go in one
       // request, so that neither is kept without the other; the store sends it again where the line broke.
-      let after: SearchShown | null = null;
-      await store.label([image], target, "set", async ({ request, items }) => {
-        after = await ask({ request, version: items[0]!.version });
-        return after.labels ?? { labels: [], conflicts: [], undo: [], taught_until: 0 };
+      let after: SearchShown | "alone" | null = null;
+      await store.label([image], target, "set", async (labels) => {
+        try {
+          const shown = await ask({ request: labels.request, version: labels.items[0]!.version });
+          after = shown;
+          return shown.labels ?? { labels: [], conflicts: [], undo: [], taught_until: 0 };
+        } catch (fault) {
+          if (!turnIsOver(fault)) throw fault;
+          // The looks of somebody else have moved the search on. What was found in the cell holds all the same.
+          const answer = await body(
+            api.POST("/projects/{project}/labels", { params: { path: { project: project.id } }, body: labels }),
+          );
+          after = "alone";
+          return answer;
+        }
       });
       return after;
     },
     // An answer that is under way may be older than the one to the look.
     onMutate: () => queries.cancelQueries({ queryKey: key }),
-    onSuccess: (after: SearchShown | null, { image }) => {
-      if (!after) return renew(); // refused, which the store has said
+    onSuccess: (after: SearchShown | "alone" | null, { image }) => {
+      if (after === null || after === "alone") return renew(); // refused, which the store has said, or none of its looks
       queries.setQueryData(key, after);
       setHeld((now) => (now === image ? null : now));
       setLast(image);
@@ -174,6 +190,11 @@ function Sought() {
               </Button>
             </div>
             <FaultLine fault={look.error} />
+            {look.data === "alone" && (
+              <p className="small quiet" role="status">
+                The last cell got its label, but is no look of this search: others had taken it further meanwhile.
+              </p>
+            )}
           </>
         ) : (
           <Empty title="Every cell was looked at" sketch={<Sketch of="report" />}>
@@ -192,6 +213,14 @@ function Sought() {
             .map(({ image }) => (
               <Picture key={image} src={picture(image)} alt="" />
             ))}
+        </div>
+        <div className="queue-foot">
+          <Notes
+            show={(images) => {
+              store.select(images);
+              navigate({ pathname: `/projects/${project.id}`, search });
+            }}
+          />
         </div>
       </section>
       <aside className="queue-side">
