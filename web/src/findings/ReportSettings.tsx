@@ -28,16 +28,16 @@ function Edited({ given }: { given: Settings }) {
   const { now, set: setNow, changed } = edited;
   const types = useLabelSets(project.id).data?.find(({ name }) => name === "cell_type")?.classes ?? [];
   const save = useMutation({
-    mutationFn: () =>
-      body(api.PUT("/projects/{project}/report-settings", { params: { path: { project: project.id } }, body: now })),
-    onSuccess: (saved) => {
-      edited.settle();
+    mutationFn: (sent: Settings) =>
+      body(api.PUT("/projects/{project}/report-settings", { params: { path: { project: project.id } }, body: sent })),
+    onSuccess: (saved, sent) => {
+      edited.saved(sent, saved);
       queries.setQueryData(names.reportSettings(project.id), saved);
     },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    save.mutate();
+    save.mutate(now);
   };
   const block = (at: number, change: Partial<Settings["blocks"][number]>) =>
     setNow({ ...now, blocks: now.blocks.map((one, place) => (place === at ? { ...one, ...change } : one)) });

@@ -155,21 +155,23 @@ function About({ project }: { project: Project }) {
   const [typed, setTyped] = useState<Partial<Fields>>({});
   const there = fieldsOf(project);
   const now = { ...there, ...typed };
-  const set = (some: Partial<Fields>) => setTyped({ ...typed, ...some });
+  const set = (some: Partial<Fields>) => setTyped((before) => ({ ...before, ...some }));
   const changes = changesOf(now, there);
   const change = useMutation({
-    mutationFn: (given: ProjectChange) =>
+    /** `sent` is what of the form goes along: nothing with the archive, which has a button of its own. */
+    mutationFn: ({ given }: { given: ProjectChange; sent: Partial<Fields> }) =>
       body(api.PATCH("/projects/{project}", { params: { path: { project: project.id } }, body: given })),
-    onSuccess: (changed, given) => {
-      // The archive has a button of its own, which saves nothing of what was typed.
-      if (given.archived === undefined) setTyped({});
+    onSuccess: (changed, { sent }) => {
+      // What was typed since is not saved.
+      const since = ([name, value]: [string, unknown]) => value !== sent[name as keyof Fields];
+      setTyped((now) => Object.fromEntries(Object.entries(now).filter(since)));
       queries.setQueryData(names.project(project.id), changed);
       return queries.invalidateQueries({ queryKey: names.projects });
     },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    change.mutate(changes);
+    change.mutate({ given: changes, sent: typed });
   };
   return (
     <Form onSubmit={submit} className="settings">
@@ -219,10 +221,13 @@ function About({ project }: { project: Project }) {
         <Button type="submit" disabled={change.isPending || !Object.keys(changes).length}>
           Save
         </Button>
-        <Button variant="outline-secondary" onClick={() => change.mutate({ archived: !project.archived })}>
+        <Button
+          variant="outline-secondary"
+          onClick={() => change.mutate({ given: { archived: !project.archived }, sent: {} })}
+        >
           {project.archived ? "Take out of the archive" : "Archive"}
         </Button>
-        {change.isSuccess && (
+        {change.isSuccess && !Object.keys(changes).length && (
           <span className="quiet align-self-center" role="status">
             Saved.
           </span>

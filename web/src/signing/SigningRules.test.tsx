@@ -48,3 +48,28 @@ test("edited rules stay, say that others were saved meanwhile, and make way on r
   expect(target().value).toBe("200");
   expect(button().disabled).toBe(true);
 });
+
+test("what is typed while the rules are being saved stays, and is saved next", async () => {
+  await shown();
+  let saved = () => {};
+  const sent: unknown[] = [];
+  vi.spyOn(api, "PUT").mockImplementation(((_: string, { body }: { body: { target: number } }) => {
+    sent.push(body.target);
+    return new Promise((done) => {
+      saved = () => done({ data: body });
+    });
+  }) as unknown as typeof api.PUT);
+  fireEvent.change(target(), { target: { value: "15" } });
+  fireEvent.click(button());
+  await waitFor(() => expect(sent).toEqual([15]));
+  fireEvent.change(target(), { target: { value: "150" } });
+  act(() => saved());
+  await waitFor(() => expect(button().disabled).toBe(false));
+  expect(target().value).toBe("150");
+  expect(screen.queryByRole("alert")).toBeNull();
+  fireEvent.click(button());
+  await waitFor(() => expect(sent).toEqual([15, 150]));
+  act(() => saved());
+  await screen.findByText("Saved.");
+  expect(target().value).toBe("150");
+});

@@ -42,16 +42,16 @@ function Edited({ given, queryKey }: { given: Rules; queryKey: readonly (string 
   const { now: rules, set: setRules, changed } = edited;
   const types = useLabelSets(project.id).data?.find(({ name }) => name === "cell_type")?.classes ?? [];
   const save = useMutation({
-    mutationFn: () =>
-      body(api.PUT("/projects/{project}/signing-rules", { params: { path: { project: project.id } }, body: rules })),
-    onSuccess: (saved) => {
-      edited.settle();
+    mutationFn: (sent: Rules) =>
+      body(api.PUT("/projects/{project}/signing-rules", { params: { path: { project: project.id } }, body: sent })),
+    onSuccess: (saved, sent) => {
+      edited.saved(sent, saved);
       queries.setQueryData(queryKey, saved);
     },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    save.mutate();
+    save.mutate(rules);
   };
   const own = rules.rules ?? [];
   return (

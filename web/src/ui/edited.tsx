@@ -5,8 +5,10 @@ export interface Edited<T> {
   /** What the form shows: what was typed, or what the service has while nobody has changed anything. */
   now: T;
   set: (now: T) => void;
-  /** Forget what was typed: it is saved, or given up. */
+  /** Forget what was typed: it is given up. */
   settle: () => void;
+  /** `sent` is saved and the service has `stands`. What was typed since stays, over that. */
+  saved: (sent: T, stands: T) => void;
   /** Whether the form says something else than the service. */
   changed: boolean;
   /** Whether somebody else has changed what was typed over. */
@@ -24,6 +26,8 @@ export function useEdited<T>(given: T): Edited<T> {
     now: typed ? typed.now : given,
     set: (now) => setDraft({ now, over: typed ? typed.over : given }),
     settle: () => setDraft(null),
+    saved: (sent, stands) =>
+      setDraft((now) => (now === null || same(now.now, sent) ? null : { now: now.now, over: stands })),
     changed: typed !== null && !same(typed.now, given),
     overtaken: typed !== null && !same(typed.now, given) && !same(typed.over, given),
   };
