@@ -71,6 +71,22 @@ test("what was refused is not asked again", async () => {
   expect(store.snapshot().connection).toBe("open");
 });
 
+test.each([403, 404])(
+  "a refusal (%i) ends the tries after a break, and the page no longer says that it tries",
+  async (status) => {
+    service.faults = [away(503), away(status)];
+    const lines: string[] = [];
+    store.subscribe(() => lines.push(store.snapshot().connection));
+    service.onEvent(readings, 4);
+    await vi.waitFor(() => expect(service.faults).toHaveLength(0));
+    await vi.waitFor(() => expect(store.snapshot().connection).toBe("open"));
+    expect(lines).toContain("lost");
+    const asked = service.asked.length;
+    await new Promise((done) => setTimeout(done));
+    expect(service.asked).toHaveLength(asked);
+  },
+);
+
 test("rows that are gone are still gone after a failure", async () => {
   service.faults = [away(503)];
   service.onEvent(removed, 4);

@@ -225,7 +225,12 @@ export class ProjectStore {
       this.anew ||= anew;
       // Whoever waits for the first cells is told what ails the service; whoever has them works on.
       if (isOffline(fault) || (phase === "ready" && isPassing(fault))) await this.rest();
-      else if (phase !== "ready") this.holder.set({ phase: "failed", fault });
+      else {
+        // It has answered, and nobody tries again.
+        this.failures = 0;
+        this.sender.reached();
+        if (phase !== "ready") this.holder.set({ phase: "failed", fault });
+      }
     }
   }
 
