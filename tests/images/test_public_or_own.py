@@ -88,6 +88,44 @@ def test_an_analyzers_numbers_are_not_those_of_barcelona(tmp_path: Path, number:
     assert {source for _, source in told(root, "source", kind="pbc")} == {"pbc"}
 
 
+def first_by_name(number: int) -> list[str]:
+    """The first files of each type by name, of as many as the Barcelona set has."""
+    strewn, names = random.Random(5), list[str]()
+    for folder, code, full in (("basophil", "BA", 1218), ("eosinophil", "EO", 3117), ("neutrophil", "SNE", 1646)):
+        names += sorted(f"{folder}/{code}_{k}.jpg" for k in strewn.sample(range(1, 1_000_000), full))[:number]
+    return names
+
+
+@pytest.mark.parametrize("number", [6, 17, 50, 200])
+def test_the_first_published_files_of_each_type_by_name_are_barcelonas(tmp_path: Path, number: int) -> None:
+    root = tmp_path / "wbc"
+    draw(root, *first_by_name(number))
+    assert {source for _, source in told(root, "source")} == {"pbc"}
+    assert ("neutrophil", "segmented_neutrophil") in told(root, "subtype")
+    assert [line.split(": ")[1][:13] for line in heard(root)] == ["taken for pbc"]
+
+
+def test_a_dozen_published_files_are_barcelonas_and_a_handful_are_too_few(tmp_path: Path) -> None:
+    draw(tmp_path / "dozen", *published(12))
+    assert {source for _, source in told(tmp_path / "dozen", "source")} == {"pbc"}
+    root = tmp_path / "few"
+    draw(root, *published(7))
+    assert {source for _, source in told(root, "source")} == {"few"}
+    words = "named like pbc, but too few or not strewn as published, so not taken for it; --as pbc does"
+    assert heard(root) == [f"{root}: {words}"]
+
+
+@pytest.mark.parametrize("apart", [1, 17])
+@pytest.mark.parametrize("starts", [(20_000, 60_000, 110_000), (101_000, 133_000, 160_000, 180_000)])
+def test_a_counter_that_ran_far_is_not_barcelonas(tmp_path: Path, starts: tuple[int, ...], apart: int) -> None:
+    """Cases of an analyzer, each with its cells near one number."""
+    root, codes = tmp_path / "ours", list(CODES.items())
+    numbers = [start + apart * k for start in starts for k in range(12)]
+    draw(root, *[f"{codes[k % 3][0]}/{codes[k % 3][1]}_{one}.jpg" for k, one in enumerate(numbers)])
+    assert {source for _, source in told(root, "source")} == {"ours"}
+    assert "too few or not strewn as published" in heard(root)[0]
+
+
 @pytest.mark.parametrize("above", ["", "train/"])
 def test_numbers_as_published_are_taken_for_barcelona_and_told(tmp_path: Path, above: str) -> None:
     root = tmp_path / "copy"
@@ -113,9 +151,8 @@ def test_any_laboratorys_names_are_not_munich_nor_bangkok(tmp_path: Path, names:
     root = tmp_path / "ours"
     draw(root, *names)
     assert {source for _, source in told(root, "source")} == {"ours"}
-    assert heard(root)[0] == (
-        f"{root}: named like {kind}, but not numbered as published, so not taken for it; --as {kind} does"
-    )
+    why = {"EOS": "without a code that is Munich's alone"}.get(names[0][:3], "not numbered as published")
+    assert heard(root)[0] == f"{root}: named like {kind}, but {why}, so not taken for it; --as {kind} does"
 
 
 @pytest.mark.parametrize(

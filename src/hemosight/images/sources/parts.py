@@ -80,15 +80,16 @@ def _public(root: Path, left: Sequence[Path], depth: int, say: Say | None, state
             alike.setdefault(reader.kind, []).append((reader, base, members))
     for kind, doubtful in alike.items():
         numbered = [part for part in doubtful if part[0].numbered(part[2])]
-        if not numbered or not numbered[0][0].evident([path for _, _, members in numbered for path in members]):
-            numbered = []
+        why = "not numbered as published"
+        if numbered and not numbered[0][0].evident([path for _, _, members in numbered for path in members]):
+            why, numbered = numbered[0][0].lacking, []
         others = [base for _, base, _ in doubtful if base not in {base for _, base, _ in numbered}]
         if say is not None and numbered:
             taken = ", ".join(str(base) for _, base, _ in numbered)
             say(f"{taken}: taken for {kind}, by names and numbers as published; --as folder reads an ordinary folder")
         if say is not None and others:
             plain = ", ".join(map(str, others))
-            say(f"{plain}: named like {kind}, but not numbered as published, so not taken for it; --as {kind} does")
+            say(f"{plain}: named like {kind}, but {why}, so not taken for it; --as {kind} does")
         found += numbered
     return found
 
