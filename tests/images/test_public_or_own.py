@@ -76,6 +76,20 @@ def test_signed_slides_of_an_analyzer_are_not_those_of_johns_hopkins(tmp_path: P
     }
 
 
+def test_what_is_not_taken_for_a_public_set_is_said_once(tmp_path: Path) -> None:
+    for case in ("24-1093", "24-1094"):
+        draw(tmp_path, f"{case}/Signed slides/Monocytes/MO_1.jpg", f"{case}/Signed slides/Blasts/BL_2.jpg")
+    words = "named like jhu_aml, but not numbered as published, so not taken for it; --as jhu_aml does"
+    assert heard(tmp_path) == [f"{tmp_path}: {words}"]
+
+
+def test_a_part_that_is_taken_is_not_said_to_be_not(tmp_path: Path) -> None:
+    draw(tmp_path, "Patient_07/Signed slides/Monocytes/MO_1.jpg", "24-1094/Signed slides/Monocytes/MO_1.jpg")
+    words = "named like jhu_aml, but not numbered as published, so not taken for it; --as jhu_aml does"
+    taken = "taken for jhu_aml, by names and numbers as published; --as folder reads an ordinary folder"
+    assert heard(tmp_path) == [f"{tmp_path}/Patient_07: {taken}", f"{tmp_path}/24-1094: {words}"]
+
+
 # --- in folders of classes alone ---
 
 
@@ -124,6 +138,12 @@ def test_a_counter_that_ran_far_is_not_barcelonas(tmp_path: Path, starts: tuple[
     draw(root, *[f"{codes[k % 3][0]}/{codes[k % 3][1]}_{one}.jpg" for k, one in enumerate(numbers)])
     assert {source for _, source in told(root, "source")} == {"ours"}
     assert "too few or not strewn as published" in heard(root)[0]
+
+
+@pytest.mark.parametrize("case", ["Mueller {}", "24-{:02}", "Ward {}"])
+def test_few_cells_of_many_cases_are_not_barcelonas_together(tmp_path: Path, case: str) -> None:
+    draw(tmp_path, *[f"{case.format(k % 12 + 1)}/{name}" for k, name in enumerate(published(36))])
+    assert sources.detect(tmp_path) == ("analyzer",)
 
 
 @pytest.mark.parametrize("above", ["", "train/"])
