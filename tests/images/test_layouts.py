@@ -319,6 +319,13 @@ def test_a_word_before_a_number_leaves_it_a_case(name: str) -> None:
     assert roles.is_case(name)
 
 
+@pytest.mark.parametrize(
+    "name", ["v1.0", "pbc_v1.0", "PBC_v2.1.3", "wbc_2.1", "PBC_2020-07", "PBC2020-07", "set_24-03"]
+)
+def test_a_words_version_or_month_is_no_case(name: str) -> None:
+    assert not roles.is_case(name)
+
+
 def patients(root: Path, *folders: str) -> set[str | None]:
     """The patients of these folders, each above two known types."""
     draw(root, *[f"{folder}/{label}/1.png" for folder in folders for label in ("neutrophil", "monocyte")])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from test_layouts import draw, told
 
+from hemosight.errors import UnknownLayout
 from hemosight.images import sources
 
 CODES = {"monocyte": "MO", "neutrophil": "SNE", "lymphocyte": "LY"}
@@ -184,6 +185,27 @@ def test_in_the_publishers_folder_a_few_files_are_enough(tmp_path: Path, home: s
         if root != tmp_path or "/" not in home:
             assert {source for _, source in told(root, "source")} == {"pbc"}
             assert heard(root) == []
+
+
+@pytest.mark.parametrize("top", ["pbc_v1.0", "PBC_2020-07", "PBC_dataset_normal_DIB (1)", "wbc_2.1", "202007"])
+def test_a_set_called_by_a_version_or_month_is_no_case_and_makes_none_of_what_lies_beside(
+    tmp_path: Path, top: str
+) -> None:
+    draw(tmp_path, *[f"{top}/{name}" for name in published()], "OwnLab/monocyte/1.png", "OwnLab/blast/2.png")
+    assert told(tmp_path, "patient", "source") == [
+        ("blast", None, "OwnLab"),
+        ("lymphocyte", None, "pbc"),
+        ("monocyte", None, "OwnLab"),
+        ("monocyte", None, "pbc"),
+        ("neutrophil", None, "pbc"),
+    ]
+
+
+def test_cases_called_like_months_beside_a_public_set_are_refused(tmp_path: Path) -> None:
+    draw(tmp_path, "PBC_dataset_normal_DIB/monocyte/MO_1.jpg")
+    draw(tmp_path, *[f"24-0{k}/{folder}/x{k}.jpg" for k in (1, 2) for folder in ("monocyte", "blast")])
+    with pytest.raises(UnknownLayout, match=r"24-01, 24-02 .*--folders patient/class"):
+        sources.read(tmp_path)
 
 
 def test_cases_beside_a_public_set_are_one_set_with_its_patients(tmp_path: Path) -> None:

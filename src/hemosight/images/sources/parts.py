@@ -135,7 +135,8 @@ def _home(reader: SourceLayout, root: Path, base: Path) -> tuple[bool, tuple[str
 
 
 def _parts_a_set(name: str) -> bool:
-    return roles.is_case_or_site(name) or roles.split_of(name) is not None or roles.fold_of(name) is not None
+    part = roles.is_case_or_site(name) or roles.is_date(name)
+    return part or roles.split_of(name) is not None or roles.fold_of(name) is not None
 
 
 def _by_folder(root: Path, images: Sequence[Path], depth: int) -> dict[Path, list[Path]]:

@@ -46,8 +46,10 @@ _DATE = re.compile(
 )
 """A year, month or day: 2021, 2021-03, 20210317, 17.3.2021, 17.03.24, 03-2024, 24-03. It is when a smear was seen, and
 nobody's number."""
-_RELEASE = re.compile(r"v\d+(?:\.\d+)+", re.ASCII | re.IGNORECASE)
-"""A version: v1.0."""
+_WORD = r"\w*[^\W\d_]{3}"
+_RELEASE = re.compile(rf"(?:\w*_)?v\d+(?:\.\d+)+|{_WORD}_?v?\d{{1,2}}(?:\.\d{{1,2}})+", re.IGNORECASE)
+_ISSUE = re.compile(rf"{_WORD}(?:_|(?={_YEAR}))(\d.*)", re.ASCII)
+"""A version (v1.0, pbc_v1.0, wbc_2.1), or a word with a month (PBC_2020-07): somebody's set, and no case's number."""
 _COUNTED = re.compile(r"(\d\d|\d{4})([-._ /])\d+", re.ASCII)
 """A year and a number: a month or a case."""
 _ARCHIVE = re.compile(r"[\w.-]*-(?:master|main)|(?:data|dataset|images)[ _-]?\d+", re.IGNORECASE)
@@ -122,8 +124,9 @@ def is_date(name: str) -> bool:
 
 
 def is_release(name: str) -> bool:
-    """Whether a folder is called by a version."""
-    return _RELEASE.fullmatch(name.strip()) is not None
+    """Whether a folder is called by a version, or by a word and a version, month or day."""
+    dated = _ISSUE.fullmatch(name.strip())
+    return _RELEASE.fullmatch(name.strip()) is not None or (dated is not None and is_date(dated[1]))
 
 
 def may_be_number(name: str) -> bool:
