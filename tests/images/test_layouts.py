@@ -419,6 +419,40 @@ def test_slides_in_cases_called_like_months_are_read_as_told(tmp_path: Path) -> 
     assert {patient for _, patient in told(tmp_path, "patient", kind="analyzer")} == {"24-01", "24-02"}
 
 
+_LIKE_DATES = [("1999", "2001", "2002"), ("200101", "200102"), ("2024-01", "2024-04"), ("24-01", "24-12")]
+
+
+@pytest.mark.parametrize(
+    ("cases", "slide"),
+    [*((cases, slide) for cases in _LIKE_DATES for slide in ("", "slide_1/")), (("Mueller", "Schmidt"), "")],
+)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_cases_refused_as_dates_or_names_are_cases_by_the_remedy(
+    tmp_path: Path, cases: tuple[str, ...], slide: str, by_name: bool
+) -> None:
+    kinds = ("SNE_1.png", "MO_2.png") if by_name else ("neutrophil/1.png", "monocyte/2.png")
+    draw(tmp_path, *[f"{case}/{slide}{kind}" for case in cases for kind in kinds])
+    with pytest.raises(UnknownLayout, check=lambda fault: fault.code == "ambiguous_layout") as refused:
+        sources.read(tmp_path)
+    remedy = re.findall(r"`hemosight data add DIR (--\w+) ([\w/-]+)`", str(refused.value))[0]
+    assert remedy == (("--as", "analyzer") if by_name else ("--folders", f"patient/{'-/' if slide else ''}class"))
+    how = {{"--as": "kind", "--folders": "folders"}[remedy[0]]: remedy[1]}
+    assert told(tmp_path, "patient", **how) == sorted(
+        [(label, case) for label in ("neutrophil", "monocyte") for case in cases], key=str
+    )
+
+
+def test_names_inside_names_are_cases_by_the_remedy_for_either_level(tmp_path: Path) -> None:
+    folders = {"Mueller/Schmidt", "Mueller/Weber", "Maier/Schmidt"}
+    draw(tmp_path, *[f"{folder}/{label}/1.png" for folder in folders for label in ("neutrophil", "monocyte")])
+    words = "patient/-/class` for patients or cases (-/patient/class where those inside are, `--as analyzer` where it"
+    with pytest.raises(UnknownLayout, match=re.escape(words)):
+        sources.read(tmp_path)
+    assert {patient for _, patient in told(tmp_path, "patient", folders="patient/-/class")} == {"Maier", "Mueller"}
+    assert {patient for _, patient in told(tmp_path, "patient", folders="-/patient/class")} == {"Schmidt", "Weber"}
+    assert {patient for _, patient in told(tmp_path, "patient", kind="analyzer")} == folders
+
+
 def test_a_cases_own_slides_are_of_its_patient(tmp_path: Path) -> None:
     assert patients(tmp_path / "a", *[f"24-{k}/24-{k}-{slide}" for k in (1093, 1094) for slide in (1, 2)]) == {
         "24-1093",

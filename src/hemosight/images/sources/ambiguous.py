@@ -86,12 +86,14 @@ def _refused(root: Path, levels: str, names: set[str]) -> UnknownLayout:
             mend="`hemosight data add DIR --as analyzer` reads them as cases and the class from the files' names, "
             "`--as folder` reads them as classes; its catalog serves wherever a folder does.",
         )
+    depth = max(name.count("/") for name in names)
+    inside = f" ({_moved(levels, depth)} where those inside are, `--as analyzer` where it takes both)" if depth else ""
     patient, source, fold, none = (levels.replace("patient", one) for one in ("patient", "source", "fold", "-"))
     return UnknownLayout(
         code="ambiguous_layout",
         expected="folders whose names say what they are, or an option that does",
         came=f"{_some(names)} in {root}, above folders of classes: patients or cases, or laboratories, folds or dates",
-        mend=f"Say which: `hemosight data add DIR --folders {patient}` for patients or cases, {source} for "
+        mend=f"Say which: `hemosight data add DIR --folders {patient}` for patients or cases{inside}, {source} for "
         f"laboratories, {fold} for folds, {none} for none of them; its catalog serves wherever a folder does.",
     )
 
