@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -19,10 +19,10 @@ from hemosight.images.decode import Pixels, decode
 from hemosight.images.synthetic.camera import DrawnField
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.intake import fields as intake
-from hemosight.service.storage import events, fields
+from hemosight.service.storage import events, fields, films
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.retention import expire
-from hemosight.service.storage.tables import AuditRow, CameraField, Case, FieldCell, Image, Project, Signature
+from hemosight.service.storage.tables import AuditRow, CameraField, Case, FieldCell, Image, Picture, Project, Signature
 from hemosight.service.work import jobs, recounts
 from hemosight.service.work.recounts import Recounts
 from hemosight.service.work.worker import work
@@ -142,6 +142,56 @@ def test_a_field_is_decoded_once_for_all_its_cells(
     assert len(decoded) == 1
 
 
+class Dies(BaseException):
+    """As a worker that the system ends, or whose decoder tramples on it."""
+
+
+@pytest.mark.parametrize("fault", [Dies, ValueError])
+def test_a_field_that_ends_every_worker_is_given_up_and_the_others_are_counted(
+    database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    first, second = _both_uncounted(camera, film)
+    bad = _file(database, first["field"])
+    tried: list[int] = []
+
+    def deadly(data: bytes, bits: int | None = None) -> Pixels:
+        if data == bad:
+            tried.append(1)
+            raise fault
+        return decode(data, bits)
+
+    monkeypatch.setattr(recounts, "decode", deadly)
+    for _ in range(films.ATTEMPTS):
+        with nullcontext() if fault is ValueError else pytest.raises(Dies):
+            camera.count_again()  # each time by a process that knows of no other
+    camera.count_again()
+    camera.count_again()
+    assert len(tried) == films.ATTEMPTS
+    assert _counts(camera, first["field"]) == (0, 0, first["cells"])
+    assert _counts(camera, second["field"])[0::2] == (second["cells"], 0)
+    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    assert _asked(camera) == 0, "nobody is asked for what is given up"
+
+
+def test_attempts_that_were_not_the_fields_fault_are_forgotten(
+    database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = _both_uncounted(camera, film)
+    take_turn, refused = events.take_turn, iter([True] * 4)
+
+    def elsewhere(session: Session, project: int) -> None:
+        if next(refused, False):
+            session.execute(text("SELECT 1 / 0"))  # as a deadlock, which the database ends
+        take_turn(session, project)
+
+    monkeypatch.setattr(recounts.events, "take_turn", elsewhere)
+    camera.count_again()
+    camera.count_again()
+    assert camera.count_again() > 0
+    with database.session() as session:
+        assert session.get_one(CameraField, first["field"]).attempts == 0
+
+
 def test_a_cell_that_came_to_lean_on_another_before_the_deletion_had_its_turn_is_counted(
     database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +250,21 @@ def test_nothing_is_added_where_nothing_may_be(database: Database, camera: Camer
         with database.session() as session:
             session.get_one(Project, filled.id).archived_at = None
         assert camera.count_again() == second["seen_again"], "it is open again"
+
+
+def _both_uncounted(camera: Camera, film: DrawnField) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two fields without one counted cell."""
+    first, second = camera.send("F-1", two(film, NAME)[:1])[0], camera.send("F-2", two(film, NAME)[1:])[0]
+    with camera.filled.database.session() as session:
+        both = FieldCell.field_id.in_([first["field"], second["field"]])
+        session.execute(update(FieldCell).where(both).values(image_id=None, seen_in=None))
+    return first, second
+
+
+def _file(database: Database, field: int) -> bytes:
+    with database.session() as session:
+        query = select(Picture.data).join(CameraField, CameraField.sha256 == Picture.sha256)
+        return session.scalars(query.where(CameraField.id == field)).one()
 
 
 def _age(database: Database, case: int) -> None:

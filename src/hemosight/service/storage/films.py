@@ -20,6 +20,9 @@ from hemosight.service.storage.database import pairs
 from hemosight.service.storage.fields import cells
 from hemosight.service.storage.tables import CameraField, FieldCell, Picture, Project
 
+ATTEMPTS = 3
+"""How often counting the cells of a field may fail, or end its worker, before it is left to people."""
+
 
 @dataclass(frozen=True)
 class OnFilm:
@@ -86,14 +89,15 @@ def uncounted(
     """Cells that count nowhere, since the one that stood for them is gone, and may be counted; by field and number.
 
     Of one project, of those that a bundle reads, or of one field. Left out are those of a locked case and of a project
-    in the archive: once it is open, they are among these.
+    in the archive: once it is open, they are among these. So are those of a field that was given up
+    (:func:`begin_attempt`).
     """
     query = (
         select(FieldCell, Project.id, CameraField.case_id)
         .join(CameraField, CameraField.id == FieldCell.field_id)
         .join(Project, Project.id == CameraField.project_id)
         .where(FieldCell.image_id.is_(None), FieldCell.seen_in.is_(None), FieldCell.removed_at.is_(None))
-        .where(Project.archived_at.is_(None), Project.deleted_at.is_(None))
+        .where(Project.archived_at.is_(None), Project.deleted_at.is_(None), CameraField.attempts <= ATTEMPTS)
     )
     if project is not None:
         query = query.where(Project.id == project)
@@ -111,6 +115,20 @@ def uncounted(
         case for number, among in cases.items() for case, one in signed(session, number, among).items() if one.locked
     }
     return [cell for cell, _, case in found if case not in locked]
+
+
+def begin_attempt(session: Session, field: int) -> int:
+    """Note that counting the cells of a field begins; commit it before what may end the process.
+
+    Returns how often that has begun without an end, this time counted: above :data:`ATTEMPTS` the field is given up.
+    """
+    again = update(CameraField).where(CameraField.id == field).values(attempts=CameraField.attempts + 1)
+    return session.scalar(again.returning(CameraField.attempts)) or 0
+
+
+def end_attempts(session: Session, field: int) -> None:
+    """Forget the attempts on a field whose cells were counted, or that was not to blame."""
+    session.execute(update(CameraField).where(CameraField.id == field).values(attempts=0))
 
 
 def count(session: Session, cell: FieldCell, image: int) -> None:

@@ -39,11 +39,10 @@ def ask(session: Session, project: int) -> None:
 
 
 class Recounts:
-    """Counts cells that count nowhere; what could not be cut out is not tried again by the same process."""
+    """Counts cells that count nowhere. A field on which that fails, or ends the worker, again and again is given up."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._given_up: set[int] = set()
 
     def count(self, *, project: int | None = None, bundle: int | None = None) -> int:
         """Cut out every such cell of a project, or of the projects that a bundle reads. Returns how many are counted.
@@ -52,22 +51,33 @@ class Recounts:
         """
         with self._database.session() as session:
             found = [(cell.field_id, cell.id) for cell in films.uncounted(session, project=project, bundle=bundle)]
-        done = 0
-        for field, cells in groupby((one for one in found if one[1] not in self._given_up), lambda one: one[0]):
-            numbers = [cell for _, cell in cells]
-            try:
-                done += _count(self._database, field, numbers)
-            except Refusal:  # the field is deleted by now, or its case signed
-                continue
-            except Exception as fault:  # of one field: those of others are counted all the same
-                refused = isinstance(fault, DBAPIError)
-                if isinstance(fault, ServiceFault) or (isinstance(fault, DBAPIError) and fault.connection_invalidated):
-                    raise
-                if not refused:  # what the database refused, as two that waited for each other, is tried anew
-                    self._given_up.update(numbers)
-                reason = str(fault) if isinstance(fault, HemoSightError) else type(fault).__name__
-                log.warning("field.cells.uncounted", field=field, cells=len(numbers), reason=reason)
-        return done
+        return sum(
+            self._field(field, [cell for _, cell in cells]) for field, cells in groupby(found, lambda one: one[0])
+        )
+
+    def _field(self, field: int, numbers: Sequence[int]) -> int:
+        with self._database.session() as session:
+            attempts = films.begin_attempt(session, field)
+        if attempts > films.ATTEMPTS:
+            log.error("field.cells.given_up", field=field, cells=len(numbers), attempts=films.ATTEMPTS)
+            return 0
+        try:
+            return _count(self._database, field, numbers)
+        except Refusal:  # the field is deleted by now, or its case signed
+            self._forgive(field)
+        except Exception as fault:  # of one field: those of others are counted all the same
+            refused = isinstance(fault, DBAPIError)
+            if isinstance(fault, ServiceFault) or (isinstance(fault, DBAPIError) and fault.connection_invalidated):
+                raise
+            if refused:  # what the database refused, as two that waited for each other, is tried anew
+                self._forgive(field)
+            reason = str(fault) if isinstance(fault, HemoSightError) else type(fault).__name__
+            log.warning("field.cells.uncounted", field=field, cells=len(numbers), reason=reason, attempt=attempts)
+        return 0
+
+    def _forgive(self, field: int) -> None:
+        with self._database.session() as session:
+            films.end_attempts(session, field)
 
 
 def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
@@ -81,6 +91,7 @@ def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
         events.take_turn(session, project)
         row = _field(session, field)
         cells = [cell for cell in films.uncounted(session, field=field) if cell.id in pictures]
+        films.end_attempts(session, field)
         if not cells:
             return 0
         upload = fields.begin_upload(session, row, None)
