@@ -6,12 +6,14 @@ import asyncio
 import datetime
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from film_camera import Camera, camera_on, draw_film, two
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from hemosight.engine.bundle import Bundle
@@ -22,7 +24,17 @@ from hemosight.service.intake import fields as intake
 from hemosight.service.storage import events, fields, films
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.retention import expire
-from hemosight.service.storage.tables import AuditRow, CameraField, Case, FieldCell, Image, Picture, Project, Signature
+from hemosight.service.storage.tables import (
+    AuditRow,
+    CameraField,
+    Case,
+    FieldCell,
+    Image,
+    Picture,
+    Project,
+    Signature,
+    WorkerSeen,
+)
 from hemosight.service.work import jobs, recounts
 from hemosight.service.work.recounts import Recounts
 from hemosight.service.work.worker import work
@@ -140,6 +152,85 @@ def test_a_field_is_decoded_once_for_all_its_cells(
     monkeypatch.setattr(recounts, "decode", counting)
     assert camera.count_again() == first["cells"]
     assert len(decoded) == 1
+
+
+@dataclass
+class Slow:
+    """A decoder that stays at its first picture until it is let go."""
+
+    entered: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+    calls: int = 0
+
+    def __call__(self, data: bytes, bits: int | None = None) -> Pixels:
+        self.calls += 1
+        if self.calls == 1:
+            self.entered.set()
+            assert self.let_go.wait(120)
+        return decode(data, bits)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    made = Slow()
+    monkeypatch.setattr(recounts, "decode", made)
+    yield made
+    made.let_go.set()
+
+
+def test_a_worker_that_counts_for_long_shows_that_it_lives(
+    database: Database, tiny_bundle: Bundle, camera: Camera, film: DrawnField, slow: Slow
+) -> None:
+    _both_uncounted(camera, film)
+    with _working(database, tiny_bundle):
+        assert slow.entered.wait(60)
+        with database.session() as session:
+            began = session.scalars(select(func.clock_timestamp())).one()
+
+        def seen_since() -> bool:
+            with database.session() as session:
+                seen = session.scalar(select(WorkerSeen.seen_at).where(WorkerSeen.name == "ida"))
+                return seen is not None and seen > began
+
+        try:
+            _until(seen_since)
+        finally:
+            slow.let_go.set()
+
+
+def test_a_field_that_one_worker_counts_is_left_alone_by_the_others(
+    camera: Camera, film: DrawnField, slow: Slow
+) -> None:
+    first, second = _both_uncounted(camera, film)
+    with ThreadPoolExecutor(1) as pool:
+        one = pool.submit(camera.count_again)
+        try:
+            assert slow.entered.wait(60)
+            assert camera.count_again() == second["cells"]
+            assert slow.calls == 2
+        finally:
+            slow.let_go.set()
+        assert one.result(60) == first["cells"]
+    assert slow.calls == 2, "the second field was counted since the first worker found it"
+
+
+def test_a_worker_that_is_told_to_stop_begins_no_other_field(
+    database: Database, camera: Camera, film: DrawnField, slow: Slow
+) -> None:
+    first, second = _both_uncounted(camera, film)
+
+    async def stopped() -> None:
+        counting = asyncio.create_task(Recounts(database).go_on(camera.filled.bundle))
+        assert await asyncio.to_thread(slow.entered.wait, 60)
+        counting.cancel()
+        with suppress(asyncio.CancelledError):
+            await counting
+        slow.let_go.set()
+
+    asyncio.run(stopped())
+    assert slow.calls == 1
+    assert _counts(camera, first["field"])[0] == first["cells"], "what was begun is ended"
+    assert _counts(camera, second["field"])[0] == 0
 
 
 class Dies(BaseException):

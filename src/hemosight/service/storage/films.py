@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from hemosight.images.finding.cells import FoundCell
@@ -22,6 +22,9 @@ from hemosight.service.storage.tables import CameraField, FieldCell, Picture, Pr
 
 ATTEMPTS = 3
 """How often counting the cells of a field may fail, or end its worker, before it is left to people."""
+
+_COUNTING = 0x48534654
+"""First key of the advisory lock under which one worker at a time counts the cells of a field."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,12 @@ def uncounted(
         case for number, among in cases.items() for case, one in signed(session, number, among).items() if one.locked
     }
     return [cell for cell, _, case in found if case not in locked]
+
+
+def take_field(session: Session, field: int) -> bool:
+    """Be the only one who counts a field's cells until the transaction ends; False where somebody else is at it."""
+    asked = {"key": _COUNTING, "field": field}
+    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:key, CAST(:field AS int))"), asked))
 
 
 def begin_attempt(session: Session, field: int) -> int:
