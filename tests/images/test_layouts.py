@@ -307,6 +307,174 @@ def test_what_lies_inside_a_case_is_of_the_same_patient(tmp_path: Path) -> None:
         assert told(root, "patient") == [(label, f"Patient_{k}") for label in ("ALL", "AML") for k in (1, 2)]
 
 
+@pytest.mark.parametrize("name", ["17.03.24", "7-3-24", "03-2024", "12.2024", "24-03", "24_12"])
+def test_short_dates_are_dates(name: str) -> None:
+    assert (roles.is_date(name), roles.is_case(name)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "name", ["Case_24-1093", "Case 24-1093", "Patient_1", "P1", "HEM24-1093", "CBC_24-1093", "B24-03"]
+)
+def test_a_word_before_a_number_leaves_it_a_case(name: str) -> None:
+    assert roles.is_case(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["v1.0", "pbc_v1.0", "PBC_v2.1.3", "wbc_2.1", "PBC_2020-07", "PBC2020-07", "set_24-03"]
+)
+def test_a_words_version_or_month_is_no_case(name: str) -> None:
+    assert not roles.is_case(name)
+
+
+def patients(root: Path, *folders: str) -> set[str | None]:
+    """The patients of these folders, each above two known types."""
+    draw(root, *[f"{folder}/{label}/1.png" for folder in folders for label in ("neutrophil", "monocyte")])
+    return {patient for _, patient in told(root, "patient")}
+
+
+@pytest.mark.parametrize("around", ["24-03", "03-2024", "17.03.24", "2024-03", "v1.0"])
+@pytest.mark.parametrize("slide", ["", "/slide_2", "/2024-04"])
+def test_cases_around_which_a_date_or_version_stands_are_the_patients(tmp_path: Path, around: str, slide: str) -> None:
+    assert patients(tmp_path, *[f"{around}/24-{k}{slide}" for k in (1093, 1094, 1095)]) == {
+        "24-1093",
+        "24-1094",
+        "24-1095",
+    }
+
+
+@pytest.mark.parametrize(
+    "months", [("24-03", "24-04"), ("03-2024", "04-2024"), ("17.03.24", "18.03.24"), ("v1.0", "v1.1")]
+)
+def test_a_case_seen_in_two_months_is_one_patient(tmp_path: Path, months: tuple[str, str]) -> None:
+    folders = [f"{month}/{case}" for month in months for case in ("24-1093", "24-1094")]
+    assert patients(tmp_path, *folders) == {"24-1093", "24-1094"}
+
+
+@pytest.mark.parametrize("around", [("0412", "0413"), ("2020.1", "2020.2"), ("0412", "2020.1")])
+@pytest.mark.parametrize("case", ["Case_1", "Patient_1"])
+def test_a_word_for_a_patient_decides_before_a_number_around_it(
+    tmp_path: Path, around: tuple[str, str], case: str
+) -> None:
+    folders = [f"{ward}/{case}{k}" for ward in around for k in (1, 2)]
+    assert patients(tmp_path, *[f"{folder}/slide_{k}" for folder in folders for k in (1, 2)]) == set(folders)
+
+
+def test_numbers_of_cases_in_the_number_of_a_ward_keep_both_and_are_told(tmp_path: Path) -> None:
+    folders = [f"{ward}/24-{case}" for ward, cases in (("0412", (1093, 1094)), ("0413", (1095,))) for case in cases]
+    assert patients(tmp_path, *folders) == set(folders)
+    said: list[str] = []
+    sources.read(tmp_path, say=said.append)
+    assert said == [
+        "0412/24-1093, 0412/24-1094, 0413/24-1095: taken for one patient each; --folders patient/-/class says that the "
+        "outer are, -/patient/class that the inner are"
+    ]
+    assert {patient for _, patient in told(tmp_path, "patient", folders="patient/-/class")} == {"0412", "0413"}
+    assert len(told(tmp_path, "patient", folders="-/patient/class")) == 6
+
+
+def test_counters_that_start_anew_each_day_are_no_one_patient(tmp_path: Path) -> None:
+    for at, case in enumerate(("Case_1", "0001")):
+        root = tmp_path / str(at)
+        days = {f"{day}/{case}" for day in ("17.03.24", "2024-03-18")} | {f"2024-03-18/{case[:-1]}2"}
+        assert patients(root, *days) == days
+        said: list[str] = []
+        sources.read(root, say=said.append)
+        assert len(said) == 1, said
+        words = "taken for one patient each; --folders patient/-/class says that the outer are, -/patient/class that"
+        assert words in said[0]
+
+
+@pytest.mark.parametrize("names", [("24-1093", "0001", "0002"), ("1234567", "7654321", "7654322")])
+def test_numbers_inside_numbers_are_refused_with_the_options_that_say_which(
+    tmp_path: Path, names: tuple[str, str, str]
+) -> None:
+    outer, *inner = names
+    draw(tmp_path, *[f"{outer}/{case}/{label}/1.png" for case in inner for label in ("blast", "monocyte")])
+    with pytest.raises(
+        UnknownLayout,
+        match=r"numbers inside numbers.*--folders patient/-/class` .*outer.*-/patient/class where the inner",
+        check=lambda fault: fault.code == "ambiguous_layout",
+    ):
+        sources.read(tmp_path)
+    assert {patient for _, patient in told(tmp_path, "patient", folders="patient/-/class")} == {outer}
+    assert {patient for _, patient in told(tmp_path, "patient", folders="-/patient/class")} == set(inner)
+    assert {patient for _, patient in told(tmp_path, "patient", kind="analyzer")} == {f"{outer}/{k}" for k in inner}
+
+
+def test_cases_stay_apart_below_three_numbers_and_beside_dates(tmp_path: Path) -> None:
+    deep = {f"0412/{room}/24-109{k}" for room in ("0001", "0002") for k in (3, 4)} | {"0413/0003/24-1095"}
+    assert patients(tmp_path / "deep", *deep) == deep
+    assert patients(tmp_path / "beside", "0412/24-1093", "0412/2021-03/24-1094", "0412/2021-03/24-1095") == {
+        "0412/24-1093",
+        "0412/24-1094",
+        "0412/24-1095",
+    }
+
+
+def test_slides_in_cases_called_like_months_are_read_as_told(tmp_path: Path) -> None:
+    folders = [f"24-0{k}/slide_{slide}" for k in (1, 2) for slide in (1, 2)]
+    draw(tmp_path, *[f"{folder}/{code}_{k}.png" for folder in folders for k, code in enumerate(("SNE", "MO"))])
+    with pytest.raises(UnknownLayout, match=r"24-01, 24-02 in .*`hemosight data add DIR --as analyzer` reads them as"):
+        sources.read(tmp_path)
+    assert {patient for _, patient in told(tmp_path, "patient", kind="analyzer")} == {"24-01", "24-02"}
+
+
+_LIKE_DATES = [("1999", "2001", "2002"), ("200101", "200102"), ("2024-01", "2024-04"), ("24-01", "24-12")]
+
+
+@pytest.mark.parametrize(
+    ("cases", "slide"),
+    [*((cases, slide) for cases in _LIKE_DATES for slide in ("", "slide_1/")), (("Mueller", "Schmidt"), "")],
+)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_cases_refused_as_dates_or_names_are_cases_by_the_remedy(
+    tmp_path: Path, cases: tuple[str, ...], slide: str, by_name: bool
+) -> None:
+    kinds = ("SNE_1.png", "MO_2.png") if by_name else ("neutrophil/1.png", "monocyte/2.png")
+    draw(tmp_path, *[f"{case}/{slide}{kind}" for case in cases for kind in kinds])
+    with pytest.raises(UnknownLayout, check=lambda fault: fault.code == "ambiguous_layout") as refused:
+        sources.read(tmp_path)
+    remedy = re.findall(r"`hemosight data add DIR (--\w+) ([\w/-]+)`", str(refused.value))[0]
+    assert remedy == (("--as", "analyzer") if by_name else ("--folders", f"patient/{'-/' if slide else ''}class"))
+    how = {{"--as": "kind", "--folders": "folders"}[remedy[0]]: remedy[1]}
+    assert told(tmp_path, "patient", **how) == sorted(
+        [(label, case) for label in ("neutrophil", "monocyte") for case in cases], key=str
+    )
+
+
+def test_names_inside_names_are_cases_by_the_remedy_for_either_level(tmp_path: Path) -> None:
+    folders = {"Mueller/Schmidt", "Mueller/Weber", "Maier/Schmidt"}
+    draw(tmp_path, *[f"{folder}/{label}/1.png" for folder in folders for label in ("neutrophil", "monocyte")])
+    words = "patient/-/class` for patients or cases (-/patient/class where those inside are, `--as analyzer` where it"
+    with pytest.raises(UnknownLayout, match=re.escape(words)):
+        sources.read(tmp_path)
+    assert {patient for _, patient in told(tmp_path, "patient", folders="patient/-/class")} == {"Maier", "Mueller"}
+    assert {patient for _, patient in told(tmp_path, "patient", folders="-/patient/class")} == {"Schmidt", "Weber"}
+    assert {patient for _, patient in told(tmp_path, "patient", kind="analyzer")} == folders
+
+
+def test_a_cases_own_slides_are_of_its_patient(tmp_path: Path) -> None:
+    assert patients(tmp_path / "a", *[f"24-{k}/24-{k}-{slide}" for k in (1093, 1094) for slide in (1, 2)]) == {
+        "24-1093",
+        "24-1094",
+    }
+    assert patients(tmp_path / "b", *[f"24-{k}/slide_{slide}" for k in (1093, 1094) for slide in (1, 2)]) == {
+        "24-1093",
+        "24-1094",
+    }
+    for at, folders in enumerate(({"2401/2401-093", "2401/2401-094"}, {"0412/0412-7", "0412/0412-8"})):
+        assert patients(tmp_path / str(at), *folders) == folders, "a month's or a ward's cases"
+    assert patients(tmp_path / "c", "Sample_1/0001", "Sample_1/0002", "Sample_2/0001") == {"Sample_1", "Sample_2"}
+
+
+def test_months_among_numbers_of_the_same_shape_are_numbers(tmp_path: Path) -> None:
+    cases = {f"24-{k:02}" for k in range(1, 18)}
+    assert patients(tmp_path, *[f"{case}/slide_{k}" for case in cases for k in (1, 2)]) == cases
+    said: list[str] = []
+    sources.read(tmp_path, say=said.append)
+    assert said == []
+
+
 @pytest.mark.parametrize("classes", [("ALL", "HEM"), ("blast", "monocyte")])
 @pytest.mark.parametrize(
     ("name", "fold"),

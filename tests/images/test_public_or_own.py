@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from test_layouts import draw, told
 
+from hemosight.errors import UnknownLayout
 from hemosight.images import sources
 
 CODES = {"monocyte": "MO", "neutrophil": "SNE", "lymphocyte": "LY"}
@@ -76,6 +77,20 @@ def test_signed_slides_of_an_analyzer_are_not_those_of_johns_hopkins(tmp_path: P
     }
 
 
+def test_what_is_not_taken_for_a_public_set_is_said_once(tmp_path: Path) -> None:
+    for case in ("24-1093", "24-1094"):
+        draw(tmp_path, f"{case}/Signed slides/Monocytes/MO_1.jpg", f"{case}/Signed slides/Blasts/BL_2.jpg")
+    words = "named like jhu_aml, but not numbered as published, so not taken for it; --as jhu_aml does"
+    assert heard(tmp_path) == [f"{tmp_path}: {words}"]
+
+
+def test_a_part_that_is_taken_is_not_said_to_be_not(tmp_path: Path) -> None:
+    draw(tmp_path, "Patient_07/Signed slides/Monocytes/MO_1.jpg", "24-1094/Signed slides/Monocytes/MO_1.jpg")
+    words = "named like jhu_aml, but not numbered as published, so not taken for it; --as jhu_aml does"
+    taken = "taken for jhu_aml, by names and numbers as published; --as folder reads an ordinary folder"
+    assert heard(tmp_path) == [f"{tmp_path}/Patient_07: {taken}", f"{tmp_path}/24-1094: {words}"]
+
+
 # --- in folders of classes alone ---
 
 
@@ -86,6 +101,50 @@ def test_an_analyzers_numbers_are_not_those_of_barcelona(tmp_path: Path, number:
     assert {source for _, source in told(root, "source")} == {"ours"}
     assert heard(root) == [f"{root}: named like pbc, but not numbered as published, so not taken for it; --as pbc does"]
     assert {source for _, source in told(root, "source", kind="pbc")} == {"pbc"}
+
+
+def first_by_name(number: int) -> list[str]:
+    """The first files of each type by name, of as many as the Barcelona set has."""
+    strewn, names = random.Random(5), list[str]()
+    for folder, code, full in (("basophil", "BA", 1218), ("eosinophil", "EO", 3117), ("neutrophil", "SNE", 1646)):
+        names += sorted(f"{folder}/{code}_{k}.jpg" for k in strewn.sample(range(1, 1_000_000), full))[:number]
+    return names
+
+
+@pytest.mark.parametrize("number", [6, 17, 50, 200])
+def test_the_first_published_files_of_each_type_by_name_are_barcelonas(tmp_path: Path, number: int) -> None:
+    root = tmp_path / "wbc"
+    draw(root, *first_by_name(number))
+    assert {source for _, source in told(root, "source")} == {"pbc"}
+    assert ("neutrophil", "segmented_neutrophil") in told(root, "subtype")
+    assert [line.split(": ")[1][:13] for line in heard(root)] == ["taken for pbc"]
+
+
+def test_a_dozen_published_files_are_barcelonas_and_a_handful_are_too_few(tmp_path: Path) -> None:
+    draw(tmp_path / "dozen", *published(12))
+    assert {source for _, source in told(tmp_path / "dozen", "source")} == {"pbc"}
+    root = tmp_path / "few"
+    draw(root, *published(7))
+    assert {source for _, source in told(root, "source")} == {"few"}
+    words = "named like pbc, but too few or not strewn as published, so not taken for it; --as pbc does"
+    assert heard(root) == [f"{root}: {words}"]
+
+
+@pytest.mark.parametrize("apart", [1, 17])
+@pytest.mark.parametrize("starts", [(20_000, 60_000, 110_000), (101_000, 133_000, 160_000, 180_000)])
+def test_a_counter_that_ran_far_is_not_barcelonas(tmp_path: Path, starts: tuple[int, ...], apart: int) -> None:
+    """Cases of an analyzer, each with its cells near one number."""
+    root, codes = tmp_path / "ours", list(CODES.items())
+    numbers = [start + apart * k for start in starts for k in range(12)]
+    draw(root, *[f"{codes[k % 3][0]}/{codes[k % 3][1]}_{one}.jpg" for k, one in enumerate(numbers)])
+    assert {source for _, source in told(root, "source")} == {"ours"}
+    assert "too few or not strewn as published" in heard(root)[0]
+
+
+@pytest.mark.parametrize("case", ["Mueller {}", "24-{:02}", "Ward {}"])
+def test_few_cells_of_many_cases_are_not_barcelonas_together(tmp_path: Path, case: str) -> None:
+    draw(tmp_path, *[f"{case.format(k % 12 + 1)}/{name}" for k, name in enumerate(published(36))])
+    assert sources.detect(tmp_path) == ("analyzer",)
 
 
 @pytest.mark.parametrize("above", ["", "train/"])
@@ -113,9 +172,8 @@ def test_any_laboratorys_names_are_not_munich_nor_bangkok(tmp_path: Path, names:
     root = tmp_path / "ours"
     draw(root, *names)
     assert {source for _, source in told(root, "source")} == {"ours"}
-    assert heard(root)[0] == (
-        f"{root}: named like {kind}, but not numbered as published, so not taken for it; --as {kind} does"
-    )
+    why = {"EOS": "without a code that is Munich's alone"}.get(names[0][:3], "not numbered as published")
+    assert heard(root)[0] == f"{root}: named like {kind}, but {why}, so not taken for it; --as {kind} does"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +185,27 @@ def test_in_the_publishers_folder_a_few_files_are_enough(tmp_path: Path, home: s
         if root != tmp_path or "/" not in home:
             assert {source for _, source in told(root, "source")} == {"pbc"}
             assert heard(root) == []
+
+
+@pytest.mark.parametrize("top", ["pbc_v1.0", "PBC_2020-07", "PBC_dataset_normal_DIB (1)", "wbc_2.1", "202007"])
+def test_a_set_called_by_a_version_or_month_is_no_case_and_makes_none_of_what_lies_beside(
+    tmp_path: Path, top: str
+) -> None:
+    draw(tmp_path, *[f"{top}/{name}" for name in published()], "OwnLab/monocyte/1.png", "OwnLab/blast/2.png")
+    assert told(tmp_path, "patient", "source") == [
+        ("blast", None, "OwnLab"),
+        ("lymphocyte", None, "pbc"),
+        ("monocyte", None, "OwnLab"),
+        ("monocyte", None, "pbc"),
+        ("neutrophil", None, "pbc"),
+    ]
+
+
+def test_cases_called_like_months_beside_a_public_set_are_refused(tmp_path: Path) -> None:
+    draw(tmp_path, "PBC_dataset_normal_DIB/monocyte/MO_1.jpg")
+    draw(tmp_path, *[f"24-0{k}/{folder}/x{k}.jpg" for k in (1, 2) for folder in ("monocyte", "blast")])
+    with pytest.raises(UnknownLayout, match=r"24-01, 24-02 .*--folders patient/class"):
+        sources.read(tmp_path)
 
 
 def test_cases_beside_a_public_set_are_one_set_with_its_patients(tmp_path: Path) -> None:

@@ -132,9 +132,23 @@ def test_what_may_only_happen_to_occur_is_in_doubt_and_bits_settle_it(lowest: in
     assert np.abs(decode(data, 12).astype(float) - samples / 4095 * 255).max() <= 0.5
 
 
-def test_of_eight_bits_a_value_that_may_only_happen_to_occur_changes_nothing() -> None:
-    samples = np.minimum(RGB, 250).astype(np.uint8)
-    assert np.array_equal(decode(with_tags(samples, 3, 250)), samples)
+@pytest.mark.parametrize(("low", "high"), [(3, 250), (10, 230), (10, None), (10, 255), (None, 200), (40, 90)])
+@pytest.mark.parametrize("kind", ["H", "B"])
+def test_of_eight_bits_what_is_stated_changes_nothing(low: int | None, high: int | None, kind: str) -> None:
+    samples = np.clip(RGB, 20, 229).astype(np.uint8)
+    stated = [(tag, kind, 3, (value,) * 3, True) for tag, value in ((340, low), (341, high)) if value is not None]
+    assert np.array_equal(decode(tiff(samples, extratags=stated)), samples)
+
+
+def test_eight_bits_that_hold_fewer_are_read_over_those() -> None:
+    assert off(with_tags((RGB >> 1).astype(np.uint8), None, 127)) <= 1
+    assert np.array_equal(decode(with_tags(RGB, None, 127)), RGB)
+
+
+def test_bits_go_before_a_highest_value_that_the_samples_do_not_reach() -> None:
+    samples = dim()
+    for high in (3442, 3600):  # of two crops of one field, the one that has its brightest sample and the other
+        assert np.abs(decode(with_tags(samples, None, high), 12).astype(float) - samples / 4095 * 255).max() <= 0.5
 
 
 def test_a_lowest_value_that_occurs_is_in_doubt_where_it_matters() -> None:
@@ -144,10 +158,14 @@ def test_a_lowest_value_that_occurs_is_in_doubt_where_it_matters() -> None:
     in_doubt(with_tags(deep(RGB, 16), 3000, 65535))
     in_doubt(with_tags(deep(RGB, 16), 3000, None))
     in_doubt(with_tags(samples, 5000, 400))
-    # A lowest value that the samples do not reach is black; one of less than a level changes nothing.
-    read = decode(with_tags(samples, 64, 4095)).astype(float)
-    assert np.abs(read - (samples.astype(float) - 64) / (4095 - 64) * 255).max() <= 0.5
-    assert off(with_tags(deep(RGB, 16), 100, 65535)) == 0
+    # A lowest value that the samples do not reach is black.
+    read = decode(with_tags(samples, 150, 4095)).astype(float)
+    assert np.abs(read - (samples.astype(float) - 150) / (4095 - 150) * 255).max() <= 0.5
+    # One of a few levels is what happens to occur, whether this picture reaches it or another of its field did.
+    for stated in (dim(100), dim(150)):
+        assert np.abs(decode(with_tags(stated, 100, 4095)).astype(float) - stated / 4095 * 255).max() <= 0.5
+    for low, high in ((100, 65535), (300, 65535), (300, None)):
+        assert off(with_tags(deep(RGB, 16), low, high)) == 0
     with pytest.raises(UnreadableImage, match=r"outside of their range: .* where black is 1000"):
         decode(with_tags(samples, 1000, 4095))
 

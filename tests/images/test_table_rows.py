@@ -13,6 +13,7 @@ from hemosight.blood.counting import OFFERED
 from hemosight.errors import BadTable, PathMissing
 from hemosight.images import sources
 from hemosight.images.sources import values
+from hemosight.images.sources.columns import column_of, require_single
 from hemosight.service.desk import label_import
 
 
@@ -144,6 +145,14 @@ def test_two_columns_that_are_one_are_refused(tmp_path: Path, head: str) -> None
 def test_other_columns_may_differ_by_case_alone(tmp_path: Path) -> None:
     draw(tmp_path / "1.png", 1)
     assert read(tmp_path / "t.csv", "path,label,note,Note,Name,name\n1.png,ig,a,b,c,d\n") == ({"1.png": "ig"}, [])
+
+
+@pytest.mark.parametrize("header", ["path,label,Label %", "path,Label %,label", "Path,Class,Patient,Patient #"])
+def test_a_column_with_further_signs_counts_where_there_is_none_without(header: str) -> None:
+    columns = header.split(",")
+    require_single(columns, "t.csv")
+    assert [column_of(kind, columns) for kind in ("label", "patient")] in (["label", None], ["Class", "Patient"])
+    assert column_of("patient", ["path", "Patient #"]) == "Patient #"
 
 
 def test_an_import_of_labels_refuses_two_columns_of_labels() -> None:

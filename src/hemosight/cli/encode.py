@@ -264,6 +264,7 @@ def measure(
             seed=seed,
             reading=reading,
             embedding=embedding,
+            say=say,
         )
         say(f"measuring on {len(material.split.held):,} held-out cells")
         made = packing.measured(packed, material)

@@ -75,6 +75,7 @@ def reproduce(
             seed=seed,
             reading=reading,
             embedding=embedding,
+            say=say,
         )
         packed.space.require(material.embeddings.space)
         steps = Steps(out / "steps", workers, fitting)

@@ -123,6 +123,7 @@ def run_study(
                 cache=kept,
                 reading=reading,
                 embedding=embedding,
+                say=say,
             )
         say(f"{len(cells):,} cells, {len(cells.split.held):,} of them held out")
         output = study(Given(cells, Steps(kept, progress=studying), data, bundle, classifier, seed), **own)

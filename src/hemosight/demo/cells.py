@@ -135,8 +135,8 @@ def sample(catalog: Catalog, most: int, seed: int = 0) -> Catalog:
 
 
 def _unseen(folder: Path, engine: Engine, bars: Bars) -> DemoCells:
-    with bars("reading files") as (_, (progress,)):
-        catalog = sources.read(folder, progress=progress)
+    with bars("reading files") as (say, (progress,)):
+        catalog = sources.read(folder, progress=progress, say=say)
     left = unseen(catalog, engine.bundle.support)
     if not len(left):
         raise BadSplit(

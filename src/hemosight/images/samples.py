@@ -34,6 +34,8 @@ STRAY = 0.02
 """Share of the samples that may lie above the range that the others tell."""
 HOT = 0.001
 """Share of the samples that may lie above white, and are white: hot pixels."""
+_LEAST_BLACK = 8
+"""Levels of 255 that a stated lowest value must be above 0 to be taken for black: below it, no reading hangs on it."""
 _ROWS = 256
 """Rows that are scaled at a time: a large picture of floating point needs no second one of its size."""
 
@@ -123,35 +125,39 @@ def range_of(
     lowest, highest
         As stated; None where they are not.
 
-    Integers whose highest is that of so many bits within one level of 255 (4080 to 4095), or their number (4096 and
-    other powers of two from 256 on), have all bits set as white. Other ends are taken exactly, where the samples do not
-    reach them, where the highest is a round number (10000, or 0.5), and where both span a number of bits (100 to 4195);
-    else they may be what happens to occur: of 8 bits then all are meant. Raises as :func:`white_of`, for that doubt
-    too, unless ``bits`` settle it.
+    Eight bits hold 0 to 255 whatever is stated, as every program shows them, unless it is the highest of fewer bits
+    (63, 127) and none lies above. Deeper integers whose highest is that of so many bits within one level of 255 (4080
+    to 4095), or their number (4096 and other powers of two from 256 on), have all bits set as white; a lowest value of
+    a few levels (:data:`_LEAST_BLACK`) then is what happens to occur, and black is 0. Other ends are taken exactly,
+    where the samples do not reach them, where the highest is a round number (10000, or 0.5), and where both span a
+    number of bits (100 to 4195); else they may be what happens to occur. Raises as :func:`white_of`, for that doubt
+    too; ``bits`` go before all ends but those that are of so many bits.
     """
     whole = array.dtype.kind != "f"
+    if whole and depth <= 8:
+        fewer = None if highest is None else full_scale(highest)
+        all_set = white_of_bits(depth)
+        return 0.0, fewer if fewer is not None and fewer < all_set and _extremes(array)[1] <= fewer else all_set
     low = lowest if lowest is not None and np.isfinite(lowest) else 0.0
     high = highest if highest is not None and _states(array, depth, highest) else None
     if whole and low < 0:
         low, high = 0.0, None
     if high is None:
         white = white_of(array, depth=depth, bits=bits)
-        if bits is None and abs(low) * 255 > white:
+        if bits is None and abs(low) * 255 > _LEAST_BLACK * white:
             raise _in_doubt(array, depth, f"whose lowest value is stated as {low:g}, and no highest")
         return 0.0, white
-    if whole and low == 0 and (full := full_scale(high)) is not None:
-        return low, full
-    begin, end = _extremes(array)
     spans_bits = full_scale(high - low) is not None
+    if whole and (full := full_scale(high)) is not None and low * 255 <= _LEAST_BLACK * full:
+        return 0.0, full
+    if bits is not None and not spans_bits:
+        return 0.0, white_of_bits(bits)
+    begin, end = _extremes(array)
     stated_high = spans_bits or full_scale(high) is not None or _is_round(high)
     doubtful_high = _equal(end, high) and not stated_high
-    doubtful_low = _equal(begin, low) and not spans_bits and low > 0 and low * 255 > high
+    doubtful_low = _equal(begin, low) and not spans_bits and low * 255 > _LEAST_BLACK * high
     if high > low and not doubtful_high and not doubtful_low:
         return low, high
-    if bits is not None:
-        return 0.0, white_of_bits(bits)
-    if whole and depth <= 8:
-        return 0.0, white_of_bits(depth)  # as every program shows them
     stated = f"{low:g} to {high:g}" if low else f"up to {high:g}"
     raise _in_doubt(array, depth, f"stated as {stated}, which may be their range or what happens to occur")
 

@@ -241,14 +241,22 @@ def _range(file: tifffile.TiffFile, page: Any, body: NDArray[Any], bits: int | N
             return 0.0, white_of(body, depth=depth, declared=white_of_bits(int(found[1])), bits=bits)
     # MinSampleValue and MaxSampleValue (280, 281) are statistics and, by the standard, change no brightness. The last
     # of more values than colours is opacity's.
-    lowest, highest = (page.tags.valueof(tag) for tag in (340, 341))
+    lowest, highest = (_of_colours(page.tags.valueof(tag), body.shape[2]) for tag in (340, 341))
     return range_of(
         body,
         depth=depth,
-        lowest=None if lowest is None else float(np.min(np.atleast_1d(lowest)[: body.shape[2]])),
-        highest=None if highest is None else float(np.max(np.atleast_1d(highest)[: body.shape[2]])),
+        lowest=min(lowest, default=None),
+        highest=max(highest, default=None),
         bits=bits,
     )
+
+
+def _of_colours(stated: Any, colours: int) -> list[float]:
+    """What a tag states of each colour; of type BYTE it comes as bytes."""
+    if stated is None:
+        return []
+    values = list(stated) if isinstance(stated, bytes | tuple | list) else [stated]
+    return [float(value) for value in values[:colours]]
 
 
 def _palette(page: Any, array: NDArray[Any]) -> Samples:

@@ -57,6 +57,17 @@ def test_only_new_cells_are_embedded(drawn_smear: Path, tiny_bundle: Bundle, tmp
     assert np.abs(tiny_bundle.support.embeddings.vectors[rows] - both.vectors).max() < 0.01, "each at its own cell"
 
 
+def test_rows_that_are_left_out_are_told(drawn_catalog: Catalog, tiny_bundle: Bundle, tmp_path: Path) -> None:
+    rows = ["path,label,sha256"]
+    for number, (path, label) in enumerate(zip(drawn_catalog.paths[:40], drawn_catalog.table["label"], strict=False)):
+        (tmp_path / f"{number}.png").write_bytes(path.read_bytes())
+        rows.append(f"{number}.png,{label},{'0' * 64 if number == 7 else ''}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    said: list[str] = []
+    assert len(gather(tmp_path / "labels.csv", bundle=tiny_bundle, fraction=0.25, say=said.append)) == 39
+    assert [line for line in said if "line 9" in line]
+
+
 def test_the_hash_follows_what_decides_a_study(tiny_bundle: Bundle) -> None:
     cells = bundled(tiny_bundle)
     other = Catalog(cells.catalog.table.with_columns(label=pl.lit("blast")))

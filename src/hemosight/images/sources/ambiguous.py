@@ -12,6 +12,8 @@ from pathlib import Path
 
 from hemosight.errors import UnknownLayout
 from hemosight.images.sources import roles
+from hemosight.images.sources.analyzer import meaning
+from hemosight.images.sources.cases import is_occasion, is_ward
 from hemosight.images.sources.source import Record
 from hemosight.images.sources.values import Say
 
@@ -26,6 +28,9 @@ def settle(root: Path, rows: Sequence[Record], say: Say | None) -> None:
         if name := row.get("patient"):
             called.setdefault(_levels(root, row, name), {})[name] = any(map(roles.is_case, name.split("/")))
     for levels, names in called.items():
+        for name in names:
+            names[name] = names[name] or roles.counted_on(name, names)
+        _nested(root, levels, set(names), say)
         doubtful = {name for name, certain in names.items() if not certain}
         if not doubtful:
             continue
@@ -40,6 +45,38 @@ def settle(root: Path, rows: Sequence[Record], say: Say | None) -> None:
             say(f"{_some(beside)}: beside folders of splits, and in none of them; say --folders where that is wrong")
 
 
+def _nested(root: Path, levels: str, names: set[str], say: Say | None) -> None:
+    """Refuse or say names that keep two levels, of which either could be the patient."""
+    pairs = {name: (*name.split("/")[-2:],) for name in names if "/" in name}
+    numbers = {name: pair for name, pair in pairs.items() if all(map(roles.is_number, pair))}
+    even = {name: pair for name, pair in numbers.items() if not is_ward(*pair)}
+    seen = {name for name, pair in pairs.items() if is_occasion(pair[0]) and roles.is_case(pair[1])}
+    if not numbers and not seen:
+        return
+    outer, inner = (_moved(levels, max(name.count("/") for name in {*numbers, *seen}) - up) for up in (1, 0))
+    if levels and len(even) > len({first for first, _ in even.values()}):
+        raise UnknownLayout(
+            code="ambiguous_layout",
+            expected="one level of folders that are cases",
+            came=f"two in {root}, numbers inside numbers: {_some(set(even))}",
+            mend=f"Say which: `hemosight data add DIR --folders {outer}` where the outer are the patients, {inner} "
+            "where the inner are, `--as analyzer` where it takes both; its catalog serves wherever a folder does.",
+        )
+    if say is not None:
+        settled = f"--folders {outer} says that the outer are, {inner} that the inner are" if levels else ""
+        say(f"{_some({*numbers, *seen})}: taken for one patient each{settled and '; ' + settled}")
+
+
+def _moved(levels: str, down: int) -> str:
+    """Levels with the patient ``down`` levels below where it stands."""
+    names = levels.split("/")
+    if "patient" not in names:
+        return levels
+    at = names.index("patient")
+    names[at], names[at + down] = "-", "patient"
+    return "/".join(names)
+
+
 def _refused(root: Path, levels: str, names: set[str]) -> UnknownLayout:
     if not levels:  # the class stands in the names of files
         return UnknownLayout(
@@ -49,12 +86,14 @@ def _refused(root: Path, levels: str, names: set[str]) -> UnknownLayout:
             mend="`hemosight data add DIR --as analyzer` reads them as cases and the class from the files' names, "
             "`--as folder` reads them as classes; its catalog serves wherever a folder does.",
         )
+    depth = max(name.count("/") for name in names)
+    inside = f" ({_moved(levels, depth)} where those inside are, `--as analyzer` where it takes both)" if depth else ""
     patient, source, fold, none = (levels.replace("patient", one) for one in ("patient", "source", "fold", "-"))
     return UnknownLayout(
         code="ambiguous_layout",
         expected="folders whose names say what they are, or an option that does",
         came=f"{_some(names)} in {root}, above folders of classes: patients or cases, or laboratories, folds or dates",
-        mend=f"Say which: `hemosight data add DIR --folders {patient}` for patients or cases, {source} for "
+        mend=f"Say which: `hemosight data add DIR --folders {patient}` for patients or cases{inside}, {source} for "
         f"laboratories, {fold} for folds, {none} for none of them; its catalog serves wherever a folder does.",
     )
 
@@ -66,7 +105,7 @@ def _levels(root: Path, row: Record, patient: str) -> str:
     known = {row.get("fold"): "fold", row.get("source"): "source"}
     above = ["split" if roles.split_of(part) else known.get(part, "-") for part in parts[:first]]
     below = parts[first + len(own) :]
-    if not below:
+    if not below or (meaning(parts[-1]) is None and row.get("label") != parts[-1]):
         return ""
     return "/".join([*above, "patient", *["-"] * (len(own) - 1 + len(below) - 1), "class"])
 

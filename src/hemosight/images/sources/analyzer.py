@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from hemosight.blood.vocabulary import label_and_subtype, named
-from hemosight.images.sources.roles import fold_of, is_case, is_date, places, split_of
+from hemosight.images.sources.cases import patients
+from hemosight.images.sources.roles import fold_of, is_case, may_be_number, places, split_of
 from hemosight.images.sources.source import Record, SourceLayout
 
 Reading = tuple[str | None, str | None]
@@ -36,6 +37,10 @@ def meaning(name: str) -> Reading | None:
 def _type_by_name(path: PurePath) -> Reading | None:
     match = _PREFIX.match(path.stem)
     return meaning(match[0]) if match else None
+
+
+def _may_be_case(name: str) -> bool:
+    return is_case(name) or may_be_number(name)
 
 
 def recognises(paths: Sequence[PurePath]) -> bool:
@@ -77,6 +82,7 @@ def records(root: Path, images: Sequence[Path]) -> list[Record]:
     around = outer | loose if len(outer | loose) == 1 else set()
     splits = {name: split for name in outer if (split := split_of(name))}
     rows: list[Record] = []
+    cases: list[tuple[str, ...]] = []
     for path, here, place in zip(images, relative, found, strict=True):
         folders = here.parts[:-1]
         if folders and here.parent.parent in holds_classes:
@@ -86,23 +92,22 @@ def records(root: Path, images: Sequence[Path]) -> list[Record]:
             label, subtype = _type_by_name(here) or (None, None)
             case = folders
         first = case[0] if case else ""
-        if first in splits or (first in (outer | loose if splits else around) and not is_case(first)):
+        if first in splits or (first in (outer | loose if splits else around) and not _may_be_case(first)):
             case = case[1:]
-        # What lies inside a case (its slides, its days) is of the same patient, and so is the case on another day.
-        case = case[: next((at for at, part in enumerate(case, 1) if is_case(part)), len(case))]
-        if case and is_case(case[-1]):
-            case = tuple(part for part in case if not is_date(part))
+        cases.append(case)
         rows.append(
             {
                 "path": str(path),
                 "label": label,
                 "subtype": subtype,
                 "source": place.source or base.resolve().name,
-                "patient": "/".join(case) or None,
+                "patient": None,
                 "official_split": place.split or splits.get(first),
                 "fold": place.fold or (fold_of(first) if first in splits else None),
             }
         )
+    for row, case in zip(rows, patients(cases), strict=True):
+        row["patient"] = "/".join(case) or None
     return rows
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path, PurePath
+from statistics import fmean, median
 
 from hemosight.blood.vocabulary import named
 from hemosight.images.sources.source import Record, RemoteFile, Source, SourceLayout
@@ -64,6 +67,13 @@ _LEAST = 20
 _QUARTILES = (400_000, 600_000)
 """Published numbers are strewn evenly up to a million, so their quartiles lie near 250,000 and 750,000 (227,000 to
 325,000 and 603,000 to 827,000 in each type); the counter of a laboratory stays near one number."""
+_FEW = 8
+"""Pictures that tell anything at all."""
+_OF_ONE_TYPE = 5
+_SPAN = 50_000
+_APART = 100
+"""The first of each type by their names begin with 1 or 2, and are as thinly strewn as the rest: one in 290 numbers of
+the most frequent type. A counter that ran so far has the cells of a case close to each other, or skips few numbers."""
 
 
 def _prefix(name: str) -> str:
@@ -85,12 +95,35 @@ def numbered(paths: Sequence[PurePath]) -> bool:
 
 
 def evident(paths: Sequence[PurePath]) -> bool:
-    """Whether their numbers are strewn as the published are: CellaVision's own codes are SNE, BNE, MO and so on too."""
-    numbers = sorted(int(match[2]) for path in paths if (match := _NAME.match(path.name)))
-    if len(numbers) < _LEAST:
+    """Whether their numbers are strewn as the published are: CellaVision's own codes are SNE, BNE, MO and so on too.
+
+    All of them up to a million, or those of each code evenly and far apart, as in the first 50 of each type by name.
+    """
+    types: dict[str, list[int]] = defaultdict(list)
+    for path in paths:
+        if match := _PUBLISHED.match(path.stem):
+            types[_prefix(path.name)].append(int(match[0].split("_")[1]))
+    numbers = sorted(number for some in types.values() for number in some)
+    if len(numbers) < _FEW:
         return False
     low, high = numbers[len(numbers) // 4], numbers[3 * len(numbers) // 4]
-    return low < _QUARTILES[0] and high > _QUARTILES[1]
+    if len(numbers) >= _LEAST and low < _QUARTILES[0] and high > _QUARTILES[1]:
+        return True
+    if numbers[-1] - numbers[0] < _SPAN:
+        return False
+    several = [some for some in types.values() if len(some) >= _OF_ONE_TYPE]
+    if 2 * sum(map(len, several)) < len(numbers):
+        several = [numbers]
+    strewn = sum(len(some) for some in several if _is_even(some))
+    return 2 * strewn > sum(map(len, several))
+
+
+def _is_even(numbers: Sequence[int]) -> bool:
+    """Whether numbers of one length lie far apart, and most neighbours as far as the mean."""
+    longest = sorted(number for number in numbers if number >= 100_000)
+    some = longest if 2 * len(longest) > len(numbers) else sorted(numbers)
+    gaps = [after - before for before, after in pairwise(some)]
+    return len(gaps) > 1 and fmean(gaps) >= _APART and median(gaps) >= fmean(gaps) / 4
 
 
 def records(_root: Path, images: Sequence[Path]) -> list[Record]:
@@ -110,5 +143,13 @@ def records(_root: Path, images: Sequence[Path]) -> list[Record]:
 
 
 LAYOUT = SourceLayout(
-    "pbc", "<class>/<PREFIX>_<number>.jpg, as published", recognises, records, PBC, _HOMES, numbered, evident
+    "pbc",
+    "<class>/<PREFIX>_<number>.jpg, as published",
+    recognises,
+    records,
+    PBC,
+    _HOMES,
+    numbered,
+    evident,
+    lacking="too few or not strewn as published",
 )

@@ -56,11 +56,17 @@ def require_single(columns: Sequence[str], path: str | Path, others: Collection[
 
 
 def _columns_of(kind: str, columns: Sequence[str]) -> list[str]:
-    """The columns that are called by the first alias that is there; several where they differ by case or signs."""
-    plain: dict[str, list[str]] = defaultdict(list)
-    for column in columns:
-        plain[re.sub(r"[\W_]+", "", column.lower())].append(column)
-    return next((plain[alias] for alias in ALIASES[kind] if alias in plain), [])
+    """The columns that are called by the first alias that is there; several where they differ by case or blanks.
+
+    One with further signs (``Label %``, ``Patient #``) counts where there is none without.
+    """
+    for signs in (r"[\s_.-]+", r"[\W_]+"):
+        plain: dict[str, list[str]] = defaultdict(list)
+        for column in columns:
+            plain[re.sub(signs, "", column.lower())].append(column)
+        if found := next((plain[alias] for alias in ALIASES[kind] if alias in plain), None):
+            return found
+    return []
 
 
 def is_reading(columns: Sequence[str]) -> bool:

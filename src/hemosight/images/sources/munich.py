@@ -111,4 +111,5 @@ LAYOUT = SourceLayout(
     _HOMES,
     numbered,
     evident,
+    lacking="without a code that is Munich's alone",
 )

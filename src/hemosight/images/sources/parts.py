@@ -31,10 +31,14 @@ def parts(root: Path, images: Sequence[Path], say: Say | None = None, stated: st
         return [(folder.LAYOUT, root, list(images))]
     found: list[Part] = []
     left = list(images)
+    doubted: dict[str, dict[Path, str]] = {}
     for depth in range(_DEPTH + 1):
-        found += _public(root, left, depth, say, stated)
+        found += _public(root, left, depth, say, stated, doubted)
         taken = {path for _, _, members in found for path in members}
         left = [path for path in left if path not in taken]
+    if say is not None:
+        for kind, whys in doubted.items():
+            _say_not_taken(kind, whys, [base for reader, base, _ in found if reader.kind == kind], say)
     if not left:
         return found
     if not found:
@@ -62,8 +66,18 @@ def records(root: Path, reader: SourceLayout, base: Path, members: Sequence[Path
     return rows
 
 
-def _public(root: Path, left: Sequence[Path], depth: int, say: Say | None, stated: str | None) -> list[Part]:
-    """The public sets whose folders of classes lie in folders ``depth`` levels below ``root``."""
+def _public(
+    root: Path,
+    left: Sequence[Path],
+    depth: int,
+    say: Say | None,
+    stated: str | None,
+    doubted: dict[str, dict[Path, str]],
+) -> list[Part]:
+    """The public sets whose folders of classes lie in folders ``depth`` levels below ``root``.
+
+    What is only named like one comes into ``doubted``: kind -> folder -> what it lacks.
+    """
     found: list[Part] = []
     alike: dict[str, list[Part]] = {}
     for base, members in _by_folder(root, left, depth).items():
@@ -80,17 +94,34 @@ def _public(root: Path, left: Sequence[Path], depth: int, say: Say | None, state
             alike.setdefault(reader.kind, []).append((reader, base, members))
     for kind, doubtful in alike.items():
         numbered = [part for part in doubtful if part[0].numbered(part[2])]
-        if not numbered or not numbered[0][0].evident([path for _, _, members in numbered for path in members]):
-            numbered = []
-        others = [base for _, base, _ in doubtful if base not in {base for _, base, _ in numbered}]
-        if say is not None and numbered:
-            taken = ", ".join(str(base) for _, base, _ in numbered)
+        known = _evident(numbered)
+        if say is not None and known:
+            taken = ", ".join(str(base) for _, base, _ in known)
             say(f"{taken}: taken for {kind}, by names and numbers as published; --as folder reads an ordinary folder")
-        if say is not None and others:
-            plain = ", ".join(map(str, others))
-            say(f"{plain}: named like {kind}, but not numbered as published, so not taken for it; --as {kind} does")
-        found += numbered
+        for part in doubtful:
+            if part not in known:
+                why = part[0].lacking if part in numbered else "not numbered as published"
+                doubted.setdefault(kind, {})[part[1]] = why
+        found += known
     return found
+
+
+def _evident(numbered: Sequence[Part]) -> list[Part]:
+    """Those that are the public set's: splits and folds of one set together, any other folder by itself."""
+    pooled = [part for part in numbered if roles.split_of(part[1].name) or roles.fold_of(part[1].name)]
+    if pooled and not pooled[0][0].evident([path for _, _, members in pooled for path in members]):
+        pooled = []
+    return [part for part in numbered if part in pooled or part[0].evident(part[2])]
+
+
+def _say_not_taken(kind: str, whys: dict[Path, str], taken: Sequence[Path], say: Say) -> None:
+    """Say once which folders are named like a public set: the outermost, unless some folder inside was taken for it."""
+    here = {base: why for base, why in whys.items() if not any(base in one.parents for one in taken)}
+    here = {base: why for base, why in here.items() if not here.keys() & set(base.parents)}
+    if here:
+        why = " or ".join(sorted(set(here.values())))
+        plain = ", ".join(map(str, here))
+        say(f"{plain}: named like {kind}, but {why}, so not taken for it; --as {kind} does")
 
 
 def _home(reader: SourceLayout, root: Path, base: Path) -> tuple[bool, tuple[str, ...]]:
@@ -104,7 +135,8 @@ def _home(reader: SourceLayout, root: Path, base: Path) -> tuple[bool, tuple[str
 
 
 def _parts_a_set(name: str) -> bool:
-    return roles.is_case_or_site(name) or roles.split_of(name) is not None or roles.fold_of(name) is not None
+    part = roles.is_case_or_site(name) or roles.is_date(name)
+    return part or roles.split_of(name) is not None or roles.fold_of(name) is not None
 
 
 def _by_folder(root: Path, images: Sequence[Path], depth: int) -> dict[Path, list[Path]]:

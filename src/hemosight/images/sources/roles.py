@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -31,18 +31,27 @@ _SITE = re.compile(
     r"|\d{1,3}(?:[.,]\d+)?[ _-]*x|x[ _-]*\d{1,3}",  # a magnification is another scale, as another scanner is
     re.IGNORECASE,
 )
-_PATIENT = re.compile(
-    r"(?:patient|case|subject|donor|person|pat|pt|sample|specimen|slide|smear)[ _.-]*\w*\d\w*|p[ _.-]?\d+",
-    re.IGNORECASE,
-)
+_CALLED = r"[ _.-]*\w*\d\w*(?:[-/.]\d+\w*)*"
+_PERSON = re.compile(rf"(?:patient|case|subject|donor|person|pat|pt){_CALLED}|p[ _.-]?\d+", re.IGNORECASE)
+_MATERIAL = re.compile(rf"(?:sample|specimen|slide|smear){_CALLED}", re.IGNORECASE)
 _NUMBERED = re.compile(r"\d{4,}|\w*\d+(?:[-/.]\d+)+\w*", re.ASCII)
 """A case's number as laboratories give it: 24-1093, 2024.17, 1234567."""
+_DAY, _MONTH, _YEAR = "(?:0?[1-9]|[12]\\d|3[01])", "(?:0[1-9]|1[0-2])", "(?:19|20)\\d\\d"
 _DATE = re.compile(
-    r"(?:19|20)\d\d(?:([-._ /]?)(?:0[1-9]|1[0-2])(?:\1(?:0[1-9]|[12]\d|3[01]))?)?"
-    r"|(?:0?[1-9]|[12]\d|3[01])([-._ /])(?:0?[1-9]|1[0-2])\2(?:19|20)\d\d",
+    rf"{_YEAR}(?:([-._ /]?){_MONTH}(?:\1(?:0[1-9]|[12]\d|3[01]))?)?"
+    rf"|{_DAY}([-._ /])(?:0?[1-9]|1[0-2])\2(?:{_YEAR}|\d\d)"
+    rf"|{_MONTH}[-._ /]{_YEAR}"
+    rf"|\d\d[-._ /]{_MONTH}",
     re.ASCII,
 )
-"""A year, month or day: 2021, 2021-03, 20210317, 17.3.2021. It is when a smear was seen, and nobody's number."""
+"""A year, month or day: 2021, 2021-03, 20210317, 17.3.2021, 17.03.24, 03-2024, 24-03. It is when a smear was seen, and
+nobody's number."""
+_WORD = r"\w*[^\W\d_]{3}"
+_RELEASE = re.compile(rf"(?:\w*_)?v\d+(?:\.\d+)+|{_WORD}_?v?\d{{1,2}}(?:\.\d{{1,2}})+", re.IGNORECASE)
+_ISSUE = re.compile(rf"{_WORD}(?:_|(?={_YEAR}))(\d.*)", re.ASCII)
+"""A version (v1.0, pbc_v1.0, wbc_2.1), or a word with a month (PBC_2020-07): somebody's set, and no case's number."""
+_COUNTED = re.compile(r"(\d\d|\d{4})([-._ /])\d+", re.ASCII)
+"""A year and a number: a month or a case."""
 _ARCHIVE = re.compile(r"[\w.-]*-(?:master|main)|(?:data|dataset|images)[ _-]?\d+", re.IGNORECASE)
 """What an archive of a repository unpacks to."""
 _CONTAINERS = frozenset(
@@ -81,22 +90,56 @@ def split_of(name: str) -> str | None:
     return next((split for split, pattern in _SPLITS.items() if pattern.fullmatch(bare)), None)
 
 
+def is_person(name: str) -> bool:
+    """Whether a folder is called by a word for one patient or case and a number: Patient_1, Case 24-1093, P1."""
+    return _PERSON.fullmatch(name.strip()) is not None
+
+
+def is_material(name: str) -> bool:
+    """Whether a folder is called by a word for a specimen or slide and a number."""
+    return _MATERIAL.fullmatch(name.strip()) is not None
+
+
 def is_patient(name: str) -> bool:
     """Whether a folder is called by a word for one patient, case, specimen or slide and a number."""
-    return _PATIENT.fullmatch(name.strip()) is not None
+    return is_person(name) or is_material(name)
+
+
+def is_number(name: str) -> bool:
+    """Whether a folder is called by a case's number alone (24-1093). A date or a version is none."""
+    return _NUMBERED.fullmatch(name.strip()) is not None and not is_date(name) and not is_release(name)
 
 
 def is_case(name: str) -> bool:
-    """Whether a folder can only be one case or patient: :func:`is_patient`, or a case's number (24-1093).
+    """Whether a folder is called like one case or patient: :func:`is_patient` or :func:`is_number`.
 
-    A date is no number of a case.
+    A bare number (0412) may be a ward's too: what lies inside decides (:mod:`hemosight.images.sources.cases`).
     """
-    return is_patient(name) or (_NUMBERED.fullmatch(name.strip()) is not None and not is_date(name))
+    return is_patient(name) or is_number(name)
 
 
 def is_date(name: str) -> bool:
     """Whether a folder is called by a year, a month or a day."""
     return _DATE.fullmatch(name.strip()) is not None
+
+
+def is_release(name: str) -> bool:
+    """Whether a folder is called by a version, or by a word and a version, month or day."""
+    dated = _ISSUE.fullmatch(name.strip())
+    return _RELEASE.fullmatch(name.strip()) is not None or (dated is not None and is_date(dated[1]))
+
+
+def may_be_number(name: str) -> bool:
+    """Whether a month is written like the first cases of a year: 24-03."""
+    return is_date(name) and (match := _COUNTED.fullmatch(name.strip())) is not None and len(match[1]) == 2
+
+
+def counted_on(name: str, beside: Iterable[str]) -> bool:
+    """Whether what looks like a month is one of the numbers beside it: 24-03 beside 24-13 or 23-1093."""
+    if not (own := _COUNTED.fullmatch(name.strip())):
+        return False
+    others = (_COUNTED.fullmatch(other.strip()) for other in beside if not is_date(other))
+    return any(other and len(other[1]) == len(own[1]) and other[2] == own[2] for other in others)
 
 
 def is_case_or_site(name: str) -> bool:

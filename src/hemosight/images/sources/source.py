@@ -78,7 +78,7 @@ class SourceLayout:
     ``recognises`` judges paths relative to a folder, without touching the disk; ``records`` turns the folder and
     the absolute paths of its images into rows. For a public set that lies in no folder of its publisher's name
     (``homes``), ``numbered`` says of one folder's images whether they are numbered as published, ``evident`` of all
-    such folders' together whether an analyzer's own names and numbers are ruled out.
+    such folders' together whether an analyzer's own names and numbers are ruled out; ``lacking`` words what then lacks.
     """
 
     kind: str
@@ -89,5 +89,6 @@ class SourceLayout:
     homes: re.Pattern[str] | None = None
     numbered: Callable[[Sequence[PurePath]], bool] = bool
     evident: Callable[[Sequence[PurePath]], bool] = bool
+    lacking: str = "not numbered as published"
     names_patients: bool = False
     """Whether the files' names carry the patient, whatever folders lie above."""

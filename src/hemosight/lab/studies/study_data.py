@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,6 +125,7 @@ def gather(
     seed: int = SEED,
     reading: Progress | None = None,
     embedding: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> StudyData:
     """Read a folder of data sets and place its cells.
 
@@ -139,13 +141,15 @@ def gather(
         Folder in which points are kept, a file for each encoder; only cells that are not in it are embedded.
     fraction, seed
         Of the split; the same values as given to ``hemosight pretrain`` and ``hemosight pack``.
+    say
+        Told what was passed over and how the files were understood.
 
     Raises
     ------
     TooFewLabels
         When no labelled cell is left.
     """
-    catalog = sources.read(data, progress=reading)
+    catalog = sources.read(data, progress=reading, say=say)
     if embeddings is not None:
         placed = Embeddings.load(embeddings)
     else:
