@@ -86,6 +86,15 @@ def test_manifests_fit_the_schemas_of_kubernetes(file: Path, version: str) -> No
         kubernetes_validate.validate(document, version, strict=True)
 
 
+def test_a_worker_of_kubernetes_has_room_for_a_dossier_beside_its_reading() -> None:
+    """Which takes half of the container at most, and 1.7 GiB for 2,000 cells."""
+    (deployment,) = documents(DEPLOY / "kubernetes" / "worker.yaml")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    limit = container["resources"]["limits"]["memory"]
+    assert limit.endswith("Gi")
+    assert int(limit.removesuffix("Gi")) / 2 >= 1.7
+
+
 def test_a_slip_in_a_manifest_is_found() -> None:
     (deployment,) = documents(DEPLOY / "kubernetes" / "worker.yaml")
     deployment["spec"]["template"]["spec"]["containers"][0]["imagePullPolice"] = "Always"

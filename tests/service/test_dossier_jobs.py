@@ -25,7 +25,9 @@ import pytest
 from gate import Visitor, app_on, members, register
 from projects import Filled, fill
 from sqlalchemy import select, text, update
+from typer.testing import CliRunner
 
+from hemosight.cli import app
 from hemosight.engine.bundle import Bundle
 from hemosight.service.errors import Refusal, ServiceFault
 from hemosight.service.intake import protocols
@@ -400,6 +402,43 @@ def test_the_command_is_run_by_who_confines_it() -> None:
     command = confined.command(["validate", "--help"])
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "--protocol" in said
+
+
+@pytest.mark.parametrize(("given", "cores", "threads"), [(None, 64, 4), ("2", 64, 2), ("64", 64, 4), (None, 2, 2)])
+def test_the_child_has_few_threads_on_a_machine_of_many_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, cores: int, threads: int
+) -> None:
+    """Each takes of its bound, which is the container's memory halved and knows nothing of processors."""
+    monkeypatch.setattr("hemosight.engine.network.os.sched_getaffinity", lambda _: range(cores), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    if given is None:
+        monkeypatch.delenv("HEMOSIGHT_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("HEMOSIGHT_THREADS", given)
+    says = "import json, os; print(json.dumps(dict(os.environ)))"
+    monkeypatch.setattr(confined, "command", lambda _: [sys.executable, "-c", says])
+    monkeypatch.setattr(dossiers, "show_alive", lambda *_: None)
+    code, said = asyncio.run(dossiers.run_child(Database("host=/nowhere"), DossierClaim(1, 1), tmp_path))
+    assert code == 0, said
+    found = json.loads(said)
+    one = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    assert {name: found.get(name) for name in one} == dict.fromkeys(one, "1")
+    assert found["HEMOSIGHT_THREADS"] == str(threads)
+
+
+def test_the_command_computes_on_the_threads_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+
+    def load(path: Path | None, threads: int | None = None, backend: str | None = None) -> None:
+        asked.append(threads)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hemosight.engine.engine.load", load)
+    monkeypatch.setenv("HEMOSIGHT_THREADS", "3")
+    (tmp_path / "protocol.toml").write_text(PROTOCOL)
+    given = ["validate", str(tmp_path), "--protocol", str(tmp_path / "protocol.toml"), "--out", str(tmp_path)]
+    CliRunner().invoke(app, given)
+    assert asked == [3]
 
 
 def test_folders_of_killed_workers_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

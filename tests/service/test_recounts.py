@@ -6,12 +6,14 @@ import asyncio
 import datetime
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from film_camera import Camera, camera_on, draw_film, two
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from hemosight.engine.bundle import Bundle
@@ -19,10 +21,20 @@ from hemosight.images.decode import Pixels, decode
 from hemosight.images.synthetic.camera import DrawnField
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.intake import fields as intake
-from hemosight.service.storage import events, fields
+from hemosight.service.storage import events, fields, films
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.retention import expire
-from hemosight.service.storage.tables import AuditRow, CameraField, Case, FieldCell, Image, Project, Signature
+from hemosight.service.storage.tables import (
+    AuditRow,
+    CameraField,
+    Case,
+    FieldCell,
+    Image,
+    Picture,
+    Project,
+    Signature,
+    WorkerSeen,
+)
 from hemosight.service.work import jobs, recounts
 from hemosight.service.work.recounts import Recounts
 from hemosight.service.work.worker import work
@@ -142,6 +154,135 @@ def test_a_field_is_decoded_once_for_all_its_cells(
     assert len(decoded) == 1
 
 
+@dataclass
+class Slow:
+    """A decoder that stays at its first picture until it is let go."""
+
+    entered: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+    calls: int = 0
+
+    def __call__(self, data: bytes, bits: int | None = None) -> Pixels:
+        self.calls += 1
+        if self.calls == 1:
+            self.entered.set()
+            assert self.let_go.wait(120)
+        return decode(data, bits)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    made = Slow()
+    monkeypatch.setattr(recounts, "decode", made)
+    yield made
+    made.let_go.set()
+
+
+def test_a_worker_that_counts_for_long_shows_that_it_lives(
+    database: Database, tiny_bundle: Bundle, camera: Camera, film: DrawnField, slow: Slow
+) -> None:
+    _both_uncounted(camera, film)
+    with _working(database, tiny_bundle):
+        assert slow.entered.wait(60)
+        with database.session() as session:
+            began = session.scalars(select(func.clock_timestamp())).one()
+
+        def seen_since() -> bool:
+            with database.session() as session:
+                seen = session.scalar(select(WorkerSeen.seen_at).where(WorkerSeen.name == "ida"))
+                return seen is not None and seen > began
+
+        try:
+            _until(seen_since)
+        finally:
+            slow.let_go.set()
+
+
+def test_a_field_that_one_worker_counts_is_left_alone_by_the_others(
+    camera: Camera, film: DrawnField, slow: Slow
+) -> None:
+    first, second = _both_uncounted(camera, film)
+    with ThreadPoolExecutor(1) as pool:
+        one = pool.submit(camera.count_again)
+        try:
+            assert slow.entered.wait(60)
+            assert camera.count_again() == second["cells"]
+            assert slow.calls == 2
+        finally:
+            slow.let_go.set()
+        assert one.result(60) == first["cells"]
+    assert slow.calls == 2, "the second field was counted since the first worker found it"
+
+
+def test_a_worker_that_is_told_to_stop_begins_no_other_field(
+    database: Database, camera: Camera, film: DrawnField, slow: Slow
+) -> None:
+    first, second = _both_uncounted(camera, film)
+
+    async def stopped() -> None:
+        counting = asyncio.create_task(Recounts(database).go_on(camera.filled.bundle))
+        assert await asyncio.to_thread(slow.entered.wait, 60)
+        counting.cancel()
+        with suppress(asyncio.CancelledError):
+            await counting
+        slow.let_go.set()
+
+    asyncio.run(stopped())
+    assert slow.calls == 1
+    assert _counts(camera, first["field"])[0] == first["cells"], "what was begun is ended"
+    assert _counts(camera, second["field"])[0] == 0
+
+
+class Dies(BaseException):
+    """As a worker that the system ends, or whose decoder tramples on it."""
+
+
+@pytest.mark.parametrize("fault", [Dies, ValueError])
+def test_a_field_that_ends_every_worker_is_given_up_and_the_others_are_counted(
+    database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    first, second = _both_uncounted(camera, film)
+    bad = _file(database, first["field"])
+    tried: list[int] = []
+
+    def deadly(data: bytes, bits: int | None = None) -> Pixels:
+        if data == bad:
+            tried.append(1)
+            raise fault
+        return decode(data, bits)
+
+    monkeypatch.setattr(recounts, "decode", deadly)
+    for _ in range(films.ATTEMPTS):
+        with nullcontext() if fault is ValueError else pytest.raises(Dies):
+            camera.count_again()  # each time by a process that knows of no other
+    camera.count_again()
+    camera.count_again()
+    assert len(tried) == films.ATTEMPTS
+    assert _counts(camera, first["field"]) == (0, 0, first["cells"])
+    assert _counts(camera, second["field"])[0::2] == (second["cells"], 0)
+    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    assert _asked(camera) == 0, "nobody is asked for what is given up"
+
+
+def test_attempts_that_were_not_the_fields_fault_are_forgotten(
+    database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = _both_uncounted(camera, film)
+    take_turn, refused = events.take_turn, iter([True] * 4)
+
+    def elsewhere(session: Session, project: int) -> None:
+        if next(refused, False):
+            session.execute(text("SELECT 1 / 0"))  # as a deadlock, which the database ends
+        take_turn(session, project)
+
+    monkeypatch.setattr(recounts.events, "take_turn", elsewhere)
+    camera.count_again()
+    camera.count_again()
+    assert camera.count_again() > 0
+    with database.session() as session:
+        assert session.get_one(CameraField, first["field"]).attempts == 0
+
+
 def test_a_cell_that_came_to_lean_on_another_before_the_deletion_had_its_turn_is_counted(
     database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +341,21 @@ def test_nothing_is_added_where_nothing_may_be(database: Database, camera: Camer
         with database.session() as session:
             session.get_one(Project, filled.id).archived_at = None
         assert camera.count_again() == second["seen_again"], "it is open again"
+
+
+def _both_uncounted(camera: Camera, film: DrawnField) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two fields without one counted cell."""
+    first, second = camera.send("F-1", two(film, NAME)[:1])[0], camera.send("F-2", two(film, NAME)[1:])[0]
+    with camera.filled.database.session() as session:
+        both = FieldCell.field_id.in_([first["field"], second["field"]])
+        session.execute(update(FieldCell).where(both).values(image_id=None, seen_in=None))
+    return first, second
+
+
+def _file(database: Database, field: int) -> bytes:
+    with database.session() as session:
+        query = select(Picture.data).join(CameraField, CameraField.sha256 == Picture.sha256)
+        return session.scalars(query.where(CameraField.id == field)).one()
 
 
 def _age(database: Database, case: int) -> None:

@@ -45,6 +45,12 @@ def validate(
         str | None,
         typer.Option("--token", envvar="HEMOSIGHT_TOKEN", help="API token; none for a service with --no-login."),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", envvar="HEMOSIGHT_THREADS", min=1, help="Processor threads to compute with [default: all]."
+        ),
+    ] = None,
 ) -> None:
     """Validate a bundle on a laboratory's own cells and write the dossier that an inspector asks for.
 
@@ -61,7 +67,7 @@ def validate(
     from hemosight.lab.validation import protocol as protocols
 
     asked, digest = protocols.read(protocol)
-    engine = load(bundle, backend=REFERENCE)  # what is validated does not depend on the machine's arithmetic
+    engine = load(bundle, threads, REFERENCE)  # what is validated does not depend on the machine's arithmetic
     with bars("fetching", "measuring", "reading", "again") as (say, (fetching, measuring, reading, again)):
         source = validation_cells.Source(cells, address, token)
         with source.open(say=say, fetching=fetching, measuring=measuring) as (catalog, origin):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import weakref
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import polars as pl
 import pytest
 
 from hemosight.engine.engine import Engine
+from hemosight.engine.network import Crop, CropEmbedding
 from hemosight.errors import BadProtocol, TooFewCells
 from hemosight.images.catalog import Catalog
+from hemosight.images.decode import Pixels
 from hemosight.images.synthetic import draw_smear
 from hemosight.lab.validation import cells as cells_module
 from hemosight.lab.validation import measures, record
@@ -21,6 +25,7 @@ from hemosight.lab.validation.cells import ValidationCells, gather, leukocytes
 from hemosight.lab.validation.dossier import Dossier, validate
 from hemosight.lab.validation.origin import Origin, ReferenceTable
 from hemosight.lab.validation.protocol import CaseCriterion, Cells, Limits, Protocol, Repeats, read
+from hemosight.lab.validation.repeated import repeated
 from hemosight.lab.validation.untested import untested
 from hemosight.lab.validation.verdict import Verdict
 from hemosight.scoring.metrics import Interval
@@ -306,6 +311,32 @@ def _pdf_text(file: Path) -> list[str]:
     texts = [document[number].get_textpage().get_text_range() for number in range(len(document))]
     document.close()
     return texts
+
+
+def test_reading_again_holds_the_pixels_of_few_cells_at_once(
+    slides: Catalog, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, opened, held = tiny_engine.network, [], []
+    there, points = network.open, network.points
+
+    def opens(crop: Crop) -> Pixels:
+        pixels = there(crop)
+        opened.append(weakref.ref(pixels))
+        return pixels
+
+    def one_by_one(crops: Iterable[Crop], scale: Iterable[float], *, contrast: bool = True) -> Iterator[CropEmbedding]:
+        for crop, own in zip(crops, scale, strict=True):
+            held.append(sum(one() is not None for one in opened))
+            yield from points([crop], [own], contrast=contrast)
+
+    given = protocol(repeats={"cases": 3, "conditions": ["turned"]})
+    found = gather(slides, tiny_engine, given)
+    monkeypatch.setattr(network, "open", opens)
+    monkeypatch.setattr(network, "points", one_by_one)
+    again = repeated(found, tiny_engine, given)
+    assert again is not None
+    assert len(held) == 2 * len(found)
+    assert max(held) <= 2
 
 
 def test_made_again_it_says_loudly_what_has_changed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -74,19 +75,16 @@ def repeated(
     chosen = sorted(rng.choice(cells.cases, min(asked.cases, len(cells.cases)), replace=False).tolist())
     cases, first = cells.column("case"), cells.column("read")
     rows = np.flatnonzero(np.isin(cases, chosen))
-    pixels: list[Pixels] = []
-    for row in rows:
-        try:
-            pixels.append(engine.network.open(cells.catalog.paths[row]))
-        except UnreadableImage as fault:  # it could be read a moment ago
-            raise UnreadableImage(reason=f"{fault} (a file that changed while it was validated)") from fault
+    paths = [path for path, repeats in zip(cells.catalog.paths, np.isin(cases, chosen), strict=True) if repeats]
     scales = [float(cells.catalog.table["scale"][int(row)]) for row in rows]
     kinds = [AS_IT_IS, *asked.conditions]
     read: dict[str, np.ndarray] = {}
     facts = []
     for number, kind in enumerate(kinds):
         change = CHANGES.get(kind, lambda given: given)
-        points = list(engine.network.points([change(one) for one in pixels], scales, contrast=False))
+        # Opened anew under each condition: the pixels of every cell at once are gigabytes.
+        pixels = (change(_opened(engine, path)) for path in paths)
+        points = list(engine.network.points(pixels, scales, contrast=False))
         vectors = np.stack([point.vector for point in points if point.vector is not None])
         found = engine.read(Embeddings(tuple(cells.catalog.ids[row] for row in rows), vectors, engine.bundle.space))
         labels = np.array([str(one.label) for one in found], np.str_)
@@ -124,6 +122,13 @@ def repeated(
             | {"between": float(np.sqrt(parts.between)) if parts is not None else None}
         )
     return Repeated(pl.DataFrame(table), pl.DataFrame(facts), len(chosen))
+
+
+def _opened(engine: Engine, path: Path) -> Pixels:
+    try:
+        return engine.network.open(path)
+    except UnreadableImage as fault:  # it could be read a moment ago
+        raise UnreadableImage(reason=f"{fault} (a file that changed while it was validated)") from fault
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,7 @@ def get_neighbours(
 @router.post("/{image}/comments", operation_id="add_comment", status_code=201)
 def add_comment(seat: Reviewer, session: Transaction, image: Id, given: NewComment) -> CommentShown:
     """Write something under an image, for good."""
+    events.take_turn(session, seat.project)  # before the image is held: who deletes it holds the turn, and waits for it
     if images.checksum(session, seat.project, image) is None:
         raise NothingThere(kind="an image of this project")
     comment = images.add_comment(session, image, seat.user.id, given.text)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from hemosight.service.storage import profiles
+from hemosight.service.storage import events, profiles
 from hemosight.service.storage.tables import Case, CellEmbedding, EmbeddingAttempt, Image, Picture, Profile, Upload
 from hemosight.space.embeddings import Vectors
 
@@ -66,6 +66,7 @@ def add(session: Session, project_id: int, bundle_id: int, worker: str, rows: Se
     another scale by now, sorted.
     """
     profiles.hold_scales(session, project_id)
+    events.take_turn(session, project_id)  # before the images are held: who deletes some holds it, and waits for them
     facts = {
         "ids": [row.id for row in rows],
         "vectors": [None if row.vector is None else _bytes(row.vector) for row in rows],

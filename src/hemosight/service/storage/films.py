@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from hemosight.images.finding.cells import FoundCell
@@ -19,6 +19,12 @@ from hemosight.service.storage.amendments import signed
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.fields import cells
 from hemosight.service.storage.tables import CameraField, FieldCell, Picture, Project
+
+ATTEMPTS = 3
+"""How often counting the cells of a field may fail, or end its worker, before it is left to people."""
+
+_COUNTING = 0x48534654
+"""First key of the advisory lock under which one worker at a time counts the cells of a field."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +92,15 @@ def uncounted(
     """Cells that count nowhere, since the one that stood for them is gone, and may be counted; by field and number.
 
     Of one project, of those that a bundle reads, or of one field. Left out are those of a locked case and of a project
-    in the archive: once it is open, they are among these.
+    in the archive: once it is open, they are among these. So are those of a field that was given up
+    (:func:`begin_attempt`).
     """
     query = (
         select(FieldCell, Project.id, CameraField.case_id)
         .join(CameraField, CameraField.id == FieldCell.field_id)
         .join(Project, Project.id == CameraField.project_id)
         .where(FieldCell.image_id.is_(None), FieldCell.seen_in.is_(None), FieldCell.removed_at.is_(None))
-        .where(Project.archived_at.is_(None), Project.deleted_at.is_(None))
+        .where(Project.archived_at.is_(None), Project.deleted_at.is_(None), CameraField.attempts <= ATTEMPTS)
     )
     if project is not None:
         query = query.where(Project.id == project)
@@ -111,6 +118,26 @@ def uncounted(
         case for number, among in cases.items() for case, one in signed(session, number, among).items() if one.locked
     }
     return [cell for cell, _, case in found if case not in locked]
+
+
+def take_field(session: Session, field: int) -> bool:
+    """Be the only one who counts a field's cells until the transaction ends; False where somebody else is at it."""
+    asked = {"key": _COUNTING, "field": field}
+    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:key, CAST(:field AS int))"), asked))
+
+
+def begin_attempt(session: Session, field: int) -> int:
+    """Note that counting the cells of a field begins; commit it before what may end the process.
+
+    Returns how often that has begun without an end, this time counted: above :data:`ATTEMPTS` the field is given up.
+    """
+    again = update(CameraField).where(CameraField.id == field).values(attempts=CameraField.attempts + 1)
+    return session.scalar(again.returning(CameraField.attempts)) or 0
+
+
+def end_attempts(session: Session, field: int) -> None:
+    """Forget the attempts on a field whose cells were counted, or that was not to blame."""
+    session.execute(update(CameraField).where(CameraField.id == field).values(attempts=0))
 
 
 def count(session: Session, cell: FieldCell, image: int) -> None:

@@ -219,6 +219,9 @@ def take_back(session: Session, upload: Upload) -> int:
     The files can be uploaded again: they are as unknown as before. Another scale or case has cells read again, and
     until then they look unread: where one came after an image, the image stays.
     """
+    # Before any row of an image or field is held: who adds a field of a case holds it, and waits for the cells that go
+    # here. And with it held nobody counts a cell in a field that goes.
+    events.take_turn(session, upload.project_id)
     gone = session.execute(
         text("""
             DELETE FROM images AS image WHERE image.upload_id = :upload
@@ -237,9 +240,6 @@ def take_back(session: Session, upload: Upload) -> int:
     numbers = list(gone.scalars())
     removed = len(numbers)
     original_names.forget(session, upload.project_id, "image", numbers)
-    # With the turn held nobody counts a cell in a field that goes here. Not before the images: who stores what was read
-    # holds those, and then waits for the turn.
-    events.take_turn(session, upload.project_id)
     session.execute(
         # Fields go with the last of their cells; one in which somebody removed a cell, or that was signed, stays.
         text("""

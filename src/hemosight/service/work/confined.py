@@ -11,10 +11,22 @@ import os
 import runpy
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 GROUPS = Path("/sys/fs/cgroup")
 OWN_GROUP = Path("/proc/self/cgroup")
+THREADS = 4
+"""Processor threads of the network, at most: each takes memory whether it is used or not."""
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+"""What of its environment a child sees: no address of the database, no key."""
+_FEW = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
+"""Each of these would take as many as the machine has processors, and of a large one more memory than the bound."""
 _NICE = 10
 _DIES_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of ``prctl(2)``."""
@@ -23,6 +35,13 @@ _DIES_WITH_PARENT = 1
 def command(arguments: list[str]) -> list[str]:
     """How ``hemosight`` is run with these arguments as a confined child of this process."""
     return [sys.executable, "-m", "hemosight.service.work.confined", str(os.getpid()), *arguments]
+
+
+def environment(own: Mapping[str, str], cores: int) -> dict[str, str]:
+    """What such a child finds in its environment, of a worker's ``own`` on a machine of so many ``cores``."""
+    threads = min(THREADS, cores, int(own.get("HEMOSIGHT_THREADS") or THREADS))
+    kept = {name: own[name] for name in _KEPT if name in own}
+    return {**kept, **_FEW, "HEMOSIGHT_THREADS": str(threads), "NO_COLOR": "1", "COLUMNS": "200"}
 
 
 def most() -> int | None:

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
 from hemosight.engine.bundle import Bundle
+from hemosight.engine.network import cores
 from hemosight.service.errors import ServiceFault
 from hemosight.service.storage import audit, dossiers
 from hemosight.service.storage.database import Database
@@ -55,8 +56,6 @@ BROKEN = "It could not be made; the worker's log has the reason's name. Ask for 
 _SAID = 20_000
 _RECORD = "dossier.json"
 _PDF = "dossier.pdf"
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
-"""What of its environment a child sees: no address of the database, no key."""
 _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -152,11 +151,10 @@ async def run_child(database: Database, claim: DossierClaim, folder: Path) -> tu
     """Run the command; gives its exit code (None where it took too long) and what it said."""
     command = confined.command(["validate", "signed", "--protocol", "protocol.toml", "--out", "out"])
     command += ["--bundle", "bundle.hemosight"]
-    environment = {key: os.environ[key] for key in _KEPT if key in os.environ} | {"NO_COLOR": "1", "COLUMNS": "200"}
     child = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env=environment,
+        env=confined.environment(os.environ, cores()),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

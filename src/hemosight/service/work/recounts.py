@@ -7,9 +7,10 @@ is left, whatever left it, when it starts and each minute.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import threading
 from collections.abc import Sequence
-from itertools import groupby
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -31,6 +32,9 @@ from hemosight.service.work import jobs
 
 log = structlog.get_logger()
 
+EVERY = 60.0
+"""Seconds between looks for cells that count nowhere."""
+
 
 def ask(session: Session, project: int) -> None:
     """Have a worker count what counts nowhere in a project, if anything does, when the caller's transaction commits."""
@@ -39,35 +43,69 @@ def ask(session: Session, project: int) -> None:
 
 
 class Recounts:
-    """Counts cells that count nowhere; what could not be cut out is not tried again by the same process."""
+    """Counts cells that count nowhere. A field on which that fails, or ends the worker, again and again is given up."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._given_up: set[int] = set()
+        self._stopped = threading.Event()
+
+    async def go_on(self, bundle: int) -> None:
+        """Count what nobody asked for, now and each minute, until the task is cancelled; then nothing more is begun.
+
+        Raises where the database is away.
+        """
+        try:
+            while True:
+                await asyncio.to_thread(self.count, bundle=bundle)
+                await asyncio.sleep(EVERY)
+        finally:
+            self._stopped.set()  # its thread, and those of jobs, end with the field that they are at
 
     def count(self, *, project: int | None = None, bundle: int | None = None) -> int:
         """Cut out every such cell of a project, or of the projects that a bundle reads. Returns how many are counted.
 
-        Each field is decoded once, goes in a transaction of its own and fails alone. Raises where the database is away.
+        Each field is decoded once, goes in a transaction of its own and fails alone; one that another worker is at is
+        left to that one. Raises where the database is away.
         """
         with self._database.session() as session:
-            found = [(cell.field_id, cell.id) for cell in films.uncounted(session, project=project, bundle=bundle)]
+            found = films.uncounted(session, project=project, bundle=bundle)
         done = 0
-        for field, cells in groupby((one for one in found if one[1] not in self._given_up), lambda one: one[0]):
-            numbers = [cell for _, cell in cells]
-            try:
-                done += _count(self._database, field, numbers)
-            except Refusal:  # the field is deleted by now, or its case signed
-                continue
-            except Exception as fault:  # of one field: those of others are counted all the same
-                refused = isinstance(fault, DBAPIError)
-                if isinstance(fault, ServiceFault) or (isinstance(fault, DBAPIError) and fault.connection_invalidated):
-                    raise
-                if not refused:  # what the database refused, as two that waited for each other, is tried anew
-                    self._given_up.update(numbers)
-                reason = str(fault) if isinstance(fault, HemoSightError) else type(fault).__name__
-                log.warning("field.cells.uncounted", field=field, cells=len(numbers), reason=reason)
+        for field in dict.fromkeys(cell.field_id for cell in found):
+            if self._stopped.is_set():
+                break
+            with self._database.session() as holding:
+                # Held by the connection, so that it is free as soon as a worker that held it is dead.
+                if films.take_field(holding, field):
+                    done += self._try(field)
         return done
+
+    def _try(self, field: int) -> int:
+        """Count a field that nobody else counts meanwhile."""
+        with self._database.session() as session:
+            numbers = [cell.id for cell in films.uncounted(session, field=field)]
+            attempts = films.begin_attempt(session, field) if numbers else 0
+        if not numbers:  # another worker counted it since it was found
+            return 0
+        if attempts > films.ATTEMPTS:
+            log.error("field.cells.given_up", field=field, cells=len(numbers), attempts=films.ATTEMPTS)
+            return 0
+        try:
+            return _count(self._database, field, numbers)
+        except Refusal:  # the field is deleted by now, or its case signed
+            self._forgive(field)
+        except Exception as fault:  # of one field: those of others are counted all the same
+            refused = isinstance(fault, DBAPIError)
+            if isinstance(fault, ServiceFault) or (isinstance(fault, DBAPIError) and fault.connection_invalidated):
+                raise
+            if refused:  # what the database refused, as two that waited for each other, is tried anew
+                self._forgive(field)
+            reason = str(fault) if isinstance(fault, HemoSightError) else type(fault).__name__
+            log.warning("field.cells.uncounted", field=field, cells=len(numbers), reason=reason, attempt=attempts)
+        return 0
+
+    def _forgive(self, field: int) -> None:
+        with self._database.session() as session:
+            films.end_attempts(session, field)
 
 
 def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
@@ -81,6 +119,7 @@ def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
         events.take_turn(session, project)
         row = _field(session, field)
         cells = [cell for cell in films.uncounted(session, field=field) if cell.id in pictures]
+        films.end_attempts(session, field)
         if not cells:
             return 0
         upload = fields.begin_upload(session, row, None)

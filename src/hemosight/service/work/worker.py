@@ -49,7 +49,7 @@ ATTEMPTS = 3
 _TEND = 2.0
 """Seconds between looks at what dead workers left."""
 _SWEEP = 60.0
-"""Seconds between looks for images that no job reads, cells that no field counts, and pictures that nothing needs."""
+"""Seconds between looks for images that no job reads, and pictures that nothing needs."""
 _RETRY = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
 
 
@@ -259,10 +259,11 @@ async def _work_while_connected(
                 stalled_worker_timeout=10 * jobs.STALLED,
             )
         )
-        tending = asyncio.create_task(_tend(database, connector, reader, bundle_id, recounts))
+        tending = asyncio.create_task(_tend(database, connector, reader, bundle_id))
+        recounting = asyncio.create_task(recounts.go_on(bundle_id))
         validating = asyncio.create_task(dossiers.go_on(database, bundle, bundle_id))
         stopping = asyncio.create_task(stop.wait())
-        tasks = (working, tending, validating, stopping)
+        tasks = (working, tending, recounting, validating, stopping)
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
@@ -273,13 +274,9 @@ async def _work_while_connected(
 
 
 async def _tend(
-    database: Database,
-    connector: procrastinate.PsycopgConnector,
-    reader: EmbeddingWorker,
-    bundle_id: int,
-    recounts: Recounts,
+    database: Database, connector: procrastinate.PsycopgConnector, reader: EmbeddingWorker, bundle_id: int
 ) -> None:
-    """Look after what is left over: jobs of dead workers, images without a job, cells in no count, pictures, events."""
+    """Look after what is left over: jobs of dead workers, images without a job, pictures, events."""
     swept, sealer = -_SWEEP, Sealer()
     while True:
         await asyncio.to_thread(_show_alive, database, reader, bundle_id)
@@ -289,7 +286,6 @@ async def _tend(
             swept = time.monotonic()
             await jobs.forget_failed(connector, bundle_id)
             await asyncio.to_thread(sweep, database, reader.name, bundle_id)
-            await asyncio.to_thread(recounts.count, bundle=bundle_id)
             await asyncio.to_thread(_seal, database, sealer)
         await asyncio.sleep(_TEND)
 

@@ -15,8 +15,8 @@ class CameraField(Table):
     :mod:`hemosight.images.finding.fairness` measured. ``checked_by`` looked at the whole field: only there is it known
     what the search missed. ``least`` is the score from which something was taken for a white cell. ``film``, ``x`` and
     ``y`` say where its upper left corner lies on the film, in its pixels, where its name does; ``film`` is a hash of
-    what fields of one film have in common. A deleted field stays as the row that the audit trail names: of no project
-    and no picture.
+    what fields of one film have in common. ``attempts`` is how often a worker began to count its uncounted cells and
+    did not end. A deleted field stays as the row that the audit trail names: of no project and no picture.
     """
 
     __tablename__ = "fields"
@@ -48,6 +48,7 @@ class CameraField(Table):
     film: Mapped[str | None]
     x: Mapped[float | None]
     y: Mapped[float | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
     checked_by: Mapped[int | None] = ref("users.id")
     checked_at: Mapped[Moment | None]
     uploaded_by: Mapped[int | None] = ref("users.id")
