@@ -125,16 +125,16 @@ def range_of(
     lowest, highest
         As stated; None where they are not.
 
-    Eight bits hold 0 to 255 whatever is stated, as every program shows them, unless it is the highest of fewer bits
-    (63, 127) and none lies above. Deeper integers whose highest is that of so many bits within one level of 255 (4080
-    to 4095), or their number (4096 and other powers of two from 256 on), have all bits set as white; a lowest value of
-    a few levels (:data:`_LEAST_BLACK`) then is what happens to occur, and black is 0. Other ends are taken exactly,
-    where the samples do not reach them, where the highest is a round number (10000, or 0.5), and where both span a
-    number of bits (100 to 4195); else they may be what happens to occur. Raises as :func:`white_of`, for that doubt
-    too; ``bits`` go before all ends but those that are of so many bits.
+    Eight bits without a sign hold 0 to 255 whatever is stated, as every program shows them, unless it is the highest of
+    fewer bits (63, 127) and none lies above. Deeper integers whose highest is that of so many bits within one level of
+    255 (4080 to 4095), or their number (4096 and other powers of two from 256 on), have all bits set as white; a lowest
+    value of a few levels (:data:`_LEAST_BLACK`) then is what happens to occur, and black is 0. Other ends are taken
+    exactly, where the samples do not reach them, where the highest is a round number (10000, or 0.5), and where both
+    span a number of bits (100 to 4195); else they may be what happens to occur. Raises as :func:`white_of`, for that
+    doubt too; ``bits`` go before all ends but those that are of so many bits.
     """
     whole = array.dtype.kind != "f"
-    if whole and depth <= 8:
+    if array.dtype.kind in "bu" and depth <= 8:
         fewer = None if highest is None else full_scale(highest)
         all_set = white_of_bits(depth)
         return 0.0, fewer if fewer is not None and fewer < all_set and _extremes(array)[1] <= fewer else all_set
