@@ -411,6 +411,17 @@ def test_cases_stay_apart_below_three_numbers_and_beside_dates(tmp_path: Path) -
     }
 
 
+@pytest.mark.parametrize("years", [("2023", "2024"), ("23", "24")])
+def test_months_and_rooms_without_a_zero_are_no_evidence_for_themselves(tmp_path: Path, years: tuple[str, str]) -> None:
+    folders = [f"{year}/{month}" for year in years for month in (1, 2, 3, 4)]
+    assert not any(roles.counted_on(name, folders) for name in folders)
+    assert not roles.counted_on("2023-17", ["2023-17"])
+    assert roles.counted_on("24-03", ["24-03", "24-13"])
+    draw(tmp_path, *[f"{folder}/{label}/1.png" for folder in folders for label in ("blast", "ig")])
+    with pytest.raises(UnknownLayout, check=lambda fault: fault.code == "ambiguous_layout"):
+        sources.read(tmp_path)
+
+
 def test_slides_in_cases_called_like_months_are_read_as_told(tmp_path: Path) -> None:
     folders = [f"24-0{k}/slide_{slide}" for k in (1, 2) for slide in (1, 2)]
     draw(tmp_path, *[f"{folder}/{code}_{k}.png" for folder in folders for k, code in enumerate(("SNE", "MO"))])

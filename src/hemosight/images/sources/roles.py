@@ -50,8 +50,8 @@ _WORD = r"\w*[^\W\d_]{3}"
 _RELEASE = re.compile(rf"(?:\w*_)?v\d+(?:\.\d+)+|{_WORD}_?v?\d{{1,2}}(?:\.\d{{1,2}})+", re.IGNORECASE)
 _ISSUE = re.compile(rf"{_WORD}(?:_|(?={_YEAR}))(\d.*)", re.ASCII)
 """A version (v1.0, pbc_v1.0, wbc_2.1), or a word with a month (PBC_2020-07): somebody's set, and no case's number."""
-_COUNTED = re.compile(r"(\d\d|\d{4})([-._ /])\d+", re.ASCII)
-"""A year and a number: a month or a case."""
+_COUNTED = re.compile(r"(\d\d|\d{4})([-._ ])\d+", re.ASCII)
+"""A year and a number: a month or a case. With a slash it would be a folder in a folder."""
 _ARCHIVE = re.compile(r"[\w.-]*-(?:master|main)|(?:data|dataset|images)[ _-]?\d+", re.IGNORECASE)
 """What an archive of a repository unpacks to."""
 _CONTAINERS = frozenset(
@@ -138,7 +138,7 @@ def counted_on(name: str, beside: Iterable[str]) -> bool:
     """Whether what looks like a month is one of the numbers beside it: 24-03 beside 24-13 or 23-1093."""
     if not (own := _COUNTED.fullmatch(name.strip())):
         return False
-    others = (_COUNTED.fullmatch(other.strip()) for other in beside if not is_date(other))
+    others = (_COUNTED.fullmatch(other.strip()) for other in beside if other != name and not is_date(other))
     return any(other and len(other[1]) == len(own[1]) and other[2] == own[2] for other in others)
 
 
