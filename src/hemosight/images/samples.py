@@ -34,7 +34,7 @@ STRAY = 0.02
 """Share of the samples that may lie above the range that the others tell."""
 HOT = 0.001
 """Share of the samples that may lie above white, and are white: hot pixels."""
-_LEAST_BLACK = 8
+LEAST_BLACK = 8
 """Levels of 255 that a stated lowest value must be above 0 to be taken for black: below it, no reading hangs on it."""
 _LEAST_USED = 1 / 16
 """Share of the range of so many bits that floating point samples must reach: below it, bits make a black picture."""
@@ -131,7 +131,7 @@ def range_of(
     Eight bits without a sign hold 0 to 255 whatever is stated, as every program shows them, unless it is the highest of
     fewer bits (63, 127) and none lies above. Deeper integers whose highest is that of so many bits within one level of
     255 (4080 to 4095), or their number (4096 and other powers of two from 256 on), have all bits set as white; a lowest
-    value of a few levels (:data:`_LEAST_BLACK`) then is what happens to occur, and black is 0. Other ends are taken
+    value of a few levels (:data:`LEAST_BLACK`) then is what happens to occur, and black is 0. Other ends are taken
     exactly, where the samples do not reach them, where the highest is a round number (10000, or 0.5), and where both
     span a number of bits (100 to 4195); else they may be what happens to occur. Raises as :func:`white_of`, for that
     doubt too. ``bits`` go before all ends but a span of just so many bits, unless more than a few samples
@@ -148,11 +148,11 @@ def range_of(
         low, high = 0.0, None
     if high is None:
         white = white_of(array, depth=depth, bits=bits)
-        if (bits is None or not _may_have(array.dtype.kind, end, bits)) and abs(low) * 255 > _LEAST_BLACK * white:
+        if (bits is None or not _may_have(array.dtype.kind, end, bits)) and abs(low) * 255 > LEAST_BLACK * white:
             raise _in_doubt(array, depth, f"whose lowest value is stated as {low:g}, and no highest", bits)
         return 0.0, white
     span, full = full_scale(high - low), full_scale(high) if whole else None
-    if full is not None and low * 255 > _LEAST_BLACK * full:
+    if full is not None and low * 255 > LEAST_BLACK * full:
         full = None
     stale = _exceed(array, end, high if full is None else full)
     if bits is not None and _may_have(array.dtype.kind, end, bits):
@@ -167,7 +167,7 @@ def range_of(
     spans_bits = span is not None
     stated_high = spans_bits or full_scale(high) is not None or _is_round(high)
     doubtful_high = _equal(end, high) and not stated_high
-    doubtful_low = _equal(begin, low) and not spans_bits and low * 255 > _LEAST_BLACK * high
+    doubtful_low = _equal(begin, low) and not spans_bits and low * 255 > LEAST_BLACK * high
     if high > low and not doubtful_high and not doubtful_low:
         return low, high
     stated = f"{low:g} to {high:g}" if low else f"up to {high:g}"
