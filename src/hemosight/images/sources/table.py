@@ -96,7 +96,7 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     if say is not None and found["label"] is None and "subtype" not in kept.values():
         say(f"no column of labels (label, class, cell type) among {', '.join(cells.columns)}: no cell has a label")
     rows: list[Record] = []
-    no_split, no_checksum = Counter[str](), Counter[str]()
+    no_split, no_checksum, unknown = Counter[str](), Counter[str](), Counter[str]()
     for line, one in cells.rows():
         row: Record = {"line": line}
         for column, name in kept.items():
@@ -106,6 +106,9 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
                 row[name] = one_choice(one[column])
             elif name in _OF_A_CELL and values.without_label(value):
                 row[name] = None
+            elif name == "patient" and values.nobody(value):
+                row[name] = None
+                unknown[value] += 1
             elif name == "official_split" and value:
                 row[name] = split_of(value)
                 no_split[value] += row[name] is None
@@ -129,6 +132,8 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     if say is not None and (dropped := +no_split):
         named = [f"{value!r} ({number:,})" for value, number in dropped.items()]
         say(f"no split (train, val or test), and left out: {_some(named)}")
+    if say is not None and unknown:
+        say(f"no patient: {_some([f'{value!r} ({number:,})' for value, number in unknown.items()])}")
     if say is not None and (wrong := +no_checksum):
         say(f"no sha256, so that the path alone says which picture it is: {_some(list(wrong))}")
     return rows
