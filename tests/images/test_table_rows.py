@@ -208,6 +208,22 @@ def test_values_that_are_no_split_are_told(tmp_path: Path) -> None:
     assert said == ["no split (train, val or test), and left out: 'A' (2)"]
 
 
+@pytest.mark.parametrize(("head", "folds"), [("", ["fold1", None, "fold 2"]), (",fold", ["7", "7", "7"])])
+def test_a_fold_in_a_value_of_the_splits_is_kept_where_there_is_no_other(
+    tmp_path: Path, head: str, folds: list[str | None]
+) -> None:
+    for number in range(3):
+        draw(tmp_path / f"{number}.png", number)
+    rows = "".join(
+        f"{number}.png,ig,{split}{head and ',7'}\n" for number, split in enumerate(["fold1_train", "test", "fold 2"])
+    )
+    (tmp_path / "t.csv").write_text(f"path,label,split{head}\n" + rows)
+    said: list[str] = []
+    table = sources.read(tmp_path / "t.csv", say=said.append).table
+    assert (table["official_split"].to_list(), table["fold"].to_list()) == (["train", "test", None], folds)
+    assert said == []
+
+
 @pytest.mark.parametrize("content", ["path,label\n", "path,label\n,\n\n", "id,path,label,width,height\n"])
 def test_a_table_without_a_row_says_so(tmp_path: Path, content: str) -> None:
     with pytest.raises(BadTable, match="expected a row for each picture; found no row"):

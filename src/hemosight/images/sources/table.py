@@ -16,7 +16,7 @@ from hemosight.images.names import composed, from_text, to_text
 from hemosight.images.sources import layout, values
 from hemosight.images.sources.cells import TextTable, read_cells
 from hemosight.images.sources.columns import ALIASES, column_of, is_reading, require_single
-from hemosight.images.sources.roles import split_of
+from hemosight.images.sources.roles import fold_of, split_of
 from hemosight.images.sources.source import Record
 from hemosight.images.sources.tasks import local_path, one_choice, read_tasks
 
@@ -99,6 +99,7 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     no_split, no_checksum, unknown = Counter[str](), Counter[str](), Counter[str]()
     for line, one in cells.rows():
         row: Record = {"line": line}
+        fold_of_split: str | None = None
         for column, name in kept.items():
             value = one[column].strip()
             row[name] = value if value.lower() not in ("", "na", "nan") else None
@@ -110,8 +111,8 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
                 row[name] = None
                 unknown[value] += 1
             elif name == "official_split" and value:
-                row[name] = split_of(value)
-                no_split[value] += row[name] is None
+                row[name], fold_of_split = split_of(value), fold_of(value)
+                no_split[value] += row[name] is None and fold_of_split is None
             elif name == "sha256" and row[name] is not None:
                 row[name] = _checksum(value)
                 no_checksum[f"line {line}"] += row[name] is None and not values.without_label(value)
@@ -122,6 +123,8 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
                 path=path,
                 mend="Give the picture's path, or delete the line.",
             )
+        if fold_of_split is not None and row.get("fold") is None:
+            row["fold"] = fold_of_split
         given = str(row["path"])
         given = local_path(given, path.parent) if _OF_A_SERVER.match(given) else given
         row["path"] = to_text(_place(given, path.parent))
