@@ -127,11 +127,18 @@ def test_a_worker_is_told_of_a_deletion(
     database: Database, tiny_bundle: Bundle, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = camera.send("F-1", two(film, NAME))
-    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
-    count = Recounts.count
-    # It does not look by itself.
-    monkeypatch.setattr(Recounts, "count", lambda self, **which: count(self, **which) if "project" in which else 0)
+    monkeypatch.setattr(recounts, "EVERY", 3600.0)  # it does not look by itself once it has begun
+    looked, count = threading.Event(), Recounts.count
+
+    def counting(self: Recounts, **which: Any) -> int:
+        done = count(self, **which)
+        looked.set()
+        return done
+
+    monkeypatch.setattr(Recounts, "count", counting)
     with _working(database, tiny_bundle):
+        assert looked.wait(60)
+        assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
         _until(lambda: _counts(camera, second["field"]) == (second["cells"] + second["seen_again"], 0, 0))
         _until(lambda: _asked(camera) == 0)
 
@@ -139,6 +146,7 @@ def test_a_worker_is_told_of_a_deletion(
 def test_a_field_is_decoded_once_for_all_its_cells(
     database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(recounts, "TOGETHER", 1)
     (first,) = camera.send("F-1", two(film, NAME)[:1])
     assert first["cells"] > 1
     with database.session() as session:
