@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hemosight.images import contrast, formats, limits
+from hemosight.images import contrast, formats, limits, samples
 
 ROOT = Path(__file__).parents[2]
 PAGE = Path(__file__).with_name("files.md")
@@ -46,15 +46,19 @@ a blast. So white is what the file declares: `BitsPerSample` below 16, `SMaxSamp
 DICOM's `BitsStored`; `MinSampleValue` and `MaxSampleValue` are statistics and change nothing.
 
 Programs write `SMaxSampleValue` for the range's end, for the highest value that occurs or for the number of levels, and
-`SMinSampleValue` for black or for the lowest value that occurs. So:
+`SMinSampleValue` for black or for the lowest value that occurs. Eight bits without a sign hold 0 to 255 whatever both
+say, but for an `SMaxSampleValue` of fewer bits (63, 127) that no sample exceeds. Of others:
 
 - integers within one level of 255 of all bits set (4080 to 4095), or a power of two from 256 on (4096): all bits set;
 - a value above all samples, a power of ten, one digit and zeros from 1000 on or below 1 (40000, 0.5), and an end that
   with `SMinSampleValue` is a number of bits wide (100 to 4195): as stated;
-- else, the highest sample itself (3442): in doubt.
+- else, the highest sample itself (3442): in doubt;
+- a value that more than {hot} of the samples exceed: of another picture, and in doubt.
 
-`SMinSampleValue` is black as stated, below 0 for floating point alone; in doubt where it is the lowest sample, lies
-more than a level of 255 above 0, and the two are no number of bits wide.
+`SMinSampleValue` of at most {black_levels} levels of 255 is what happens to occur: black is 0 where white is all bits
+set or no highest value is stated, and as stated beside other ends. A higher one is black as stated, below 0 for
+floating point alone; in doubt where it is the lowest sample and the two are no number of bits wide, or where no highest
+value is stated.
 
 A declaration that only repeats what the container holds (`SignificantBits` or `BitsStored` 16 of 16, `SMaxSampleValue`
 65535) counts as none: programs write it around the values of any camera, and a picture that uses its range is read
@@ -69,8 +73,10 @@ anyway. Where nothing is declared:
 Hot pixels and a scale bar burnt into the picture so decide nothing.
 
 A picture in doubt is refused with its highest value, and `--bits N` (`hemosight classify`, `embed`, `data add`,
-`data check`; `bits` of an upload and of a catalog) says how many bits hold the values. Of samples above the
-range, up to one in a thousand (hot pixels) are white; more of them, negative, NaN and infinite ones are refused.
+`data check`; `bits` of an upload and of a catalog) says how many bits hold the values. It goes before
+`SMaxSampleValue` too, unless more than {hot} of the samples exceed it or both tags are just so many bits wide. Of
+floating point it counts above 1 alone, and where the picture is not black by it. Of samples above the range, up to
+{hot} (hot pixels) are white; more of them, negative, NaN and infinite ones are refused.
 
 Colours follow the ICC profile of RGB pictures that carry one, by its curves and primaries and not by its name, CMYK is
 read without a profile, opacity lies on white, EXIF and TIFF orientation are applied, to PNG of 16 bits too.
@@ -130,6 +136,8 @@ def page() -> str:
     parts.append(
         _TAIL.format(
             others=", ".join(named),
+            hot=f"one in {round(1 / samples.HOT):,}",
+            black_levels=samples.LEAST_BLACK,
             contrast=contrast.LEAST_CONTRAST,
             white=contrast.LEAST_WHITE,
             black=contrast.MOST_BLACK,

@@ -313,6 +313,54 @@ def test_short_dates_are_dates(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "2024-03-12_0915",
+        "2024-03-12-1",
+        "2024-03-12 09-15-00",
+        "2024.03.12_091500",
+        "12.03.2024_0915",
+        "12.3.2024-2",
+        "20240312091500",
+        "202403120915",
+        "20240312_0915",
+        "20240312T091500",
+    ],
+)
+def test_a_day_and_a_time_or_number_is_a_date(name: str) -> None:
+    assert (roles.is_date(name), roles.is_case(name)) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["20240312-01", "HEM2024-03-12-17", "20249912091500", "240312", "12.3", "24-10-93-1"])
+def test_other_numbers_around_a_day_stay_numbers_of_cases(name: str) -> None:
+    assert (roles.is_date(name), roles.is_case(name)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("240312", "240313"),
+        ("12.3", "13.3"),
+        ("12.3.", "13.3."),
+        ("240312", "2024-03-13"),
+        ("2024-03-12_0915", "2024-03-12_1030"),
+        ("20240312091500", "20240313101500"),
+    ],
+)
+def test_names_that_may_all_be_days_are_refused_as_dates_are(tmp_path: Path, names: tuple[str, str]) -> None:
+    draw(tmp_path, *[f"{name}/{label}/{name}.png" for name in names for label in ("blast", "ig")])
+    words = rf"{re.escape(', '.join(sorted(names)))} in .*--folders patient/class`.*-/class for none of them"
+    with pytest.raises(UnknownLayout, match=words, check=lambda fault: fault.code == "ambiguous_layout"):
+        sources.read(tmp_path)
+    assert {patient for _, patient in told(tmp_path, "patient", folders="patient/class")} == set(names)
+
+
+@pytest.mark.parametrize("names", [("240312", "241593"), ("12.3", "12.17"), ("24-1093", "240312"), ("240312",)])
+def test_one_number_that_is_no_day_leaves_all_of_them_cases(tmp_path: Path, names: tuple[str, ...]) -> None:
+    assert patients(tmp_path, *names) == set(names)
+
+
+@pytest.mark.parametrize(
     "name", ["Case_24-1093", "Case 24-1093", "Patient_1", "P1", "HEM24-1093", "CBC_24-1093", "B24-03"]
 )
 def test_a_word_before_a_number_leaves_it_a_case(name: str) -> None:
@@ -409,6 +457,17 @@ def test_cases_stay_apart_below_three_numbers_and_beside_dates(tmp_path: Path) -
         "0412/24-1094",
         "0412/24-1095",
     }
+
+
+@pytest.mark.parametrize("years", [("2023", "2024"), ("23", "24")])
+def test_months_and_rooms_without_a_zero_are_no_evidence_for_themselves(tmp_path: Path, years: tuple[str, str]) -> None:
+    folders = [f"{year}/{month}" for year in years for month in (1, 2, 3, 4)]
+    assert not any(roles.counted_on(name, folders) for name in folders)
+    assert not roles.counted_on("2023-17", ["2023-17"])
+    assert roles.counted_on("24-03", ["24-03", "24-13"])
+    draw(tmp_path, *[f"{folder}/{label}/1.png" for folder in folders for label in ("blast", "ig")])
+    with pytest.raises(UnknownLayout, check=lambda fault: fault.code == "ambiguous_layout"):
+        sources.read(tmp_path)
 
 
 def test_slides_in_cases_called_like_months_are_read_as_told(tmp_path: Path) -> None:

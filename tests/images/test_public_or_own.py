@@ -180,11 +180,58 @@ def test_any_laboratorys_names_are_not_munich_nor_bangkok(tmp_path: Path, names:
     "home", ["PBC_dataset_normal_DIB", "pbc_dataset_normal_DIB-copy", "site 2/PBC_dataset_normal_DIB"]
 )
 def test_in_the_publishers_folder_a_few_files_are_enough(tmp_path: Path, home: str) -> None:
-    draw(tmp_path, f"{home}/train/monocyte/MO_1.jpg", f"{home}/train/neutrophil/SNE_2.jpg")
+    draw(tmp_path, f"{home}/train/monocyte/MO_10001.jpg", f"{home}/train/neutrophil/SNE_20002.jpg")
     for root in (tmp_path, tmp_path / home, tmp_path / home / "train"):
         if root != tmp_path or "/" not in home:
             assert {source for _, source in told(root, "source")} == {"pbc"}
             assert heard(root) == []
+
+
+@pytest.mark.parametrize(
+    ("above", "name"),
+    [
+        ("Munich_AML_study/our_slides", "EOS/EOS_0001.jpg"),
+        ("lmu_amlodipine", "EOS/EOS_0001.jpg"),
+        ("AML-Cytomorphology_MLL_Helmholtz", "EOS/EOS_0001.jpg"),
+        ("chulapat/slides", "monocyte/AB-7_12_33.jpg"),
+        ("pbc_datasets_of_ours", "monocyte/MO_1.jpg"),
+        ("jhu_amlab", "monocyte/Patient_7__MO_1.jpg"),
+    ],
+)
+def test_a_name_that_begins_like_a_publishers_is_none(tmp_path: Path, above: str, name: str) -> None:
+    draw(tmp_path / above, name)
+    assert not {"pbc", "lmu_aml", "chula", "jhu_aml"} & {row[1] for row in told(tmp_path / above, "source")}
+
+
+@pytest.mark.parametrize(
+    "home",
+    [
+        "LMU_AML",
+        "LMU-AML (1)",
+        "lmu_aml_224x224",
+        "AML-Cytomorphology_LMU",
+        "PKG - AML-Cytomorphology_LMU",
+        "munich_aml",
+    ],
+)
+def test_likes_of_a_publishers_name_are_its(tmp_path: Path, home: str) -> None:
+    draw(tmp_path, f"{home}/EOS/EOS_0001.jpg")
+    assert told(tmp_path, "source") == [("eosinophil", "lmu_aml")]
+
+
+def test_a_publishers_name_above_what_was_given_decides_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "LMU_AML" / "ours" / "slides"
+    draw(root, "EOS/EOS_0001.jpg")
+    assert {source for _, source in told(root, "source")} == {"slides"}
+    assert {source for _, source in told(root.parent, "source")} == {"lmu_aml"}
+
+
+def test_a_publishers_name_around_other_numbers_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "PBC_dataset"
+    draw(root, "train/monocyte/MO_1.jpg", "test/neutrophil/SNE_2.jpg")
+    assert {source for _, source in told(root, "source")} == {"pbc"}
+    words = "taken for pbc by the publisher's name above, though not numbered as published"
+    assert heard(root) == [f"{root}/test, {root}/train: {words}; --as folder reads an ordinary folder"]
 
 
 @pytest.mark.parametrize("top", ["pbc_v1.0", "PBC_2020-07", "PBC_dataset_normal_DIB (1)", "wbc_2.1", "202007"])

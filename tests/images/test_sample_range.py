@@ -175,6 +175,50 @@ def test_a_highest_value_above_all_samples_is_the_end() -> None:
     assert np.abs(decode(with_tags(samples, None, 3600)).astype(float) - samples / 3600 * 255).max() <= 0.5
 
 
+@pytest.mark.parametrize("bits", [None, 8, 12])
+def test_of_floating_point_up_to_1_no_bits_are_advised_nor_make_it_black(bits: int | None) -> None:
+    for data in (ranged(0.02, 0.97, "f", np.float32), tiff(RGB.astype(np.float32) / 255 / 4)):
+        with pytest.raises(UnreadableImage, check=lambda fault: fault.code == "sample_range_unknown") as caught:
+            decode(data, bits)
+        assert "--bits" not in str(caught.value)
+        assert "Export 8 bits" in str(caught.value)
+        assert ("they are not of" in str(caught.value)) == (bits is not None)
+    assert off(tiff(RGB.astype(np.float32) / 255), bits) == 0
+
+
+def test_floating_point_that_holds_whole_numbers_has_bits() -> None:
+    assert off(tiff(SHALLOW[12].astype(np.float32)), 12) <= 1
+    with pytest.raises(UnreadableImage, match=r"up to 1\.5 they are not of 8 bits"):
+        decode(tiff(RGB.astype(np.float32) / 170), 8)
+
+
+def test_of_samples_below_0_no_bits_are_advised() -> None:
+    for samples, advised in ((SHALLOW[12].astype(np.int16) - 2000, False), (SHALLOW[12].astype(np.int16), True)):
+        with pytest.raises(UnreadableImage, check=lambda fault: fault.code == "sample_range_unknown") as caught:
+            decode(tiff(samples))
+        assert ("--bits" in str(caught.value)) == advised
+
+
+@pytest.mark.parametrize("highest", [255, 4095, 4096, 10000, 3442])
+def test_a_highest_value_that_the_samples_exceed_is_of_another_picture(highest: int) -> None:
+    data = with_tags(deep(RGB, 16), None, highest)
+    with pytest.raises(
+        UnreadableImage, match=rf"states \({highest}\)", check=lambda fault: fault.code == "sample_range_unknown"
+    ):
+        decode(data)
+    assert off(data, 16) == 0
+    # A hot pixel is no such thing.
+    assert np.median(np.abs(decode(with_tags(speckled(SHALLOW[12], 3, 65535), None, 4095)).astype(int) - RGB)) <= 1
+
+
+def test_bits_go_before_a_full_range_that_is_stated_unless_the_samples_exceed_them() -> None:
+    assert off(with_tags(SHALLOW[14], None, 16383), 12) <= 1
+    assert off(with_tags(SHALLOW[12], None, 4095), 12) <= 1
+    read = decode(with_tags(SHALLOW[12], None, 4095), 14).astype(float)
+    assert np.abs(read - SHALLOW[12] / 16383 * 255).max() <= 0.5
+    assert off(ranged(100, 4195), 12) == 0  # a span of just so many bits
+
+
 def test_a_signed_range_that_only_repeats_the_container_states_nothing() -> None:
     samples = SHALLOW[12].astype(np.int16)
     for lowest in (-32768, 0):

@@ -128,6 +128,40 @@ def test_a_path_written_as_in_an_url_is_decoded_where_the_plain_one_is_not_there
     assert read(tmp_path / "t.csv", f"path,label\n{written},ig\n")[0] == {"img/ly%200.JPG": "ig"}
 
 
+@pytest.mark.parametrize("name", ["0001.png", "0001", "0001.PNG"])
+def test_of_equal_names_in_every_case_the_rows_own_case_has_the_picture(tmp_path: Path, name: str) -> None:
+    for shade, case in enumerate(("24-1", "B\u00e9", "24-3")):
+        draw(tmp_path / f"img/{case}/0001.png", shade)
+    rows = f"24-1,{name},ig\nbe\u0301,{name},blast\n24-3,{name},monocyte\n"
+    found, said = read(tmp_path / "t.csv", "case,file,class\n" + rows)
+    assert said == []
+    assert found == {"img/24-1/0001.png": "ig", "img/B\u00e9/0001.png": "blast", "img/24-3/0001.png": "monocyte"}
+
+
+def test_a_row_of_a_case_without_a_folder_takes_no_other_cases_picture(tmp_path: Path) -> None:
+    draw(tmp_path / "A/0001.png", 1)
+    draw(tmp_path / "0002.png", 2)
+    found, said = read(tmp_path / "t.csv", "case,file,class\nA,0001.png,ig\nB,0001.png,blast\nB,0002.png,ig\n")
+    assert found == {"A/0001.png": "ig", "0001.png": "blast", "0002.png": "ig"}
+    assert said == []
+
+
+def test_of_files_that_are_not_there_nobody_says_that_only_their_rows_differ(tmp_path: Path) -> None:
+    for case in "AB":
+        draw(tmp_path / case / "0001.png", ord(case))
+    with pytest.raises(PathMissing, match=r"0001\.png"):
+        read(tmp_path / "t.csv", "path,label\n0001.png,ig\n0001.png,blast\n")
+    draw(tmp_path / "0002.png", 3)
+    _, said = read(tmp_path / "t.csv", "path,label\n0001.png,ig\n0001.png,blast\n0002.png,ig\n")
+    assert "no such file is there, and its rows differ" in said[0]
+
+
+def test_a_table_of_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
+    draw(tmp_path / "0001.png", 1)
+    with pytest.raises(BadTable, match="a picture whose rows have one label"):
+        read(tmp_path / "t.csv", "path,label\n0001.png,ig\n0001.png,blast\n")
+
+
 # --- columns and values ---
 
 
@@ -172,6 +206,22 @@ def test_values_that_are_no_split_are_told(tmp_path: Path) -> None:
     table = sources.read(tmp_path / "t.csv", say=said.append).table
     assert table["official_split"].to_list() == [None, "train", None, None]
     assert said == ["no split (train, val or test), and left out: 'A' (2)"]
+
+
+@pytest.mark.parametrize(("head", "folds"), [("", ["fold1", None, "fold 2"]), (",fold", ["7", "7", "7"])])
+def test_a_fold_in_a_value_of_the_splits_is_kept_where_there_is_no_other(
+    tmp_path: Path, head: str, folds: list[str | None]
+) -> None:
+    for number in range(3):
+        draw(tmp_path / f"{number}.png", number)
+    rows = "".join(
+        f"{number}.png,ig,{split}{head and ',7'}\n" for number, split in enumerate(["fold1_train", "test", "fold 2"])
+    )
+    (tmp_path / "t.csv").write_text(f"path,label,split{head}\n" + rows)
+    said: list[str] = []
+    table = sources.read(tmp_path / "t.csv", say=said.append).table
+    assert (table["official_split"].to_list(), table["fold"].to_list()) == (["train", "test", None], folds)
+    assert said == []
 
 
 @pytest.mark.parametrize("content", ["path,label\n", "path,label\n,\n\n", "id,path,label,width,height\n"])

@@ -345,6 +345,18 @@ def test_a_patient_that_is_none_is_no_patient(folder: Path, word: str) -> None:
     assert table["attribute.granules"].unique().to_list() == ["None"]  # which may be a value
 
 
+@pytest.mark.parametrize(
+    "word", ["?", "??", "(?)", "unknown", "Unknown", "UNK", "unknown?", "not known", "unsure", "\uff1f"]
+)
+def test_patients_that_nobody_knows_are_not_one_patient(folder: Path, word: str) -> None:
+    rows = "".join(f"{path},{label},{word}\n" for path, label in ROWS[1:]) + f"{ROWS[0][0]},{ROWS[0][1]},Unkel\n"
+    (folder / "t.csv").write_text("path,label,patient\n" + rows)
+    said: list[str] = []
+    table = sources.read(folder / "t.csv", say=said.append).table
+    assert table["patient"].drop_nulls().to_list() == ["Unkel"]
+    assert said[0] == f"no patient: {word!r} (5)"
+
+
 def test_a_row_that_comes_again_with_another_patient_or_split_is_told(folder: Path) -> None:
     rows = "".join(f"{path},{label},A,train\n" for path, label in ROWS) + f"{ROWS[0][0]},{ROWS[0][1]},B,test\n"
     (folder / "t.csv").write_text("path,label,patient,split\n" + rows)

@@ -17,8 +17,8 @@ floating point       1 if more than a few samples lie above 0.5 and none above 1
 A few are one in fifty: hot pixels, a scale bar burnt into the picture and its frame decide nothing.
 
 A stated lowest and highest value may be the range's ends or what happens to occur, and programs write both. An end is
-one that the samples do not reach, a round number, or the highest of some number of bits; else it is in doubt
-(:func:`range_of`).
+one that the samples do not reach, a round number, or the highest of some number of bits; else it is in doubt. One that
+the samples exceed is of another picture, and an owner's ``bits`` go before it (:func:`range_of`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ STRAY = 0.02
 """Share of the samples that may lie above the range that the others tell."""
 HOT = 0.001
 """Share of the samples that may lie above white, and are white: hot pixels."""
-_LEAST_BLACK = 8
+LEAST_BLACK = 8
 """Levels of 255 that a stated lowest value must be above 0 to be taken for black: below it, no reading hangs on it."""
+_LEAST_USED = 1 / 16
+"""Share of the range of so many bits that floating point samples must reach: below it, bits make a black picture."""
 _ROWS = 256
 """Rows that are scaled at a time: a large picture of floating point needs no second one of its size."""
 
@@ -92,7 +94,7 @@ def white_of(array: NDArray[Any], *, depth: int, declared: float | None = None, 
         that the container holds.
     bits
         Bits that hold the values, as the picture's owner states them; used where ``declared`` is None and the
-        container leaves doubt.
+        container leaves doubt. Of floating point they count only above 1, and where they do not make it black.
 
     Raises :class:`~hemosight.errors.UnreadableImage` where the range is in doubt (``sample_range_unknown``), and for
     samples that are no numbers.
@@ -102,7 +104,7 @@ def white_of(array: NDArray[Any], *, depth: int, declared: float | None = None, 
         return declared
     if kind in "bu" and depth < 16:
         return white_of_bits(depth)
-    if bits is not None:
+    if bits is not None and _may_have(kind, highest, bits):
         return white_of_bits(bits)
     high = _high(array)
     if kind == "u" and high > 1 << (depth - 1):
@@ -110,7 +112,8 @@ def white_of(array: NDArray[Any], *, depth: int, declared: float | None = None, 
     if kind == "f" and high > 0.5 and highest <= 1:
         return 1.0
     stray = f" (a few up to {highest:g})" if high < highest else ""
-    raise _in_doubt(array, depth, f"up to {high:g}{stray}, and nothing in the file that says which value is white")
+    why = f"up to {high:g}{stray}, and nothing in the file that says which value is white"
+    raise _in_doubt(array, depth, why, bits)
 
 
 def range_of(
@@ -128,38 +131,47 @@ def range_of(
     Eight bits without a sign hold 0 to 255 whatever is stated, as every program shows them, unless it is the highest of
     fewer bits (63, 127) and none lies above. Deeper integers whose highest is that of so many bits within one level of
     255 (4080 to 4095), or their number (4096 and other powers of two from 256 on), have all bits set as white; a lowest
-    value of a few levels (:data:`_LEAST_BLACK`) then is what happens to occur, and black is 0. Other ends are taken
+    value of a few levels (:data:`LEAST_BLACK`) then is what happens to occur, and black is 0. Other ends are taken
     exactly, where the samples do not reach them, where the highest is a round number (10000, or 0.5), and where both
     span a number of bits (100 to 4195); else they may be what happens to occur. Raises as :func:`white_of`, for that
-    doubt too; ``bits`` go before all ends but those that are of so many bits.
+    doubt too. ``bits`` go before all ends but a span of just so many bits, unless more than a few samples
+    (:data:`HOT`) exceed them. No end holds that more samples exceed: it is of another picture.
     """
-    whole = array.dtype.kind != "f"
+    whole, (begin, end) = array.dtype.kind != "f", _extremes(array)
     if array.dtype.kind in "bu" and depth <= 8:
         fewer = None if highest is None else full_scale(highest)
         all_set = white_of_bits(depth)
-        return 0.0, fewer if fewer is not None and fewer < all_set and _extremes(array)[1] <= fewer else all_set
+        return 0.0, fewer if fewer is not None and fewer < all_set and end <= fewer else all_set
     low = lowest if lowest is not None and np.isfinite(lowest) else 0.0
     high = highest if highest is not None and _states(array, depth, highest) else None
     if whole and low < 0:
         low, high = 0.0, None
     if high is None:
         white = white_of(array, depth=depth, bits=bits)
-        if bits is None and abs(low) * 255 > _LEAST_BLACK * white:
-            raise _in_doubt(array, depth, f"whose lowest value is stated as {low:g}, and no highest")
+        if (bits is None or not _may_have(array.dtype.kind, end, bits)) and abs(low) * 255 > LEAST_BLACK * white:
+            raise _in_doubt(array, depth, f"whose lowest value is stated as {low:g}, and no highest", bits)
         return 0.0, white
-    spans_bits = full_scale(high - low) is not None
-    if whole and (full := full_scale(high)) is not None and low * 255 <= _LEAST_BLACK * full:
+    span, full = full_scale(high - low), full_scale(high) if whole else None
+    if full is not None and low * 255 > LEAST_BLACK * full:
+        full = None
+    stale = _exceed(array, end, high if full is None else full)
+    if bits is not None and _may_have(array.dtype.kind, end, bits):
+        owners = white_of_bits(bits)
+        if stale or (span != owners and not _exceed(array, end, owners)):
+            return 0.0, owners
+    if stale:
+        why = f"up to {end:g}, above the highest value that the file states ({highest:g})"
+        raise _in_doubt(array, depth, why, bits)
+    if full is not None:
         return 0.0, full
-    if bits is not None and not spans_bits:
-        return 0.0, white_of_bits(bits)
-    begin, end = _extremes(array)
+    spans_bits = span is not None
     stated_high = spans_bits or full_scale(high) is not None or _is_round(high)
     doubtful_high = _equal(end, high) and not stated_high
-    doubtful_low = _equal(begin, low) and not spans_bits and low * 255 > _LEAST_BLACK * high
+    doubtful_low = _equal(begin, low) and not spans_bits and low * 255 > LEAST_BLACK * high
     if high > low and not doubtful_high and not doubtful_low:
         return low, high
     stated = f"{low:g} to {high:g}" if low else f"up to {high:g}"
-    raise _in_doubt(array, depth, f"stated as {stated}, which may be their range or what happens to occur")
+    raise _in_doubt(array, depth, f"stated as {stated}, which may be their range or what happens to occur", bits)
 
 
 def _states(array: NDArray[Any], depth: int, highest: float) -> bool:
@@ -170,14 +182,32 @@ def _states(array: NDArray[Any], depth: int, highest: float) -> bool:
     return kind == "f" or highest < white_of_bits(depth - (kind == "i"))
 
 
-def _in_doubt(array: NDArray[Any], depth: int, why: str) -> UnreadableImage:
-    what = {"i": "signed ", "f": "floating point "}.get(array.dtype.kind, "")
+def _may_have(kind: str, high: float, bits: int) -> bool:
+    """Whether samples up to ``high`` may be of so many bits: not floating point up to 1 or far below."""
+    white = white_of_bits(bits)
+    return kind != "f" or white == 1 or (high > 1 and high > _LEAST_USED * white)
+
+
+def _exceed(array: NDArray[Any], high: float, white: float) -> bool:
+    """Whether more than hot pixels lie above a value; ``high`` is the highest sample."""
+    return high > white and bool(np.count_nonzero(array > white) > HOT * array.size)
+
+
+def _in_doubt(array: NDArray[Any], depth: int, why: str, bits: int | None = None) -> UnreadableImage:
+    """The refusal; its mending names ``--bits`` only for samples whose range a number of bits can be."""
+    kind, (low, high) = array.dtype.kind, _extremes(array)
+    what = {"i": "signed ", "f": "floating point "}.get(kind, "")
+    if bits is not None and not _may_have(kind, high, bits):
+        why += f"; up to {high:g} they are not of {bits} bits"
+    mend = "Export 8 bits, or 16 without a sign, from black to white."
+    if kind != "f" and low >= 0:
+        said = "Say how many bits hold the values (`--bits 12`, or `bits` of an upload)"
+        mend = f"{said}, or export 8 bits, or 16 over their full range."
     return UnreadableImage(
         f"{depth}-bit {what}samples {why}",
         code="sample_range_unknown",
         expected="samples whose range is known",
-        mend="Say how many bits hold the values (`--bits 12`, or `bits` of an upload), "
-        "or export 8 bits, or 16 over their full range.",
+        mend=mend,
     )
 
 

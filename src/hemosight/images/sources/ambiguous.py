@@ -30,6 +30,8 @@ def settle(root: Path, rows: Sequence[Record], say: Say | None) -> None:
     for levels, names in called.items():
         for name in names:
             names[name] = names[name] or roles.counted_on(name, names)
+        if roles.may_all_be_days(names):
+            names.update(dict.fromkeys(names, False))
         _nested(root, levels, set(names), say)
         doubtful = {name for name, certain in names.items() if not certain}
         if not doubtful:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from statistics import fmean, median
 
 from hemosight.blood.vocabulary import named
-from hemosight.images.sources.source import Record, RemoteFile, Source, SourceLayout
+from hemosight.images.sources.source import Record, RemoteFile, Source, SourceLayout, homes
 
 PBC = Source(
     name="pbc",
@@ -60,7 +60,7 @@ _PREFIXES = {
 _FINER = ("SNE", "BNE", "MMY", "MY", "PMY")
 """Prefixes that tell a finer type; the others repeat the folder."""
 _NAME = re.compile(r"([A-Za-z]+)_(\d+)")
-_HOMES = re.compile(r"pbc[ _-]?dataset.*|snkd93bnjr.*", re.IGNORECASE)
+_HOMES = homes("pbc[ _-]?dataset(?:[ _-]?normal)?(?:[ _-]?dib)?", "snkd93bnjr")
 _PUBLISHED = re.compile(r"[A-Z]+_[1-9]\d{4,5}", re.ASCII)
 """98 in 100 names: a number without zeros before it. An analyzer counts from 0001, or on in millions."""
 _LEAST = 20

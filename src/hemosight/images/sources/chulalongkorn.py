@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from hemosight.images.sources.source import Record, Source, SourceLayout
+from hemosight.images.sources.source import Record, Source, SourceLayout, homes
 
 CHULA = Source(
     name="chula",
@@ -32,7 +32,7 @@ TYPES = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 
 _NAME = re.compile(r"([A-Z]+(?:-[A-Z]+)*-\d+[A-Za-z]*)_\d+_\d+", re.ASCII)
 
-_HOMES = re.compile(r"chula.*|wbc_dataset-(?:main|master)", re.IGNORECASE)
+_HOMES = homes("chula(?:longkorn)?(?:[ _-]?wbc)?", "wbc_dataset-(?:main|master)")
 _PUBLISHED = re.compile(r"(?:HF-)?[BELMN]-\d{1,2}[A-Z]?[a-z]?_\d{4}_\d", re.ASCII)
 """As published: a slide is the letter of a type and a number, a field four digits, a cell one."""
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from hemosight.blood.vocabulary import TYPES, label_and_subtype, named
 from hemosight.errors import BadTable
-from hemosight.images.sources.source import Record, Source, SourceLayout
+from hemosight.images.sources.source import Record, Source, SourceLayout, homes
 
 JHU_AML = Source(
     name="jhu_aml",
@@ -39,7 +39,7 @@ DIAGNOSES = "patients.csv"
 """The table that says which patient has which leukemia."""
 
 _NAME = re.compile(r"(Patient_\d+)__([A-Za-z]+)_\d+")
-_HOMES = re.compile(r"jhu[ _-]?aml.*|deepapl.*", re.IGNORECASE)
+_HOMES = homes("jhu[ _-]?aml", "deepapl")
 _PATIENT = re.compile(r"Patient_\d+")
 _PUBLISHED = ("Signed slides", "Unsigned slides")
 """The folders between a patient's and a type's, as published: Patient_NN/Signed slides/<type>/<CODE>_<number>.jpg."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from hemosight.blood.vocabulary import label_and_subtype
-from hemosight.images.sources.source import Record, Source, SourceLayout
+from hemosight.images.sources.source import Record, Source, SourceLayout, homes
 
 LMU_AML = Source(
     name="lmu_aml",
@@ -57,7 +57,7 @@ CODES: dict[str, tuple[str | None, str | None]] = {
     "PMB": ("ig", "bilobed_promyelocyte"),
     "PMO": ("ig", "promyelocyte"),
 }
-_HOMES = re.compile(r"lmu[ _-]?aml.*|(?:munich[ _-]?)?aml[ _-]cytomorphology.*|munich[ _-]aml.*", re.IGNORECASE)
+_HOMES = homes("lmu[ _-]?aml", "munich[ _-]?aml", "(?:pkg[ _-]*)?(?:munich[ _-]?)?aml[ _-]cytomorphology(?:[ _-]lmu)?")
 _PUBLISHED = re.compile(r"[A-Za-z]{3}_\d{4}", re.ASCII)
 _OWN = frozenset(("EBO", "KSC", "LYA", "MMZ", "MOB", "MYB", "MYO", "NGB", "NGS", "PMB"))
 """Codes that are Munich's alone; BAS, EOS, LYT, MON and PMO are any laboratory's abbreviations."""

@@ -80,6 +80,7 @@ def _public(
     """
     found: list[Part] = []
     alike: dict[str, list[Part]] = {}
+    by_name: dict[str, list[str]] = {}
     for base, members in _by_folder(root, left, depth).items():
         relative = [path.relative_to(base) for path in members]
         reader = next((reader for reader in PUBLIC if reader.recognises(relative)), None)
@@ -90,8 +91,14 @@ def _public(
             continue
         if home or reader.kind == stated:
             found.append((reader, base, members))
+            if reader.kind != stated and not reader.numbered(members):
+                by_name.setdefault(reader.kind, []).append(str(base))
         else:
             alike.setdefault(reader.kind, []).append((reader, base, members))
+    if say is not None:
+        for kind, bases in by_name.items():
+            words = "by the publisher's name above, though not numbered as published"
+            say(f"{', '.join(bases)}: taken for {kind} {words}; --as folder reads an ordinary folder")
     for kind, doubtful in alike.items():
         numbered = [part for part in doubtful if part[0].numbered(part[2])]
         known = _evident(numbered)
@@ -125,9 +132,14 @@ def _say_not_taken(kind: str, whys: dict[Path, str], taken: Sequence[Path], say:
 
 
 def _home(reader: SourceLayout, root: Path, base: Path) -> tuple[bool, tuple[str, ...]]:
-    """Whether a folder lies in one of the publisher's name, and the folders from there (else from ``root``) to it."""
+    """Whether a folder lies in one of the publisher's name, and the folders from there (else from ``root``) to it.
+
+    Looked for from the parent of ``root`` on: what lies above was not given, and is a project's or a person's name.
+    """
     if reader.homes is not None:
-        for whole in (base.absolute().parts, base.resolve().parts):
+        for top, end in ((root.absolute(), base.absolute()), (root.resolve(), base.resolve())):
+            inside = end.relative_to(top).parts if end.is_relative_to(top) else (end.name,)
+            whole = (*top.parts[-2:], *inside)
             for at in range(len(whole) - 1, -1, -1):
                 if reader.homes.fullmatch(whole[at]):
                     return True, whole[at + 1 :]

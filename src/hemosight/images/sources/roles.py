@@ -46,12 +46,22 @@ _DATE = re.compile(
 )
 """A year, month or day: 2021, 2021-03, 20210317, 17.3.2021, 17.03.24, 03-2024, 24-03. It is when a smear was seen, and
 nobody's number."""
+_TIME = r"(?:[01]\d|2[0-3])[-._:h]?[0-5]\d(?:[-._:m]?[0-5]\d)?"
+_TIMED = re.compile(
+    rf"(?:{_YEAR}([-._ /]){_MONTH}\1(?:0[1-9]|[12]\d|3[01])|{_DAY}([-_ /.])(?:0?[1-9]|1[0-2])\2{_YEAR})"
+    rf"[-._ T]+(?:{_TIME}|\d{{1,6}})"
+    rf"|{_YEAR}{_MONTH}(?:0[1-9]|[12]\d|3[01])[-._ T]?{_TIME}",
+    re.ASCII,
+)
+"""A day and a time or number: 2024-03-12_0915, 2024-03-12-1, 20240312091500. 20240312-01 is a number of a case's."""
+_MAY_BE_DAY = re.compile(rf"\d\d{_MONTH}(?:0[1-9]|[12]\d|3[01])|{_DAY}\.(?:0?[1-9]|1[0-2])\.?", re.ASCII)
+"""240312 or 12.3: a day, or one case's number."""
 _WORD = r"\w*[^\W\d_]{3}"
 _RELEASE = re.compile(rf"(?:\w*_)?v\d+(?:\.\d+)+|{_WORD}_?v?\d{{1,2}}(?:\.\d{{1,2}})+", re.IGNORECASE)
 _ISSUE = re.compile(rf"{_WORD}(?:_|(?={_YEAR}))(\d.*)", re.ASCII)
 """A version (v1.0, pbc_v1.0, wbc_2.1), or a word with a month (PBC_2020-07): somebody's set, and no case's number."""
-_COUNTED = re.compile(r"(\d\d|\d{4})([-._ /])\d+", re.ASCII)
-"""A year and a number: a month or a case."""
+_COUNTED = re.compile(r"(\d\d|\d{4})([-._ ])\d+", re.ASCII)
+"""A year and a number: a month or a case. With a slash it would be a folder in a folder."""
 _ARCHIVE = re.compile(r"[\w.-]*-(?:master|main)|(?:data|dataset|images)[ _-]?\d+", re.IGNORECASE)
 """What an archive of a repository unpacks to."""
 _CONTAINERS = frozenset(
@@ -119,14 +129,20 @@ def is_case(name: str) -> bool:
 
 
 def is_date(name: str) -> bool:
-    """Whether a folder is called by a year, a month or a day."""
-    return _DATE.fullmatch(name.strip()) is not None
+    """Whether a folder is called by a year, a month or a day, or by a day and a time or number."""
+    return any(pattern.fullmatch(name.strip()) for pattern in (_DATE, _TIMED))
+
+
+def may_all_be_days(names: Iterable[str]) -> bool:
+    """Whether all of several names are days, those included that alone are numbers of cases (240312, 12.3)."""
+    steps = [step.strip() for name in names for step in name.split("/")]
+    return len(set(steps)) > 1 and all(_MAY_BE_DAY.fullmatch(step) or is_date(step) for step in steps)
 
 
 def is_release(name: str) -> bool:
     """Whether a folder is called by a version, or by a word and a version, month or day."""
     dated = _ISSUE.fullmatch(name.strip())
-    return _RELEASE.fullmatch(name.strip()) is not None or (dated is not None and is_date(dated[1]))
+    return _RELEASE.fullmatch(name.strip()) is not None or (dated is not None and _DATE.fullmatch(dated[1]) is not None)
 
 
 def may_be_number(name: str) -> bool:
@@ -138,7 +154,7 @@ def counted_on(name: str, beside: Iterable[str]) -> bool:
     """Whether what looks like a month is one of the numbers beside it: 24-03 beside 24-13 or 23-1093."""
     if not (own := _COUNTED.fullmatch(name.strip())):
         return False
-    others = (_COUNTED.fullmatch(other.strip()) for other in beside if not is_date(other))
+    others = (_COUNTED.fullmatch(other.strip()) for other in beside if other != name and not is_date(other))
     return any(other and len(other[1]) == len(own[1]) and other[2] == own[2] for other in others)
 
 

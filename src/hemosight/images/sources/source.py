@@ -12,6 +12,15 @@ Record = dict[str, Any]
 """One row of a catalog before its file has been read: ``path`` and whatever the layout tells."""
 
 
+_COPIED = r"(?:[ _-]*(?:copy|data(?:set)?|main|master|subset|sample|resized|\(\d+\)|v?\d+(?:[.x]\d+)*(?![\d.x])))*"
+"""What archives, browsers and people put behind a data set's name: LMU_AML (1), PBC_dataset_normal_DIB_224x224."""
+
+
+def homes(*names: str) -> re.Pattern[str]:
+    """A pattern of the folders that are called like a data set (each a regular expression) or a copy of it."""
+    return re.compile(rf"(?:{'|'.join(names)}){_COPIED}", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """One file that a publisher offers by a plain link.

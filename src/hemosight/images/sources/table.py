@@ -16,7 +16,7 @@ from hemosight.images.names import composed, from_text, to_text
 from hemosight.images.sources import layout, values
 from hemosight.images.sources.cells import TextTable, read_cells
 from hemosight.images.sources.columns import ALIASES, column_of, is_reading, require_single
-from hemosight.images.sources.roles import split_of
+from hemosight.images.sources.roles import fold_of, split_of
 from hemosight.images.sources.source import Record
 from hemosight.images.sources.tasks import local_path, one_choice, read_tasks
 
@@ -54,9 +54,16 @@ def read(path: Path, progress: Progress | None = None, say: values.Say | None = 
     rows = _of_content(rows, path, say)
     _below([row for row in rows if row.get("sha256") is None], path.parent)
     values.settle(rows, say)
-    rows = _once(rows, path, say)
     if rows and not any(_there(row) for row in rows):
         raise PathMissing(path=rows[0]["path"], cwd=path.parent)
+    rows = _once(rows, path, say)
+    if not any(_there(row) for row in rows):
+        raise BadTable(
+            expected="a picture whose rows have one label",
+            came="rows that differ, for each picture",
+            path=path,
+            mend="Delete the wrong lines, or write each case's folder before the names of its pictures.",
+        )
     for row in rows:
         row.pop("line")
         row.pop("sha256", None)
@@ -89,9 +96,10 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     if say is not None and found["label"] is None and "subtype" not in kept.values():
         say(f"no column of labels (label, class, cell type) among {', '.join(cells.columns)}: no cell has a label")
     rows: list[Record] = []
-    no_split, no_checksum = Counter[str](), Counter[str]()
+    no_split, no_checksum, unknown = Counter[str](), Counter[str](), Counter[str]()
     for line, one in cells.rows():
         row: Record = {"line": line}
+        fold_of_split: str | None = None
         for column, name in kept.items():
             value = one[column].strip()
             row[name] = value if value.lower() not in ("", "na", "nan") else None
@@ -99,9 +107,12 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
                 row[name] = one_choice(one[column])
             elif name in _OF_A_CELL and values.without_label(value):
                 row[name] = None
+            elif name == "patient" and values.nobody(value):
+                row[name] = None
+                unknown[value] += 1
             elif name == "official_split" and value:
-                row[name] = split_of(value)
-                no_split[value] += row[name] is None
+                row[name], fold_of_split = split_of(value), fold_of(value)
+                no_split[value] += row[name] is None and fold_of_split is None
             elif name == "sha256" and row[name] is not None:
                 row[name] = _checksum(value)
                 no_checksum[f"line {line}"] += row[name] is None and not values.without_label(value)
@@ -112,6 +123,8 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
                 path=path,
                 mend="Give the picture's path, or delete the line.",
             )
+        if fold_of_split is not None and row.get("fold") is None:
+            row["fold"] = fold_of_split
         given = str(row["path"])
         given = local_path(given, path.parent) if _OF_A_SERVER.match(given) else given
         row["path"] = to_text(_place(given, path.parent))
@@ -122,6 +135,8 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     if say is not None and (dropped := +no_split):
         named = [f"{value!r} ({number:,})" for value, number in dropped.items()]
         say(f"no split (train, val or test), and left out: {_some(named)}")
+    if say is not None and unknown:
+        say(f"no patient: {_some([f'{value!r} ({number:,})' for value, number in unknown.items()])}")
     if say is not None and (wrong := +no_checksum):
         say(f"no sha256, so that the path alone says which picture it is: {_some(list(wrong))}")
     return rows
@@ -167,7 +182,8 @@ def _once(rows: list[Record], path: Path, say: values.Say | None) -> list[Record
             tell(f"rows of one picture differ, and the first counts: {name} ({differing})")
     for name in sorted(clashing):
         differing = ", ".join(f"line {row['line']}: {row.get('label') or 'no label'}" for row in doubled[name])
-        tell(f"left out, because its rows differ: {name} ({differing})")
+        why = "its rows differ" if _there(doubled[name][0]) else "no such file is there, and its rows differ"
+        tell(f"left out, because {why}: {name} ({differing})")
     return [same[0] for name, same in lines.items() if name not in clashing]
 
 
@@ -201,7 +217,8 @@ def _place(given: str, folder: Path) -> Path:
 def _below(rows: list[Record], folder: Path) -> None:
     """Files that are not where the table says, by their names among those below its folder, where no two fit.
 
-    Many tables name files without their folders, or without a suffix, or in capitals.
+    Many tables name files without their folders, or without a suffix, or in capitals. A row that names a patient means
+    the file in a folder of that name, and none in another patient's.
     """
     missing = [row for row in rows if not _there(row)]
     if not missing:
@@ -211,12 +228,27 @@ def _below(rows: list[Record], folder: Path) -> None:
         inside = composed(path.relative_to(folder).as_posix()).casefold()
         for name in {inside, path.name.casefold(), inside.rpartition(".")[0], path.stem.casefold()}:
             named[composed(name)].append(path)
+    cases = {_called(row["patient"]) for row in missing if row.get("patient")}
     for row in missing:
         given = composed(os.path.normpath(os.path.relpath(from_text(row["path"]), folder))).casefold()
         for name in (given, composed(unquote(given)).casefold()):
-            if len(named.get(name, ())) == 1:
-                row["path"] = to_text(named[name][0])
+            fitting = _of_case(named.get(name, []), row.get("patient"), cases, folder)
+            if len(fitting) == 1:
+                row["path"] = to_text(fitting[0])
                 break
+
+
+def _of_case(paths: list[Path], case: str | None, cases: set[str], folder: Path) -> list[Path]:
+    """The pictures in a folder of the case's name, else those in no folder of another case's (names of ``cases``)."""
+    if case is None:
+        return paths
+    above = {path: {_called(part) for part in path.relative_to(folder).parts[:-1]} for path in paths}
+    own = [path for path in paths if _called(case) in above[path]]
+    return own or [path for path in paths if not cases & above[path]]
+
+
+def _called(name: str) -> str:
+    return composed(name).casefold()
 
 
 def _of_content(rows: list[Record], table: Path, say: values.Say | None) -> list[Record]:

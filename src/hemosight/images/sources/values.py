@@ -24,6 +24,7 @@ _NOTHING_SAID = re.compile(
     r"|#(?:n/a|value!|ref!|name\?|div/0!|null!|num!|spill!|calc!)"  # what a spreadsheet could not compute
 )
 _UNSURE = re.compile(r"\(?\?+\)?|_?unsure|not sure|uncertain")
+_NOBODY = frozenset(("unknown", "unk", "unk.", "not known", "not given", "not stated", "not available", "missing"))
 _DOUBT = re.compile(r"^\(?\?+\)?|\(?\?+\)?$")
 """Before or after a name: a person's doubt."""
 _BAND = "band_neutrophil"
@@ -45,6 +46,14 @@ def without_label(value: str | None) -> bool:
         return True
     said = plain(value)
     return said in _NOTHING or _NOTHING_SAID.fullmatch(said) is not None
+
+
+def nobody(value: str | None) -> bool:
+    """Whether a value names no patient: no label would be (:func:`without_label`), ``?`` or ``unknown``."""
+    if value is None or without_label(value):
+        return True
+    said = plain(value)
+    return said in _NOBODY or said.strip("?() ") in _NOBODY or _UNSURE.fullmatch(said) is not None
 
 
 def settle(rows: Sequence[Record], say: Say | None = None) -> None:
