@@ -169,7 +169,8 @@ function Walk() {
               classes={columns.classes}
               read={read}
               give={give}
-              answer={walk.answers.get(current.image) ?? null}
+              // What was answered here may have been refused, or taken back since.
+              answer={unlabelled([current], columns).length ? null : (walk.answers.get(current.image) ?? null)}
             />
           </>
         ) : answer.isError ? (
