@@ -158,6 +158,18 @@ test("a cell whose label was refused comes again before nothing is left, with no
   await page.findByText("Nothing is left to ask");
 });
 
+test("a queue that has ended asks again when cells have been read", async () => {
+  await project([{ id: 1 }]);
+  offered = [];
+  const page = opened();
+  await page.findByText("Nothing is left to ask");
+  offered = [1];
+  tell({ kind: "readings", read: 1, waiting: 0, images: [1] }, 4);
+  await page.findByAltText("Cell 1");
+  skip();
+  await page.findByText("Nothing is left to ask");
+});
+
 test("at the end of what came the next cells are waited for, and a failure says so", async () => {
   await project([{ id: 1 }, { id: 2 }, { id: 3 }]);
   offered = [1, 2, 3];
