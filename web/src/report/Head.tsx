@@ -3,9 +3,11 @@ import { when } from "../ui/time";
 import { panelWords, reviewedCells } from "./differential";
 
 /** What was counted, who looked at it and what the model had learnt: in words that hold for these very counts. */
-export function Head({ differential }: { differential: DifferentialShown }) {
+export function Head({ differential, ofCase }: { differential: DifferentialShown; ofCase: number | null }) {
   const { total, bundle, unreviewed, taught_until, panel_titles, label_set } = differential;
   const panels = panelWords(differential);
+  // In counts of a whole project the panels are of every scanner, each of which taught its own cells.
+  const scanner = ofCase ? `, of ${panel_titles.length ? "the same" : "whichever"} scanner` : "";
   const reviewed = reviewedCells(differential);
   return (
     <p className="quiet">
@@ -13,9 +15,7 @@ export function Head({ differential }: { differential: DifferentialShown }) {
       {taught_until !== null &&
         taught_until > 0 &&
         `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, the newest of them label record ${taught_until}`}
-      {panels &&
-        `, ${taught_until ? "and" : "taught"} by what ${panels} agreed on, of ${panel_titles.length ? "the same" : "whichever"} scanner`}
-      .{" "}
+      {panels && `, ${taught_until ? "and" : "taught"} by what ${panels} agreed on${scanner}`}.{" "}
       {reviewed !== null &&
         `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}
     </p>

@@ -176,7 +176,7 @@ export default function Report() {
               {scannerWords(stored.data.profile.name)}, pixel scale {stored.data.profile.scale.toFixed(2)}
             </p>
           )}
-          <Head differential={data} />
+          <Head differential={data} ofCase={chosen} />
         </div>
         <div className="report-do">
           <Dropdown align="end">
