@@ -294,16 +294,17 @@ def test_two_people_sign_what_is_finished(room: Room, tiny_bundle: Bundle) -> No
     shown = room.get("/differential", case=number)
     assert noted.json()["differential"] == shown
     assert shown["unsure"] == 1
-    same = room.one.post(f"{room.path}/signatures", json={**body, "role": "second", "note": "again"})
+    body |= {"role": "second", "countersigns": noted.json()["id"]}
+    same = room.one.post(f"{room.path}/signatures", json={**body, "note": "again"})
     assert "another person" in same.json()["error"]["expected"]
-    second = room.two.post(f"{room.path}/signatures", json={**body, "role": "second", "note": "agreed"})
+    second = room.two.post(f"{room.path}/signatures", json={**body, "note": "agreed"})
     assert second.status_code == 201
     assert all(one["current"] for one in room.get("/signatures")["items"])
     assert room.one.post(f"{room.path}/cases/{number}/amendment", json={"reason": "a blast"}).status_code == 201
     room.label({case[1]: "blast"})
     assert not any(one["current"] for one in room.get("/signatures")["items"])
     assert room.get("/signatures")["items"][0]["differential"] == shown, "what was signed stays as it was"
-    late = room.two.post(f"{room.path}/signatures", json={**body, "role": "second", "note": "late"})
+    late = room.two.post(f"{room.path}/signatures", json={**body, "note": "late"})
     assert late.status_code == 409
 
 

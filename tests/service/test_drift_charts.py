@@ -237,8 +237,8 @@ def test_an_amended_case_counts_once_as_it_was_signed_last_and_where_it_came_fir
 
 def test_a_second_signature_is_no_second_point(laboratory: Laboratory) -> None:
     number, _ = laboratory.case("24-6", seed=10)
-    laboratory.sign(number)
-    given = {"case": number, "role": "second", "note": ""}
+    first = laboratory.sign(number)
+    given = {"case": number, "role": "second", "note": "", "countersigns": first["id"]}
     assert laboratory.admin.post(f"{laboratory.path}/signatures", json=given).status_code == 201
     assert len(laboratory.drift()["cases"]) == 1
 

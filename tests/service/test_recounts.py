@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
@@ -126,11 +127,18 @@ def test_a_worker_is_told_of_a_deletion(
     database: Database, tiny_bundle: Bundle, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = camera.send("F-1", two(film, NAME))
-    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
-    count = Recounts.count
-    # It does not look by itself.
-    monkeypatch.setattr(Recounts, "count", lambda self, **which: count(self, **which) if "project" in which else 0)
+    monkeypatch.setattr(recounts, "EVERY", 3600.0)  # it does not look by itself once it has begun
+    looked, count = threading.Event(), Recounts.count
+
+    def counting(self: Recounts, **which: Any) -> int:
+        done = count(self, **which)
+        looked.set()
+        return done
+
+    monkeypatch.setattr(Recounts, "count", counting)
     with _working(database, tiny_bundle):
+        assert looked.wait(60)
+        assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
         _until(lambda: _counts(camera, second["field"]) == (second["cells"] + second["seen_again"], 0, 0))
         _until(lambda: _asked(camera) == 0)
 
@@ -138,6 +146,7 @@ def test_a_worker_is_told_of_a_deletion(
 def test_a_field_is_decoded_once_for_all_its_cells(
     database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(recounts, "TOGETHER", 1)
     (first,) = camera.send("F-1", two(film, NAME)[:1])
     assert first["cells"] > 1
     with database.session() as session:
@@ -321,6 +330,27 @@ def test_a_field_that_comes_while_the_one_that_counts_goes_is_kept(
     (second,) = camera.send("F-1", pictures[1:])
     assert (_asked(camera), camera.count_again() > 0) == (1, True)
     assert _counts(camera, second["field"])[1:] == (0, 0)
+
+
+def test_a_case_with_a_cell_that_counts_nowhere_is_not_signed(camera: Camera, film: DrawnField) -> None:
+    first, second = camera.send("F-1", two(film, NAME))
+    assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
+    case = camera.reviewer.get(camera.path("/cases")).json()["items"][0]["id"]
+    given = {"case": case, "role": "first", "note": "a short film"}
+
+    def label() -> None:
+        images = camera.reviewer.get(camera.path("/images")).json()["items"]
+        said = [{"image": one["id"], "label": "lymphocyte", "version": 0} for one in images if one["label"] is None]
+        answer = camera.reviewer.post(camera.path("/labels"), json={"request": str(uuid.uuid4()), "items": said})
+        assert answer.status_code == 200, answer.text
+
+    label()
+    refused = camera.reviewer.post(camera.path("/signatures"), json=given)
+    assert refused.status_code == 409
+    assert refused.json()["error"]["came"].startswith(f"{second['seen_again']} that count nowhere")
+    assert camera.count_again() == second["seen_again"]
+    label()
+    assert camera.reviewer.post(camera.path("/signatures"), json=given).status_code == 201
 
 
 @pytest.mark.parametrize("shut", ["signed", "archived"])

@@ -70,6 +70,9 @@ class Laboratory:
         """Sign the case, with its findings as they stand; gives the answer."""
         seen = self.get(f"/cases/{self.case}/findings").json()["version"] if role == "first" else None
         body = {"case": self.case, "role": role, "note": "all there is", "findings": seen, **more}
+        if role == "second":
+            firsts = [one["id"] for one in self.get("/signatures").json()["items"] if one["role"] == "first"]
+            body["countersigns"] = firsts[-1]
         return self.people[who].post(f"{self.path}/signatures", json=body)
 
     def amend(self) -> None:

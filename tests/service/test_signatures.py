@@ -42,6 +42,9 @@ class Laboratory:
     def sign(self, who: Visitor, role: str = "first", **more: Any) -> Any:
         """Sign the case; gives the answer. Most of its cells are not reviewed, so that it takes a reason."""
         said = {"note": "read by the model alone", **more}
+        if role == "second":  # the newest record, as a page shows it
+            firsts = [one["id"] for one in self.get("/signatures")["items"] if one["role"] == "first"]
+            said = {"countersigns": firsts[-1] if firsts else None, **said}
         return who.post(f"{self.path}/signatures", json={"case": self.case, "role": role, **said})
 
     def amend(self, who: Visitor, reason: str = "a second look") -> Any:
@@ -244,6 +247,24 @@ def test_the_second_signer_signs_the_record_of_the_first(laboratory: Laboratory)
     third = laboratory.sign(laboratory.two, "second")
     assert third.status_code == 409
     assert "two" in third.json()["error"]["came"]
+
+
+def test_the_second_signer_signs_no_record_that_was_not_seen(laboratory: Laboratory) -> None:
+    seen = laboratory.sign(laboratory.one).json()
+    refused = laboratory.sign(laboratory.two, "second", countersigns=None)
+    assert (refused.status_code, "`countersigns`" in refused.json()["error"]["expected"]) == (409, True)
+    # Only the remark is amended: the counts, and so their digest, are the same.
+    laboratory.amend(laboratory.one, "a remark")
+    findings = f"{laboratory.path}/cases/{laboratory.case}/findings"
+    said = laboratory.one.patch(findings, json={"version": 0, "remark": "Auer rods."})
+    assert said.status_code == 200, said.text
+    newer = laboratory.sign(laboratory.one, findings=said.json()["version"]).json()
+    assert newer["differential"]["digest"] == seen["differential"]["digest"]
+    digest = seen["differential"]["digest"]
+    refused = laboratory.sign(laboratory.two, "second", digest=digest, countersigns=seen["id"])
+    assert refused.status_code == 409
+    assert refused.json()["error"]["expected"] == "the record that you looked at"
+    assert laboratory.sign(laboratory.two, "second", countersigns=newer["id"]).status_code == 201
 
 
 def test_labels_that_move_nothing_here_do_not_stop_the_second_signer(

@@ -6740,6 +6740,11 @@ export interface components {
              */
             case?: number | null;
             /**
+             * Countersigns
+             * @description Of a second signature: `id` of the first one, whose record the signer saw. Another one by now is refused, and so is null.
+             */
+            countersigns?: number | null;
+            /**
              * Digest
              * @description `digest` of the differential that the signer saw; another one by now is refused.
              */

@@ -64,7 +64,13 @@ export function SignOff(props: Props) {
           {second === "other" && <p className="quiet">Another person must sign second.</p>}
           {second === "wanted" &&
             (showing === newest!.version ? (
-              <Sign {...props} signing={signing} as="second" seen={newest!.first.differential} />
+              <Sign
+                {...props}
+                signing={signing}
+                as="second"
+                seen={newest!.first.differential}
+                record={newest!.first.id}
+              />
             ) : (
               <ShowIt what={`version ${newest!.version}`} why="to sign it second." show={() => show(newest!.version)} />
             ))}
@@ -100,6 +106,8 @@ interface SignProps extends Props {
   as: SignatureShown["role"];
   /** The counts that are on the screen: these are signed, or nothing. */
   seen: DifferentialShown;
+  /** Of a second signature: the first one, whose record is on the screen. */
+  record?: number | null;
 }
 
 /** What the signer was shown when asking to sign: this is signed, or nothing. */
@@ -107,12 +115,25 @@ interface Asked {
   counts: DifferentialShown;
   /** Version of the report's remark and grades; null under a record, which has its own. */
   findings: number | null;
+  record: number | null;
 }
 
 const open = (checks: CheckShown[], level: CheckShown["level"]) =>
   checks.filter((check) => check.open && check.level === level);
 
-function Sign({ project, chosen, heading, signing, all, user, unstored, onSigned, as: role, seen }: SignProps) {
+function Sign({
+  project,
+  chosen,
+  heading,
+  signing,
+  all,
+  user,
+  unstored,
+  onSigned,
+  as: role,
+  seen,
+  record = null,
+}: SignProps) {
   const [note, setNote] = useState("");
   const [initials, setInitials] = useState("");
   const [password, setPassword] = useState("");
@@ -133,7 +154,7 @@ function Sign({ project, chosen, heading, signing, all, user, unstored, onSigned
   const reasons = role === "second" ? [] : open(checks, "reason");
   const seconds = role === "second" ? [] : open(checks, "second");
   const sign = useMutation({
-    mutationFn: ({ counts, findings }: Asked) =>
+    mutationFn: ({ counts, findings, record }: Asked) =>
       body(
         api.POST("/projects/{project}/signatures", {
           params: { path: { project: project.id } },
@@ -146,6 +167,7 @@ function Sign({ project, chosen, heading, signing, all, user, unstored, onSigned
             initials: initials.trim(),
             password: password || null,
             findings,
+            countersigns: record,
           },
         }),
       ),
@@ -163,14 +185,14 @@ function Sign({ project, chosen, heading, signing, all, user, unstored, onSigned
     sign.reset();
     if (blocked) return;
     if (storing) setWanted(true);
-    else if (version !== undefined) setAsked({ counts: seen, findings: version });
+    else if (version !== undefined) setAsked({ counts: seen, findings: version, record });
   };
   useEffect(() => {
     if (!wanted || storing) return;
     setWanted(false);
     // What was refused is not on the report: the form says so, and the signer looks again.
-    if (saving !== "error" && !blocked && version !== undefined) setAsked({ counts: seen, findings: version });
-  }, [wanted, storing, blocked, saving, version, seen]);
+    if (saving !== "error" && !blocked && version !== undefined) setAsked({ counts: seen, findings: version, record });
+  }, [wanted, storing, blocked, saving, version, seen, record]);
   const confirm = (event: FormEvent) => {
     event.preventDefault();
     if (asked) sign.mutate(asked);

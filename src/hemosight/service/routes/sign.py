@@ -27,6 +27,7 @@ from hemosight.service.storage import (
     counting,
     drift,
     events,
+    films,
     findings,
     labels,
     profiles,
@@ -114,6 +115,8 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         profiles.hold_scales(session, seat.project)
         events.take_turn(session, seat.project)
         row_of_case = cases.get(session, seat.project, case)
+        if lost := films.uncounted_of(session, case):
+            raise _uncounted(lost)
         before = amendments.signed(session, seat.project, [case]).get(case)
         _require_open(before)
         label_set = labels.label_set_of(session, seat.project, CELL_TYPE).id
@@ -183,8 +186,13 @@ def _second(service: State, seat: ProjectSeat, given: NewSignature, case: int, r
                 mend="Let the first signer sign before you.",
             )
         first = signatures.get(session, seat.project, standing.signature)
+        # Counts may be equal where an amendment changed the remark, the grades or the specimen alone.
         if given.digest is not None and given.digest != DifferentialShown.model_validate(first.differential).digest:
             raise _other_counts()
+        if given.countersigns is None:
+            raise _no_record_seen()
+        if given.countersigns != first.id:
+            raise _changed("the record that you looked at", "a newer version of it")
         if standing.second:
             raise Refusal(
                 "in_the_way",
@@ -278,6 +286,24 @@ def _unseen_findings() -> Refusal:
         expected="the version of the case's remark and grades that you looked at, as `findings`",
         came="none, and the case has some",
         mend="Look at the remark and grades, then sign with their version.",
+    )
+
+
+def _no_record_seen() -> Refusal:
+    return Refusal(
+        "in_the_way",
+        expected="the first signature whose record you looked at, as `countersigns`",
+        came="none",
+        mend="Look at the record, then sign it second with its signature's `id`.",
+    )
+
+
+def _uncounted(cells: int) -> Refusal:
+    return Refusal(
+        "in_the_way",
+        expected="every cell of the case's fields counted once",
+        came=f"{cells} that count nowhere, since another field that counted them is gone",
+        mend="Wait until they are counted; or open the field, and count them there or remove them.",
     )
 
 

@@ -212,6 +212,11 @@ class NewSignature(Shape):
         description="`version` of the findings that the signer saw; another one by now is refused, and so is null "
         "where the case has findings. A second signature needs none.",
     )
+    countersigns: Number | None = Field(
+        None,
+        description="Of a second signature: `id` of the first one, whose record the signer saw. Another one by now is "
+        "refused, and so is null.",
+    )
     level: Literal["type", "subtype"] | None = Field(
         None, description="How finely types are told in the record; as the label set has it where null."
     )

@@ -120,6 +120,18 @@ def uncounted(
     return [cell for cell, _, case in found if case not in locked]
 
 
+def uncounted_of(session: Session, case: int) -> int:
+    """How many cells of a case's fields count nowhere, those of a field that was given up too."""
+    query = (
+        select(func.count())
+        .select_from(FieldCell)
+        .join(CameraField, CameraField.id == FieldCell.field_id)
+        .where(CameraField.case_id == case)
+        .where(FieldCell.image_id.is_(None), FieldCell.seen_in.is_(None), FieldCell.removed_at.is_(None))
+    )
+    return session.scalar(query) or 0
+
+
 def take_field(session: Session, field: int) -> bool:
     """Be the only one who counts a field's cells until the transaction ends; False where somebody else is at it."""
     asked = {"key": _COUNTING, "field": field}

@@ -2,7 +2,8 @@
 
 Such a cell is cut out of the field that still shows it. Its row says that this is to be done, so it outlives whoever
 should do it: a request asks for it in the transaction that takes the other cell away, and every worker looks for what
-is left, whatever left it, when it starts and each minute.
+is left, whatever left it, when it starts, when it is asked, and each minute. It does so beside its jobs, one field
+after another: a field that ends the worker takes no other with it, and pictures are read meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +21,7 @@ from sqlalchemy.orm import Session
 from hemosight.errors import HemoSightError
 from hemosight.images.decode import decode
 from hemosight.images.finding.cells import FoundCell
-from hemosight.images.finding.fields import Scale, crop_side, of_pixels, png
+from hemosight.images.finding.fields import Scale, Searched, crop_side, of_pixels, png
 from hemosight.images.thumbnails import thumbnail
 from hemosight.service.errors import NothingThere, Refusal, ServiceFault
 from hemosight.service.storage import audit, events, fields, films, images, profiles, uploads
@@ -34,6 +36,8 @@ log = structlog.get_logger()
 
 EVERY = 60.0
 """Seconds between looks for cells that count nowhere."""
+TOGETHER = 8
+"""Cells that are cut out and stored at a time: at a small scale a crop may have thousands of pixels a side."""
 
 
 def ask(session: Session, project: int) -> None:
@@ -48,23 +52,30 @@ class Recounts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._stopped = threading.Event()
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have :meth:`go_on` look at once; to be called in its event loop."""
+        self._asked.set()
 
     async def go_on(self, bundle: int) -> None:
-        """Count what nobody asked for, now and each minute, until the task is cancelled; then nothing more is begun.
+        """Count now, when asked, and each minute, until the task is cancelled; then nothing more is begun.
 
         Raises where the database is away.
         """
         try:
             while True:
+                self._asked.clear()
                 await asyncio.to_thread(self.count, bundle=bundle)
-                await asyncio.sleep(EVERY)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), EVERY)
         finally:
-            self._stopped.set()  # its thread, and those of jobs, end with the field that they are at
+            self._stopped.set()  # its thread ends with the field that it is at
 
     def count(self, *, project: int | None = None, bundle: int | None = None) -> int:
         """Cut out every such cell of a project, or of the projects that a bundle reads. Returns how many are counted.
 
-        Each field is decoded once, goes in a transaction of its own and fails alone; one that another worker is at is
+        Each field is decoded once, goes by itself and fails alone; one that another worker is at is
         left to that one. Raises where the database is away.
         """
         with self._database.session() as session:
@@ -91,16 +102,19 @@ class Recounts:
             return 0
         try:
             return _count(self._database, field, numbers)
-        except Refusal:  # the field is deleted by now, or its case signed
+        except Refusal as fault:  # the field is deleted by now, or its case signed
             self._forgive(field)
-        except Exception as fault:  # of one field: those of others are counted all the same
-            refused = isinstance(fault, DBAPIError)
-            if isinstance(fault, ServiceFault) or (isinstance(fault, DBAPIError) and fault.connection_invalidated):
+            reason = str(fault)
+        except ServiceFault:
+            raise
+        except DBAPIError as fault:
+            if fault.connection_invalidated:
                 raise
-            if refused:  # what the database refused, as two that waited for each other, is tried anew
-                self._forgive(field)
+            self._forgive(field)  # what the database refused, as two that waited for each other, is tried anew
+            reason = type(fault).__name__
+        except Exception as fault:  # of one field: those of others are counted all the same
             reason = str(fault) if isinstance(fault, HemoSightError) else type(fault).__name__
-            log.warning("field.cells.uncounted", field=field, cells=len(numbers), reason=reason, attempt=attempts)
+        log.warning("field.cells.uncounted", field=field, cells=len(numbers), reason=reason, attempt=attempts)
         return 0
 
     def _forgive(self, field: int) -> None:
@@ -110,7 +124,19 @@ class Recounts:
 
 def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
     """Cut cells out of their field and count them. Returns how many; those that count by now stay as they are."""
-    pictures = _cut(database, field, numbers)
+    name, searched, boxes, side = _opened(database, field, numbers)
+    done = 0
+    for start in range(0, len(boxes), TOGETHER):
+        part = list(boxes.items())[start : start + TOGETHER]
+        cut = {number: _picture(name, png(searched, box, side), box, side) for number, box in part}
+        done += _store(database, field, cut)
+    with database.session() as session:
+        films.end_attempts(session, field)
+    return done
+
+
+def _store(database: Database, field: int, pictures: Mapping[int, NewPicture]) -> int:
+    """Count cells of a field by their crops; those that count by now stay as they are."""
     with database.session() as session:
         row = _field(session, field)
         project = row.project_id or 0
@@ -119,7 +145,6 @@ def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
         events.take_turn(session, project)
         row = _field(session, field)
         cells = [cell for cell in films.uncounted(session, field=field) if cell.id in pictures]
-        films.end_attempts(session, field)
         if not cells:
             return 0
         upload = fields.begin_upload(session, row, None)
@@ -140,8 +165,8 @@ def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
     return len(cells)
 
 
-def _cut(database: Database, field: int, numbers: Sequence[int]) -> dict[int, NewPicture]:
-    """Crops of cells by their numbers, at the scale of the case's scanner profile."""
+def _opened(database: Database, field: int, numbers: Sequence[int]) -> tuple[str, Searched, dict[int, FoundCell], int]:
+    """A field's name and pixels, the boxes of its cells by their numbers, and the side of crops at the case's scale."""
     with database.session() as session:
         row = _field(session, field)
         side = crop_side(profiles.of_case(session, row.project_id or 0, fields.case_of(session, row)).scale)
@@ -152,8 +177,7 @@ def _cut(database: Database, field: int, numbers: Sequence[int]) -> dict[int, Ne
             for cell in fields.cells(session, field)
             if cell.id in numbers
         }
-    searched = of_pixels(decode(data, bits), scale, list(boxes.values()))
-    return {number: _picture(name, png(searched, box, side), box, side) for number, box in boxes.items()}
+    return name, of_pixels(decode(data, bits), scale, list(boxes.values())), boxes, side
 
 
 def _picture(name: str, data: bytes, box: FoundCell, side: int) -> NewPicture:

@@ -243,8 +243,8 @@ async def _work_while_connected(
     recounts = Recounts(database)
 
     @app.task(name=jobs.COUNT, queue=jobs.queue_of(bundle_id), retry=_RETRY)
-    def count(*, project: int, **_: Any) -> None:
-        recounts.count(project=project)
+    async def count(**_: Any) -> None:
+        recounts.ask()  # counting holds no place of a job that reads
 
     async with app.open_async():
         working = asyncio.create_task(
