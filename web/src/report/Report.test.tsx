@@ -115,3 +115,16 @@ test("where it was never heard how the case is signed, the page says so and asks
   await sign();
   expect(screen.queryByText("No signing.")).toBeNull();
 });
+
+test("why one case is signed all the same is not said of the next one", async () => {
+  reason = true;
+  const change = opened();
+  const note = () => screen.findByLabelText<HTMLTextAreaElement>("Why you sign all the same");
+  await note();
+  change({ case: 4 });
+  await settled(); // how both are signed is known from now on
+  change({ case: 3 });
+  fireEvent.change(await note(), { target: { value: "Few, but all seen." } });
+  change({ case: 4 });
+  expect((await note()).value).toBe("");
+});
