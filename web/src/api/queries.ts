@@ -11,6 +11,8 @@ export const names = {
   project: (project: number) => ["projects", project] as const,
   cases: (project: number) => ["projects", project, "cases"] as const,
   bundle: (project: number) => ["projects", project, "bundle"] as const,
+  /** How cases are signed, with the checks that a count answers or without: each is made old by events of its own. */
+  signing: (project: number, checks: boolean) => ["projects", project, "signing", checks] as const,
   findings: (project: number) => ["projects", project, "findings"] as const,
   reportSettings: (project: number) => ["projects", project, "report-settings"] as const,
   signingRules: (project: number) => ["projects", project, "signing-rules"] as const,

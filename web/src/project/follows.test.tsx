@@ -109,7 +109,7 @@ test.each<[string, () => React.ReactNode, EventKind[]]>([
   [`${P}/report-settings`, live(useReportSettings), ["settings", "missed"]],
   [`${P}/familiarity`, hook(() => useFamiliarity(3)), ["labels", "profile", "case", "images", "missed"]],
   [`${P}/trust`, hook(() => useTrust(3)), ["labels", "profile", "case", "images", "missed"]],
-  [`${P}/cases/{case}/signing`, hook(() => useSigning(3)), ["labels", "label_set", "missed"]],
+  [`${P}/cases/{case}/signing`, live(() => useSigning(3)), ["labels", "label_set", "missed"]],
   [`${P}/doubts`, () => <SecondLook />, ["labels", "case", "images", "signature", "missed"]],
   [`${P}/comments`, () => <SecondLook />, ["comment", "missed"]],
   [`${P}/profiles`, hook(() => useProfiles(3)), ["profile", "missed"]],

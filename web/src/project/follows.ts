@@ -24,6 +24,8 @@ const FOLLOWED = {
   /** The cells as another label set than the shown one reads them. */
   otherSet: ["taught", "labels", "readings", "images", "case", "label_set"],
   profiles: ["profile", "readings", "case", "images"],
+  /** Which cells have no label, and can be asked about. */
+  queue: ["labels", "readings", "images", "case", "label_set"],
   report: ["labels", "taught", "signature", "readings", "images", "case", "label_set"],
   reviews: ["labels", "images", "case"],
   /** How the cells are ranked, and which there are. A look without a label makes no event. */

@@ -109,6 +109,8 @@ export function Live() {
   useStaled("worklist", names.cases(project.id));
   useStaled("labelSets", names.labelSets(project.id));
   useStaled("findings", names.findings(project.id));
+  useStaled("signing", names.signing(project.id, false));
+  useStaled("signingChecks", names.signing(project.id, true));
   // Everything of the project stands below its own name.
   useStaled("settings", names.project(project.id), true);
   useStaled("settings", names.reportSettings(project.id));

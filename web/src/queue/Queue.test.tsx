@@ -139,6 +139,37 @@ test("skipping cell after cell comes by every open one before nothing is left", 
   expect(skips.at(-1)).toEqual([1, 2, 3, 4, 5]);
 });
 
+test("a cell whose label was refused comes again before nothing is left, with no answer pressed", async () => {
+  await project([{ id: 1 }, { id: 2 }]);
+  store.label = () => Promise.resolve(undefined as never); // as if refused: no label lasts
+  offered = [1, 2];
+  const page = opened();
+  await page.findByAltText("Cell 1");
+  fireEvent.keyDown(window, { key: "n" });
+  await page.findByAltText("Cell 2");
+  fireEvent.keyDown(window, { key: "n" });
+  await page.findByText("3 · of no case ·");
+  await page.findByAltText("Cell 1");
+  expect(page.container.querySelectorAll("[aria-pressed=true]")).toHaveLength(0);
+  skip();
+  await page.findByText("4 · of no case ·");
+  await page.findByAltText("Cell 2");
+  skip();
+  await page.findByText("Nothing is left to ask");
+});
+
+test("a queue that has ended asks again when cells have been read", async () => {
+  await project([{ id: 1 }]);
+  offered = [];
+  const page = opened();
+  await page.findByText("Nothing is left to ask");
+  offered = [1];
+  tell({ kind: "readings", read: 1, waiting: 0, images: [1] }, 4);
+  await page.findByAltText("Cell 1");
+  skip();
+  await page.findByText("Nothing is left to ask");
+});
+
 test("at the end of what came the next cells are waited for, and a failure says so", async () => {
   await project([{ id: 1 }, { id: 2 }, { id: 3 }]);
   offered = [1, 2, 3];

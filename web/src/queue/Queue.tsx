@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { address, api, body } from "../api/client";
@@ -13,6 +13,7 @@ import { elsewhere, meaning } from "../gallery/keys";
 import { Notes } from "../gallery/Notes";
 import { ScaleFirst } from "../profiles/Adapting";
 import { useProjectContext, useProjectState } from "../project/context";
+import { useFollowed } from "../project/follows";
 import { SignedBanner } from "../signing/SignedBanner";
 import { inks, Letter } from "../ui/marks";
 import { Picture } from "../ui/Picture";
@@ -28,6 +29,8 @@ const AHEAD = 24;
 const RENEW_AFTER = 8;
 /** While a scanner is new, nearly every answer changes what is worth asking. */
 const RENEW_ADAPTING = 2;
+/** Bursts of events ask once, milliseconds. */
+const TOGETHER = 400;
 
 /** Next to review: one cell at a time, with keys alone. */
 export default function Queue() {
@@ -92,6 +95,19 @@ function Walk() {
   useEffect(() => {
     if (!current && answerTaken && !ended) ask(walk.at);
   }, [current, answerTaken, ended, walk.at, ask]);
+  // Cells may come, be read or lose their labels behind the end. The words stay until the answer has some.
+  const changes = useFollowed("queue");
+  const heard = useRef(changes);
+  const over = !current && ended;
+  const { refetch } = answer;
+  useEffect(() => {
+    if (!over || heard.current === changes) return;
+    const timer = setTimeout(() => {
+      heard.current = changes;
+      void refetch();
+    }, TOGETHER);
+    return () => clearTimeout(timer);
+  }, [over, changes, refetch]);
   const adapting = strategy === "adapt";
   const trust = useTrust(inHand);
   const foreign = useFamiliarity()?.foreign ?? false;
@@ -169,7 +185,8 @@ function Walk() {
               classes={columns.classes}
               read={read}
               give={give}
-              answer={walk.answers.get(current.image) ?? null}
+              // What was answered here may have been refused, or taken back since.
+              answer={unlabelled([current], columns).length ? null : (walk.answers.get(current.image) ?? null)}
             />
           </>
         ) : answer.isError ? (

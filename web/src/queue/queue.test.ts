@@ -37,6 +37,24 @@ test("what the walk has come by without an answer is left out of the next round"
   expect(skipped(START)).toEqual([]);
 });
 
+test("a cell whose label did not last comes again, but not at once", () => {
+  let walk = answered(extended(START, next(1, 2, 3)), "blast");
+  expect(order(extended(walk, next(1)))).toEqual([1, 2, 3]);
+  expect(order(renewed(walk, next(2, 1, 4)))).toEqual([1, 2, 4]);
+  walk = answered(walk, "blast");
+  expect(order(renewed(walk, next(2, 1, 4)))).toEqual([1, 2, 3, 1, 4]);
+  expect(order(renewed(step(walk, -1), next(2, 4)))).toEqual([1, 2, 4]);
+});
+
+test("a cell that came twice is not asked a third time, so a walk of skips ends", () => {
+  let walk = answered(answered(extended(START, next(1, 2)), "blast"), "blast");
+  expect(skipped(walk)).toEqual([]);
+  walk = step(extended(walk, next(1)), 1);
+  expect(order(walk)).toEqual([1, 2, 1]);
+  expect(skipped(walk)).toEqual([1]);
+  expect(order(extended(walk, next(1)))).toEqual([1, 2, 1]);
+});
+
 test("of very many skipped cells the first come round again", () => {
   const many = Array.from({ length: LEFT_OUT + 2 }, (_, at) => at + 1);
   const walk = { ...extended(START, next(...many)), at: many.length };

@@ -32,16 +32,22 @@ export const START: Walk = { items: [], at: 0, answers: new Map() };
 /** How many cells a question leaves out: the service takes 1000, proxies an address of 8 KiB. */
 export const LEFT_OUT = 400;
 
-/** The cells that the walk came by, or is at, and that got no label: the next round leaves out the last of them. */
+/**
+ * The cells that the walk came by, or is at, and that got no label: the next round leaves out the last of them. A cell
+ * that came again, as its label did not last, comes no third time: else a walk on which it is refused would never end.
+ */
 export function skipped({ items, at, answers }: Walk): number[] {
   const passed = items.slice(0, at + 1).map(({ image }) => image);
-  return passed.filter((image) => !answers.has(image)).slice(-LEFT_OUT);
+  return passed.filter((image, nth) => !answers.has(image) || passed.indexOf(image) < nth).slice(-LEFT_OUT);
 }
 
-/** More of the queue behind what is known; a cell comes once, or again where it was skipped very long ago. */
+/**
+ * More of the queue behind what is known; a cell comes once, or again where its label did not last, or where it was
+ * skipped very long ago. The cell on the screen and the one just answered do not come again at once.
+ */
 export function extended(walk: Walk, fresh: NextShown[]): Walk {
-  const coming = walk.items.slice(walk.at + 1).map(({ image }) => image);
-  const known = new Set([...skipped(walk), ...walk.answers.keys(), ...coming]);
+  const here = walk.items.slice(Math.max(0, walk.at - 1)).map(({ image }) => image);
+  const known = new Set([...skipped(walk), ...here]);
   return { ...walk, items: [...walk.items, ...fresh.filter(({ image }) => !known.has(image))] };
 }
 

@@ -3,8 +3,8 @@ import { useEffect, useMemo, useState } from "react";
 import { Button, Dropdown, Form } from "react-bootstrap";
 import { address, api, body } from "../api/client";
 import { follow } from "../api/download";
-import { useCases, useProject, useSession } from "../api/queries";
-import type { DifferentialShown, NewExport, SpecimenOfRecord } from "../api/schema";
+import { names, useCases, useProject, useSession } from "../api/queries";
+import type { DifferentialShown, NewExport } from "../api/schema";
 import { useTheme } from "../app/theme";
 import { nameOf } from "../cases/inHand";
 import { Chart } from "../charts/Chart";
@@ -18,13 +18,13 @@ import { useProjectContext, useProjectState } from "../project/context";
 import { useFollowed } from "../project/follows";
 import { useSigning } from "../signing/queries";
 import { Empty, Failure, FaultLine, Loading } from "../ui/states";
-import { when } from "../ui/time";
 import { Agrees } from "./Agrees";
 import { CheckList } from "./Checks";
 import { Counted } from "./Counted";
 import { Crops } from "./Crops";
-import { byName, panelWords, reviewedCells } from "./differential";
+import { byName } from "./differential";
 import { sharesFigure } from "./figure";
+import { Head, Specimen } from "./Head";
 import { Reclassified } from "./Reclassified";
 import { Send } from "./Send";
 import { SignOff } from "./SignOff";
@@ -135,7 +135,8 @@ export default function Report() {
   });
 
   if (differential.isPending || signatures.isPending) return <Loading what="Counting the cells" />;
-  if (differential.isError) return <Failure fault={differential.error} retry={() => differential.refetch()} />;
+  // Counts and forms stay where newer ones could not be loaded: a remark may just be being typed.
+  if (differential.isLoadingError) return <Failure fault={differential.error} retry={() => differential.refetch()} />;
   const data = shown ?? differential.data;
   const counted = data.rows.some((row) => row.before.count || row.after.count);
   // A record bears the name that its signer saw, whatever the case is called now.
@@ -175,7 +176,7 @@ export default function Report() {
               {scannerWords(stored.data.profile.name)}, pixel scale {stored.data.profile.scale.toFixed(2)}
             </p>
           )}
-          <Head differential={data} />
+          <Head differential={data} ofCase={chosen} />
         </div>
         <div className="report-do">
           <Dropdown align="end">
@@ -253,6 +254,7 @@ export default function Report() {
               />
             )}
             {!record && <Agrees agreement={agreement.data} failed={agreement.error} />}
+            {signing.isLoadingError && <Failure fault={signing.error} retry={() => signing.refetch()} />}
             {session.data?.user && (
               <SignOff
                 project={settings}
@@ -269,6 +271,7 @@ export default function Report() {
                 onSigned={() => {
                   setAsked(null);
                   void queries.invalidateQueries({ queryKey: root.slice(0, 3) });
+                  void queries.invalidateQueries({ queryKey: names.signing(project.id, true) });
                 }}
               />
             )}
@@ -314,37 +317,4 @@ function Levels({ level, choose }: { level: Level; choose: (level: Level) => voi
       ))}
     </fieldset>
   );
-}
-
-/** What was counted, who looked at it and what the model had learnt: in words that hold for these very counts. */
-function Head({ differential }: { differential: DifferentialShown }) {
-  const { total, bundle, unreviewed, taught_until, panel_titles, label_set } = differential;
-  const panels = panelWords(differential);
-  const reviewed = reviewedCells(differential);
-  return (
-    <p className="quiet">
-      {total.toLocaleString("en")} leukocytes, read by {bundle}
-      {taught_until !== null &&
-        taught_until > 0 &&
-        `, taught by ${label_set === "cell_type" ? "labels of the same scanner" : "this project's labels"}, the newest of them label record ${taught_until}`}
-      {panels &&
-        `, ${taught_until ? "and" : "taught"} by what ${panels} agreed on, of ${panel_titles.length ? "the same" : "whichever"} scanner`}
-      .{" "}
-      {reviewed !== null &&
-        `People reviewed ${reviewed.toLocaleString("en")} of ${(reviewed + unreviewed).toLocaleString("en")} cells.`}
-    </p>
-  );
-}
-
-/** The specimen, where something is known of it besides its case. */
-function Specimen({ specimen }: { specimen: SpecimenOfRecord }) {
-  const { accession, collected_at, received_at, wbc, note } = specimen;
-  const facts = [
-    accession && `Accession ${accession}`,
-    collected_at && `collected ${when(collected_at)}`,
-    received_at && `received ${when(received_at)}`,
-    wbc !== null && `leukocytes ${wbc} × 10⁹/L`,
-    note,
-  ].filter(Boolean);
-  return facts.length ? <p className="report-specimen">{facts.join(" · ")}</p> : null;
 }

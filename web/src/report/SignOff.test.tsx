@@ -78,7 +78,9 @@ function page(client: QueryClient) {
 }
 
 const button = () => screen.getByRole<HTMLButtonElement>("button", { name: /^Sign as/ });
-const there = () => waitFor(() => expect(button().textContent).toBe("Sign as ada"));
+/** What signing waits for, in the line below the button. */
+const waits = () => document.querySelector(".sign-waits")?.textContent ?? "";
+const there = () => waitFor(() => expect([button().disabled, waits()]).toEqual([false, ""]));
 const confirm = async () => fireEvent.click(await screen.findByRole("button", { name: "Sign these counts" }));
 
 test("a remark that comes in behind the question is not signed: the version is the one that was asked about", async () => {
@@ -107,7 +109,7 @@ test("a grade that is still being stored is signed with its own version, after i
   render(page(new QueryClient()));
   await there();
   fireEvent.click(screen.getByRole("button", { name: "grade" }));
-  await waitFor(() => expect(button().textContent).toContain("once the remark and grades are stored"));
+  await waitFor(() => expect(waits()).toContain("are being stored"));
   fireEvent.click(button());
   expect(screen.queryByRole("dialog")).toBeNull();
   act(() => store());
@@ -126,7 +128,7 @@ test("after a grade that the service refused nobody is asked to sign unless they
   render(page(new QueryClient()));
   await there();
   fireEvent.click(screen.getByRole("button", { name: "grade" }));
-  await waitFor(() => expect(button().textContent).toContain("are stored"));
+  await waitFor(() => expect(waits()).toContain("are being stored"));
   fireEvent.click(button());
   act(() => refuse());
   await there();
@@ -136,17 +138,18 @@ test("after a grade that the service refused nobody is asked to sign unless they
   await waitFor(() => expect(signed).toEqual([3]));
 });
 
-test("nothing is signed while the remark and grades are not there, and the button says so", async () => {
+test("nothing is signed while the remark and grades are not there, and a line below the button says so", async () => {
   refused = true;
   render(page(new QueryClient({ defaultOptions: { queries: { retry: false } } })));
-  await waitFor(() => expect(button().textContent).toContain("could not be loaded"));
+  await waitFor(() => expect(waits()).toContain("could not be loaded"));
   expect(button().disabled).toBe(true);
+  expect(button().textContent).toBe("Sign as ada");
 });
 
 test("findings that could not be loaded once are asked for again on request, and the case is signed", async () => {
   refused = true;
   render(page(new QueryClient({ defaultOptions: { queries: { retry: false } } })));
-  await waitFor(() => expect(button().textContent).toContain("could not be loaded"));
+  await waitFor(() => expect(waits()).toContain("could not be loaded"));
   refused = false;
   fireEvent.click(screen.getByRole("button", { name: "try again" }));
   await there();

@@ -65,6 +65,7 @@ export function SignOff(props: Props) {
           {second === "wanted" &&
             (showing === newest!.version ? (
               <Sign
+                key={chosen}
                 {...props}
                 signing={signing}
                 as="second"
@@ -80,7 +81,7 @@ export function SignOff(props: Props) {
         <ForeignBanner chosen={chosen} />
       ) : showing === "now" ? (
         <>
-          <Sign {...props} signing={signing} as="first" seen={props.live} />
+          <Sign key={chosen} {...props} signing={signing} as="first" seen={props.live} />
           {signing.amendment && <Withdraw ofCase={chosen} />}
         </>
       ) : (
@@ -198,6 +199,12 @@ function Sign({
     if (asked) sign.mutate(asked);
   };
   const name = user.display || user.name;
+  const waits =
+    version === undefined
+      ? `The remark and grades ${findings.isError ? "could not" : "have yet to"} be loaded.`
+      : blocked
+        ? "It can be signed once your remark is stored."
+        : storing && "The remark and grades are being stored; signing waits for them.";
   const said = (some: CheckShown[]) => some.map(({ says }) => says).join("; ");
   return (
     <>
@@ -228,16 +235,21 @@ function Sign({
           }
         >
           Sign{first ? "" : " second"} as {name}
-          {version === undefined
-            ? `, once the remark and grades are here${findings.isError ? ": they could not be loaded" : ""}`
-            : blocked
-              ? ", once your remark is stored"
-              : storing && ", once the remark and grades are stored"}
-        </Button>{" "}
-        {first && findings.isError && (
-          <button type="button" className="bin-act" disabled={findings.isFetching} onClick={() => findings.refetch()}>
-            try again
-          </button>
+        </Button>
+        {waits && (
+          <p className="sign-waits small quiet" role="status">
+            {waits}{" "}
+            {first && findings.isError && (
+              <button
+                type="button"
+                className="bin-act"
+                disabled={findings.isFetching}
+                onClick={() => findings.refetch()}
+              >
+                try again
+              </button>
+            )}
+          </p>
         )}
         <FaultLine fault={sign.error} />
       </Form>

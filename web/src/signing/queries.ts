@@ -2,18 +2,18 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
+import { names } from "../api/queries";
 import { useProjectContext } from "../project/context";
-import { useFollowed } from "../project/follows";
 
 /**
  * How a case stands; null for all cells and for those without a case, which are never signed. Counting a case takes the
- * service some time: only a screen that shows the checks asks again with every label.
+ * service some time: only a screen that shows the checks asks again with every label. The project's events make the answer
+ * old (`projects/Frame.tsx`); the last one stays where the newer could not be loaded.
  */
 export function useSigning(ofCase: number | null, checks = true) {
   const { project } = useProjectContext();
-  const changes = useFollowed(checks ? "signingChecks" : "signing");
   return useQuery({
-    queryKey: ["projects", project.id, "signing", ofCase, checks, changes],
+    queryKey: [...names.signing(project.id, checks), ofCase],
     queryFn: ({ signal }) =>
       body(
         api.GET("/projects/{project}/cases/{case}/signing", {
@@ -22,6 +22,5 @@ export function useSigning(ofCase: number | null, checks = true) {
         }),
       ),
     enabled: Boolean(ofCase),
-    placeholderData: (before) => (before?.case === ofCase ? before : undefined),
   });
 }

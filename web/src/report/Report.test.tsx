@@ -1,0 +1,130 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { MemoryRouter } from "react-router";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { api, ServiceFault } from "../api/client";
+import { columnsOf } from "../columns/made";
+import { Live } from "../projects/Frame";
+import Report from "./Report";
+
+const CASES = [
+  { id: 3, key: "24-3", locked: false },
+  { id: 4, key: "24-4", locked: false },
+];
+let state: { case: number; events: Record<string, number>; columns: object };
+vi.mock("../project/context", () => ({
+  useProjectContext: () => ({ project: { id: 7, name: "Films", role: "reviewer", archived: false } }),
+  useProjectState: (pick: (given: typeof state) => unknown) => pick(state),
+}));
+vi.mock("../columns/fetch", () => ({ fetchColumns: () => Promise.resolve(columnsOf([])) }));
+vi.mock("../foreign/familiarity", () => ({ useFamiliarity: () => null }));
+vi.mock("../foreign/Banner", () => ({ ForeignBanner: () => null }));
+vi.mock("../app/theme", () => ({ useTheme: () => "light", setTheme: () => {} }));
+vi.mock("../charts/Chart", () => ({ Chart: () => null }));
+vi.mock("./figure", () => ({ sharesFigure: () => null }));
+vi.mock("./Agrees", () => ({ Agrees: () => null }));
+vi.mock("./Counted", () => ({ Counted: () => null }));
+vi.mock("./Crops", () => ({ Crops: () => null }));
+vi.mock("./Send", () => ({ Send: () => null }));
+vi.mock("./Table", () => ({ Table: () => null }));
+configure({ asyncUtilTimeout: 4000 }); // the machine may have other things to do
+
+const ONE = { count: 9, share: 1, low: 0.7, high: 1 };
+const COUNTS = {
+  ...{ label_set: "cell_type", total: 9, total_before: 9, apart: {}, excluded: {}, level: "type", unsure: 0 },
+  ...{ rows: [{ label: "neutrophil", title: "Neutrophil", before: ONE, after: ONE, reviewed: 0 }], unreviewed: 9 },
+  ...{ reclassified: [], moved_by_model: null, taught_until: 0, taught_by_panels: [], panel_titles: [] },
+  ...{ bundle: "lite0", counting_choices: [], digest: "d1", unusual: 0, waiting: 0, unreadable: 0 },
+};
+const FINDINGS = { version: 3, remark: "", grades: {}, platelets: null, cells: [] };
+const SIGNING = { checks: [], confirm: "none", locked: false, amendment: null, version: null };
+
+/** Ends of the paths that cannot be asked. */
+let away: string[];
+let asked: string[];
+let reason: boolean;
+
+beforeEach(() => {
+  state = { case: 3, events: {}, columns: { ...columnsOf([]), cases: CASES } };
+  [away, asked, reason] = [[], [], false];
+  vi.spyOn(api, "GET").mockImplementation(((path: string, given?: { params: { path: { case?: number } } }) => {
+    asked.push(path);
+    if (away.some((end) => path.endsWith(end)))
+      return Promise.reject(new ServiceFault(500, { code: "internal", message: `No ${path.split("/").at(-1)}.` }));
+    const checks = reason ? [{ name: "few", level: "reason", open: true, says: "few cells" }] : [];
+    const data: Record<string, object> = {
+      session: { user: { id: 1, name: "ada" } },
+      differential: COUNTS,
+      findings: FINDINGS,
+      signing: { ...SIGNING, checks, case: given?.params.path.case },
+      "{project}": { id: 7, name: "Films", role: "reviewer", archived: false },
+    };
+    return Promise.resolve({ data: data[path.split("/").at(-1)!] ?? { items: [], next: null } });
+  }) as unknown as typeof api.GET);
+});
+afterEach(cleanup);
+
+function opened() {
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  const page = () => (
+    <QueryClientProvider client={client}>
+      <MemoryRouter>
+        <Live />
+        <Report />
+      </MemoryRouter>
+    </QueryClientProvider>
+  );
+  const shown = render(page());
+  return (changed: Partial<typeof state>) => {
+    state = { ...state, ...changed };
+    shown.rerender(page());
+  };
+}
+
+const times = (end: string) => asked.filter((path) => path.endsWith(end)).length;
+const remark = () => screen.findByLabelText<HTMLTextAreaElement>("Remark");
+const sign = () => screen.findByRole<HTMLButtonElement>("button", { name: /^Sign as/ });
+/** What opening the project asks for once more has come. */
+const settled = () => new Promise((done) => setTimeout(done, 600));
+
+test.each(["/signing", "/differential"])(
+  "a remark that is being typed stays where newer answers of %s cannot be had",
+  async (end) => {
+    const change = opened();
+    const field = await remark();
+    await sign();
+    await settled();
+    fireEvent.change(field, { target: { value: "Blasts, call the" } });
+    const before = times(end);
+    away = [end];
+    change({ events: { labels: 1 } });
+    await waitFor(() => expect(times(end)).toBeGreaterThan(before));
+    await settled();
+    expect((await remark()).value).toBe("Blasts, call the");
+    await sign();
+  },
+);
+
+test("where it was never heard how the case is signed, the page says so and asks again on request", async () => {
+  away = ["/signing"];
+  opened();
+  await screen.findByText("No signing.");
+  await settled();
+  away = [];
+  fireEvent.click(await screen.findByRole("button", { name: "Try again" }));
+  await sign();
+  expect(screen.queryByText("No signing.")).toBeNull();
+});
+
+test("why one case is signed all the same is not said of the next one", async () => {
+  reason = true;
+  const change = opened();
+  const note = () => screen.findByLabelText<HTMLTextAreaElement>("Why you sign all the same");
+  await note();
+  change({ case: 4 });
+  await settled(); // how both are signed is known from now on
+  change({ case: 3 });
+  fireEvent.change(await note(), { target: { value: "Few, but all seen." } });
+  change({ case: 4 });
+  expect((await note()).value).toBe("");
+});
