@@ -9,7 +9,7 @@ import { ProposedScanner } from "../profiles/Adapting";
 import { useProjectContext, useProjectState } from "../project/context";
 import { SignedBanner } from "../signing/SignedBanner";
 import { toggled, useTags } from "../tags/queries";
-import { Failure, Loading } from "../ui/states";
+import { Failure, Loading, Unseen } from "../ui/states";
 import { UploadArea } from "../upload/UploadArea";
 import { useArrangement } from "./arrangement";
 import { useHeight, useRemembered } from "./hooks";
@@ -242,6 +242,7 @@ export default function Gallery() {
   };
   return (
     <div className="desk" data-types={typesOpen} data-cell={cellOpen} data-foreign={foreign || undefined}>
+      <Unseen title="Review" />
       <aside className="desk-side" aria-label="Types">
         <button
           type="button"

@@ -59,7 +59,9 @@ export function Types({ arrangement, jump }: { arrangement: Arrangement; jump: (
                 {mark || code === UNSURE_BIN ? <Letter mark={mark} /> : <span className="letter blank" />}
                 <span className="name">{title}</span>
                 <span className="count">{ofDrawn(count, drawn?.get(code) ?? (drawn ? 0 : count))}</span>
-                <span className="share" title={mark && mark.counts !== "in" ? COUNTS[mark.counts] : SHARE}>
+                <span className="visually-hidden">{count === 1 ? "cell" : "cells"}</span>
+                {/* Of a bin that is no type there is no share, and so nothing to explain. */}
+                <span className="share" title={mark ? (mark.counts !== "in" ? COUNTS[mark.counts] : SHARE) : undefined}>
                   {share !== undefined
                     ? `${Math.round(100 * share)}%`
                     : mark && mark.counts !== "in" && COUNTS[mark.counts]}
