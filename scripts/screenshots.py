@@ -196,7 +196,7 @@ def _lasso(page: Page, root: str) -> None:
 def _end_of_report(page: Page, root: str) -> None:
     _at("report", ".report-crops img")(page, root)
     page.locator(".report-figure svg").wait_for()  # what comes later pushes the crops down
-    page.evaluate("document.querySelector('.report-crops').scrollIntoView()")
+    page.locator(".report-crops").evaluate("crops => crops.scrollIntoView()")
 
 
 SCREENS: dict[str, Callable[[Page, str], None]] = {

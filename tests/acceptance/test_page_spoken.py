@@ -134,6 +134,12 @@ def test_a_key_is_answered_by_ear(desk: Desk) -> None:
     assert {"Label as Blast", "Label as unsure", "Select nothing"} <= {one.name for one in foot.all("button")}
 
 
+def test_a_type_chosen_by_key_leads_to_its_cells(desk: Desk) -> None:
+    desk.open("", ".crop")
+    desk.page.get_by_role("button", name=re.compile(r"^Lymphocyte \d")).press("Enter")
+    expect(desk.page.locator(".crop:focus")).to_have_accessible_name(re.compile(r"^Cell \d+, Lymphocyte, "))
+
+
 def test_the_next_cell_to_review_is_said(desk: Desk) -> None:
     page = desk.page
     desk.open("/next", ".queue-picture img")

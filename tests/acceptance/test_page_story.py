@@ -363,6 +363,9 @@ def test_no_screen_is_wider_than_its_window(context: BrowserContext, project: in
         opened.wait_for_timeout(300)  # what comes later may be wider
         assert opened.evaluate("document.documentElement.scrollWidth") <= width, path
         assert opened.evaluate(CUT) == [], path
+        assert opened.evaluate("document.documentElement.scrollHeight <= innerHeight"), (
+            f"the header of {path} goes away"
+        )
     for screen in OUTSIDE:
         opened.goto(f"/{screen}")
         opened.locator("h1").first.wait_for()
