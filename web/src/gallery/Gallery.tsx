@@ -102,6 +102,16 @@ export default function Gallery() {
     move: ask("move"),
     remove: project.role === "admin" ? ask("delete") : null,
   };
+  /** Show a bin. Whoever comes by key goes on in it by key. */
+  const jump = (code: number, byKey: boolean) => {
+    table.current?.jump(code);
+    const bin = table.current?.layout().bins.find((bin) => bin.code === code);
+    const row = bin?.folded ? undefined : bin?.rows[0];
+    if (!byKey || row === undefined) return;
+    // The chosen cell takes the focus where nothing else has it.
+    (document.activeElement as HTMLElement | null)?.blur();
+    store.select([columns.id[row]!]);
+  };
   const show = (images: number[]) => {
     store.select(images);
     if (images[0] !== undefined) table.current?.reveal(images[0]);
@@ -253,7 +263,7 @@ export default function Gallery() {
         >
           {typesOpen ? "‹" : "›"}
         </button>
-        {typesOpen && <Types arrangement={arrangement} jump={(code) => table.current?.jump(code)} />}
+        {typesOpen && <Types arrangement={arrangement} jump={jump} />}
       </aside>
       <div className="desk-table">
         <ForeignBanner />
