@@ -14,7 +14,7 @@ import { StandingLabel } from "../queue/StandingLabel";
 import "../queue/queue.scss";
 import { Picture } from "../ui/Picture";
 import { Sketch } from "../ui/Sketch";
-import { Empty, Failure, FaultLine, Loading } from "../ui/states";
+import { Empty, Failure, FaultLine, Loading, Unseen } from "../ui/states";
 import { lead, percent, progress, SHARES } from "./search";
 
 /** The type that is sought at first, where the label set has it. */
@@ -168,6 +168,7 @@ function Sought() {
   const title = mark?.title ?? target;
   return (
     <div className="queue">
+      <Unseen title="Search" />
       <section className="queue-cell" aria-label={`Search for ${title}`}>
         {current !== undefined ? (
           <>
@@ -177,6 +178,7 @@ function Sought() {
               className="queue-picture"
               onClick={() => store.select([current])}
               title="Show this cell in the gallery"
+              aria-label={`Cell ${current}: show it in the gallery`}
             >
               <Picture key={current} src={picture(current)} alt={`Cell ${current}`} />
             </Link>
