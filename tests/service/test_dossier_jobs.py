@@ -114,7 +114,7 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
     monkeypatch.setattr(dossiers, "EVERY", 0.01)
     made: list[int] = []
 
-    async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
+    async def make(database: Database, bundle: Bundle, claim: DossierClaim, threads: int | None) -> None:
         made.append(claim.dossier)
         if len(made) == 1:
             raise error
@@ -139,7 +139,7 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
 def test_a_database_that_is_away_ends_no_dossier(
     desk: Desk, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
+    async def make(database: Database, bundle: Bundle, claim: DossierClaim, threads: int | None) -> None:
         raise ServiceFault("database_unreachable", expected="one", came="none", mend="Wait.")
 
     monkeypatch.setattr(dossiers, "make", make)
