@@ -181,7 +181,7 @@ def _check(project: Filled, address: str, accepted: list[tuple[int, int, str | N
     assert {image: (one["version"], one["label"]) for image, one in shown.items()} == by_log
 
 
-def _standing(project: Filled) -> Select[tuple[CurrentLabelRow]]:
+def _standing(project: Filled) -> Select[CurrentLabelRow]:
     return select(CurrentLabelRow).where(CurrentLabelRow.image_id.in_(project.images))
 
 
