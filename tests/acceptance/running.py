@@ -11,11 +11,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 PAGE = Path(__file__).parents[2] / "src/hemosight/service/static/index.html"
 QUIET = (
@@ -41,6 +41,14 @@ def is_soon(wanted: object, read: Callable[[], object]) -> None:
     while read() != wanted and time.monotonic() < until:
         time.sleep(0.1)
     assert read() == wanted
+
+
+def in_both_schemes(page: Page) -> Iterator[str]:
+    """``dark``, in which a page was opened, then ``light``: it follows the system, and need not be loaded again."""
+    yield "dark"
+    page.emulate_media(color_scheme="light")
+    page.locator("html[data-bs-theme=light]").wait_for()
+    yield "light"
 
 
 def chromium() -> str | None:
