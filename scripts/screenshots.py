@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageFilter
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,8 @@ sys.path.insert(0, str(ROOT / "tests" / "acceptance"))
 
 import drawn  # noqa: E402
 from running import PAGE, QUIET, chromium  # noqa: E402
+
+from hemosight.images.synthetic.camera import draw_field  # noqa: E402
 
 OUT = ROOT / "docs" / "screens"
 HEIGHTS = {1440: 900, 1280: 820, 820: 1180}
@@ -63,10 +66,14 @@ def main() -> None:
             files = drawn.crops(Path(drawings))
             project = drawn.project(api, "Smears of March", files, case="24-1187", second_signer=True)
             _review(api, project)
+            # A project of its own: its fields would be one tab more in every picture of the documentation.
+            film = _film(api, Path(drawings)) if given.out else project
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        rounds = [SCREENS | (MORE if given.out else {}), SIGNED]
-        for screens in rounds:
-            if screens is SIGNED:
+        rounds = [(SCREENS, project), (SIGNED, project)]
+        if given.out:
+            rounds = [(SCREENS | MORE, project), (FIELDS, film), (SIGNED | MORE_SIGNED, project)]
+        for screens, shown in rounds:
+            if "signed" in screens:
                 with drawn.client(service.address) as api:
                     _sign(api, project)
             chosen = {name: act for name, act in screens.items() if not given.screens or name in given.screens}
@@ -78,7 +85,7 @@ def main() -> None:
                     )
                     page = context.new_page()
                     for name, act in chosen.items():
-                        act(page, f"/projects/{project}")
+                        act(page, f"/projects/{shown}")
                         page.wait_for_timeout(900)
                         page.wait_for_function(PICTURES)
                         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
@@ -119,6 +126,29 @@ def _review(api: httpx.Client, project: int) -> None:
     api.post(
         f"/projects/{project}/images/{items[3]['image']}/comments", json={"text": "A smudge, or a folded nucleus?"}
     ).raise_for_status()
+
+
+def _film(api: httpx.Client, folder: Path) -> int:
+    """Make a project of four fields: two that overlap, one out of focus, one nearly all glass."""
+    project = api.post("/projects", json={"name": "Fields of a camera"}).raise_for_status().json()["id"]
+    pixels = draw_field(
+        1160, 480, ["lymphocyte", "neutrophil", "monocyte", "blast"] * 2, np.random.default_rng(33)
+    ).pixels
+    glass = np.full((480, 640, 3), 240, np.uint8)
+    glass[:90, :90] = pixels[:90, :90]
+    pictures = {
+        "film_x0_y0.png": Image.fromarray(pixels[:, :640]),
+        "film_x520_y0.png": Image.fromarray(pixels[:, 520:]),
+        "film_x0_y480.png": Image.fromarray(pixels[:, :640]).filter(ImageFilter.GaussianBlur(9)),
+        "film_x640_y480.png": Image.fromarray(glass),
+    }
+    upload = api.post(f"/projects/{project}/uploads", json={"case": "F-9"}).raise_for_status().json()["id"]
+    for name, picture in pictures.items():
+        picture.save(folder / name)
+        files = [("files", (name, (folder / name).read_bytes(), "image/png"))]
+        api.post(f"/projects/{project}/uploads/{upload}/fields", files=files).raise_for_status()
+    drawn.until_read(api, project)
+    return project
 
 
 def _sign(api: httpx.Client, project: int) -> None:
@@ -165,7 +195,8 @@ def _lasso(page: Page, root: str) -> None:
 
 def _end_of_report(page: Page, root: str) -> None:
     _at("report", ".report-crops img")(page, root)
-    page.locator(".report-crops").scroll_into_view_if_needed()
+    page.locator(".report-figure svg").wait_for()  # what comes later pushes the crops down
+    page.locator(".report-crops").evaluate("crops => crops.scrollIntoView()")
 
 
 SCREENS: dict[str, Callable[[Page, str], None]] = {
@@ -203,6 +234,14 @@ def _selected(page: Page, root: str) -> None:
     page.keyboard.press("Control+a")
 
 
+def _field(page: Page, root: str) -> None:
+    _at("fields", ".field-rows a")(page, root)
+    page.locator(".field-rows a").first.click()
+    page.locator(".field-cell").first.click()
+
+
+FIELDS: dict[str, Callable[[Page, str], None]] = {"fields": _at("fields", ".field-rows a"), "field": _field}
+"""Of the project with fields."""
 MORE: dict[str, Callable[[Page, str], None]] = {
     "tags": _tags,
     "views": _menu("views"),
@@ -214,6 +253,7 @@ MORE: dict[str, Callable[[Page, str], None]] = {
     "library": _at("library", ".shell-main > *"),
     "reviews": _at("reviews", ".shell-main > *"),
     "panels": _at("panels", ".shell-main > *"),
+    "validation": _at("validation", ".dossier-make"),
     "counter": _at("counter", ".shell-main > *"),
     "audit": _at("/admin/users", ".shell-main > *"),
     "account": _at("/account", ".shell-main > *"),
@@ -226,6 +266,8 @@ SIGNED: dict[str, Callable[[Page, str], None]] = {
     "cases": _at("cases", ".case-chip"),
 }
 """After the case was signed."""
+MORE_SIGNED: dict[str, Callable[[Page, str], None]] = {"validation-signed": _at("validation", ".drift-scanner")}
+"""Of these, what the documentation does not show."""
 
 
 def _keep(picture: bytes, file: Path) -> None:

@@ -43,6 +43,12 @@ SCREENS = {
     "search": ("/search", ".shell-main > *"),
 }
 
+CUT = """() => [...document.querySelectorAll('.counts > span, .shell-slot nav a')].filter((part) => {
+  const [own, box] = [part, part.parentElement].map((one) => one.getBoundingClientRect());
+  return own.width > 0 && own.top < box.bottom && own.right > box.right + 1;
+}).map((part) => part.textContent)"""
+"""Words of the header that are cut: "200 cells" is no "20"."""
+
 OUTSIDE = ("model", "help", "projects", "account", "admin/users")
 """Screens of no project."""
 
@@ -357,6 +363,10 @@ def test_no_screen_is_wider_than_its_window(context: BrowserContext, project: in
         opened.locator(mark).first.wait_for()
         opened.wait_for_timeout(300)  # what comes later may be wider
         assert opened.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert opened.evaluate(CUT) == [], path
+        assert opened.evaluate("document.documentElement.scrollHeight <= innerHeight"), (
+            f"the header of {path} goes away"
+        )
     for screen in OUTSIDE:
         opened.goto(f"/{screen}")
         opened.locator("h1").first.wait_for()

@@ -41,7 +41,7 @@ def test_reviewers_at_work_meet_no_error_and_memory_stays(
     bundle = tiny_bundle.save(folder / "tiny.hemosight")
     with filled.served(folder / "data", bundle) as address:
         project = filled.project(address, folder / "data", "soak", IMAGES, bundle=bundle)
-        done = reviewers.load(address, project, PEOPLE, 60 * MINUTES)
+        done = reviewers.load(address, project, PEOPLE, 60 * MINUTES, reviewers.FLAT_OUT)
     with capsys.disabled():
         reviewers.show(done, PEOPLE, IMAGES)
     assert done.failed == {}

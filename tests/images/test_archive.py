@@ -48,6 +48,17 @@ def test_an_archive_unpacks_without_its_outer_folder(tmp_path: Path, kind: str):
     assert {path.name for path in tmp_path.iterdir()} == {path.name, "out"}
 
 
+def test_names_that_differ_by_how_an_accent_is_written_stay_two_files(tmp_path: Path):
+    path = tmp_path / "set.zip"
+    apart, one, other = "cafe\u0301/a.png", "caf\u00e9/a.png", "noe\u0308l/b.png"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in (apart, one, other):
+            archive.writestr(name, name)
+    unpack(path, tmp_path / "to")
+    found = {str(file.relative_to(tmp_path / "to")): file.read_text() for file in (tmp_path / "to").rglob("*.png")}
+    assert found == {apart: apart, one: one, "no\u00ebl/b.png": other}
+
+
 def test_folders_side_by_side_stay(tmp_path: Path):
     unpack(zipped(tmp_path / "set.zip", {"a/1.jpg": b"one", "b/2.jpg": b"two"}), tmp_path / "out")
     assert contents(tmp_path / "out") == {"a/1.jpg": b"one", "b/2.jpg": b"two"}

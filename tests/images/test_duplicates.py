@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from hemosight.images import duplicates, sources
 from hemosight.images.catalog import Catalog
 from hemosight.images.decode import Pixels
-from hemosight.images.duplicates import POSITIONS, check, moved, near_pairs, perceptual_hashes, thumbnail
+from hemosight.images.duplicates import POSITIONS, check, miniature, moved, near_pairs, perceptual_hashes
 
 SIDE = 180
 
@@ -188,7 +188,7 @@ def test_the_report_is_plain_json(tmp_path: Path):
 
 
 def test_the_hash_of_a_position_is_the_hash_of_the_moved_picture():
-    pictures = np.stack([thumbnail(crop(k)) for k in range(5)])
+    pictures = np.stack([miniature(crop(k)) for k in range(5)])
     hashes = perceptual_hashes(pictures)
     for position in range(len(POSITIONS)):
         direct = perceptual_hashes(np.ascontiguousarray(moved(pictures, position)))[:, 0]
@@ -201,23 +201,23 @@ def test_pairs_equal_those_of_a_plain_loop_across_block_borders(monkeypatch: pyt
     monkeypatch.setattr(duplicates, "BLOCK", 3)
     pictures = [crop(k) for k in range(9)]
     pictures += [np.rot90(pictures[1]), half(pictures[8]), pictures[0][::-1], half(pictures[1])]
-    thumbnails = np.stack([thumbnail(np.ascontiguousarray(picture)) for picture in pictures])
+    miniatures = np.stack([miniature(np.ascontiguousarray(picture)) for picture in pictures])
     expected = {}
-    for i in range(len(thumbnails)):
-        for j in range(i + 1, len(thumbnails)):
+    for i in range(len(miniatures)):
+        for j in range(i + 1, len(miniatures)):
             signs, levels = [], []
             for position in range(8):
-                other = moved(thumbnails[None, j], position)
-                hashes = perceptual_hashes(np.stack([thumbnails[i], other[0]]))[:, 0]
+                other = moved(miniatures[None, j], position)
+                hashes = perceptual_hashes(np.stack([miniatures[i], other[0]]))[:, 0]
                 signs.append(int(hashes[0] ^ hashes[1]).bit_count())
-                gap = thumbnails[i].astype(float) - other[0]
+                gap = miniatures[i].astype(float) - other[0]
                 levels.append(np.sqrt(((gap - gap.mean((0, 1))) ** 2).mean()))
             best = int(np.argmin(signs))
-            contrast = min(thumbnails[k].std((0, 1)).mean() for k in (i, j))
+            contrast = min(miniatures[k].std((0, 1)).mean() for k in (i, j))
             if signs[best] <= duplicates.NEAR_SIGNS and levels[best] <= min(12.0, 0.3 * contrast):
                 expected[i, j] = (best, levels[best])
     told: list[tuple[int, int]] = []
-    one, other, position, difference = near_pairs(thumbnails, lambda done, total: told.append((done, total)))
+    one, other, position, difference = near_pairs(miniatures, lambda done, total: told.append((done, total)))
     assert list(zip(one.tolist(), other.tolist(), strict=True)) == sorted(expected)
     assert {(1, 9), (8, 10), (0, 11), (1, 12), (9, 12)} == set(expected)
     for i, j, p, d in zip(one, other, position, difference, strict=True):

@@ -265,3 +265,31 @@ def test_bands_are_proposed_as_bands(name: str) -> None:
         f"{name!r} and 'band_neutrophil' are kept apart; if they are one class (band_neutrophil), give them one name"
     ]
     assert "band_neutrophil" in OFFERED
+
+
+# --- paths that no file can have ---
+
+
+@pytest.mark.parametrize(
+    "path", ["b\0.png", "file://[x", "https://[x/data/b.png", "/data/local-files/?x=1", f"https://h/{'b' * 300}.png"]
+)
+def test_a_path_that_no_file_can_have_is_not_there_and_the_others_are_kept(tmp_path: Path, path: str) -> None:
+    draw(tmp_path / "a.png", 1)
+    draw(tmp_path / "c.png", 2)
+    table = tmp_path / "t.csv"
+    table.write_text(f"path,label\na.png,ig\n{path},blast\n")
+    catalog = sources.read(table)
+    assert catalog.labels() == ["ig", "blast"]
+    assert [os.path.exists(place) for place in catalog.paths] == [True, False]
+    assert catalog.readable().labels() == ["ig"]
+    catalog.write(tmp_path / "catalog.csv")
+    assert len(sources.read(tmp_path / "catalog.csv")) == 2
+
+
+def test_pictures_that_are_hashed_for_one_wrong_checksum_are_counted_out(tmp_path: Path) -> None:
+    *_, own = (draw(tmp_path / f"{number}.png", number) for number in range(5))
+    table, seen = tmp_path / "t.csv", list[tuple[int, int]]()
+    table.write_text(f"path,label,sha256\n4.png,ig,{own}\n3.png,blast,{'0' * 64}\n")
+    sources.read(table, progress=lambda done, total: seen.append((done, total)))
+    stated, below, kept = [(1, 2), (2, 2)], [(done, 5) for done in range(1, 6)], [(1, 1)]
+    assert seen == stated + below + kept

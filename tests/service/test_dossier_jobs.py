@@ -114,7 +114,7 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
     monkeypatch.setattr(dossiers, "EVERY", 0.01)
     made: list[int] = []
 
-    async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
+    async def make(database: Database, bundle: Bundle, claim: DossierClaim, threads: int | None) -> None:
         made.append(claim.dossier)
         if len(made) == 1:
             raise error
@@ -139,7 +139,7 @@ def test_a_dossier_that_goes_wrong_is_failed_and_the_next_one_is_made(
 def test_a_database_that_is_away_ends_no_dossier(
     desk: Desk, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
+    async def make(database: Database, bundle: Bundle, claim: DossierClaim, threads: int | None) -> None:
         raise ServiceFault("database_unreachable", expected="one", came="none", mend="Wait.")
 
     monkeypatch.setattr(dossiers, "make", make)
@@ -325,7 +325,7 @@ def test_who_shows_life_while_it_is_kept_does_not_take_made_for_called_off(
     asked, kept, shown = desk.begin(), threading.Event(), threading.Event()
     keep, look = dossiers.keep, dossiers.show_alive
 
-    async def child(database: Database, claim: DossierClaim, folder: Path) -> tuple[int, str]:
+    async def child(database: Database, claim: DossierClaim, folder: Path, threads: int | None) -> tuple[int, str]:
         _made(folder / "out")
         return 0, "done"
 
@@ -404,21 +404,18 @@ def test_the_command_is_run_by_who_confines_it() -> None:
     assert "--protocol" in said
 
 
-@pytest.mark.parametrize(("given", "cores", "threads"), [(None, 64, 4), ("2", 64, 2), ("64", 64, 4), (None, 2, 2)])
+@pytest.mark.parametrize(("given", "cores", "threads"), [(None, 64, 4), (2, 64, 2), (64, 64, 4), (None, 2, 2)])
 def test_the_child_has_few_threads_on_a_machine_of_many_processors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, cores: int, threads: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: int | None, cores: int, threads: int
 ) -> None:
     """Each takes of its bound, which is the container's memory halved and knows nothing of processors."""
     monkeypatch.setattr("hemosight.engine.network.os.sched_getaffinity", lambda _: range(cores), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
-    if given is None:
-        monkeypatch.delenv("HEMOSIGHT_THREADS", raising=False)
-    else:
-        monkeypatch.setenv("HEMOSIGHT_THREADS", given)
+    monkeypatch.setenv("HEMOSIGHT_THREADS", "3.0")  # what the settings made of it counts, and an option before it
     says = "import json, os; print(json.dumps(dict(os.environ)))"
     monkeypatch.setattr(confined, "command", lambda _: [sys.executable, "-c", says])
     monkeypatch.setattr(dossiers, "show_alive", lambda *_: None)
-    code, said = asyncio.run(dossiers.run_child(Database("host=/nowhere"), DossierClaim(1, 1), tmp_path))
+    code, said = asyncio.run(dossiers.run_child(Database("host=/nowhere"), DossierClaim(1, 1), tmp_path, given))
     assert code == 0, said
     found = json.loads(said)
     one = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")

@@ -301,7 +301,7 @@ def test_a_worker_that_is_stopped_ends_the_command_and_gives_the_dossier_back(
     monkeypatch.setattr(dossiers, "EVERY", 0.05)
     ended: list[bool] = []
 
-    async def slow(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
+    async def slow(database: Database, bundle: Bundle, claim: DossierClaim, threads: int | None) -> None:
         try:
             await asyncio.sleep(60)
         finally:

@@ -109,7 +109,9 @@ class Laboratory:
         """Sign the case; gives the answer."""
         body = {"case": self.case, "role": role, **more}
         if role == "second":  # the newest record, as a page shows it
-            body["countersigns"] = max(one["id"] for one in self.people[who].get(f"{self.path}/signatures").json()["items"])
+            body["countersigns"] = max(
+                one["id"] for one in self.people[who].get(f"{self.path}/signatures").json()["items"]
+            )
         return self.people[who].post(f"{self.path}/signatures", json=body)
 
     def case_shown(self) -> dict[str, Any]:

@@ -120,6 +120,23 @@ def test_readings_are_those_of_the_command_line(
     assert stored[images[-1]].vector is None
 
 
+def test_dossiers_are_made_with_the_threads_that_the_worker_was_given(
+    database: Database, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its settings, not by its environment, where an option of the command does not stand."""
+    given: list[int | None] = []
+
+    async def go_on(database: Database, bundle: Bundle, bundle_id: int, threads: int | None = None) -> None:
+        given.append(threads)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("hemosight.service.work.dossiers.go_on", go_on)
+    monkeypatch.setenv("HEMOSIGHT_THREADS", "1")
+    with working(database, BundleRegistry(tiny_bundle, threads=2), "ida"):
+        until(lambda: bool(given))
+    assert given == [2]
+
+
 def test_what_was_read_is_not_read_again(
     database: Database, registry: BundleRegistry, bundle: int, project: int, drawn_smear: Path
 ) -> None:

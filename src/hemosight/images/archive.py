@@ -17,7 +17,7 @@ from typing import IO
 from hemosight.errors import BadFile, NotEnoughSpace
 from hemosight.images.catalog import Progress
 from hemosight.images.zip_directory import excess
-from hemosight.images.zip_names import all_utf8, entry_name
+from hemosight.images.zip_names import all_utf8, entry_names
 
 RATIO = 100
 """Pictures hardly shrink; an archive that grows by more than this is a bomb."""
@@ -84,7 +84,8 @@ def _members(path: Path) -> Iterator[list[_Member]]:
             with zipfile.ZipFile(path) as zipped:
                 utf8 = all_utf8(zipped.infolist())
                 shown = [info for info in zipped.infolist() if not _skipped(info.filename, info.is_dir())]
-                yield [_of_zip(zipped, info, entry_name(info, utf8=utf8)) for info in shown]
+                names = entry_names(shown, utf8=utf8)
+                yield [_of_zip(zipped, info, name) for info, name in zip(shown, names, strict=True)]
         elif tarfile.is_tarfile(path):
             with tarfile.open(path) as tar:
                 yield [_of_tar(tar, info) for info in tar if not _skipped(info.name, info.isdir())]

@@ -113,9 +113,7 @@ class Catalog:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # Absolute paths: the table may be moved away from where the pictures lie.
-        table = self.table.with_columns(
-            pl.col("path").map_elements(lambda p: to_text(from_text(p).resolve()), return_dtype=pl.String)
-        )
+        table = self.table.with_columns(pl.col("path").map_elements(_absolute, return_dtype=pl.String))
         if path.suffix == ".parquet":
             table.write_parquet(path)
         else:
@@ -199,6 +197,14 @@ def over_files(work: Callable[[_In], _Out], items: Sequence[_In], progress: Prog
 def content_id(data: bytes) -> str:
     """The identity of a cell: sha256 of its file's bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _absolute(path: str) -> str:
+    place = from_text(path)
+    try:
+        return to_text(place.resolve())
+    except ValueError:  # a null byte, which no file has in its name
+        return to_text(place.absolute())
 
 
 def _facts(path: Path) -> dict[str, Any]:

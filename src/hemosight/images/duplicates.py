@@ -2,10 +2,10 @@
 
 Copies are found in two steps. Byte-identical files share their content id. Near copies (re-encoded, resized,
 turned by quarters, mirrored, or one cell photographed twice) are looked for among all pairs by a perceptual hash:
-the signs of the 63 lowest frequencies of a 32 x 32 grey thumbnail's cosine transform. Turning or mirroring a
+the signs of the 63 lowest frequencies of a 32 x 32 grey miniature's cosine transform. Turning or mirroring a
 picture only permutes and flips these signs, so that all eight positions cost no more than eight comparisons of
 64-bit numbers. White cells are all dark discs on a pale ground and their hashes lie close together, so every
-candidate is then compared by the pixels of its thumbnail, in the position that fits best.
+candidate is then compared by the pixels of its miniature, in the position that fits best.
 
 The two bounds were measured on 8,000 crops of two laboratories: copies re-encoded at quality 40, halved, turned,
 brightened or cut by 3 pixels differ by at most 8 signs and 7 grey levels; one cell photographed twice with another
@@ -33,9 +33,9 @@ from hemosight.images.names import from_text
 NEAR_SIGNS = 12
 """Signs of 63 that may differ between near copies."""
 NEAR_LEVELS = 12.0
-"""Root mean square difference of the thumbnails, in grey levels of 255, up to which a candidate is a copy."""
+"""Root mean square difference of the miniatures, in grey levels of 255, up to which a candidate is a copy."""
 NEAR_CONTRAST = 0.3
-"""The same as a share of the thumbnails' own contrast: pale pictures differ little whatever they show."""
+"""The same as a share of the miniatures' own contrast: pale pictures differ little whatever they show."""
 TINY = 64
 """Pixels on the shorter side below which a cell's chromatin cannot be judged."""
 ODD = 1.25
@@ -45,7 +45,7 @@ BLOCK = 1024
 ROWS = 128
 """Rows compared with all others at once: their distances should fit the processor's cache."""
 
-Thumbnails = NDArray[np.uint8]
+Miniatures = NDArray[np.uint8]
 """n x 32 x 32 x 3."""
 
 POSITIONS = (
@@ -158,8 +158,8 @@ def check(
     originals = first[ids[copies]]
     leaders = rows[first[ids[rows]] == rows]
     looks = [look for look in (seen[row] for row in leaders) if not isinstance(look, str)]
-    thumbnails = np.stack(looks) if looks else np.empty((0, _SIDE, _SIDE, 3), np.uint8)
-    one, other, position, difference = near_pairs(thumbnails, comparing)
+    miniatures = np.stack(looks) if looks else np.empty((0, _SIDE, _SIDE, 3), np.uint8)
+    one, other, position, difference = near_pairs(miniatures, comparing)
     identical = _pairs(table, originals, copies)
     near = _pairs(table, leaders[one], leaders[other]).with_columns(
         pl.Series("position", [POSITIONS[p] for p in position], dtype=pl.String),
@@ -174,13 +174,13 @@ def check(
 
 
 def near_pairs(
-    thumbnails: Thumbnails, progress: Progress | None = None
+    miniatures: Miniatures, progress: Progress | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Near copies among all pairs.
 
     Parameters
     ----------
-    thumbnails
+    miniatures
         uint8, n x 32 x 32 x 3.
 
     Returns
@@ -192,7 +192,7 @@ def near_pairs(
     difference
         Root mean square difference in that position, grey levels.
     """
-    hashes = perceptual_hashes(thumbnails)
+    hashes = perceptual_hashes(miniatures)
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
     for start in range(0, len(hashes), ROWS):
         block, rest = hashes[start : start + ROWS, 0, None], hashes[start:]
@@ -203,8 +203,8 @@ def near_pairs(
         i, j = i[j > i], j[j > i]
         position = np.bitwise_count(block[i] ^ rest[j]).argmin(axis=1)
         one, other = i + start, j + start
-        difference = differences(thumbnails, one, other, position)
-        contrast = np.minimum(_contrast(thumbnails[one]), _contrast(thumbnails[other]))
+        difference = differences(miniatures, one, other, position)
+        contrast = np.minimum(_contrast(miniatures[one]), _contrast(miniatures[other]))
         near = difference <= np.minimum(NEAR_LEVELS, NEAR_CONTRAST * contrast)
         found.append((one[near], other[near], position[near], difference[near]))
         if progress is not None:
@@ -216,16 +216,16 @@ def near_pairs(
     return one[order], other[order], position[order], difference[order]
 
 
-def perceptual_hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
+def perceptual_hashes(miniatures: Miniatures) -> NDArray[np.uint64]:
     """The hash of each picture in each of its eight positions; uint64, n x 8.
 
     Bit 8r + c is the sign of the cosine transform's coefficient (r, c); the mean, (0, 0), is left out.
     """
     powers = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
     flips = np.where(np.arange(_LOW) % 2, -1.0, 1.0).astype(np.float32)
-    hashes = np.empty((len(thumbnails), len(POSITIONS)), np.uint64)
-    for start in range(0, len(thumbnails), BLOCK):
-        grey = thumbnails[start : start + BLOCK].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    hashes = np.empty((len(miniatures), len(POSITIONS)), np.uint64)
+    for start in range(0, len(miniatures), BLOCK):
+        grey = miniatures[start : start + BLOCK].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
         low = np.asarray(dctn(grey, axes=(1, 2), norm="ortho"))[:, :_LOW, :_LOW]
         for position in range(len(POSITIONS)):
             moved = low.transpose(0, 2, 1) if position & 4 else low
@@ -244,14 +244,14 @@ def moved(pictures: NDArray[Any], position: int) -> NDArray[Any]:
 
 
 def differences(
-    thumbnails: Thumbnails, one: NDArray[np.int64], other: NDArray[np.int64], position: NDArray[np.int64]
+    miniatures: Miniatures, one: NDArray[np.int64], other: NDArray[np.int64], position: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Root mean square difference of pairs, each channel's mean brought to the same level; shape (pairs,)."""
     result = np.empty(len(one), np.float32)
     for which in range(len(POSITIONS)):
         pairs = np.nonzero(position == which)[0]
         for part in np.array_split(pairs, len(pairs) // BLOCK + 1):
-            gap = thumbnails[one[part]].astype(np.float32) - moved(thumbnails[other[part]], which)
+            gap = miniatures[one[part]].astype(np.float32) - moved(miniatures[other[part]], which)
             gap -= gap.mean(axis=(1, 2), keepdims=True)
             result[part] = np.sqrt(np.square(gap).mean(axis=(1, 2, 3)))
     return result
@@ -278,22 +278,22 @@ def odd_sizes(catalog: Catalog) -> pl.DataFrame:
     )
 
 
-def thumbnail(pixels: Pixels) -> Thumbnails:
+def miniature(pixels: Pixels) -> Miniatures:
     """The whole picture as 32 x 32 x 3 pixels, whatever its shape; each is the mean of what it covers."""
     return np.asarray(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX))
 
 
-def _look(file: tuple[int | None, str]) -> Thumbnails | str:
-    """A thumbnail of a file whose deep samples have so many bits, or why there is none."""
+def _look(file: tuple[int | None, str]) -> Miniatures | str:
+    """A miniature of a file whose deep samples have so many bits, or why there is none."""
     bits, path = file
     try:
-        return thumbnail(decode_cell(read_bytes(from_text(path)), bits))
+        return miniature(decode_cell(read_bytes(from_text(path)), bits))
     except UnreadableImage as error:
         return str(error)
 
 
-def _contrast(thumbnails: Thumbnails) -> NDArray[np.float32]:
-    return thumbnails.astype(np.float32).std(axis=(1, 2)).mean(axis=1)
+def _contrast(miniatures: Miniatures) -> NDArray[np.float32]:
+    return miniatures.astype(np.float32).std(axis=(1, 2)).mean(axis=1)
 
 
 def _first_of_each(ids: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:

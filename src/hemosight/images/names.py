@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hemosight.images.litter import is_litter
@@ -36,6 +36,12 @@ def from_text(text: str) -> Path:
 def one_line(text: str) -> str:
     """Text for a terminal: line breaks and control characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def some(named: Sequence[str], most: int = 3) -> str:
+    """As many as a sentence holds, and how many more there are."""
+    more = f" and {len(named) - most:,} more" if len(named) > most else ""
+    return ", ".join(named[:most]) + more
 
 
 def fitting(part: str, ending: str = "") -> str:

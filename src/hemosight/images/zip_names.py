@@ -16,7 +16,10 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from hemosight.images.names import composed
 
 _UTF8_FLAG = 0x800
 _UNICODE_PATH = 0x7075
@@ -26,9 +29,21 @@ UNKNOWN = "name in an unknown encoding: "
 
 def entry_name(info: zipfile.ZipInfo, *, utf8: bool = False) -> str:
     """An entry's name as its maker wrote it, accents composed (NFC); ``utf8`` as :func:`all_utf8` of its archive."""
+    return composed(_written(info, utf8))
+
+
+def entry_names(entries: Sequence[zipfile.ZipInfo], *, utf8: bool = False) -> list[str]:
+    """The names of entries as :func:`entry_name`, but where two would become one: those stay as they are written."""
+    written = [_written(info, utf8) for info in entries]
+    forms: dict[str, set[str]] = defaultdict(set)
+    for name in written:
+        forms[composed(name)].add(name)
+    return [composed(name) if len(forms[composed(name)]) == 1 else name for name in written]
+
+
+def _written(info: zipfile.ZipInfo, utf8: bool) -> str:
     raw = _unstated(info)
-    name = info.filename if raw is None else _stated(info.extra, raw) or decoded(raw, utf8=utf8)
-    return unicodedata.normalize("NFC", name)
+    return info.filename if raw is None else _stated(info.extra, raw) or decoded(raw, utf8=utf8)
 
 
 def all_utf8(entries: Iterable[zipfile.ZipInfo]) -> bool:

@@ -32,7 +32,7 @@ class BundleRegistry:
     bundle
         Its path, or the bundle itself; the one that comes with HemoSight where None.
     threads
-        Processor threads of its engine; all cores where None.
+        Processor threads of its engine; all cores where None. Others that compute for the process keep to it too.
     backend
         What computes its engine's vectors (:class:`hemosight.engine.engine.Engine`).
     """
@@ -41,7 +41,7 @@ class BundleRegistry:
         self, bundle: Path | Bundle | None = None, threads: int | None = None, backend: str | None = None
     ) -> None:
         self._given = bundle
-        self._threads = threads
+        self.threads = threads
         self._backend = backend
         self._lock = threading.RLock()
         self._known: dict[int, str] = {}
@@ -63,7 +63,7 @@ class BundleRegistry:
     def engine(self) -> Engine:
         """An engine on the bundle."""
         with self._lock:
-            return self.__dict__.get("engine") or Engine(self.bundle, self._threads, self._backend)
+            return self.__dict__.get("engine") or Engine(self.bundle, self.threads, self._backend)
 
     def register(self, session: Session) -> int:
         """The bundle's number in the database, which from now on knows it."""

@@ -60,15 +60,15 @@ def test_a_count_does_not_wait_for_a_pause_in_the_labelling(
 
 def test_of_many_who_ask_at_once_few_look(state: ProjectState, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
-    newest = events.newest
+    since = events.since
 
-    def counted(*given: Any) -> int:
+    def counted(*given: Any) -> Any:
         nonlocal looks
         looks += 1
         time.sleep(0.2)
-        return newest(*given)
+        return since(*given)
 
-    monkeypatch.setattr(project_state.events, "newest", counted)
+    monkeypatch.setattr(project_state.events, "since", counted)
     threads = [threading.Thread(target=state.catch_up) for _ in range(20)]
     for thread in threads:
         thread.start()

@@ -267,3 +267,36 @@ def test_names_of_users_differ_in_more_than_case(database: Database) -> None:
     with pytest.raises(DBAPIError) as caught, database.session() as session:
         session.execute(insert(users).values(name="ADA", display="Ada"))
     assert isinstance(caught.value.orig, psycopg.errors.UniqueViolation)
+
+
+def test_connections_that_postgresql_has_ended_are_replaced_unnoticed(new_database: NewDatabase) -> None:
+    with new_database() as database:
+        for _ in range(3):  # used this very moment, so that nobody asks whether they live
+            with database.session() as one, database.session() as two:
+                ended = [session.scalar(text("SELECT pg_backend_pid()")) for session in (one, two)]
+            with database.connect(autocommit=True) as other:
+                for pid in ended:
+                    other.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+            with database.session() as one, database.session() as two:
+                found = [session.scalar(text("SELECT pg_backend_pid()")) for session in (one, two)]
+            assert not set(found) & set(ended)
+
+
+def test_a_connection_is_asked_whether_it_lives_after_a_pause_alone(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_database() as database:
+        asked = []
+        ping = type(database.engine.dialect).do_ping
+        monkeypatch.setattr(type(database.engine.dialect), "do_ping", lambda *given: asked.append(None) or ping(*given))
+        with database.session() as session:
+            session.scalar(text("SELECT 1"))
+        asked.clear()
+        for _ in range(3):
+            with database.session() as session:
+                session.scalar(text("SELECT 1"))
+        assert not asked
+        monkeypatch.setattr("hemosight.service.storage.database.ASKED_AFTER", 0.0)
+        with database.session() as session:
+            session.scalar(text("SELECT 1"))
+        assert asked

@@ -1,15 +1,46 @@
 import { useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { Dropdown } from "react-bootstrap";
 import { Link, Navigate, NavLink, Outlet, useLocation, useNavigate } from "react-router";
 import { api, body } from "../api/client";
 import { names, useSession } from "../api/queries";
 import type { SessionShown as Session } from "../api/schema";
+import { FIELDS, SETTINGS, TABS } from "../projects/tabs";
 import { Failure, Loading } from "../ui/states";
 import { root } from "./root";
 import { setTheme, useTheme } from "./theme";
 
 /** Screens that a person without a session may see. */
 const OPEN = ["/sign-in", "/first-run"];
+
+/** What screens of no project are called, by their address. */
+const OUTSIDE: Record<string, string> = {
+  "/projects": "Projects",
+  "/model": "Model",
+  "/help": "Help",
+  "/account": "Account",
+  "/admin/users": "Administration",
+};
+
+/** What the screen at an address is called. No name of a project or a case: window titles stay in the browser's history. */
+export function titleOf(pathname: string): string {
+  const [, below] = /^\/projects\/\d+\/?([^/]*)/.exec(pathname) ?? [];
+  if (below === undefined) return OUTSIDE[pathname] ?? "";
+  return [...TABS, FIELDS, SETTINGS].find(({ to }) => to === below)?.title ?? "";
+}
+
+/** The screen's name as the window's title; said when another one opens, which the eye sees and the ear does not. */
+function Where({ pathname }: { pathname: string }) {
+  const title = titleOf(pathname);
+  useEffect(() => {
+    document.title = title ? `${title} · HemoSight` : "HemoSight";
+  }, [title]);
+  return (
+    <p className="visually-hidden" aria-live="polite">
+      {title}
+    </p>
+  );
+}
 
 /** The frame of every screen: who is here, where to go, and whether the service answers. */
 export function Shell() {
@@ -27,9 +58,10 @@ export function Shell() {
   return (
     <div className="shell">
       <a className="shell-skip" href="#main">
-        Skip to the table
+        Skip to the content
       </a>
       {session.data.user && <Bar session={session.data} />}
+      <Where pathname={pathname} />
       <main id="main" className="shell-main" tabIndex={-1}>
         <Outlet />
       </main>

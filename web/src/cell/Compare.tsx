@@ -35,7 +35,7 @@ export default function Compare({ close, known }: { close: () => void; known: (i
   return (
     <Modal show onHide={close} size="xl" centered aria-labelledby="compare">
       <Modal.Header closeButton>
-        <Modal.Title as="h1" id="compare">
+        <Modal.Title as="h2" id="compare">
           Side by side
         </Modal.Title>
       </Modal.Header>
@@ -83,7 +83,7 @@ function Side({ image }: { image: number }) {
   const code = columns.label[row] !== NONE ? columns.label[row]! : columns.predicted[row]!;
   const probabilities = detail.data?.sets[columns.labelSet]?.probabilities;
   return (
-    <article>
+    <article aria-label={`Cell ${image}`}>
       <LargeCrop
         project={project.id}
         image={image}

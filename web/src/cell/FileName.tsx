@@ -30,6 +30,7 @@ export function FileName({ image, name, may }: { image: number; name: string; ma
         type="button"
         className="small quiet cell-file bin-act"
         title={`Rename ${name}`}
+        aria-label={`Rename ${name}`}
         onClick={() => setText(name)}
       >
         {name}

@@ -4,7 +4,7 @@ import type { FieldShown } from "../api/schema";
 import { useCaseSearch } from "../cases/InHand";
 import { profileOf, useProfiles } from "../profiles/profiles";
 import { useProjectContext, useProjectState } from "../project/context";
-import { Empty, Failure, Loading } from "../ui/states";
+import { Empty, Failure, Loading, Unseen } from "../ui/states";
 import { FieldMap } from "./FieldMap";
 import { useFieldList } from "./queries";
 import { countWords, finderWords } from "./words";
@@ -20,6 +20,7 @@ export default function FieldList() {
   if (!fields.data.length) {
     return (
       <Empty title="No fields here">
+        <Unseen title="Fields" />
         <span className="quiet">Fields of view of a camera are added in the review, by “fields of a camera”.</span>
       </Empty>
     );

@@ -7,7 +7,7 @@ import { useCaseSearch } from "../cases/InHand";
 import { elsewhere } from "../gallery/keys";
 import { profileOf, useProfiles } from "../profiles/profiles";
 import { useProjectContext, useProjectState } from "../project/context";
-import { Failure, FaultLine, Loading } from "../ui/states";
+import { Failure, FaultLine, Loading, Unseen } from "../ui/states";
 import { ChosenCell } from "./ChosenCell";
 import { useField, useFieldActions } from "./queries";
 import { Stage } from "./Stage";
@@ -78,6 +78,7 @@ function Opened({ field }: { field: FieldDetail }) {
 
   return (
     <div className="field-view">
+      <Unseen title={`Field ${field.name}`} />
       <section className="field-stage" aria-label={`Field ${field.name}`}>
         <nav className="field-bar" aria-label="Fields">
           <Link to={{ pathname: `/projects/${project.id}/fields`, search }}>All fields</Link>

@@ -37,12 +37,12 @@ export function FindingsForm({
   const now = findings.data;
   return (
     <section className="findings findings-form" aria-labelledby="findings-title">
-      <h2 id="findings-title">
-        On the report{" "}
+      <div className="d-flex gap-2 align-items-baseline">
+        <h2 id="findings-title">On the report</h2>
         <span className="quiet small" role="status">
           {change.isPending ? "saving" : change.isSuccess ? "saved" : ""}
         </span>
-      </h2>
+      </div>
       <Remark
         key={ofCase}
         now={now}

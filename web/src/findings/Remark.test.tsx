@@ -60,6 +60,7 @@ function Both() {
         user={{ id: 1, name: "ada" } as UserShown}
         unstored={unstored}
         onSigned={() => {}}
+        onGone={() => {}}
       />
     </>
   );

@@ -9,7 +9,7 @@ import { ProposedScanner } from "../profiles/Adapting";
 import { useProjectContext, useProjectState } from "../project/context";
 import { SignedBanner } from "../signing/SignedBanner";
 import { toggled, useTags } from "../tags/queries";
-import { Failure, Loading } from "../ui/states";
+import { Failure, Loading, Unseen } from "../ui/states";
 import { UploadArea } from "../upload/UploadArea";
 import { useArrangement } from "./arrangement";
 import { useHeight, useRemembered } from "./hooks";
@@ -101,6 +101,16 @@ export default function Gallery() {
     tag: mayReview ? tag : null,
     move: ask("move"),
     remove: project.role === "admin" ? ask("delete") : null,
+  };
+  /** Show a bin. Whoever comes by key goes on in it by key. */
+  const jump = (code: number, byKey: boolean) => {
+    table.current?.jump(code);
+    const bin = table.current?.layout().bins.find((bin) => bin.code === code);
+    const row = bin?.folded ? undefined : bin?.rows[0];
+    if (!byKey || row === undefined) return;
+    // The chosen cell takes the focus where nothing else has it.
+    (document.activeElement as HTMLElement | null)?.blur();
+    store.select([columns.id[row]!]);
   };
   const show = (images: number[]) => {
     store.select(images);
@@ -242,6 +252,7 @@ export default function Gallery() {
   };
   return (
     <div className="desk" data-types={typesOpen} data-cell={cellOpen} data-foreign={foreign || undefined}>
+      <Unseen title="Review" />
       <aside className="desk-side" aria-label="Types">
         <button
           type="button"
@@ -252,7 +263,7 @@ export default function Gallery() {
         >
           {typesOpen ? "‹" : "›"}
         </button>
-        {typesOpen && <Types arrangement={arrangement} jump={(code) => table.current?.jump(code)} />}
+        {typesOpen && <Types arrangement={arrangement} jump={jump} />}
       </aside>
       <div className="desk-table">
         <ForeignBanner />

@@ -10,7 +10,7 @@ export function KeyCard({ classes, show, close }: { classes: readonly Mark[]; sh
   return (
     <Modal show={show} onHide={close} centered aria-labelledby="key-card">
       <Modal.Header closeButton>
-        <Modal.Title as="h1" id="key-card">
+        <Modal.Title as="h2" id="key-card">
           Keys
         </Modal.Title>
       </Modal.Header>
@@ -18,7 +18,7 @@ export function KeyCard({ classes, show, close }: { classes: readonly Mark[]; sh
         <ul>
           {inTree(inUse(classes)).map((mark) => (
             <li key={mark.name}>
-              <Letter mark={mark} /> {mark.title}
+              <Letter mark={mark} spoken /> {mark.title}
             </li>
           ))}
         </ul>

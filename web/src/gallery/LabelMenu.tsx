@@ -53,6 +53,7 @@ export function LabelMenu({ x, y, close, label, agree, tag, move, remove }: Prop
     <div
       className="dropdown-menu show label-menu"
       role="menu"
+      aria-label={count > 1 ? `${count} cells are` : "This cell is"}
       ref={menu}
       style={{ left, top }}
       onKeyDown={keys}
@@ -126,13 +127,13 @@ export function SelectionBar({
           key={mark.name}
           type="button"
           title={mark.title}
-          aria-label={mark.title}
+          aria-label={`Label as ${mark.title}`}
           onClick={() => label(mark.name)}
         >
           <Letter mark={mark} />
         </button>
       ))}
-      <button type="button" title="Unsure" aria-label="Unsure" onClick={() => label("?")}>
+      <button type="button" title="Unsure" aria-label="Label as unsure" onClick={() => label("?")}>
         <Letter mark={null} />
       </button>
       <button type="button" className="bin-act" onClick={agree}>
@@ -154,7 +155,7 @@ export function SelectionBar({
           delete…
         </button>
       )}
-      <button type="button" className="bin-act" onClick={() => store.select([])}>
+      <button type="button" className="bin-act" aria-label="Select nothing" onClick={() => store.select([])}>
         nothing
       </button>
     </div>

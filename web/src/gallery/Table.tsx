@@ -9,7 +9,7 @@ import type { Arrangement } from "./arrangement";
 import { BinHeader } from "./BinHeader";
 import { EVERYTHING } from "./bins";
 import { CHOSEN, Crop, LABELLED, MOVED, ODD, OUTSIDE, PENDING, SELECTED, TAGGED, thumbnail } from "./Crop";
-import { briefly, roomFor } from "./captions";
+import { briefly, nameOfCell, roomFor } from "./captions";
 import { calm, drift, farewell, glide, type Scene } from "./glide";
 import { corner, type Layout, laid, type Spot, spotOf, spots, within } from "./layout";
 import { usePointer } from "./pointer";
@@ -186,7 +186,16 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, ha
         size={layout.size}
         flags={flags}
         bare={view.rush && !elements.current.has(image)}
-        name={`Cell ${image}, ${title}, ${labelled ? `labelled, ${whose(row)}` : read ? `read by model, ${certainty}` : "not read"}${columns.outside[row] ? ", not among the counted cells" : ""}${tagged.has(image) ? `, tagged ${tagged.get(image)!.join(", ")}` : ""}`}
+        name={nameOfCell({
+          image,
+          bin: title,
+          reading: reading?.title,
+          certainty,
+          whose: labelled ? whose(row) : undefined,
+          unusual: isUnusual(columns, row),
+          outside: columns.outside[row] === 1,
+          tags: tagged.get(image),
+        })}
         caption={caption}
         reachable={chosen === null ? index === firstBin && spotInBin === 0 : chosen === image}
         keep={keep}
@@ -223,7 +232,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, ha
               className="bin typed"
               style={{ top: bin.top, height: bin.bottom - bin.top, ...inks(name.mark) }}
               data-drop={name.label === undefined ? undefined : bin.code}
-              aria-label={`${name.title}, ${bin.rows.length} cells`}
+              aria-label={`${name.title}, ${bin.rows.length} ${bin.rows.length === 1 ? "cell" : "cells"}`}
             >
               <BinHeader arrangement={arrangement} index={index} mayLabel={mayLabel} />
               <div className="bin-cells" role="listbox" aria-multiselectable="true" aria-label={name.title}>

@@ -33,7 +33,13 @@ function Notice({ arrangement: { counts, drawn } }: { arrangement: Arrangement }
 }
 
 /** The types with their counts and keys: the table of contents, and a place to drop what has no room in sight. */
-export function Types({ arrangement, jump }: { arrangement: Arrangement; jump: (code: number) => void }) {
+export function Types({
+  arrangement,
+  jump,
+}: {
+  arrangement: Arrangement;
+  jump: (code: number, byKey: boolean) => void;
+}) {
   const { project } = useProjectContext();
   const { names, counts, drawn, shares } = arrangement;
   const [adding, setAdding] = useState(false);
@@ -54,12 +60,14 @@ export function Types({ arrangement, jump }: { arrangement: Arrangement; jump: (
                 style={inks(mark)}
                 data-type-row={code}
                 data-drop={label === undefined ? undefined : code}
-                onClick={() => jump(code)}
+                onClick={({ detail }) => jump(code, detail === 0)}
               >
                 {mark || code === UNSURE_BIN ? <Letter mark={mark} /> : <span className="letter blank" />}
                 <span className="name">{title}</span>
                 <span className="count">{ofDrawn(count, drawn?.get(code) ?? (drawn ? 0 : count))}</span>
-                <span className="share" title={mark && mark.counts !== "in" ? COUNTS[mark.counts] : SHARE}>
+                <span className="visually-hidden">{count === 1 ? "cell" : "cells"}</span>
+                {/* Of a bin that is no type there is no share, and so nothing to explain. */}
+                <span className="share" title={mark ? (mark.counts !== "in" ? COUNTS[mark.counts] : SHARE) : undefined}>
                   {share !== undefined
                     ? `${Math.round(100 * share)}%`
                     : mark && mark.counts !== "in" && COUNTS[mark.counts]}

@@ -25,3 +25,35 @@ export function briefly(name: string, room: number): string {
   if (short.length <= room) return short;
   return [...words, ...last.split("-")].map((word) => [...word][0] ?? "").join("");
 }
+
+/** What a cell is called by ear: all that its place, its frame and its caption tell the eye. */
+export function nameOfCell(cell: {
+  image: number;
+  /** Title of the bin that it lies in. */
+  bin: string;
+  /** Title of the type that the model reads, where it has read one. */
+  reading: string | undefined;
+  /** How sure the model is; empty where that is not shown. */
+  certainty: string;
+  /** Who labelled it, where somebody did. */
+  whose: string | undefined;
+  unusual: boolean;
+  outside: boolean;
+  tags: readonly string[] | undefined;
+}): string {
+  const { bin, reading, certainty, whose } = cell;
+  const read = `read by model${reading && reading !== bin ? ` as ${reading}` : ""}`;
+  return [
+    `Cell ${cell.image}`,
+    bin,
+    whose !== undefined && `labelled, ${whose}`,
+    // A label stands for itself; another reading beside it is news.
+    reading ? (whose === undefined || reading !== bin) && read : whose === undefined && "not read",
+    reading && whose === undefined && certainty,
+    cell.unusual && bin !== "Unusual" && "unusual",
+    cell.outside && "not among the counted cells",
+    cell.tags && `tagged ${cell.tags.join(", ")}`,
+  ]
+    .filter(Boolean)
+    .join(", ");
+}

@@ -119,7 +119,7 @@ function Types() {
         {types.map((mark) => (
           <div key={mark.name}>
             <dt>
-              <Letter mark={mark} />
+              <Letter mark={mark} spoken />
             </dt>
             <dd>{mark.title}</dd>
           </div>

@@ -75,7 +75,13 @@ function Row({ set, shown, show }: { set: LabelSet; shown: boolean; show: () => 
           ))}
         </p>
         {mayChange && (
-          <button type="button" className="bin-act" aria-expanded={editing} onClick={() => setEditing(!editing)}>
+          <button
+            type="button"
+            className="bin-act"
+            aria-expanded={editing}
+            aria-label={editing ? `done with ${set.title}` : `change types of ${set.title}`}
+            onClick={() => setEditing(!editing)}
+          >
             {editing ? "done" : "change types"}
           </button>
         )}

@@ -11,7 +11,7 @@ import { useFollowed } from "../project/follows";
 import { Letter } from "../ui/marks";
 import { Picture } from "../ui/Picture";
 import { usePaced } from "../ui/paced";
-import { Empty, Failure, Loading } from "../ui/states";
+import { Empty, Failure, Loading, Unseen } from "../ui/states";
 import { groupingOf, type Scheme } from "./grouping";
 import { Legend } from "./Legend";
 import { LandscapeMap, type Points, type Tool } from "./Map";
@@ -88,6 +88,7 @@ export function Landscape({ drawer = false }: { drawer?: boolean }) {
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: type keys work wherever the focus is on this screen
     <div className={drawer ? "landscape landscape-drawer" : "landscape"} onKeyDown={keys}>
+      {!drawer && <Unseen title="Landscape" />}
       <aside className="landscape-side">
         <Form.Group controlId={drawer ? "colour-by-drawer" : "colour-by"}>
           <Form.Label>Colour by</Form.Label>

@@ -182,7 +182,7 @@ function ScannerTrust({ profile }: { profile: number }) {
       <p>
         Right before people said so: {found.right} of {found.asked}.{" "}
         {found.checks > 0 &&
-          `Of ${found.checks} cells drawn at random the model now reads ${found.checks_right} right (95% interval ${share(found.low)} to ${share(found.high)}).`}
+          `Of ${found.checks} ${found.checks === 1 ? "cell" : "cells"} drawn at random the model now reads ${found.checks_right} right (95% interval ${share(found.low)} to ${share(found.high)}).`}
       </p>
       <ByType found={found} classes={classes} where="among its cells" />
     </section>

@@ -10,6 +10,7 @@ import { useHasFields } from "../fields/queries";
 import { Conflicts } from "../project/Conflicts";
 import { ProjectProvider, useProjectContext, useProjectState } from "../project/context";
 import { keepProject } from "../project/last";
+import { Said } from "../project/Said";
 import { useStaled } from "../project/staled";
 import { Tour } from "../tour/Tour";
 import { askForMissing } from "../ui/Picture";
@@ -38,6 +39,7 @@ export default function Frame() {
         </InHand>
       </Uploads>
       <Conflicts />
+      <Said />
     </ProjectProvider>
   );
 }

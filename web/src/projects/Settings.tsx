@@ -261,6 +261,13 @@ function Members({ project }: { project: Project }) {
     <section className="mt-5">
       <h2>Members</h2>
       <table className="table">
+        <thead className="visually-hidden">
+          <tr>
+            <th scope="col">Person</th>
+            <th scope="col">Role</th>
+            <th scope="col">Change</th>
+          </tr>
+        </thead>
         <tbody>
           {members.data.map(({ user, role }) => (
             <tr key={user.id}>

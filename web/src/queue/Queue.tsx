@@ -18,7 +18,7 @@ import { SignedBanner } from "../signing/SignedBanner";
 import { inks, Letter } from "../ui/marks";
 import { Picture } from "../ui/Picture";
 import { Sketch } from "../ui/Sketch";
-import { Empty, Failure, Loading } from "../ui/states";
+import { Empty, Failure, Loading, Unseen } from "../ui/states";
 import { Learning } from "./Learning";
 import { answered, extended, renewed, START, STRATEGIES, type Strategy, skipped, step, unlabelled } from "./queue";
 import { StandingLabel } from "./StandingLabel";
@@ -161,6 +161,13 @@ function Walk() {
 
   return (
     <div className="queue">
+      <Unseen title="Next to review" />
+      {/* A key answers and another cell stands here: who does not see it is told. */}
+      <p className="visually-hidden" aria-live="polite">
+        {current
+          ? `Cell ${current.image}, ${read ? `read by model as ${read.title}` : "not read"}`
+          : ended && "No cell is left to review"}
+      </p>
       <section className="queue-cell" aria-label="Cell to review">
         {enough && trust && <Enough trust={trust} search={search} goOn={() => setGoOn(true)} />}
         {current ? (
@@ -176,6 +183,7 @@ function Walk() {
               className="queue-picture"
               onClick={() => store.select([current.image])}
               title="Show this cell in the gallery"
+              aria-label={`Cell ${current.image}: show it in the gallery`}
             >
               <Picture key={current.image} src={picture(current.image)} alt={`Cell ${current.image}`} />
             </Link>

@@ -31,7 +31,13 @@ export function Given({
     },
   });
   return (
-    <div className={`sign-given${first.current ? "" : " sign-past"}`} data-version={version}>
+    // biome-ignore lint/a11y/useSemanticElements: no fieldset: there is nothing to fill in
+    <div
+      role="group"
+      aria-label={`Version ${version}`}
+      className={`sign-given${first.current ? "" : " sign-past"}`}
+      data-version={version}
+    >
       <p>
         <span className="quiet">Version {version}</span>
         {first.reason && <> amends: “{first.reason}”</>}

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { Button, Dropdown, Form } from "react-bootstrap";
 import { address, api, body } from "../api/client";
 import { follow } from "../api/download";
@@ -58,6 +58,7 @@ export default function Report() {
   const [asked, setAsked] = useState<Showing | null>(null);
   const [level, setLevel] = useState<Level | null>(null);
   const [unstored, setUnstored] = useState(false);
+  const title = useRef<HTMLHeadingElement>(null);
   const root = ["projects", project.id, "report"];
   const ofCase = { path: { project: project.id }, query: { case: chosen ?? undefined } };
 
@@ -151,7 +152,9 @@ export default function Report() {
     <article className="sheet sheet-wide report">
       <header className="report-head">
         <div>
-          <h1>Differential: {heading}</h1>
+          <h1 ref={title} tabIndex={-1}>
+            Differential: {heading}
+          </h1>
           {chosen ? (
             <p className={`report-signed${said.open ? " report-changed" : ""}`} role="status">
               {said.text}{" "}
@@ -268,6 +271,7 @@ export default function Report() {
                 several={several}
                 user={session.data.user}
                 unstored={unstored}
+                onGone={() => title.current?.focus()}
                 onSigned={() => {
                   setAsked(null);
                   void queries.invalidateQueries({ queryKey: root.slice(0, 3) });

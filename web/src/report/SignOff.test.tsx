@@ -71,6 +71,7 @@ function page(client: QueryClient) {
           user={{ id: 1, name: "ada" } as UserShown}
           unstored={false}
           onSigned={() => {}}
+          onGone={() => {}}
         />
       </MemoryRouter>
     </QueryClientProvider>

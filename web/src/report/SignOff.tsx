@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { Button, Form, Modal } from "react-bootstrap";
 import { api, body } from "../api/client";
 import type {
@@ -37,6 +37,8 @@ interface Props {
   /** Whether the remark on the page is another one than the stored, and stays so when its field is left. */
   unstored: boolean;
   onSigned: () => void;
+  /** Called when the form is gone after signing: the focus that was in it needs another place. */
+  onGone: () => void;
 }
 
 /** Who signed what, every version of it, and signing: what is open is said before, and asked once more. */
@@ -131,6 +133,7 @@ function Sign({
   user,
   unstored,
   onSigned,
+  onGone,
   as: role,
   seen,
   record = null,
@@ -141,6 +144,11 @@ function Sign({
   const [asked, setAsked] = useState<Asked | null>(null);
   /** Sign was pressed while the findings were being stored: pressing it leaves the remark's field, which stores it. */
   const [wanted, setWanted] = useState(false);
+  const signed = useRef(false);
+  const gone = useRef(onGone);
+  gone.current = onGone;
+  // Once the dialog has let go of the focus as well.
+  useEffect(() => () => void (signed.current && queueMicrotask(gone.current)), []);
   // The report's remark and grades are signed as they are on this page, or not at all.
   const findings = useFindings(chosen);
   const saving = useFindingsSaving(chosen);
@@ -174,6 +182,7 @@ function Sign({
       ),
     onSuccess: () => {
       setNote("");
+      signed.current = true;
       onSigned();
     },
     onSettled: () => {

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import { Button, Form, ProgressBar } from "react-bootstrap";
 import { Link, useNavigate } from "react-router";
 import { address, api, body, ServiceFault } from "../api/client";
@@ -9,18 +9,16 @@ import { inTree, inUse, labelOf, rowOf } from "../columns/columns";
 import { elsewhere, latin } from "../gallery/keys";
 import { Notes } from "../gallery/Notes";
 import { useProjectContext, useProjectState } from "../project/context";
-import { useFollowed } from "../project/follows";
+import { useStaled } from "../project/staled";
 import { StandingLabel } from "../queue/StandingLabel";
 import "../queue/queue.scss";
 import { Picture } from "../ui/Picture";
 import { Sketch } from "../ui/Sketch";
-import { Empty, Failure, FaultLine, Loading } from "../ui/states";
+import { Empty, Failure, FaultLine, Loading, Unseen } from "../ui/states";
 import { lead, percent, progress, SHARES } from "./search";
 
 /** The type that is sought at first, where the label set has it. */
 const USUAL = "blast";
-/** Bursts of events ask once, milliseconds. */
-const TOGETHER = 400;
 
 /** Whether the service refuses a look because other cells are to be looked at by now. */
 const turnIsOver = (fault: unknown) => fault instanceof ServiceFault && fault.fault.code === "in_the_way";
@@ -126,16 +124,7 @@ function Sought() {
     },
   });
   const { mutate, isPending } = look;
-  const changes = useFollowed("search");
-  const asked = useRef(changes);
-  useEffect(() => {
-    if (isPending || asked.current === changes) return;
-    const timer = setTimeout(() => {
-      asked.current = changes;
-      void queries.invalidateQueries({ queryKey: key });
-    }, TOGETHER);
-    return () => clearTimeout(timer);
-  }, [changes, isPending, key, queries]);
+  useStaled("search", key, true, isPending);
   const say = useCallback(
     (found: boolean) => {
       if (current !== undefined && mayLook && !isPending) mutate({ image: current, found });
@@ -168,6 +157,7 @@ function Sought() {
   const title = mark?.title ?? target;
   return (
     <div className="queue">
+      <Unseen title="Search" />
       <section className="queue-cell" aria-label={`Search for ${title}`}>
         {current !== undefined ? (
           <>
@@ -177,6 +167,7 @@ function Sought() {
               className="queue-picture"
               onClick={() => store.select([current])}
               title="Show this cell in the gallery"
+              aria-label={`Cell ${current}: show it in the gallery`}
             >
               <Picture key={current} src={picture(current)} alt={`Cell ${current}`} />
             </Link>

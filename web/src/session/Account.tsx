@@ -146,6 +146,12 @@ function Browsers() {
     <section className="mb-5">
       <h2>Where you are signed in</h2>
       <table className="table">
+        <thead className="visually-hidden">
+          <tr>
+            <th scope="col">Browser</th>
+            <th scope="col">Last seen</th>
+          </tr>
+        </thead>
         <tbody>
           {browsers.data.map((browser) => (
             <tr key={browser.created_at}>
@@ -195,6 +201,15 @@ function Tokens() {
       <h2>Tokens for programs</h2>
       <p className="quiet">A program that uploads or exports signs in with one of these, with your rights or fewer.</p>
       <table className="table">
+        <thead className="visually-hidden">
+          <tr>
+            <th scope="col">What for</th>
+            <th scope="col">Scopes</th>
+            <th scope="col">Used</th>
+            <th scope="col">Until</th>
+            <th scope="col">Change</th>
+          </tr>
+        </thead>
         <tbody>
           {tokens.data.map((token) => (
             <tr key={token.id}>

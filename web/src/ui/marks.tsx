@@ -6,10 +6,10 @@ export function inks(mark: Pick<Mark, "light" | "dark"> | null | undefined): CSS
   return mark ? ({ "--light": mark.light, "--dark": mark.dark } as CSSProperties) : {};
 }
 
-/** The letter of a type in its colour. A colour never stands alone. */
-export function Letter({ mark }: { mark: Mark | null | undefined }) {
+/** The letter of a type in its colour. A colour never stands alone. `spoken` where it says more than the title beside it. */
+export function Letter({ mark, spoken = false }: { mark: Mark | null | undefined; spoken?: boolean }) {
   return (
-    <span className="letter typed" style={inks(mark)} aria-hidden="true">
+    <span className="letter typed" style={inks(mark)} aria-hidden={!spoken}>
       {mark?.key ?? "?"}
     </span>
   );

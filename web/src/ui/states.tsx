@@ -16,6 +16,11 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
+/** The heading of a screen that shows none: who reads by ear finds by it where the screen begins, and what it is. */
+export function Unseen({ title }: { title: string }) {
+  return <h1 className="visually-hidden">{title}</h1>;
+}
+
 /** Nothing is here yet, what will be, and what to do about it. */
 export function Empty({ title, sketch, children }: { title: string; sketch?: ReactNode; children?: ReactNode }) {
   return (

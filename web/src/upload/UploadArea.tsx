@@ -5,7 +5,7 @@ import { api, body, ServiceFault } from "../api/client";
 import { useProjectContext } from "../project/context";
 import { follow, keep, kept } from "../tour/tour";
 import { Sketch } from "../ui/Sketch";
-import { Empty, FaultLine } from "../ui/states";
+import { Empty, FaultLine, Unseen } from "../ui/states";
 import { CaseField } from "./CaseField";
 import { useFields } from "./Fields";
 import { picked } from "./gather";
@@ -48,6 +48,7 @@ export function UploadArea() {
   if (project.role === "viewer") {
     return (
       <Empty title="No cells yet" sketch={<Sketch of="crops" />}>
+        <Unseen title="Review" />
         <span>A reviewer of this project uploads them.</span>
       </Empty>
     );
@@ -58,6 +59,7 @@ export function UploadArea() {
   };
   return (
     <div className="upload-area">
+      <Unseen title="Review" />
       <Sketch of="crops" />
       <p>
         Drop a folder of cell crops, or choose{" "}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hemosight.errors import UnknownLayout
+from hemosight.images.names import some
 from hemosight.images.sources import roles
 from hemosight.images.sources.analyzer import meaning
 from hemosight.images.sources.cases import is_occasion, is_ward
@@ -40,11 +41,12 @@ def settle(root: Path, rows: Sequence[Record], say: Say | None) -> None:
             raise _refused(root, levels, doubtful)
         if say is not None:
             settled = f"--folders {levels}" if levels else "--as analyzer"
-            say(f"{_some(doubtful)}: taken for cases, as those beside; {settled} says that they are")
+            say(f"{some(sorted(doubtful))}: taken for cases, as those beside; {settled} says that they are")
     if say is not None and any(row.get("official_split") for row in rows):
         above = [Path(row["path"]).relative_to(root).parts[:-1] for row in rows if not row.get("official_split")]
         if beside := {parts[0] for parts in above if parts}:
-            say(f"{_some(beside)}: beside folders of splits, and in none of them; say --folders where that is wrong")
+            named = some(sorted(beside))
+            say(f"{named}: beside folders of splits, and in none of them; say --folders where that is wrong")
 
 
 def _nested(root: Path, levels: str, names: set[str], say: Say | None) -> None:
@@ -60,13 +62,13 @@ def _nested(root: Path, levels: str, names: set[str], say: Say | None) -> None:
         raise UnknownLayout(
             code="ambiguous_layout",
             expected="one level of folders that are cases",
-            came=f"two in {root}, numbers inside numbers: {_some(set(even))}",
+            came=f"two in {root}, numbers inside numbers: {some(sorted(even))}",
             mend=f"Say which: `hemosight data add DIR --folders {outer}` where the outer are the patients, {inner} "
             "where the inner are, `--as analyzer` where it takes both; its catalog serves wherever a folder does.",
         )
     if say is not None:
         settled = f"--folders {outer} says that the outer are, {inner} that the inner are" if levels else ""
-        say(f"{_some({*numbers, *seen})}: taken for one patient each{settled and '; ' + settled}")
+        say(f"{some(sorted({*numbers, *seen}))}: taken for one patient each{settled and '; ' + settled}")
 
 
 def _moved(levels: str, down: int) -> str:
@@ -84,17 +86,18 @@ def _refused(root: Path, levels: str, names: set[str]) -> UnknownLayout:
         return UnknownLayout(
             code="ambiguous_layout",
             expected="folders whose names say what they are, or an option that does",
-            came=f"{_some(names)} in {root}: patients or cases, or classes",
+            came=f"{some(sorted(names))} in {root}: patients or cases, or classes",
             mend="`hemosight data add DIR --as analyzer` reads them as cases and the class from the files' names, "
             "`--as folder` reads them as classes; its catalog serves wherever a folder does.",
         )
     depth = max(name.count("/") for name in names)
     inside = f" ({_moved(levels, depth)} where those inside are, `--as analyzer` where it takes both)" if depth else ""
     patient, source, fold, none = (levels.replace("patient", one) for one in ("patient", "source", "fold", "-"))
+    named = some(sorted(names))
     return UnknownLayout(
         code="ambiguous_layout",
         expected="folders whose names say what they are, or an option that does",
-        came=f"{_some(names)} in {root}, above folders of classes: patients or cases, or laboratories, folds or dates",
+        came=f"{named} in {root}, above folders of classes: patients or cases, or laboratories, folds or dates",
         mend=f"Say which: `hemosight data add DIR --folders {patient}` for patients or cases{inside}, {source} for "
         f"laboratories, {fold} for folds, {none} for none of them; its catalog serves wherever a folder does.",
     )
@@ -110,7 +113,3 @@ def _levels(root: Path, row: Record, patient: str) -> str:
     if not below or (meaning(parts[-1]) is None and row.get("label") != parts[-1]):
         return ""
     return "/".join([*above, "patient", *["-"] * (len(own) - 1 + len(below) - 1), "class"])
-
-
-def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")

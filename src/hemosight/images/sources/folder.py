@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from hemosight.errors import UnknownLayout, UnknownName
-from hemosight.images.names import class_of_folder
+from hemosight.images.names import class_of_folder, some
 from hemosight.images.sources.analyzer import meaning
 from hemosight.images.sources.roles import Place, is_patient, places, split_of
 from hemosight.images.sources.source import Record, SourceLayout
@@ -157,15 +157,11 @@ def _of_two(base: Path, parts: tuple[str, ...], deep: Sequence[tuple[str, ...]])
     raise UnknownLayout(
         code="ambiguous_layout",
         expected="one level of folders that are classes",
-        came=f"two in {base}: the outer ({_some(outer)}) or the inner ({_some(inner)})",
+        came=f"two in {base}: the outer ({some(outer)}) or the inner ({some(inner)})",
         mend="Say what each level is, from the outermost: `hemosight data add DIR --folders source/class` or "
         "patient/class where the inner are the classes, `--folders class/-` where the outer are; its catalog serves "
         "--support too.",
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 LAYOUT = SourceLayout(

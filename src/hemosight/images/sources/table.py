@@ -7,18 +7,18 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from pathlib import Path, PureWindowsPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from hemosight.errors import BadTable, PathMissing, UnreadableImage
 from hemosight.images.catalog import ATTRIBUTE, COLUMNS, Catalog, Progress, content_id, over_files
 from hemosight.images.decode import read_bytes
-from hemosight.images.names import composed, from_text, to_text
+from hemosight.images.names import composed, from_text, some, to_text
 from hemosight.images.sources import layout, values
 from hemosight.images.sources.cells import TextTable, read_cells
 from hemosight.images.sources.columns import ALIASES, column_of, is_reading, require_single
 from hemosight.images.sources.roles import fold_of, split_of
 from hemosight.images.sources.source import Record
-from hemosight.images.sources.tasks import local_path, one_choice, read_tasks
+from hemosight.images.sources.tasks import local_path, one_choice, read_tasks, url_parts
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xls", ".ods", ".json"})
 LAYOUT = "a CSV, Excel or Parquet table with path, label, ... attribute.<name>; or labels of FiftyOne or Label Studio"
@@ -51,7 +51,7 @@ def read(path: Path, progress: Progress | None = None, say: values.Say | None = 
     if {"id", "path", "width", "height"} <= set(cells.columns) and all(cells.column("id")):
         return Catalog.read(path)
     rows = _rows(cells, path, say)
-    rows = _of_content(rows, path, say)
+    rows = _of_content(rows, path, progress, say)
     _below([row for row in rows if row.get("sha256") is None], path.parent)
     values.settle(rows, say)
     if rows and not any(_there(row) for row in rows):
@@ -134,23 +134,17 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
         rows.append(row)
     if say is not None and (dropped := +no_split):
         named = [f"{value!r} ({number:,})" for value, number in dropped.items()]
-        say(f"no split (train, val or test), and left out: {_some(named)}")
+        say(f"no split (train, val or test), and left out: {some(named, _SHOWN)}")
     if say is not None and unknown:
-        say(f"no patient: {_some([f'{value!r} ({number:,})' for value, number in unknown.items()])}")
+        say(f"no patient: {some([f'{value!r} ({number:,})' for value, number in unknown.items()], _SHOWN)}")
     if say is not None and (wrong := +no_checksum):
-        say(f"no sha256, so that the path alone says which picture it is: {_some(list(wrong))}")
+        say(f"no sha256, so that the path alone says which picture it is: {some(list(wrong), _SHOWN)}")
     return rows
 
 
 def _checksum(value: str) -> str | None:
     digits = value.strip().lower().removeprefix("sha256:")
     return digits if _CHECKSUM.fullmatch(digits) else None
-
-
-def _some(named: list[str]) -> str:
-    """As many as a sentence holds, and how many more there are."""
-    more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
-    return ", ".join(named[:_SHOWN]) + more
 
 
 def _same(column: str) -> str:
@@ -193,7 +187,7 @@ def _once(rows: list[Record], path: Path, say: values.Say | None) -> list[Record
 def _place(given: str, folder: Path) -> Path:
     """The file that a path in a table means: URLs, backslashes and drives of Windows, accents of other systems."""
     url = given.lower().startswith("file:")
-    candidates = [unquote(urlsplit(given).path) if url else given]
+    candidates = [unquote(url_parts(given).path) if url else given]
     if "\\" in given:
         candidates.append(given.replace("\\", "/"))
     first, nowhere = folder / from_text(candidates[0]), folder / candidates[-1]
@@ -251,7 +245,7 @@ def _called(name: str) -> str:
     return composed(name).casefold()
 
 
-def _of_content(rows: list[Record], table: Path, say: values.Say | None) -> list[Record]:
+def _of_content(rows: list[Record], table: Path, progress: Progress | None, say: values.Say | None) -> list[Record]:
     """The rows, those that state their picture's content with the file that has it; left out where none has.
 
     Equal names are the norm (0001.jpg in every case), so that a file called as the row says may be another cell's: its
@@ -259,7 +253,7 @@ def _of_content(rows: list[Record], table: Path, say: values.Say | None) -> list
     and case first.
     """
     stating = [row for row in rows if row.get("sha256") is not None]
-    contents = over_files(_content, [from_text(row["path"]) for row in stating])
+    contents = over_files(_content, [from_text(row["path"]) for row in stating], progress)
     lost = [row for row, content in zip(stating, contents, strict=True) if content != row["sha256"]]
     if not lost:
         return rows
@@ -267,7 +261,7 @@ def _of_content(rows: list[Record], table: Path, say: values.Say | None) -> list
     taken = {row["path"] for row, content in zip(stating, contents, strict=True) if content == row["sha256"]}
     holding: dict[str, list[Path]] = defaultdict(list)
     images = layout.survey(table.parent).images
-    for path, content in zip(images, over_files(_content, images), strict=True):
+    for path, content in zip(images, over_files(_content, images, progress), strict=True):
         if content is not None and content in wanted:
             holding[content].append(path)
     left_out: list[Record] = []
@@ -284,7 +278,7 @@ def _of_content(rows: list[Record], table: Path, say: values.Say | None) -> list
         return rows
     said = [f"line {row['line']}: {row['path']}{_another(row)}" for row in left_out]
     tell = say or (lambda _: None)
-    tell(f"{len(said):,} left out, because no picture here has the content (sha256) of the row: {_some(said)}")
+    tell(f"{len(said):,} left out, because no picture here has the content (sha256) of the row: {some(said, _SHOWN)}")
     if len(left_out) == len(rows):
         if not any(_there(row) for row in left_out):
             raise PathMissing(path=left_out[0]["path"], cwd=table.parent)
@@ -312,10 +306,11 @@ def _content(path: Path) -> str | None:
 
 def _file(place: str) -> tuple[str | int, ...]:
     """Equal for every way to write the path of one file, in other cases too where the disk takes them for one."""
-    real = os.path.realpath(from_text(place))
+    real = place
     try:
+        real = os.path.realpath(from_text(place))
         found = os.stat(real)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name with a null byte
         return (real,)
     return composed(real).casefold(), found.st_dev, found.st_ino
 

@@ -6,11 +6,12 @@ What a model predicted in them is no label and is passed over.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from hemosight.errors import BadTable, UnreadableImage
 from hemosight.images.decode import read_bytes
@@ -144,14 +145,22 @@ def one_choice(value: str) -> str:
         return value
 
 
+def url_parts(given: str) -> SplitResult:
+    """The parts of an URL; of what is none, as brackets without an address in them, all of it is the path."""
+    try:
+        return urlsplit(given)
+    except ValueError:
+        return SplitResult("", "", given, "", "")
+
+
 def local_path(place: str, folder: Path) -> str:
     """Where a task's picture lies beside the export: of a local-files address, of an upload, or as it is."""
-    parts = urlsplit(place)
+    parts = url_parts(place)
     if parts.path.endswith("/local-files/"):
-        place = parse_qs(parts.query)["d"][0]
+        place = parse_qs(parts.query).get("d", [place])[0]
     elif parts.scheme or parts.path.startswith("/data/upload/"):
         place = unquote(parts.path)
-    if not (folder / place).exists():
+    if not os.path.exists(folder / place):
         name = Path(place).name
         for candidate in (
             place.lstrip("/"),
@@ -160,7 +169,7 @@ def local_path(place: str, folder: Path) -> str:
             f"images/{_UPLOADED.sub('', name)}",
             _UPLOADED.sub("", name),
         ):
-            if (folder / candidate).exists():
+            if os.path.exists(folder / candidate):
                 return candidate
     return place
 

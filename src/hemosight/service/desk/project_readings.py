@@ -18,6 +18,7 @@ from hemosight.blood.vocabulary import CELL_TYPE, Level
 from hemosight.scoring.metrics import Scores
 from hemosight.service.desk import foreign
 from hemosight.service.desk.doubts import Doubt, doubts
+from hemosight.service.desk.first_judgements import FirstJudgements
 from hemosight.service.desk.foreign import ProjectFamiliarity
 from hemosight.service.desk.held_back import HeldBack
 from hemosight.service.desk.image_columns import READ
@@ -91,7 +92,9 @@ class ProjectReadings:
         self._asked: dict[int, tuple[Snapshot, Snapshot, Snapshot]] = {}
         self._tallies: dict[tuple[str, int | None, Level | None], tuple[Snapshot, Tally]] = {}
         self._familiarity: tuple[Snapshot, ProjectFamiliarity] | None = None
+        self._comparing = threading.Lock()
         self._held_back = HeldBack()
+        self._judgements: dict[int, FirstJudgements] = {}
 
     def forget(self) -> None:
         """Take snapshots anew: label sets have changed, or the project was loaded again. Call it with the lock held."""
@@ -162,13 +165,16 @@ class ProjectReadings:
     def familiarity(self) -> ProjectFamiliarity:
         """What of the project's cell types the model knows; worked out once for each snapshot."""
         now = self.snapshot(CELL_TYPE)
+        with self._comparing:  # of many who ask after a label, one works it out
+            if self._familiarity is None or self._familiarity[0] is not now:
+                self._familiarity = (now, foreign.of_project(now, self._project.bundle))
+            return self._familiarity[1]
+
+    def first_judgements(self, label_set: str) -> FirstJudgements:
+        """What the review in a label set is measured by, as far as it was taken in."""
         with self._lock:
-            known = self._familiarity
-        if known is None or known[0] is not now:
-            known = (now, foreign.of_project(now, self._project.bundle))
-            with self._lock:
-                self._familiarity = known
-        return known[1]
+            number = self._project.named(label_set).id
+            return self._judgements.setdefault(number, FirstJudgements(self._project.project, number))
 
     # --- some cells ---
 

@@ -28,7 +28,7 @@ from hemosight.service.desk.notifier import Notifier
 from hemosight.service.desk.project_readings import ProjectReadings
 from hemosight.service.desk.references import References
 from hemosight.service.errors import NothingThere
-from hemosight.service.storage import counting, events
+from hemosight.service.storage import counting, events, freshness
 from hemosight.service.storage.counting import CaseCounting
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import Event
@@ -43,7 +43,8 @@ class ProjectState:
 
     :attr:`readings` says what the project looks like now, and is what nearly everybody wants. The columns themselves
     (:attr:`specs`, :attr:`labels`, :attr:`states` by number of the label set, and what :meth:`moment`, :meth:`named`,
-    :meth:`label_set` and :meth:`row` give) are looked at with :attr:`lock` held.
+    :meth:`label_set` and :meth:`row` give) are looked at with :attr:`lock` held. Who writes labels holds
+    :attr:`writing` before they take a connection: the project's turn is for one.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ class ProjectState:
         self._database = database
         self._bundle_of = bundle_of
         self.lock = threading.RLock()
+        self._looking = threading.Lock()
+        self.writing = threading.Lock()
         self._began = -1.0
         self.states: dict[int, LabelSetState] = {}
         self.readings = ProjectReadings(self)
@@ -106,13 +109,16 @@ class ProjectState:
             if number in self.specs:
                 self.label_set(number)
 
-    def catch_up(self) -> None:
-        """Take in whatever happened until now.
+    def catch_up(self, since: float | None = None) -> None:
+        """Take in whatever happened until now; in a request, at least until it came. Call it without the lock.
 
-        Of many who ask at once one looks: whoever waited for the lock while another began to look has nothing to add.
+        Of many who ask at once one looks, and the lock is taken where something has happened alone. What was taken in
+        after ``since`` (``time.monotonic``; as :mod:`~hemosight.service.storage.freshness` says where None) will do.
         """
-        asked = time.monotonic()
-        with self.lock:
+        asked = freshness.new_enough() if since is None else since
+        if self._began > asked:
+            return
+        with self._looking:
             if self._began <= asked:
                 began = time.monotonic()
                 self._look()
@@ -122,19 +128,22 @@ class ProjectState:
         away = time.monotonic() - self._looked > _AWAY
         self._looked = time.monotonic()
         if away:
-            self._load()
+            with self.lock:
+                self._load()
             return
         with self._database.session() as session:
-            newest = events.newest(session, self.project)
-            if newest <= self._event:
-                return
+            # The event is changed by whoever looks alone.
             news = events.since(session, self.project, self._event, _NEWS)
-            complete = len(news) < _NEWS and self._follow(session, news)
-        if not complete:
-            self._load()
-        elif news:
-            self._event = max(self._event, news[-1].id)
-        self.learner.wake()
+            if not news:
+                return
+            with self.lock:
+                complete = len(news) < _NEWS and self._follow(session, news)
+                if complete:
+                    self._event = news[-1].id
+        with self.lock:
+            if not complete:
+                self._load()
+            self.learner.wake()
 
     def _follow(self, session: Session, news: Sequence[Event]) -> bool:
         """Take in events; False where the project has to be loaded anew."""
@@ -261,8 +270,8 @@ class ProjectState:
         When the classifier has followed, browsers are told what moved: by the process that wrote, so that it is said
         once.
         """
+        self.catch_up(since=time.monotonic())
         with self.lock:
-            self.catch_up()
             spec = self.named(label_set)
             self.label_set(spec.id)
             self._notifier.wrote(spec.id, version)
@@ -346,5 +355,4 @@ class ProjectState:
     @property
     def bundle_id(self) -> int:
         """The number of the project's bundle."""
-        with self.lock:
-            return self._settings.bundle_id
+        return self._settings.bundle_id

@@ -67,10 +67,12 @@ def add_cell(database: Database, settings: Settings, seat: ProjectSeat, field: i
     data = png(of_pixels(seen.pixels, seen.scale, [cell]), cell, seen.side)
     picture = NewPicture(name, hashlib.sha256(data).digest(), data, "image/png", seen.side, seen.side, thumbnail(data))
     with database.session() as session:
+        # Before any row is held, the field's case among them: who deletes it has the turn, and waits for it.
+        uploads.take_intake(session, seat.project)
+        events.take_turn(session, seat.project)
         row = fields.get(session, seat.project, field)
         upload = fields.begin_upload(session, row, seat.user.id)
         added, known = uploads.add(session, upload, [picture])
-        events.take_turn(session, seat.project)
         if row.case_id is not None:
             require_unlocked(session, seat.project, [row.case_id])
         _require_free(fields.cells(session, field), x, y)

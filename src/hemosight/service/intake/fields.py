@@ -261,7 +261,7 @@ class FieldIntake:
             if outcome.image is not None
         ]
         with self._place.database.session() as session:
-            upload = uploads.get(session, self._place.project, self._place.upload, hold=True)
+            upload = uploads.get(session, self._place.project, self._place.upload)
             if upload is None:
                 raise NothingThere(kind="an upload of this project")
             row = fields.add(session, upload, new, [*placed, *elsewhere])

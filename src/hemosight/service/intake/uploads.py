@@ -21,7 +21,7 @@ from hemosight.images.names import composed
 from hemosight.images.thumbnails import thumbnail
 from hemosight.images.zip_directory import excess
 from hemosight.images.zip_names import all_utf8, entry_name
-from hemosight.service.errors import NothingThere, Refusal
+from hemosight.service.errors import NothingThere
 from hemosight.service.operations.disk import require_room
 from hemosight.service.settings import Settings
 from hemosight.service.storage import audit, events, original_names, uploads
@@ -157,16 +157,10 @@ class UploadIntake:
         ]
 
     def _open(self, session: Session) -> Upload:
-        upload = uploads.get(session, self._project, self._upload, hold=True)
+        upload = uploads.get(session, self._project, self._upload)
         if upload is None:
             raise NothingThere(kind="an upload of this project")
-        if upload.cancelled_at is not None:
-            raise Refusal(
-                "in_the_way",
-                expected="an upload that goes on",
-                came="one that was cancelled",
-                mend="Begin another upload.",
-            )
+        uploads.require_open(upload)
         return upload
 
     def _prepare(self, file: _File) -> NewPicture | UploadOutcome:

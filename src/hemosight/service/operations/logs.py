@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hemosight.service.errors import ServiceFault
 from hemosight.service.settings import Settings
+from hemosight.service.storage import freshness
 
 log = structlog.get_logger()
 _QUIET = {"/healthz", "/readyz", "/metrics"}
@@ -122,6 +123,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         status, began = 500, time.perf_counter()
+        freshness.begin_request()
 
         async def noting(message: Message) -> None:
             nonlocal status

@@ -103,7 +103,7 @@ def _learn(service: State, state: ProjectState, label_set: str, version: int) ->
 def _answer(
     service: State, state: ProjectState, later: BackgroundTasks, write: Callable[[Session], LabelOutcome]
 ) -> LabelAnswer:
-    with service.database.session() as session:
+    with state.writing, service.database.session() as session:
         outcome = write(session)
     return answer(service, state, later, outcome)
 

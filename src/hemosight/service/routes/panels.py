@@ -179,6 +179,7 @@ def close_panel(panel: Id, seat: ProjectAdmin, session: Transaction) -> PanelSho
 @router.post("/{panel}/decisions", operation_id="add_panel_decision", status_code=201)
 def add_panel_decision(panel: Id, given: NewDecision, seat: Reviewer, session: Transaction) -> DecisionShown:
     """Say what was agreed on for a cell; a later decision takes the place of an earlier one, which is kept."""
+    events.take_turn(session, seat.project)  # before a cell is held: who deletes it has the turn, and waits for it
     row = closed(session, seat, panel, hold="open")
     if given.image not in {one.image_id for one in panels.cells(session, panel)}:
         raise Refusal(
@@ -200,6 +201,7 @@ def set_panel_teaching(panel: Id, given: PanelTeaching, seat: ProjectAdmin, sess
 
     Each cell that nobody labelled counts for every type by its probability in the consensus; a decided one for its own.
     """
+    events.take_turn(session, seat.project)  # before the session is held, as whoever decides does
     row = closed(session, seat, panel, hold="alone")  # decisions that are being stored come first
     row.teaches = given.teaches
     session.flush()

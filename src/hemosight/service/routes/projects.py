@@ -76,6 +76,7 @@ def get_project(seat: Viewer, service: Service, session: Transaction) -> Project
 @router.patch("/{project}", operation_id="change_project")
 def change_project(seat: ProjectAdmin, service: Service, session: Transaction, given: ProjectChange) -> ProjectShown:
     """Change a project's name or settings, or put it into the archive, where it can only be looked at."""
+    events.take_turn(session, seat.project)  # before the project is held: who deletes it has the turn, and waits for it
     row = projects.get(session, seat.project)
     changes = given.model_dump(exclude_none=True)
     archived = changes.pop("archived", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -16,9 +17,10 @@ from hemosight.service.schemas.labels import Number
 from hemosight.service.schemas.queue import CurvePoint, Forecast, NextShown, Queue
 from hemosight.service.security.permissions import Viewer
 from hemosight.service.state import Service
-from hemosight.service.storage import cases, judgements, labels
+from hemosight.service.storage import cases
 
 router = APIRouter(tags=["queue"])
+_SCORING = threading.Lock()
 
 
 @router.get("/projects/{project}/next", operation_id="get_next")
@@ -37,13 +39,14 @@ def read(
     them. Cells chosen for being hard make it look worse than the model is. ``forecast`` is of the whole project,
     whatever the case: what its labels are worth by themselves, and how many more a higher score takes.
     """
+    state = service.project_states.get(seat.project)
+    snapshot = state.readings.snapshot(label_set)
     with service.database.session() as session:
         if case is not None:
             cases.require(session, seat.project, case)
-        row = labels.label_set_of(session, seat.project, label_set)
-        said = judgements.judgements(session, seat.project, row.id)
-    state = service.project_states.get(seat.project)
-    snapshot = state.readings.snapshot(label_set)
+        judged = state.readings.first_judgements(label_set)
+        judged.take_in(session)
+    said, in_bulk = judged.of(snapshot.ids, state.bundle_id)
     names = snapshot.spec.names
     by_novelty = False
     if strategy == "adapt" and case is not None and label_set == CELL_TYPE:
@@ -61,7 +64,6 @@ def read(
         for one in choose(snapshot, strategy, n, case, skip or [], by_novelty=by_novelty)
     ]
     # Labels given to many cells at once neither measure the model nor tell how the next ones will come.
-    in_bulk = {one.image for one in said if not one.single}
     found = service.forecasts.get(seat.project, snapshot, in_bulk, state.bundle_id)
     return Queue(items=items, curve=_curve(said), forecast=None if found is None else Forecast.model_validate(found))
 
@@ -74,8 +76,13 @@ def _curve(said: list[Judgement]) -> list[CurvePoint]:
     return points
 
 
-@lru_cache(maxsize=1024)
 def _score(human: tuple[str, ...], model: tuple[str, ...]) -> tuple[float, float, float]:
+    with _SCORING:  # of many who ask after the label that ends a stretch, one works it out
+        return _scored(human, model)
+
+
+@lru_cache(maxsize=1024)
+def _scored(human: tuple[str, ...], model: tuple[str, ...]) -> tuple[float, float, float]:
     """Of a stretch that is over: it stays as it is, and its interval takes a thousand resamplings."""
     found = scores(human, model).macro_f1
     return found.value, found.low, found.high

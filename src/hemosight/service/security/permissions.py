@@ -19,7 +19,7 @@ from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.security import csrf, sessions
 from hemosight.service.security.secrets import kept
 from hemosight.service.state import Service, State
-from hemosight.service.storage import sign_ins, users
+from hemosight.service.storage import sign_ins
 from hemosight.service.storage.tables import Member, Project, User
 from hemosight.service.storage.tables import SignedIn as Row
 
@@ -126,8 +126,7 @@ def _browser(request: Request, session: Session, service: State) -> tuple[Row, U
             return found
     if service.settings.login:
         raise not_signed_in("nobody" if secret is None else "a session that has ended")
-    user = users.local(session)
-    return sessions.local(session, user), user
+    return sessions.local(session)
 
 
 def _person(user: User) -> Person:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from hemosight.service.security.secrets import kept, new_secret
 from hemosight.service.settings import Settings
-from hemosight.service.storage import sign_ins
+from hemosight.service.storage import sign_ins, users
 from hemosight.service.storage.tables import SignedIn, User
 
 _FOREVER = datetime.timedelta(days=36500)
@@ -86,9 +86,10 @@ def forget(response: Response, settings: Settings) -> None:
     response.delete_cookie(name, path=path, secure=settings.over_tls, httponly=True, samesite="lax")
 
 
-def local(session: Session, user: User) -> SignedIn:
+def local(session: Session) -> tuple[SignedIn, User]:
     """The standing session of a service without login; nobody knows its secret, so no cookie can claim it."""
-    for row in sign_ins.browsers(session, user.id):
-        if row.agent == _LOCAL_AGENT:
-            return row
-    return sign_ins.start(session, user.id, kept(new_secret()), new_secret(), _FOREVER, _LOCAL_AGENT)
+    found = sign_ins.browser_of(session, users.LOCAL, _LOCAL_AGENT)
+    if found is None:
+        user = users.local(session)
+        found = sign_ins.start(session, user.id, kept(new_secret()), new_secret(), _FOREVER, _LOCAL_AGENT), user
+    return found

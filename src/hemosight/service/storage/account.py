@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -57,12 +58,15 @@ def _new_account() -> Any:
         os.close(etc)
 
 
-def give(path: Path) -> None:
-    """Give a file to the server's account, and let it pass through the folders above."""
+def give(path: Path, *, follow: bool = True) -> None:
+    """Give a file to the server's account, and let it pass through the folders above.
+
+    Of a link it is what that leads to, unless ``follow`` is False.
+    """
     account = as_account()
     if not account:
         return
-    os.chown(path, account["user"], account["group"])
+    os.chown(path, account["user"], account["group"], follow_symlinks=follow)
     for folder in path.parents:
         mode = folder.stat().st_mode
         if not mode & 0o001:
@@ -96,14 +100,16 @@ def socket_folder(sockets: Path, cluster: Path) -> None:
     """Make the socket's folder where it is not the cluster; nobody else may have put one there."""
     if sockets == cluster:
         return
-    sockets.mkdir(mode=0o700, exist_ok=True)
-    owner = cluster.stat().st_uid
-    if os.geteuid() == 0:
-        give(sockets)
-    if sockets.is_symlink() or sockets.stat().st_uid != owner:
+    with suppress(FileExistsError):
+        sockets.mkdir(mode=0o700)
+    found = sockets.lstat()
+    # Before it is given away: root would give what a stranger's link leads to.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), cluster.stat().st_uid):
         raise ServiceFault(
             "data_dir_unusable",
             expected=f"a folder {sockets} of our own for PostgreSQL's socket",
             came="one that belongs to somebody else",
             mend="Remove it, or choose a --data-dir with a shorter path.",
         )
+    if os.geteuid() == 0:
+        give(sockets, follow=False)

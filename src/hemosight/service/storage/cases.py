@@ -55,6 +55,7 @@ def add(session: Session, project: int, key: str, note: str) -> Case:
             raise already_there("a case key")
         events.tell(session, project, CaseEvent(case=numbered))
         return get(session, project, numbered)
+    events.take_turn(session, project)  # before the case is held: who has the turn may give another that key
     query = insert(Case).values(project_id=project, key=key, note=note)
     made = session.execute(query.on_conflict_do_nothing().returning(Case.id)).scalar_one_or_none()
     if made is None:

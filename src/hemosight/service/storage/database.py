@@ -5,11 +5,13 @@ Nothing here happens at import; a process may hold several databases (tests do).
 
 from __future__ import annotations
 
+import select
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 import psycopg.conninfo
@@ -18,12 +20,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, Select, create_engine
+from sqlalchemy import Engine, Select, create_engine, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from hemosight.service.errors import ServiceFault
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+ASKED_AFTER = 5.0
+"""Seconds without use after which a connection is asked whether it still lives."""
 _MIGRATING = 0x48534D47
 """The advisory lock that makes several processes migrate one after another."""
 K = TypeVar("K")
@@ -53,14 +59,16 @@ class Database:
     @cached_property
     def engine(self) -> Engine:
         """The engine, made at first use. Connections that died are replaced unnoticed."""
-        return create_engine(
+        engine = create_engine(
             "postgresql+psycopg://",
             creator=self.connect,
             pool_size=self._pool,
             max_overflow=self._pool,
-            pool_pre_ping=True,
             pool_timeout=30,
         )
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", partial(_require_alive, engine))
+        return engine
 
     def connect(self, *, autocommit: bool = False) -> psycopg.Connection:
         """One connection of its own, outside the pool.
@@ -168,6 +176,29 @@ class Database:
         """Close the pool."""
         if "engine" in self.__dict__:
             self.engine.dispose()
+
+
+def _note_use(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _require_alive(engine: Engine, connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+    """Have a connection replaced that died, before anything is asked through it.
+
+    A query that asks whether it lives, before every other, would cost as much as the other. A PostgreSQL that ended
+    has closed the socket, which can be seen here; one that a network has lost cannot, so that it is asked after a
+    pause.
+    """
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    if not poll.poll(0) and time.monotonic() - record.info.get("used", 0.0) < ASKED_AFTER:
+        return
+    try:
+        alive = engine.dialect.do_ping(connection)
+    except psycopg.Error:
+        alive = False
+    if not alive:
+        raise DisconnectionError("the connection was closed")
 
 
 @cache

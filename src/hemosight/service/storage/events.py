@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
+from hemosight.service.storage import freshness
 from hemosight.service.storage.live_events import StoredEvent
 from hemosight.service.storage.tables import Event, Project
 
@@ -34,6 +35,7 @@ def tell(session: Session, project_id: int, event: StoredEvent) -> None:
 
     Call it last: from here to the commit other writers of the project wait.
     """
+    freshness.wrote()
     session.execute(insert(Event).values(project_id=project_id, kind=event.kind, data=event.model_dump(mode="json")))
 
 

@@ -18,7 +18,6 @@ from hemosight.images.finding.cells import FOUND
 from hemosight.images.finding.places import FieldPlace
 from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.storage import cases, deletion, events, profiles, uploads
-from hemosight.service.storage.amendments import require_unlocked
 from hemosight.service.storage.tables import CameraField, Case, FieldCell, Picture, Upload
 from hemosight.service.storage.uploads import NewPicture
 
@@ -197,15 +196,13 @@ def checked(session: Session, project: int, profile: int, most: int) -> Sequence
 
 
 def add(session: Session, upload: Upload, new: NewField, found: Sequence[NewCell]) -> CameraField:
-    """Keep a field with its cells. Raises :class:`~hemosight.service.errors.Refusal` where its case is locked."""
+    """Keep a field with its cells. Raises as :func:`hemosight.service.storage.uploads.enter`."""
     uploads.take_intake(session, upload.project_id)
     before = known(session, upload.project_id, new.picture.sha256)
     if before is not None:
         return before
     uploads.store(session, [new.picture])
-    if upload.case_id is not None:
-        events.take_turn(session, upload.project_id)
-        require_unlocked(session, upload.project_id, [upload.case_id])
+    uploads.enter(session, upload)
     row = CameraField(
         project_id=upload.project_id,
         case_id=upload.case_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +29,8 @@ def judgements(session: Session, project: int, label_set: int, case: int | None 
     ``case`` 0 is the cells without a case. A label that was given many at once says so (``single``). What another
     bundle than the project's present one had read is left out (``earlier``): it measures that one.
     """
-    bundle = session.scalar(select(Project.bundle_id).where(Project.id == project))
-    columns = (LabelRecord.id, LabelRecord.image_id, LabelRecord.user_id, LabelRecord.kind, LabelRecord.label)
-    columns += (LabelRecord.predicted, LabelRecord.undoes, LabelRecord.request, LabelRecord.bundle_id)
-    query = select(*columns)
-    query = query.where(LabelRecord.project_id == project, LabelRecord.label_set_id == label_set)
-    rows = session.execute(query.order_by(LabelRecord.id)).all()
+    bundle = session.scalar(select(Project.bundle_id).where(Project.id == project)) or 0
+    rows = records(session, project, label_set)
     sizes = Counter(row.request for row in rows)  # of all cells: one request may reach several cases
     wanted = select(Image.id).where(Image.project_id == project)
     if case is not None:
@@ -42,17 +38,23 @@ def judgements(session: Session, project: int, label_set: int, case: int | None 
     images = set(session.scalars(wanted))
     counted = standing(row for row in rows if row.image_id in images)
     return [
-        Judgement(
-            row.image_id,
-            row.user_id,
-            row.label,
-            row.predicted if row.bundle_id == bundle else None,
-            sizes[row.request] == 1,
-            row.bundle_id != bundle,
-        )
-        for row in rows
-        if row.id in counted and row.label != UNSURE
+        judgement(row, sizes[row.request] == 1, bundle) for row in rows if row.id in counted and row.label != UNSURE
     ]
+
+
+def records(session: Session, project: int, label_set: int, after: int = 0) -> Sequence[Any]:
+    """The label records after one, in order, with what judgements are worked out from."""
+    columns = (LabelRecord.id, LabelRecord.image_id, LabelRecord.user_id, LabelRecord.kind, LabelRecord.label)
+    columns += (LabelRecord.predicted, LabelRecord.undoes, LabelRecord.request, LabelRecord.bundle_id)
+    query = select(*columns).order_by(LabelRecord.id)
+    query = query.where(LabelRecord.project_id == project, LabelRecord.label_set_id == label_set)
+    return session.execute(query.where(LabelRecord.id > after)).all()
+
+
+def judgement(row: Any, single: bool, bundle: int) -> Judgement:
+    """A record as agreement knows it; ``bundle`` is the number of the project's."""
+    read = row.predicted if row.bundle_id == bundle else None
+    return Judgement(row.image_id, row.user_id, row.label, read, single, row.bundle_id != bundle)
 
 
 def standing(rows: Iterable[Any]) -> set[int]:

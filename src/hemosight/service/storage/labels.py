@@ -106,12 +106,13 @@ def submit(
         if item.label not in known:
             raise _unknown(row, item.label)
     events.take_turn(session, request.project)
-    of_cases = _cases_of(session, request.project, [item.image for item in items])
-    before = _of_request(session, request)
+    found = _looked_up(session, request, row.id, [item.image for item in items])
+    of_cases = {image: one.case_id for image, one in found.items()}
+    stands = {image: one for image, one in found.items() if one.label_id is not None}
+    before = _of_request(session, request) if any(one.repeated for one in found.values()) else []
     repeated = {record.image_id for record in before if record.label_set_id == row.id}
     if label_set == CELL_TYPE:
         _require_unlocked(session, request, of_cases, {item.image for item in items} - repeated)
-    stands = current(session, row.id, [item.image for item in items])
     records, conflicts = [], []
     for item in items:
         if item.image in repeated:
@@ -236,9 +237,43 @@ def _unknown(row: LabelSet, label: str | None) -> Refusal:
 def _cases_of(session: Session, project: int, images: Sequence[int]) -> dict[int, int | None]:
     query = select(Image.id, Image.case_id).where(Image.project_id == project, Image.id.in_(images))
     known = pairs(session, query)
+    _require_all(images, known)
+    return known
+
+
+def _looked_up(session: Session, request: LabelRequest, label_set: int, images: Sequence[int]) -> dict[int, Row]:
+    """What a label depends on, in one query, since other writers of the project wait meanwhile.
+
+    Rows have ``case_id``, the label that stands as :func:`current` has it (None where none does), and ``repeated``:
+    whether the request was answered before. Nobody changes any of it while the caller has the project's turn.
+    """
+    repeated = select(LabelRecord.id).where(
+        LabelRecord.request == request.number, LabelRecord.project_id == request.project
+    )
+    query = (
+        select(
+            Image.id,
+            Image.case_id,
+            CurrentLabelRow.label_id,
+            CurrentLabelRow.label,
+            LabelRecord.user_id,
+            LabelRecord.at,
+            repeated.exists().label("repeated"),
+        )
+        .outerjoin(
+            CurrentLabelRow, (CurrentLabelRow.image_id == Image.id) & (CurrentLabelRow.label_set_id == label_set)
+        )
+        .outerjoin(LabelRecord, LabelRecord.id == CurrentLabelRow.label_id)
+        .where(Image.project_id == request.project, Image.id.in_(images))
+    )
+    known = {row.id: row for row in session.execute(query)}
+    _require_all(images, known)
+    return known
+
+
+def _require_all(images: Collection[int], known: Mapping[int, object]) -> None:
     if missing := set(images) - known.keys():
         raise NothingThere(kind=f"the image {min(missing)} of this project")
-    return known
 
 
 def _require_unlocked(
@@ -285,19 +320,21 @@ def _write(
     if not records:
         return []
     columns = (LabelRecord.id, LabelRecord.image_id, LabelRecord.label_set_id, LabelRecord.label)
-    rows = session.execute(insert(LabelRecord).values(list(records)).returning(*columns)).all()
-    standing = upsert(CurrentLabelRow).values(
-        [
-            {"image_id": row.image_id, "label_set_id": row.label_set_id, "label_id": row.id, "label": row.label}
-            for row in rows
-        ]
+    new = insert(LabelRecord).values(list(records)).returning(*columns).cte("new")
+    standing = upsert(CurrentLabelRow).from_select(
+        ["label_id", "image_id", "label_set_id", "label"],
+        select(new.c.id, new.c.image_id, new.c.label_set_id, new.c.label),
     )
-    session.execute(
-        standing.on_conflict_do_update(
-            index_elements=["image_id", "label_set_id"],
-            set_={"label_id": standing.excluded.label_id, "label": standing.excluded.label},
-        )
+    standing = standing.on_conflict_do_update(
+        index_elements=["image_id", "label_set_id"],
+        set_={"label_id": standing.excluded.label_id, "label": standing.excluded.label},
+    ).returning(
+        CurrentLabelRow.label_id.label("id"),
+        CurrentLabelRow.image_id,
+        CurrentLabelRow.label_set_id,
+        CurrentLabelRow.label,
     )
+    rows = sorted(session.execute(standing).all(), key=lambda row: row.id)
     written = [
         {"image": row.image_id, "label_set": names[row.label_set_id], "label": row.label, "version": row.id}
         for row in rows

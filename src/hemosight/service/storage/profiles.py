@@ -32,8 +32,12 @@ def hold_scales(session: Session, project: int) -> None:
 
 
 def take_scales(session: Session, project: int) -> None:
-    """Be the only one who stores embeddings or changes scales of the project; take it before any other lock."""
+    """Be the only one who stores embeddings or changes scales of the project; take it before any other lock.
+
+    With it comes the project's turn: who deletes cells has the turn, and waits for embeddings that are forgotten here.
+    """
     session.execute(text("SELECT pg_advisory_xact_lock(:key, :project)"), {"key": _SCALES, "project": project})
+    events.take_turn(session, project)
 
 
 def oldest(project: Any) -> ScalarSelect[int]:

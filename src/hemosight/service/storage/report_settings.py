@@ -118,6 +118,7 @@ def get(session: Session, project: int) -> ReportSettings:
 
 def put(session: Session, project: int, settings: ReportSettings) -> None:
     """Replace the settings of a project; what is signed already stays as it was signed."""
+    events.take_turn(session, project)  # before the project is held: who deletes it has the turn, and waits for it
     projects.get(session, project).report = settings.model_dump(mode="json")
     session.flush()
     events.tell(session, project, SettingsEvent(changed=["report"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from hemosight.service.storage.tables import ApiToken, FirstRun, SignedIn, User
@@ -72,6 +72,14 @@ def browsers(session: Session, user_id: int) -> Sequence[SignedIn]:
     """A person's sessions, the last seen first."""
     query = select(SignedIn).where(SignedIn.user_id == user_id, SignedIn.expires_at > now())
     return session.scalars(query.order_by(SignedIn.seen_at.desc())).all()
+
+
+def browser_of(session: Session, name: str, agent: str) -> tuple[SignedIn, User] | None:
+    """The session that an account of this name has with this program, and the account."""
+    query = select(SignedIn, User).join(User, User.id == SignedIn.user_id)
+    query = query.where(func.lower(User.name) == name, SignedIn.agent == agent, SignedIn.expires_at > now())
+    found = session.execute(query.order_by(SignedIn.seen_at.desc()).limit(1)).one_or_none()
+    return None if found is None else (found[0], found[1])
 
 
 def came_by_provider(session: Session, id_hash: bytes) -> bool:

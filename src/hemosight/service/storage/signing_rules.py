@@ -68,6 +68,7 @@ def get(session: Session, project: int) -> SigningRules:
 
 def put(session: Session, project: int, rules: SigningRules) -> None:
     """Replace the rules of a project; what is signed already stays under those it was signed by."""
+    events.take_turn(session, project)  # before the project is held: who deletes it has the turn, and waits for it
     row = projects.get(session, project)
     row.signing = rules.model_dump(mode="json")
     session.flush()

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from hemosight.images.names import composed
+from hemosight.service.errors import Refusal
 from hemosight.service.storage import events, original_names, profiles
 from hemosight.service.storage.amendments import require_unlocked
 from hemosight.service.storage.live_events import CaseEvent, ProfileEvent
@@ -65,6 +66,7 @@ def begin(
     if profile is not None:
         profiles.get(session, project_id, profile)
     if case_key is not None:
+        events.take_turn(session, project_id)  # before the case is held: who has the turn may give another that key
         case_id, made = _case(session, project_id, composed(case_key), profile)
         if made:
             events.tell(session, project_id, CaseEvent(case=case_id))
@@ -89,18 +91,39 @@ def _case(session: Session, project_id: int, key: str, profile: int | None) -> t
     return session.scalars(select(Case.id).where(Case.project_id == project_id, Case.key == key)).one(), False
 
 
-def get(session: Session, project_id: int, upload_id: int, *, hold: bool = False) -> Upload | None:
-    """An upload of a project; ``hold`` keeps it from being cancelled until the transaction ends."""
-    query = select(Upload).where(Upload.project_id == project_id, Upload.id == upload_id)
-    if hold:
-        query = query.with_for_update(read=True).execution_options(populate_existing=True)
-    return session.scalar(query)
+def get(session: Session, project_id: int, upload_id: int) -> Upload | None:
+    """An upload of a project."""
+    return session.scalar(select(Upload).where(Upload.project_id == project_id, Upload.id == upload_id))
+
+
+def require_open(upload: Upload) -> None:
+    """Raise :class:`~hemosight.service.errors.Refusal` where an upload was cancelled."""
+    if upload.cancelled_at is not None:
+        raise Refusal(
+            "in_the_way",
+            expected="an upload that goes on",
+            came="one that was cancelled",
+            mend="Begin another upload.",
+        )
+
+
+def enter(session: Session, upload: Upload) -> None:
+    """Take the project's turn, so that nobody cancels the upload, or signs or deletes its case, until the end.
+
+    Raises :class:`~hemosight.service.errors.Refusal` where somebody did so meanwhile.
+    """
+    # Before any row is held that a deletion or a cancellation changes: those have the turn when they come to it.
+    events.take_turn(session, upload.project_id)
+    session.refresh(upload)
+    require_open(upload)
+    if upload.case_id is not None:
+        require_unlocked(session, upload.project_id, [upload.case_id])
 
 
 def add(session: Session, upload: Upload, pictures: Sequence[NewPicture]) -> tuple[dict[bytes, int], dict[bytes, int]]:
     """Add pictures to an upload's project, in their order; those added and those known, by sha256.
 
-    Raises :class:`~hemosight.service.errors.Refusal` where the upload's case has been signed meanwhile.
+    Raises :class:`~hemosight.service.errors.Refusal` where the upload was cancelled or its case signed meanwhile.
     """
     take_intake(session, upload.project_id)
     distinct = list({picture.sha256: picture for picture in reversed(pictures)}.values())[::-1]
@@ -114,6 +137,7 @@ def add(session: Session, upload: Upload, pictures: Sequence[NewPicture]) -> tup
     if not new:
         return {}, known
     store(session, new)
+    enter(session, upload)  # only now, since others wait from here on
     kept = original_names.of_project(session, upload.project_id) == "kept"
     added = session.execute(
         text("""
@@ -134,10 +158,6 @@ def add(session: Session, upload: Upload, pictures: Sequence[NewPicture]) -> tup
     if not kept:
         came = {picture.sha256: (picture.name, picture.media_type) for picture in new}
         original_names.number_cells(session, upload.project_id, {image: came[sha] for sha, image in added})
-    if upload.case_id is not None:
-        # Last, since others wait from here on: who signs looks at the cells in the same turn.
-        events.take_turn(session, upload.project_id)
-        require_unlocked(session, upload.project_id, [upload.case_id])
     return {row.sha256: row.id for row in added}, known
 
 
@@ -204,7 +224,8 @@ def counts(session: Session, upload: Upload) -> Counts:
 
 
 def close(session: Session, upload: Upload) -> Upload:
-    """Refuse what still comes. Waits for a request that is storing files, and keeps others waiting."""
+    """Refuse what still comes. Waits for a request that is adding images, and keeps others waiting."""
+    events.take_turn(session, upload.project_id)
     now = func.coalesce(Upload.cancelled_at, func.now())
     session.execute(update(Upload).where(Upload.id == upload.id).values(cancelled_at=now))
     session.refresh(upload)
@@ -219,8 +240,8 @@ def take_back(session: Session, upload: Upload) -> int:
     The files can be uploaded again: they are as unknown as before. Another scale or case has cells read again, and
     until then they look unread: where one came after an image, the image stays.
     """
-    # Before any row of an image or field is held: who adds a field of a case holds it, and waits for the cells that go
-    # here. And with it held nobody counts a cell in a field that goes.
+    # Before any row of an image or field is held: who adds a field holds it, and waits for the cells that go here.
+    # And with it held nobody counts a cell in a field that goes.
     events.take_turn(session, upload.project_id)
     gone = session.execute(
         text("""

@@ -37,11 +37,10 @@ def command(arguments: list[str]) -> list[str]:
     return [sys.executable, "-m", "hemosight.service.work.confined", str(os.getpid()), *arguments]
 
 
-def environment(own: Mapping[str, str], cores: int) -> dict[str, str]:
-    """What such a child finds in its environment, of a worker's ``own`` on a machine of so many ``cores``."""
-    threads = min(THREADS, cores, int(own.get("HEMOSIGHT_THREADS") or THREADS))
+def environment(own: Mapping[str, str], threads: int) -> dict[str, str]:
+    """What such a child finds in its environment, of a worker's ``own`` that may compute with so many ``threads``."""
     kept = {name: own[name] for name in _KEPT if name in own}
-    return {**kept, **_FEW, "HEMOSIGHT_THREADS": str(threads), "NO_COLOR": "1", "COLUMNS": "200"}
+    return {**kept, **_FEW, "HEMOSIGHT_THREADS": str(min(THREADS, threads)), "NO_COLOR": "1", "COLUMNS": "200"}
 
 
 def most() -> int | None:

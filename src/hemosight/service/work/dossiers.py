@@ -82,8 +82,10 @@ class CalledOff(Exception):
     """Somebody called the dossier off while it was being made, or another worker makes it by now."""
 
 
-async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
+async def go_on(database: Database, bundle: Bundle, bundle_id: int, threads: int | None = None) -> None:
     """Make dossiers as they are asked for, until the task is cancelled; a child that runs then is ended.
+
+    Children compute with as many ``threads`` as the worker may, of which there are :data:`confined.THREADS` at most.
 
     What goes wrong with one dossier is that one's end and nobody else's. Raises where the database is away.
     """
@@ -97,7 +99,7 @@ async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
             await asyncio.sleep(EVERY)
             continue
         try:
-            await make(database, bundle, found)
+            await make(database, bundle, found, threads)
         except asyncio.CancelledError:
             await asyncio.to_thread(_release, database, found)
             raise
@@ -110,7 +112,7 @@ async def go_on(database: Database, bundle: Bundle, bundle_id: int) -> None:
             await asyncio.to_thread(_fail, database, found, BROKEN)
 
 
-async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
+async def make(database: Database, bundle: Bundle, claim: DossierClaim, threads: int | None = None) -> None:
     """Make a dossier that was claimed. Raises :class:`CalledOff`."""
     # What cannot be removed now is swept later: it must not stand in for what happened.
     with tempfile.TemporaryDirectory(prefix=FOLDERS, ignore_cleanup_errors=True) as name:
@@ -118,7 +120,7 @@ async def make(database: Database, bundle: Bundle, claim: DossierClaim) -> None:
         cells = await _in_thread(database, claim, folder, lambda: prepare(database, bundle, claim, folder))
         await asyncio.to_thread(show_alive, database, claim, folder)
         log.info("dossier_begun", dossier=claim.dossier, cells=cells)
-        code, said = await run_child(database, claim, folder)
+        code, said = await run_child(database, claim, folder, threads)
         await _in_thread(database, claim, folder, lambda: keep(database, claim, folder / "out", code, said))
     log.info("dossier_ended", dossier=claim.dossier, code=code)
 
@@ -147,14 +149,16 @@ async def _in_thread(database: Database, claim: DossierClaim, folder: Path, work
     return working.result()
 
 
-async def run_child(database: Database, claim: DossierClaim, folder: Path) -> tuple[int | None, str]:
+async def run_child(
+    database: Database, claim: DossierClaim, folder: Path, threads: int | None = None
+) -> tuple[int | None, str]:
     """Run the command; gives its exit code (None where it took too long) and what it said."""
     command = confined.command(["validate", "signed", "--protocol", "protocol.toml", "--out", "out"])
     command += ["--bundle", "bundle.hemosight"]
     child = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env=confined.environment(os.environ, cores()),
+        env=confined.environment(os.environ, min(cores(), threads or cores())),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

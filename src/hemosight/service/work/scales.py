@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hemosight.images.pixel_scale import PixelScale, measure, spread
-from hemosight.service.storage import profiles
+from hemosight.service.storage import events, profiles
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.live_events import ProfileEvent
 from hemosight.service.storage.tables import Case, CellEmbedding, Image, Picture, Profile
@@ -28,6 +28,7 @@ def of_profile(database: Database, project: int, profile: int, case: int | None 
         pictures = _pictures(session, project, profile, case)
     found = measure(pictures)  # without a connection: it takes seconds
     with database.session() as session:
+        events.take_turn(session, project)  # before the profile's row is held
         row = profiles.get(session, project, profile)
         row.measured = found.to_json()
         session.flush()

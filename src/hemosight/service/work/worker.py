@@ -25,7 +25,6 @@ import structlog
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 
-from hemosight.engine.bundle import Bundle
 from hemosight.engine.engine import Engine
 from hemosight.engine.network import CropEmbedding
 from hemosight.engine.readings import OK
@@ -203,7 +202,7 @@ async def work(database: Database, registry: BundleRegistry, name: str, stop: as
     while not stop.is_set():
         began = time.monotonic()
         try:
-            await _work_while_connected(database, reader, registry.bundle, bundle_id, stop)
+            await _work_while_connected(database, reader, registry, bundle_id, stop)
         except (ConnectorException, psycopg.Error, DBAPIError, HemoSightError) as error:
             log.warning("database_lost", worker=name, kind=type(error).__name__)
         pause = 1.0 if time.monotonic() - began > 30 else min(30.0, 2 * pause)
@@ -229,7 +228,7 @@ def _choose(engine: Engine, name: str) -> None:
 
 
 async def _work_while_connected(
-    database: Database, reader: EmbeddingWorker, bundle: Bundle, bundle_id: int, stop: asyncio.Event
+    database: Database, reader: EmbeddingWorker, registry: BundleRegistry, bundle_id: int, stop: asyncio.Event
 ) -> None:
     connector = procrastinate.PsycopgConnector(
         conninfo=database.dsn, min_size=1, max_size=6, timeout=10, kwargs={"application_name": "hemosight worker"}
@@ -261,7 +260,7 @@ async def _work_while_connected(
         )
         tending = asyncio.create_task(_tend(database, connector, reader, bundle_id))
         recounting = asyncio.create_task(recounts.go_on(bundle_id))
-        validating = asyncio.create_task(dossiers.go_on(database, bundle, bundle_id))
+        validating = asyncio.create_task(dossiers.go_on(database, registry.bundle, bundle_id, registry.threads))
         stopping = asyncio.create_task(stop.wait())
         tasks = (working, tending, recounting, validating, stopping)
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,81 @@
+"""What a review is measured by, kept up label by label: each cell's first judgement, and what was labelled in bulk.
+
+The queue asks for it after every label. It says what :func:`hemosight.service.storage.judgements.judgements` says of
+the same records, but a record is read once, and cells without a new one are not gone through again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from hemosight.blood.palette import UNSURE
+from hemosight.scoring.agreement import Judgement
+from hemosight.service.storage import judgements
+
+
+class FirstJudgements:
+    """The first judgement of each cell in one label set; safe to use from several threads.
+
+    Parameters
+    ----------
+    project, label_set
+        Their numbers.
+    """
+
+    def __init__(self, project: int, label_set: int) -> None:
+        self._project = project
+        self._label_set = label_set
+        self._lock = threading.Lock()
+        self._until = 0
+        self._records: dict[int, list[Any]] = {}
+        self._alone: dict[int, bool] = {}
+        """Record -> whether its request labelled nothing else."""
+        self._first: dict[int, Any] = {}
+        """Image -> the record that is its first judgement."""
+        self._bulk: set[int] = set()
+
+    def take_in(self, session: Session) -> None:
+        """Read the records that have come since."""
+        with self._lock:
+            news = judgements.records(session, self._project, self._label_set, after=self._until)
+            sizes = Counter(row.request for row in news)  # a request writes all its records in one transaction
+            for row in news:
+                self._until = row.id
+                self._alone[row.id] = sizes[row.request] == 1
+                self._records.setdefault(row.image_id, []).append(row)
+            for image in {row.image_id for row in news}:
+                self._judge(image)
+
+    def _judge(self, image: int) -> None:
+        records = self._records[image]
+        counted = judgements.standing(records)
+        said = [row for row in records if row.id in counted and row.label != UNSURE]
+        self._first.pop(image, None)
+        self._bulk.discard(image)
+        if said:
+            self._first[image] = said[0]
+        if any(not self._alone[row.id] for row in said):
+            self._bulk.add(image)
+
+    def of(self, images: NDArray[np.int64], bundle: int) -> tuple[list[Judgement], set[int]]:
+        """The first judgements of these images in order, and which of them have any that was given in bulk.
+
+        ``bundle`` is the number of the project's: what another had read is left out, as
+        :func:`~hemosight.service.storage.judgements.judgements` does.
+        """
+        with self._lock:
+            firsts = sorted(self._first.values(), key=lambda row: row.id)
+            alone, bulk = [self._alone[row.id] for row in firsts], set(self._bulk)
+        here = np.isin(np.array([row.image_id for row in firsts], np.int64), images).tolist()
+        found = [
+            judgements.judgement(row, single, bundle)
+            for row, single, there in zip(firsts, alone, here, strict=True)
+            if there
+        ]
+        return found, bulk.intersection(images[np.isin(images, list(bulk))].tolist())
