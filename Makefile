@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both work as root and as an ordinary user.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long kills load coverage unit check audit page api benchmark docs offline sbom setup dev browser proxy lock clean
+.PHONY: help demo test test-long kills load coverage unit check types style screens audit page api benchmark docs offline sbom setup dev browser proxy lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 MODULES := web/node_modules/.package-lock.json
@@ -21,8 +21,9 @@ test test-long unit coverage: export OMP_NUM_THREADS ?= 1
 test test-long unit coverage: export PYTHONDONTWRITEBYTECODE =
 
 # Training apart: torch and the arithmetic of reading, loaded into one process, once fell over a signal. 5: no such test.
-test: dev browser proxy check ## everything: style, types, units, real data, the page in a browser; ARGS go to pytest
-	cd web && npx vitest run --reporter=dot
+# Pyright keeps one core busy for a minute: the other tools and the page's tests have the second meanwhile.
+test: dev browser proxy ## everything: style, types, units, real data, the page in a browser; ARGS go to pytest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types style screens
 	$(MEASURED)
 
 coverage: dev browser proxy ## the tests of `make test` again, and which lines of the package they ran, on any Python
@@ -50,11 +51,18 @@ unit: .venv/.dev ## the quick tests alone, in a minute; ARGS=tests/space/test_cl
 
 QUICK := not slow and not acceptance and not browser and not data and not train and not service and not long
 
-check: .venv/.dev $(MODULES) ## style and types
+check: style types ## style and types
+
+types: .venv/.dev
+	$(BIN)/pyright --warnings
+
+screens: $(MODULES)
+	cd web && npx vitest run --reporter=dot
+
+style: .venv/.dev $(MODULES)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pyright --warnings
 	cd web && npm run -s check
 	$(BIN)/hemosight service openapi > web/openapi.json && cd web && npm run -s api -- --check
 

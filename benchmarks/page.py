@@ -38,8 +38,6 @@ from running import PAGE, QUIET, chromium
 POINTS = 1_000_000
 THUMBNAILS = 100_000
 CELLS = 10_000
-SWITCHES = (*QUIET, "--disable-gpu-compositing")
-"""As Chromium does on a machine without a graphics card: WebGL by SwiftShader, all else by the processor directly."""
 SECONDS = 4
 TRIES = 30
 WARM_UP = 3
@@ -277,7 +275,7 @@ def main() -> None:
         print(machine())
         with (
             sync_playwright() as playwright,
-            playwright.chromium.launch(executable_path=path, args=SWITCHES) as browser,
+            playwright.chromium.launch(executable_path=path, args=QUIET) as browser,
         ):
             print(f"Chromium {browser.version}, headless, WebGL in software")
             root = f"{address}/projects"

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import drawn
@@ -36,9 +37,26 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     service.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def served() -> Iterator[Serving]:
-    """The service without accounts, on this machine alone."""
+    """The service without accounts, on this machine alone.
+
+    It takes seconds to start: modules share it, each in a project of its own. Who stops it, or wants it empty, takes
+    :func:`alone`.
+    """
+    with _without_accounts() as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Serving]:
+    """As :func:`served`, for one module."""
+    with _without_accounts() as service:
+        yield service
+
+
+@contextmanager
+def _without_accounts() -> Iterator[Serving]:
     if not PAGE.exists():
         pytest.skip("the page is not built: make page")
     with drawn.serving() as service:

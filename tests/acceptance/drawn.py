@@ -96,7 +96,7 @@ def until_read(api: httpx.Client, project: int, seconds: float = 300) -> None:
     while (now := _good(api.get(f"/projects/{project}")).json())["read"] < now["images"]:
         if time.monotonic() > until:
             raise TimeoutError(f"the cells of {now['name']} were not read within {seconds:.0f} s")
-        time.sleep(0.5)
+        time.sleep(0.1)
 
 
 def _good(response: httpx.Response) -> httpx.Response:

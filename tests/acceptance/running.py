@@ -11,23 +11,28 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 PAGE = Path(__file__).parents[2] / "src/hemosight/service/static/index.html"
 QUIET = (
     "--no-sandbox",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    "--disable-gpu-compositing",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
 )
-"""Chromium's switches: it works as root, draws WebGL without a graphics card, and asks nobody for anything."""
+"""Chromium's switches: it works as root, draws WebGL without a graphics card, and asks nobody for anything.
+
+As on a machine without a graphics card, SwiftShader draws WebGL and the processor all else directly: a whole page put
+together by SwiftShader takes twice the processor time.
+"""
 
 
 def is_soon(wanted: object, read: Callable[[], object]) -> None:
@@ -36,6 +41,14 @@ def is_soon(wanted: object, read: Callable[[], object]) -> None:
     while read() != wanted and time.monotonic() < until:
         time.sleep(0.1)
     assert read() == wanted
+
+
+def in_both_schemes(page: Page) -> Iterator[str]:
+    """``dark``, in which a page was opened, then ``light``: it follows the system, and need not be loaded again."""
+    yield "dark"
+    page.emulate_media(color_scheme="light")
+    page.locator("html[data-bs-theme=light]").wait_for()
+    yield "light"
 
 
 def chromium() -> str | None:

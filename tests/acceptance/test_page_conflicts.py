@@ -147,7 +147,8 @@ def test_in_a_race_the_second_is_asked(pair: tuple[Page, Page], api: httpx.Clien
         for page in pair:
             _choose(page, image)
             page.keyboard.press("Escape")
-            page.wait_for_timeout(350)  # what stood before has been seen
+        amina.wait_for_timeout(350)  # what stood before has been seen
+        for page in pair:
             _choose(page, image)
         before = len(_labels(api, project, image))
         words = ["monocyte", "lymphocyte"]

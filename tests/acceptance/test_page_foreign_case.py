@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from running import PAGE, Serving
+from running import Serving
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
 expect.set_options(timeout=180_000)  # the first answer waits for the sums of the support set; the machine may be busy
@@ -35,11 +35,9 @@ def other_scanner(file: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Serving]:
-    if not PAGE.exists():
-        pytest.skip("the page is not built: make page")
-    with drawn.serving() as service:
-        yield service
+def served(alone: Serving) -> Serving:
+    """Its worker has learnt nothing of other modules' cells."""
+    return alone
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from fhir.resources.R4B.bundle import Bundle
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 from playwright.sync_api import Browser, Locator, Page, expect
-from running import Serving, is_soon
+from running import Serving, in_both_schemes, is_soon
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.story]
 
@@ -213,13 +213,14 @@ def test_no_screen_is_wider_than_its_window(page: Page, reported: Reported, brow
         f"/projects/{reported.project}/cases/{reported.case}/amendment", json={"reason": "to look at it"}
     )
     assert amended.status_code == 201
-    for scheme in ("light", "dark"):
-        context = browser.new_context(base_url=served.address, color_scheme=scheme, reduced_motion="reduce")
-        opened = context.new_page()
-        for width, height in SIZES:
-            opened.set_viewport_size({"width": width, "height": height})
-            for name, screen, mark in (("report", "/report", ".report-checks"), ("settings", "/settings", ".ranges")):
-                _open(opened, reported, screen)
+    context = browser.new_context(base_url=served.address, reduced_motion="reduce")
+    opened = context.new_page()
+    for width, height in SIZES:
+        opened.set_viewport_size({"width": width, "height": height})
+        for name, screen, mark in (("report", "/report", ".report-checks"), ("settings", "/settings", ".ranges")):
+            opened.emulate_media(color_scheme="dark")
+            _open(opened, reported, screen)
+            for scheme in in_both_schemes(opened):
                 expect(opened.locator(mark).first).to_be_visible()
                 if name == "report":
                     expect(opened.locator(".report-signed")).to_contain_text("being amended")
@@ -230,5 +231,5 @@ def test_no_screen_is_wider_than_its_window(page: Page, reported: Reported, brow
                     opened.wait_for_timeout(700)
                     opened.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png")
                     opened.set_viewport_size({"width": width, "height": height})
-        context.close()
+    context.close()
     assert wide == []

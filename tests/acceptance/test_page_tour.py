@@ -17,6 +17,12 @@ AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 
 
 @pytest.fixture(scope="module")
+def served(alone: Serving) -> Serving:
+    """Nobody has been here: the tour leads from nothing to a report."""
+    return alone
+
+
+@pytest.fixture(scope="module")
 def page(browser: Browser, served: Serving) -> Iterator[Page]:
     context = browser.new_context(
         base_url=served.address,

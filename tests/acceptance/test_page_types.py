@@ -37,6 +37,12 @@ class Reviewed:
 
 
 @pytest.fixture(scope="module")
+def served(alone: Serving) -> Serving:
+    """It comes back with another bundle."""
+    return alone
+
+
+@pytest.fixture(scope="module")
 def reviewed(served: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reviewed]:
     with drawn.client(served.address) as api:
         files = drawn.crops(tmp_path_factory.mktemp("smear"), SMEAR)

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from projects import Filled, fill
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from hemosight.engine.bundle import load
 from hemosight.service.bundle_registry import BundleRegistry
@@ -41,18 +41,26 @@ CLASSES = ("blast", "ig", "monocyte", "neutrophil", "?", None)
 pytestmark = pytest.mark.acceptance
 
 
-@pytest.fixture
-def project(database: Database) -> Filled:
-    bundle = load()
-    with database.session() as session:
-        BundleRegistry(bundle).register(session)
-    return fill(database, bundle, 2000, people=3)
-
-
-@pytest.fixture
-def address(database: Database) -> Iterator[str]:
-    with _serving(database) as found:
+@pytest.fixture(scope="module")
+def address(module_database: Database) -> Iterator[str]:
+    """A server on a database that knows its bundle; the tests share it, each in a project of its own."""
+    with module_database.session() as session:
+        BundleRegistry(load()).register(session)
+    with _serving(module_database) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def two_servers(address: str, module_database: Database) -> Iterator[tuple[str, str]]:
+    """The address of a server process for each of two people, on one database."""
+    with _serving(module_database) as other:
+        yield address, other
+
+
+@pytest.fixture
+def project(module_database: Database, address: str) -> Filled:
+    assert address, "it is for whom the bundle is registered"
+    return fill(module_database, load(), 2000, people=3)
 
 
 @contextmanager
@@ -72,13 +80,6 @@ def _serving(database: Database) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(60)
-
-
-@pytest.fixture
-def two_servers(project: Filled, address: str, database: Database) -> Iterator[tuple[str, str]]:
-    """The address of a server process for each of two people, on one database."""
-    with _serving(database) as other:
-        yield address, other
 
 
 def _client(project: Filled, address: str, person: int) -> httpx.Client:
@@ -167,7 +168,7 @@ def _check(project: Filled, address: str, accepted: list[tuple[int, int, str | N
         told = session.scalars(
             select(Event).where(Event.project_id == project.id, Event.kind == "labels").order_by(Event.id)
         ).all()
-        stands = {row.image_id: (row.label_id, row.label) for row in session.scalars(select(CurrentLabelRow))}
+        stands = {row.image_id: (row.label_id, row.label) for row in session.scalars(_standing(project))}
     assert sorted(accepted) == [(record.id, record.image_id, record.label, record.user_id) for record in records]
     by_trail = {
         record["image"]: (record["version"], record["label"]) for row in trail for record in row.subject["labels"]
@@ -180,15 +181,19 @@ def _check(project: Filled, address: str, accepted: list[tuple[int, int, str | N
     assert {image: (one["version"], one["label"]) for image, one in shown.items()} == by_log
 
 
+def _standing(project: Filled) -> Select[CurrentLabelRow]:
+    return select(CurrentLabelRow).where(CurrentLabelRow.image_id.in_(project.images))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_in_500_races_nobody_replaces_a_label_unseen(database: Database, two_servers: tuple[str, str]) -> None:
+def test_in_500_races_nobody_replaces_a_label_unseen(module_database: Database, two_servers: tuple[str, str]) -> None:
     """Two people have seen the same; both press a key: one label stands, the other person is told both words.
 
     In every third round the second one was offline: the label waited, and comes when the other's has long been there.
     """
     # A small project: what is raced for is the label, and every label is learnt by both servers.
-    project = fill(database, load(), CONTESTED, people=3)
+    project = fill(module_database, load(), CONTESTED, people=3)
     rng = random.Random(0)
     people: tuple[int, int] = (1, 2)
     clients: dict[int, httpx.Client] = {}
@@ -231,7 +236,7 @@ def test_in_500_races_nobody_replaces_a_label_unseen(database: Database, two_ser
         client.close()
     with project.database.session() as session:
         records = [record for record, _ in records_after(session, project.id, 0, 10**6)]
-        stands = {row.image_id: row.label for row in session.scalars(select(CurrentLabelRow))}
+        stands = {row.image_id: row.label for row in session.scalars(_standing(project))}
     assert len(records) == RACES, "one label a round: none lost, none written over another"
     assert stands == {image: label for image, label in standing.items() if label is not None}
     assert all(won.values()), "both must have been first at times"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,11 +67,20 @@ def test_the_closed_form_is_the_slow_sum() -> None:
     assert closed == pytest.approx(heat / heat.max(), abs=1e-4)
 
 
-@pytest.mark.train
-@pytest.mark.parametrize("label", ["type 0", "type 3"])
-def test_it_equals_autograd(label: str) -> None:
+@dataclass
+class Trained:
+    """A network of torch, the same one exported, and what they say of a picture."""
+
+    network: Network
+    features: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    maps: Any
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    """It takes ten seconds to export."""
     torch = pytest.importorskip("torch")
-    from torch.nn.functional import normalize
 
     from hemosight.images.preprocess import Preprocessing
     from hemosight.training.backbones import create
@@ -79,10 +90,20 @@ def test_it_equals_autograd(label: str) -> None:
     encoder = create("tf_efficientnet_lite0").eval()
     pixels = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 3), np.uint8)
     network = Network(export(encoder, 96), Preprocessing(size=96), threads=1)
-    features, vectors = network.maps(pixels)
+    maps = encoder.features(torch.from_numpy(pixels).permute(0, 3, 1, 2)).detach().double()
+    return Trained(network, *network.maps(pixels), maps)
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("label", ["type 0", "type 3"])
+def test_it_equals_autograd(label: str, trained: Trained) -> None:
+    torch = pytest.importorskip("torch")
+    from torch.nn.functional import normalize
+
+    network, features, vectors = trained.network, trained.features, trained.vectors
     reader = _reader(dim=network.dim)
 
-    maps = encoder.features(torch.from_numpy(pixels).permute(0, 3, 1, 2)).detach().double().requires_grad_()
+    maps = trained.maps.clone().requires_grad_()
     unit = normalize(maps.mean(dim=(2, 3)), dim=1)
     scores = reader.slope * (unit @ torch.from_numpy(reader.weight) + torch.from_numpy(reader.bias))
     own = reader.classes.index(label)

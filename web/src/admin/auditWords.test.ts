@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import { ACTIONS, done, NOUNS, pieces } from "./auditWords";
 

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, test } from "vitest";
 import type { CaseShown } from "../api/schema";
 import { ANY, filtered, first, flags, nextCase, pressed, reviewed, type Sorting, sorted, stateOf } from "./worklist";

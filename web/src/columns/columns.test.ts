@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, test } from "vitest";
 import { codeOf, decode, labelOf, merged, NONE, ofCase, rowOf, UNSURE, unpack } from "./columns";
 import { columnsOf, MARKS, packed } from "./made";

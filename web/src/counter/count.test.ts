@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import { MARKS } from "../columns/made";
 import { asText, counted, full, lines, pressed, read, START, takenBack } from "./count";

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import type { FieldShown } from "../api/schema";
 import { fairnessOf, legendOf, mapsOf } from "./map";

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import { changed, RED_CELLS, restNotSeen, withBlock, withGrade } from "./words";
 

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test, vi } from "vitest";
 import { columnsOf } from "../columns/made";
 import { asked, distancesFrom } from "./alike";

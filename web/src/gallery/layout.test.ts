@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, test } from "vitest";
 import { corner, type Layout, laid, type Spot, spotAt, spotOf, spots, stepped, touched, within } from "./layout";
 

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import { FIELDS, SETTINGS, TABS } from "../projects/tabs";
 import { WAY } from "./way";

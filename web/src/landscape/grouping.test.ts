@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import { NONE, UNREADABLE, UNSURE } from "../columns/columns";
 import { columnsOf, MARKS } from "../columns/made";

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import type { ModelShown } from "../api/schema";
 import { PLAIN } from "../columns/columns";

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import type { NextShown } from "../api/schema";
 import { answered, extended, forecastWords, LEFT_OUT, openUpwards, renewed, START, skipped, step } from "./queue";

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import type { CellDraw, CountingChoice } from "../api/schema";
 import { choiceWords, drawnWords, inFields } from "./counting";

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import type { DifferentialShown, SignatureShown } from "../api/schema";
 import { cellsOf, headline, quoted, shownFirst, versions, wantsSecond } from "./versions";

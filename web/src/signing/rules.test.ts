@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { expect, test } from "vitest";
 import type { SigningRule } from "../api/schema";
 import { limitOf, newRule, shownLimit, subjectOf, withRule, withSubject } from "./rules";
