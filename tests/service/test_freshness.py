@@ -23,6 +23,7 @@ pytestmark = pytest.mark.service
 
 @pytest.fixture
 def project(module_database: Database, tiny_bundle: Bundle) -> Filled:
+    register(module_database, tiny_bundle)
     return fill(module_database, tiny_bundle, 20)
 
 
@@ -96,12 +97,9 @@ def test_a_long_request_is_told_no_old_news(
 
 
 def test_a_request_for_all_of_an_image_asks_once(
-    module_database: Database, tiny_bundle: Bundle, looks: list[int]
+    module_database: Database, tiny_bundle: Bundle, project: Filled, looks: list[int]
 ) -> None:
-    register(module_database, tiny_bundle)
-    project = fill(module_database, tiny_bundle, 5)
-    app = app_on(module_database, tiny_bundle)
-    (visitor,) = members(app, project.id, "viewer")
+    (visitor,) = members(app_on(module_database, tiny_bundle), project.id, "viewer")
     path = f"/projects/{project.id}/images/{project.images[0]}"
     assert visitor.get(path).status_code == 200
     looks.clear()
