@@ -19,7 +19,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, bool]]:
     gifts: list[tuple[Path, bool]] = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(account, "as_account", lambda: {"user": 4711, "group": 4711, "extra_groups": []})
-    monkeypatch.setattr(account, "_let_run", lambda account: None)
+    monkeypatch.setattr(account, "let_run", lambda account: None)
     monkeypatch.setattr(
         os, "chown", lambda path, user, group, *, follow_symlinks=True: gifts.append((path, follow_symlinks))
     )

@@ -10,7 +10,7 @@ import { useHasFields } from "../fields/queries";
 import { Conflicts } from "../project/Conflicts";
 import { ProjectProvider, useProjectContext, useProjectState } from "../project/context";
 import { keepProject } from "../project/last";
-import { Said } from "../project/Said";
+import { Spoken } from "../project/Spoken";
 import { useStaled } from "../project/staled";
 import { Tour } from "../tour/Tour";
 import { askForMissing } from "../ui/Picture";
@@ -39,7 +39,7 @@ export default function Frame() {
         </InHand>
       </Uploads>
       <Conflicts />
-      <Said />
+      <Spoken />
     </ProjectProvider>
   );
 }

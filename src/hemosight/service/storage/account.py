@@ -71,10 +71,10 @@ def give(path: Path, *, follow: bool = True) -> None:
         mode = folder.stat().st_mode
         if not mode & 0o001:
             folder.chmod(mode | 0o011)
-    _let_run(account)
+    let_run(account)
 
 
-def _let_run(account: dict[str, Any]) -> None:
+def let_run(account: dict[str, Any]) -> None:
     """Let the account read the programs, where the environment they lie in is for its owner alone."""
     postgres = program("postgres")
     with suppress(OSError, subprocess.CalledProcessError):

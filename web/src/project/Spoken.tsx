@@ -3,7 +3,7 @@ import { useProjectState } from "./context";
 import { type Heard, heard } from "./heard";
 
 /** Tells by ear what a key did: on the screen a cell glides to another bin, which nobody hears. */
-export function Said() {
+export function Spoken() {
   const past = useProjectState((state) => state.past);
   const future = useProjectState((state) => state.future);
   const conflicts = useProjectState((state) => state.conflicts.length);
