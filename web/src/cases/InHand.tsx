@@ -55,6 +55,8 @@ export function InHand({ children }: { children: ReactNode }) {
     };
   }, [doubtful, search, store]);
 
+  // Until the cases are there nothing is in hand, and a screen would show all of them for a blink.
+  if (phase === "loading" && !whole && param !== null && !before.current) return <Loading what="Opening the case" />;
   // Another label set is being loaded: what is in hand stays.
   if (!ready && labelSet !== "cell_type") return children;
   if (doubtful) return <Loading what="Looking for the case" />;

@@ -45,6 +45,8 @@ TOGETHER = 2
 """Jobs a worker has in hand at once: while the network computes for one, the other decodes or is stored."""
 ATTEMPTS = 3
 """How often an image may end its worker before it counts as unreadable."""
+_AGAIN = 3.0
+"""Seconds after which a worker without a job that has not ended is told to again."""
 _TEND = 2.0
 """Seconds between looks at what dead workers left."""
 _SWEEP = 60.0
@@ -235,9 +237,15 @@ async def _work_while_connected(
     )
     app = procrastinate.App(connector=connector)
 
+    at_work: set[int | None] = set()
+
     @app.task(name=jobs.TASK, queue=jobs.queue_of(bundle_id), retry=_RETRY, pass_context=True)
     def read(context: procrastinate.JobContext, *, project: int, images: list[int], **_: Any) -> None:
-        reader.read(project, images, again=context.job.attempts > 0)
+        at_work.add(context.job.id)
+        try:
+            reader.read(project, images, again=context.job.attempts > 0)
+        finally:
+            at_work.discard(context.job.id)
 
     recounts = Recounts(database)
 
@@ -258,14 +266,20 @@ async def _work_while_connected(
                 stalled_worker_timeout=10 * jobs.STALLED,
             )
         )
-        tending = asyncio.create_task(_tend(database, connector, reader, bundle_id))
+        over = asyncio.Event()
+        tending = asyncio.create_task(_tend(database, connector, reader, bundle_id, over))
         recounting = asyncio.create_task(recounts.go_on(bundle_id))
         validating = asyncio.create_task(dossiers.go_on(database, registry.bundle, bundle_id, registry.threads))
         stopping = asyncio.create_task(stop.wait())
         tasks = (working, tending, recounting, validating, stopping)
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        over.set()
         for task in tasks:
             task.cancel()
+        # A cancellation is lost where the worker was just asking for a connection (asyncio.wait_for of Python 3.11).
+        while not (await asyncio.wait((working,), timeout=_AGAIN))[0]:
+            if not at_work:  # a second one breaks off jobs, which the first lets end
+                working.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     for fault in ended:
         if isinstance(fault, Exception):
@@ -273,11 +287,18 @@ async def _work_while_connected(
 
 
 async def _tend(
-    database: Database, connector: procrastinate.PsycopgConnector, reader: EmbeddingWorker, bundle_id: int
+    database: Database,
+    connector: procrastinate.PsycopgConnector,
+    reader: EmbeddingWorker,
+    bundle_id: int,
+    over: asyncio.Event,
 ) -> None:
-    """Look after what is left over: jobs of dead workers, images without a job, pictures, events."""
+    """Look after what is left over, until it is ``over``: jobs of dead workers, images without a job, pictures, events.
+
+    A cancellation alone may be lost in the connector's pool, and the worker would not end.
+    """
     swept, sealer = -_SWEEP, Sealer()
-    while True:
+    while not over.is_set():
         await asyncio.to_thread(_show_alive, database, reader, bundle_id)
         if retried := await jobs.retry_stalled(connector):
             log.warning("jobs_handed_on", worker=reader.name, jobs=retried)
@@ -286,7 +307,8 @@ async def _tend(
             await jobs.forget_failed(connector, bundle_id)
             await asyncio.to_thread(sweep, database, reader.name, bundle_id)
             await asyncio.to_thread(_seal, database, sealer)
-        await asyncio.sleep(_TEND)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _TEND)
 
 
 def _show_alive(database: Database, reader: EmbeddingWorker, bundle_id: int) -> None:
