@@ -7,8 +7,9 @@ the same records, but a record is read once, and cells without a new one are not
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import Counter
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,20 @@ from sqlalchemy.orm import Session
 from hemosight.blood.palette import UNSURE
 from hemosight.scoring.agreement import Judgement
 from hemosight.service.storage import judgements
+
+
+class _Record(NamedTuple):
+    """A label record, with the columns of :func:`hemosight.service.storage.judgements.records`."""
+
+    id: int
+    image_id: int
+    user_id: int
+    kind: str
+    label: str | None
+    predicted: str | None
+    undoes: int | None
+    request: uuid.UUID
+    bundle_id: int
 
 
 class FirstJudgements:
@@ -33,17 +48,19 @@ class FirstJudgements:
         self._label_set = label_set
         self._lock = threading.Lock()
         self._until = 0
-        self._records: dict[int, list[Any]] = {}
+        self._records: dict[int, list[_Record]] = {}
         self._alone: dict[int, bool] = {}
         """Record -> whether its request labelled nothing else."""
-        self._first: dict[int, Any] = {}
+        self._first: dict[int, _Record] = {}
         """Image -> the record that is its first judgement."""
         self._bulk: set[int] = set()
 
     def take_in(self, session: Session) -> None:
         """Read the records that have come since."""
         with self._lock:
-            news = judgements.records(session, self._project, self._label_set, after=self._until)
+            # A row of a result keeps the whole result's description: for each label, many times what it says itself.
+            found = judgements.records(session, self._project, self._label_set, after=self._until)
+            news = [_Record(*row) for row in found]
             sizes = Counter(row.request for row in news)  # a request writes all its records in one transaction
             for row in news:
                 self._until = row.id
