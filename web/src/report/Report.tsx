@@ -218,6 +218,7 @@ export default function Report() {
             {chosen && !record && signing.data && !signing.data.locked && (
               <FindingsForm ofCase={chosen} may={may} setUnstored={setUnstored} />
             )}
+            {record && stored.isLoadingError && <Failure fault={stored.error} retry={() => stored.refetch()} />}
             {record && stored.data?.report && <Signed report={stored.data.report} />}
             {checks && checks.length > 0 && (
               <section className="report-checks">
@@ -271,6 +272,8 @@ export default function Report() {
                 several={several}
                 user={session.data.user}
                 unstored={unstored}
+                onPage={(classes && stored.data?.id) ?? null}
+                away={stored.isLoadingError || columns.isLoadingError}
                 onGone={() => title.current?.focus()}
                 onSigned={() => {
                   setAsked(null);
@@ -280,6 +283,7 @@ export default function Report() {
               />
             )}
           </aside>
+          {columns.isLoadingError && <Failure fault={columns.error} retry={() => columns.refetch()} />}
           {cells && classes && (
             <Crops
               cells={cells}
