@@ -190,3 +190,38 @@ test("where the types of a record's cells could not be loaded, its cells are not
   fireEvent.click(screen.getByRole("button", { name: "Try again" }));
   await waitFor(async () => expect((await second()).disabled).toBe(false));
 });
+
+test("a signed case of which the signatures could not be loaded is not called unsigned", async () => {
+  [signatures, away] = [[FIRST], ["/signatures"]];
+  opened();
+  await screen.findByText("No signatures.");
+  await settled();
+  expect(screen.queryByText(/Not signed/)).toBeNull();
+  away = [];
+  fireEvent.click(await screen.findByRole("button", { name: "Try again" }));
+  await screen.findByText(/^Version 1, signed by Bela/);
+});
+
+test.each([
+  ["/differential", "The counts may be old"],
+  ["/signing", "The checks before signing may be old"],
+  ["/signatures", "The signatures may be old"],
+])(
+  "where newer answers of %s cannot be had, the page says what may be old and asks again on request",
+  async (end, says) => {
+    const change = opened();
+    await remark();
+    await sign();
+    await settled();
+    away = [end];
+    change({ events: { labels: 1, signature: 1 } });
+    const line = await screen.findByText((text) => text.includes(says));
+    expect(line.textContent).toContain(`No ${end.slice(1)}.`);
+    const field = await remark();
+    fireEvent.change(field, { target: { value: "Blasts, call the" } });
+    away = [];
+    fireEvent.click(screen.getByRole("button", { name: "try again" }));
+    await waitFor(() => expect(screen.queryByText((text) => text.includes(says))).toBeNull());
+    expect((await remark()).value).toBe("Blasts, call the");
+  },
+);
