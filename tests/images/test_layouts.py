@@ -140,6 +140,13 @@ def test_words_for_splits(name: str, split: str | None) -> None:
     assert roles.split_of(name) == split
 
 
+@pytest.mark.parametrize(
+    "name", ["train_val", "training-val", "val_train", "train+val", "excluded_from_test", "not_train"]
+)
+def test_a_name_of_two_splits_or_of_what_is_left_out_is_none(name: str) -> None:
+    assert roles.split_of(name) is None
+
+
 # --- what is passed over ---
 
 

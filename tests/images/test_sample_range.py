@@ -219,6 +219,28 @@ def test_bits_go_before_a_full_range_that_is_stated_unless_the_samples_exceed_th
     assert off(ranged(100, 4195), 12) == 0  # a span of just so many bits
 
 
+def test_as_many_bits_as_the_container_has_say_less_than_a_stated_range() -> None:
+    assert off(with_tags(SHALLOW[14], None, 16383), 16) <= 1
+    assert off(with_tags(SHALLOW[12], None, 4095), 16) <= 1
+    assert off(tiff(deep(RGB, 16)), 16) == 0
+
+
+@pytest.mark.parametrize(("samples", "bits"), [((RGB >> 1).astype(np.int8), 8), (SHALLOW[12].astype(np.int16), 16)])
+def test_integers_have_no_more_bits_than_their_container_holds(samples: np.ndarray, bits: int) -> None:
+    with pytest.raises(UnreadableImage, match=f"not of {bits} bits"):
+        decode(tiff(samples), bits)
+    assert off(tiff(samples), 7 if bits == 8 else 12) <= 1
+    with pytest.raises(UnreadableImage, match="not of 20 bits"):
+        decode(tiff(SHALLOW[12]), 20)
+
+
+def test_a_hot_pixel_decides_not_whether_floating_point_has_bits() -> None:
+    samples = RGB.astype(np.float32) / 255 / 4
+    samples[0, 0, 0] = 300
+    with pytest.raises(UnreadableImage, match="not of 12 bits"):
+        decode(tiff(samples), 12)
+
+
 def test_a_signed_range_that_only_repeats_the_container_states_nothing() -> None:
     samples = SHALLOW[12].astype(np.int16)
     for lowest in (-32768, 0):

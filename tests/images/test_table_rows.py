@@ -146,6 +146,32 @@ def test_a_row_of_a_case_without_a_folder_takes_no_other_cases_picture(tmp_path:
     assert said == []
 
 
+def test_a_case_named_by_a_row_whose_path_is_right_keeps_its_pictures_too(tmp_path: Path) -> None:
+    for name in ("0001.png", "0002.png"):
+        draw(tmp_path / "B" / name, ord(name[3]))
+    rows = "path,label,patient\nB/0001.png,lymphocyte,B\n0002.png,blast,A\n"
+    found, said = read(tmp_path / "t.csv", rows)
+    assert found == {"B/0001.png": "lymphocyte", "0002.png": "blast"}
+    assert said == []
+
+
+@pytest.mark.parametrize(("folder", "patient"), [("Patient_0{}", "{}"), ("{}", "P{}"), ("P{}", "case 0{}")])
+def test_a_case_is_found_by_its_number_too(tmp_path: Path, folder: str, patient: str) -> None:
+    for case in (1, 2):
+        draw(tmp_path / folder.format(case) / "0001.png", case)
+    draw(tmp_path / folder.format(2) / "0002.png", 3)
+    rows = "".join(
+        f"{name},{label},{patient.format(case)}\n"
+        for name, label, case in (("0001.png", "ig", 1), ("0001.png", "blast", 2), ("0002.png", "monocyte", 1))
+    )
+    found, _ = read(tmp_path / "t.csv", f"path,label,patient\n{rows}")
+    assert found == {
+        f"{folder.format(1)}/0001.png": "ig",
+        f"{folder.format(2)}/0001.png": "blast",
+        "0002.png": "monocyte",  # the second patient's is none of the first
+    }
+
+
 def test_of_files_that_are_not_there_nobody_says_that_only_their_rows_differ(tmp_path: Path) -> None:
     for case in "AB":
         draw(tmp_path / case / "0001.png", ord(case))

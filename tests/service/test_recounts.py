@@ -242,6 +242,22 @@ def test_a_worker_that_is_told_to_stop_begins_no_other_field(
     assert _counts(camera, second["field"])[0] == 0
 
 
+def test_a_stop_that_meets_a_request_is_not_lost(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recounts, "count", lambda self, **_: 0)
+
+    async def stopped() -> bool:
+        recounts = Recounts(database)
+        counting = asyncio.create_task(recounts.go_on(1))
+        await asyncio.sleep(0.2)
+        recounts.ask()
+        counting.cancel()
+        done, _ = await asyncio.wait((counting,), timeout=5)
+        counting.cancel()
+        return bool(done)
+
+    assert asyncio.run(stopped())
+
+
 class Dies(BaseException):
     """As a worker that the system ends, or whose decoder tramples on it."""
 

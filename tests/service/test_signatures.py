@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import json
 import uuid
@@ -21,8 +22,9 @@ from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.desk.signed_record import fingerprint
 from hemosight.service.routes import sign as sign_route
 from hemosight.service.schemas.differential import DifferentialShown
-from hemosight.service.storage import deletion
+from hemosight.service.storage import deletion, events, labels
 from hemosight.service.storage.database import Database
+from hemosight.service.storage.live_events import LabelSetEvent
 from hemosight.service.storage.tables import AuditRow, KnownBundle, Member, Signature
 
 pytestmark = pytest.mark.service
@@ -395,3 +397,27 @@ def test_a_record_that_an_older_version_signed_is_still_read(laboratory: Laborat
     read = DifferentialShown.model_validate(shown["differential"])
     assert read.digest == signed["differential"]["digest"]
     assert {row.reviewed for row in read.rows} == {None}
+
+
+def test_types_that_change_while_a_case_is_signed_are_not_signed_unseen(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the moment in which a request is told what was there when it came."""
+    look = sign_route.look_of_case
+
+    def meanwhile(*given: Any) -> Any:
+        def somebody_else() -> None:
+            with laboratory.project.database.session() as session:
+                row = labels.label_set_of(session, laboratory.project.id, "cell_type")
+                row.classes = [{**facts, "title": f"{facts['title']} (new)"} for facts in row.classes]
+                events.tell(session, laboratory.project.id, LabelSetEvent(name=row.name))
+
+        contextvars.Context().run(somebody_else)
+        return look(*given)
+
+    monkeypatch.setattr(sign_route, "look_of_case", meanwhile)
+    refused = laboratory.sign(laboratory.one)
+    assert refused.status_code == 409, refused.text
+    assert laboratory.stored() == []
+    monkeypatch.setattr(sign_route, "look_of_case", look)
+    assert laboratory.sign(laboratory.one).status_code == 201

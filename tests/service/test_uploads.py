@@ -416,3 +416,17 @@ def tiff(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, array, photometric="rgb")
     return buffer.getvalue()
+
+
+def test_an_upload_into_a_case_that_is_deleted_meanwhile_takes_no_more_files(
+    database: Database, ada: Visitor, project: str, drawn_smear: Path
+) -> None:
+    upload = begin(ada, project, case="24-1187")
+    files = crops(drawn_smear, 3)
+    send(ada, upload, dict(list(files.items())[:1]))
+    (case,) = ada.get(f"{project}/cases").json()["items"]
+    assert ada.delete(f"{project}/cases/{case['id']}").status_code in (200, 204)
+    for late in (files, {"note.txt": b"no picture"}):
+        assert ada.post(f"{upload}/files", files=form(late)).status_code == 409
+    with database.session() as session:
+        assert len(session.scalars(select(Image.id)).all()) == 1, "the one that was there before"

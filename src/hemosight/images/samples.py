@@ -104,9 +104,9 @@ def white_of(array: NDArray[Any], *, depth: int, declared: float | None = None, 
         return declared
     if kind in "bu" and depth < 16:
         return white_of_bits(depth)
-    if bits is not None and _may_have(kind, highest, bits):
-        return white_of_bits(bits)
     high = _high(array)
+    if bits is not None and _may_have(kind, depth, high, bits):
+        return white_of_bits(bits)
     if kind == "u" and high > 1 << (depth - 1):
         return white_of_bits(depth)
     if kind == "f" and high > 0.5 and highest <= 1:
@@ -134,8 +134,8 @@ def range_of(
     value of a few levels (:data:`LEAST_BLACK`) then is what happens to occur, and black is 0. Other ends are taken
     exactly, where the samples do not reach them, where the highest is a round number (10000, or 0.5), and where both
     span a number of bits (100 to 4195); else they may be what happens to occur. Raises as :func:`white_of`, for that
-    doubt too. ``bits`` go before all ends but a span of just so many bits, unless more than a few samples
-    (:data:`HOT`) exceed them. No end holds that more samples exceed: it is of another picture.
+    doubt too. ``bits`` below the container's go before all ends but a span of just so many bits, unless more than a few
+    samples (:data:`HOT`) exceed them. No end holds that more samples exceed: it is of another picture.
     """
     whole, (begin, end) = array.dtype.kind != "f", _extremes(array)
     if array.dtype.kind in "bu" and depth <= 8:
@@ -148,14 +148,17 @@ def range_of(
         low, high = 0.0, None
     if high is None:
         white = white_of(array, depth=depth, bits=bits)
-        if (bits is None or not _may_have(array.dtype.kind, end, bits)) and abs(low) * 255 > LEAST_BLACK * white:
+        if (bits is None or not _may_have(array.dtype.kind, depth, _high(array), bits)) and abs(
+            low
+        ) * 255 > LEAST_BLACK * white:
             raise _in_doubt(array, depth, f"whose lowest value is stated as {low:g}, and no highest", bits)
         return 0.0, white
     span, full = full_scale(high - low), full_scale(high) if whole else None
     if full is not None and low * 255 > LEAST_BLACK * full:
         full = None
     stale = _exceed(array, end, high if full is None else full)
-    if bits is not None and _may_have(array.dtype.kind, end, bits):
+    # As many bits as the container has are said of every such file, whatever its samples are: ends say more.
+    if bits is not None and (stale or bits < depth) and _may_have(array.dtype.kind, depth, _high(array), bits):
         owners = white_of_bits(bits)
         if stale or (span != owners and not _exceed(array, end, owners)):
             return 0.0, owners
@@ -182,10 +185,15 @@ def _states(array: NDArray[Any], depth: int, highest: float) -> bool:
     return kind == "f" or highest < white_of_bits(depth - (kind == "i"))
 
 
-def _may_have(kind: str, high: float, bits: int) -> bool:
-    """Whether samples up to ``high`` may be of so many bits: not floating point up to 1 or far below."""
+def _may_have(kind: str, depth: int, high: float, bits: int) -> bool:
+    """Whether samples up to ``high`` may be of so many bits.
+
+    Floating point up to 1 or far below is not, and no integers are of more than their container has beside a sign.
+    """
     white = white_of_bits(bits)
-    return kind != "f" or white == 1 or (high > 1 and high > _LEAST_USED * white)
+    if kind != "f":
+        return bits <= depth - (kind == "i")
+    return white == 1 or (high > 1 and high > _LEAST_USED * white)
 
 
 def _exceed(array: NDArray[Any], high: float, white: float) -> bool:
@@ -195,10 +203,10 @@ def _exceed(array: NDArray[Any], high: float, white: float) -> bool:
 
 def _in_doubt(array: NDArray[Any], depth: int, why: str, bits: int | None = None) -> UnreadableImage:
     """The refusal; its mending names ``--bits`` only for samples whose range a number of bits can be."""
-    kind, (low, high) = array.dtype.kind, _extremes(array)
+    kind, low = array.dtype.kind, _extremes(array)[0]
     what = {"i": "signed ", "f": "floating point "}.get(kind, "")
-    if bits is not None and not _may_have(kind, high, bits):
-        why += f"; up to {high:g} they are not of {bits} bits"
+    if bits is not None and not _may_have(kind, depth, most := _high(array), bits):
+        why += f"; up to {most:g} they are not of {bits} bits"
     mend = "Export 8 bits, or 16 without a sign, from black to white."
     if kind != "f" and low >= 0:
         said = "Say how many bits hold the values (`--bits 12`, or `bits` of an upload)"

@@ -65,8 +65,7 @@ def test_it_says_what_all_records_say(project: Filled, seed: int) -> None:
     for _ in range(60):
         _act(project, rng)
         if rng.random() < 0.5:
-            with project.database.session() as session:
-                kept.take_in(session)
+            kept.take_in(project.database)
             found, in_bulk = kept.of(images, project.bundle)
             said = _again(project)
             assert found == _firsts(said)
@@ -79,8 +78,8 @@ def test_deleted_cells_and_other_bundles_are_left_out(project: Filled) -> None:
     project.say({one: "blast"})
     project.say({two: "blast", three: "blast"}, kind="agree")
     kept = FirstJudgements(project.id, _number(project))
+    kept.take_in(project.database)
     with project.database.session() as session:
-        kept.take_in(session)
         deletion.delete_cells(session, project.id, [one, two])
     found, in_bulk = kept.of(np.array([three], np.int64), project.bundle)
     assert found == _again(project)

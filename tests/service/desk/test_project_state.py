@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.engine.bundle import Bundle
 from hemosight.engine.engine import Engine
+from hemosight.service.desk import loading
 from hemosight.service.desk.columns import columns, unpack
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.project_states import ProjectStates
@@ -19,7 +20,7 @@ from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.live_events import ImagesEvent, LabelSetEvent
+from hemosight.service.storage.live_events import ImagesEvent, LabelSetEvent, ProfileEvent
 from hemosight.service.storage.tables import Event, Image, LabelSet
 from hemosight.space.embeddings import Embeddings
 from hemosight.space.incremental_lda import IncrementalLDA, Reference
@@ -337,3 +338,22 @@ def test_states_load_once_and_make_room(module_database: Database, tiny_bundle: 
     assert states.get(projects[0]) is not first
     with pytest.raises(NothingThere):
         states.get(10**9)
+
+
+def test_a_reload_that_fails_half_way_is_done_again(
+    state: ProjectState, project: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is lost meanwhile leaves columns without cells, and no news would ever come."""
+    images, fails = loading.images, [True]
+
+    def lost(*given: object) -> object:
+        if fails.pop() if fails else False:
+            raise ConnectionError
+        return images(*given)
+
+    monkeypatch.setattr(loading, "images", lost)
+    with project.database.session() as session:
+        events.tell(session, project.id, ProfileEvent(profile=1))
+    with pytest.raises(ConnectionError):
+        state.catch_up()
+    assert len(state.readings.snapshot(CELL_TYPE).ids) == CELLS

@@ -19,6 +19,7 @@ _SPLITS = {
     "val": re.compile(rf"(?:[\w-]*[_-])?(?:val|valid|validation|dev){_END}", re.IGNORECASE),
     "test": re.compile(rf"(?:[\w-]*[_-])?(?:test|testing|evaluation|hold[ _-]?out){_END}", re.IGNORECASE),
 }
+_NOT = {"excluded", "exclude", "except", "not", "no", "non", "without"}
 _FOLD_NAME = r"(?:\d+[ _.-]*)?(?:(?:k[ _.-]*)?folds?|cv|split)[ _.-]*(?:\d+(?:[ _.-]*of[ _.-]*\d+)?|[a-h])"
 _FOLD = re.compile(_FOLD_NAME, re.IGNORECASE)
 _SPLIT_NAME = "train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?"
@@ -93,8 +94,14 @@ class Place:
 
 
 def split_of(name: str) -> str | None:
-    """``train``, ``val`` or ``test``, where a folder is called so (``TEST_SIMPLE``, ``TestA``, ``valid``)."""
+    """``train``, ``val`` or ``test``, where a folder is called so (``TEST_SIMPLE``, ``TestA``, ``valid``).
+
+    A name of two of them (``train_val``), or of what is left out of one (``excluded_from_test``), is none.
+    """
     bare = name.strip()
+    words = set(re.split(r"[\W_]+", bare.casefold()))
+    if words & _NOT or sum(any(pattern.fullmatch(word) for word in words) for pattern in _SPLITS.values()) > 1:
+        return None
     if both := _FOLD_OF_SPLIT.fullmatch(bare):
         bare = (bare[both.end(1) :] if both[1] else bare[: both.start(2)]).strip(" _.-")
     return next((split for split, pattern in _SPLITS.items() if pattern.fullmatch(bare)), None)

@@ -16,7 +16,7 @@ from hemosight.images.names import composed, from_text, some, to_text
 from hemosight.images.sources import layout, values
 from hemosight.images.sources.cells import TextTable, read_cells
 from hemosight.images.sources.columns import ALIASES, column_of, is_reading, require_single
-from hemosight.images.sources.roles import fold_of, split_of
+from hemosight.images.sources.roles import fold_of, is_person, split_of
 from hemosight.images.sources.source import Record
 from hemosight.images.sources.tasks import local_path, one_choice, read_tasks, url_parts
 
@@ -222,7 +222,7 @@ def _below(rows: list[Record], folder: Path) -> None:
         inside = composed(path.relative_to(folder).as_posix()).casefold()
         for name in {inside, path.name.casefold(), inside.rpartition(".")[0], path.stem.casefold()}:
             named[composed(name)].append(path)
-    cases = {_called(row["patient"]) for row in missing if row.get("patient")}
+    cases = {name for row in rows if row.get("patient") for name in _names_of(row["patient"])}
     for row in missing:
         given = composed(os.path.normpath(os.path.relpath(from_text(row["path"]), folder))).casefold()
         for name in (given, composed(unquote(given)).casefold()):
@@ -236,13 +236,17 @@ def _of_case(paths: list[Path], case: str | None, cases: set[str], folder: Path)
     """The pictures in a folder of the case's name, else those in no folder of another case's (names of ``cases``)."""
     if case is None:
         return paths
-    above = {path: {_called(part) for part in path.relative_to(folder).parts[:-1]} for path in paths}
-    own = [path for path in paths if _called(case) in above[path]]
-    return own or [path for path in paths if not cases & above[path]]
+    above = {path: path.relative_to(folder).parts[:-1] for path in paths}
+    named = {path: {name for part in parts for name in _names_of(part)} for path, parts in above.items()}
+    own = [path for path in paths if _names_of(case) & named[path]]
+    return own or [path for path in paths if not cases & named[path] and not any(map(is_person, above[path]))]
 
 
-def _called(name: str) -> str:
-    return composed(name).casefold()
+def _names_of(case: str) -> set[str]:
+    """What a case may be called: ``Patient_01`` and ``P1`` are 1 too."""
+    name = composed(case).casefold()
+    number = re.search(r"\d+$", name)
+    return {name, number[0].lstrip("0")} if number and (name.isdecimal() or is_person(name)) else {name}
 
 
 def _of_content(rows: list[Record], table: Path, progress: Progress | None, say: values.Say | None) -> list[Record]:

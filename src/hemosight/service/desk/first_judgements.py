@@ -7,21 +7,23 @@ the same records, but a record is read once, and cells without a new one are not
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy.orm import Session
 
 from hemosight.blood.palette import UNSURE
 from hemosight.scoring.agreement import Judgement
 from hemosight.service.storage import judgements
+from hemosight.service.storage.database import Database
+
+_SIZE = 500
+"""Bytes that a record takes in memory."""
 
 
 class _Record(NamedTuple):
-    """A label record, with the columns of :func:`hemosight.service.storage.judgements.records`."""
+    """Of a label record what judgements are worked out from."""
 
     id: int
     image_id: int
@@ -30,8 +32,9 @@ class _Record(NamedTuple):
     label: str | None
     predicted: str | None
     undoes: int | None
-    request: uuid.UUID
     bundle_id: int
+    alone: bool
+    """Whether its request labelled nothing else."""
 
 
 class FirstJudgements:
@@ -48,24 +51,37 @@ class FirstJudgements:
         self._label_set = label_set
         self._lock = threading.Lock()
         self._until = 0
+        self._count = 0
         self._records: dict[int, list[_Record]] = {}
-        self._alone: dict[int, bool] = {}
-        """Record -> whether its request labelled nothing else."""
         self._first: dict[int, _Record] = {}
         """Image -> the record that is its first judgement."""
         self._bulk: set[int] = set()
 
-    def take_in(self, session: Session) -> None:
-        """Read the records that have come since."""
+    def take_in(self, database: Database) -> None:
+        """Read the records that have come since. Call it without a connection: who waits for others needs none."""
         with self._lock:
+            with database.session() as session:
+                found = judgements.records(session, self._project, self._label_set, after=self._until)
+            sizes = Counter(row.request for row in found)  # a request writes all its records in one transaction
             # A row of a result keeps the whole result's description: for each label, many times what it says itself.
-            found = judgements.records(session, self._project, self._label_set, after=self._until)
-            news = [_Record(*row) for row in found]
-            sizes = Counter(row.request for row in news)  # a request writes all its records in one transaction
+            news = [
+                _Record(
+                    row.id,
+                    row.image_id,
+                    row.user_id,
+                    row.kind,
+                    row.label,
+                    row.predicted,
+                    row.undoes,
+                    row.bundle_id,
+                    sizes[row.request] == 1,
+                )
+                for row in found
+            ]
             for row in news:
                 self._until = row.id
-                self._alone[row.id] = sizes[row.request] == 1
                 self._records.setdefault(row.image_id, []).append(row)
+            self._count += len(news)
             for image in {row.image_id for row in news}:
                 self._judge(image)
 
@@ -77,7 +93,7 @@ class FirstJudgements:
         self._bulk.discard(image)
         if said:
             self._first[image] = said[0]
-        if any(not self._alone[row.id] for row in said):
+        if not all(row.alone for row in said):
             self._bulk.add(image)
 
     def of(self, images: NDArray[np.int64], bundle: int) -> tuple[list[Judgement], set[int]]:
@@ -88,11 +104,12 @@ class FirstJudgements:
         """
         with self._lock:
             firsts = sorted(self._first.values(), key=lambda row: row.id)
-            alone, bulk = [self._alone[row.id] for row in firsts], set(self._bulk)
+            bulk = set(self._bulk)
         here = np.isin(np.array([row.image_id for row in firsts], np.int64), images).tolist()
-        found = [
-            judgements.judgement(row, single, bundle)
-            for row, single, there in zip(firsts, alone, here, strict=True)
-            if there
-        ]
+        found = [judgements.judgement(row, row.alone, bundle) for row, there in zip(firsts, here, strict=True) if there]
         return found, bulk.intersection(images[np.isin(images, list(bulk))].tolist())
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return _SIZE * self._count

@@ -176,6 +176,11 @@ class ProjectReadings:
             number = self._project.named(label_set).id
             return self._judgements.setdefault(number, FirstJudgements(self._project.project, number))
 
+    @property
+    def size(self) -> int:
+        """Bytes held, the snapshots left out, which share most of theirs with the columns."""
+        return sum(one.size for one in self._judgements.values())
+
     # --- some cells ---
 
     def seen_predictions(self, label_set: str, images: Sequence[int]) -> tuple[list[SeenPrediction], int]:

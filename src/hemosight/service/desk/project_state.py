@@ -74,6 +74,7 @@ class ProjectState:
         self._looking = threading.Lock()
         self.writing = threading.Lock()
         self._began = -1.0
+        self._whole = False
         self.states: dict[int, LabelSetState] = {}
         self.readings = ProjectReadings(self)
         self._notifier = Notifier(project, database)
@@ -89,6 +90,7 @@ class ProjectState:
             settings = loading.settings(session, self.project)
             # First: where this process has another bundle by now, all stays as it was, and whoever asks next is told.
             self.bundle = self._bundle_of(session, settings.bundle_id)
+            self._whole = False  # what fails from here on is loaded anew by whoever asks next
             self._settings = settings
             self._event = events.newest(session, self.project)
             self._profiles = loading.case_profiles(session, self.project)
@@ -104,7 +106,7 @@ class ProjectState:
             self._counting = counting.of_project(session, self.project)
             self._images.set_counted(self._chosen(), self._event - 1)
             self._take_embeddings(session, self._event - 1)
-        self._looked = time.monotonic()
+        self._whole, self._looked = True, time.monotonic()
         for number in self._notifier.pending():
             if number in self.specs:
                 self.label_set(number)
@@ -125,15 +127,15 @@ class ProjectState:
                 self._began = began
 
     def _look(self) -> None:
-        away = time.monotonic() - self._looked > _AWAY
-        self._looked = time.monotonic()
-        if away:
+        now = time.monotonic()
+        if not self._whole or now - self._looked > _AWAY:
             with self.lock:
                 self._load()
             return
         with self._database.session() as session:
             # The event is changed by whoever looks alone.
             news = events.since(session, self.project, self._event, _NEWS)
+            self._looked = now
             if not news:
                 return
             with self.lock:
@@ -350,7 +352,8 @@ class ProjectState:
     def size(self) -> int:
         """Bytes held."""
         with self.lock:
-            return self._images.size + sum(state.size for state in self.states.values()) + self.learner.size
+            states = sum(state.size for state in self.states.values())
+            return self._images.size + states + self.learner.size + self.readings.size
 
     @property
     def bundle_id(self) -> int:

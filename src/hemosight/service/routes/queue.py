@@ -41,11 +41,11 @@ def read(
     """
     state = service.project_states.get(seat.project)
     snapshot = state.readings.snapshot(label_set)
-    with service.database.session() as session:
-        if case is not None:
+    if case is not None:
+        with service.database.session() as session:
             cases.require(session, seat.project, case)
-        judged = state.readings.first_judgements(label_set)
-        judged.take_in(session)
+    judged = state.readings.first_judgements(label_set)
+    judged.take_in(service.database)
     said, in_bulk = judged.of(snapshot.ids, state.bundle_id)
     names = snapshot.spec.names
     by_novelty = False

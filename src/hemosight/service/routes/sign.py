@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from fastapi import APIRouter
@@ -107,6 +108,7 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
     _require_finished(count, found, given.note)
     types = state.readings.tally(CELL_TYPE, case, Level.TYPE)[1].after
     look = look_of_case(service.database, known)  # before the transaction: nobody else waits for it
+    state.catch_up(since=time.monotonic())  # a request is told what was there when it came, which was a while ago
     if state.readings.snapshot(CELL_TYPE) is not snapshot:  # counts, checks and cells are of one moment
         raise _changed(
             "a case that nobody changes while it is signed", "cells that were labelled, read, moved or deleted"
@@ -119,7 +121,12 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             raise _uncounted(lost)
         before = amendments.signed(session, seat.project, [case]).get(case)
         _require_open(before)
-        label_set = labels.label_set_of(session, seat.project, CELL_TYPE).id
+        types_now = labels.label_set_of(session, seat.project, CELL_TYPE)
+        label_set = types_now.id
+        if list(snapshot.spec.classes) != types_now.classes:
+            raise _changed(
+                "types that nobody changes while a case is signed", "another title, parent, merging or level"
+            )
         if not cells == known == signatures.cells(session, seat.project, case):
             raise _changed("a case whose cells stay while it is signed", "cells that were added, moved or deleted")
         if signatures.reviewed_until(session, seat.project, label_set, case) != count.reviewed_until:

@@ -135,6 +135,7 @@ def add(session: Session, upload: Upload, pictures: Sequence[NewPicture]) -> tup
     known = {sha256: image for sha256, image in found if sha256 is not None}
     new = [picture for picture in distinct if picture.sha256 not in known]
     if not new:
+        enter(session, upload)  # for what the caller writes: a case that is deleted takes its refused files with it
         return {}, known
     store(session, new)
     enter(session, upload)  # only now, since others wait from here on

@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -67,8 +66,11 @@ class Recounts:
             while True:
                 self._asked.clear()
                 await asyncio.to_thread(self.count, bundle=bundle)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._asked.wait(), EVERY)
+                asked = asyncio.create_task(self._asked.wait())
+                try:  # not wait_for: of Python 3.11 it loses a cancellation that meets what it waits for
+                    await asyncio.wait((asked,), timeout=EVERY)
+                finally:
+                    asked.cancel()
         finally:
             self._stopped.set()  # its thread ends with the field that it is at
 

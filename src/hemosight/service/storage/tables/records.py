@@ -72,7 +72,7 @@ class LabelRecord(Table):
 class CurrentLabelRow(Table):
     """The label record that stands now for an image in a label set (table ``current_labels``).
 
-    Written in the record's own transaction, and locked for it.
+    Written in the record's own transaction, by whoever has the project's turn.
     """
 
     __tablename__ = "current_labels"
