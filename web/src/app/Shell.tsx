@@ -5,7 +5,7 @@ import { Link, Navigate, NavLink, Outlet, useLocation, useNavigate } from "react
 import { api, body } from "../api/client";
 import { names, useSession } from "../api/queries";
 import type { SessionShown as Session } from "../api/schema";
-import { FIELDS, SETTINGS, TABS } from "../projects/tabs";
+import { FIELDS, REVIEWS, SETTINGS, TABS } from "../projects/tabs";
 import { Failure, Loading } from "../ui/states";
 import { root } from "./root";
 import { setTheme, useTheme } from "./theme";
@@ -15,6 +15,8 @@ const OPEN = ["/sign-in", "/first-run"];
 
 /** What screens of no project are called, by their address. */
 const OUTSIDE: Record<string, string> = {
+  "/sign-in": "Sign in",
+  "/first-run": "Welcome",
   "/projects": "Projects",
   "/model": "Model",
   "/help": "Help",
@@ -26,7 +28,7 @@ const OUTSIDE: Record<string, string> = {
 export function titleOf(pathname: string): string {
   const [, below] = /^\/projects\/\d+\/?([^/]*)/.exec(pathname) ?? [];
   if (below === undefined) return OUTSIDE[pathname] ?? "";
-  return [...TABS, FIELDS, SETTINGS].find(({ to }) => to === below)?.title ?? "";
+  return [...TABS, FIELDS, REVIEWS, SETTINGS].find(({ to }) => to === below)?.title ?? "";
 }
 
 /** The screen's name as the window's title; said when another one opens, which the eye sees and the ear does not. */

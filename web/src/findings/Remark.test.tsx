@@ -59,6 +59,8 @@ function Both() {
         several={false}
         user={{ id: 1, name: "ada" } as UserShown}
         unstored={unstored}
+        onPage={null}
+        away={false}
         onSigned={() => {}}
         onGone={() => {}}
       />

@@ -2,6 +2,9 @@ import { useEffect, useRef, useState } from "react";
 import { useProjectState } from "./context";
 import { type Heard, heard } from "./heard";
 
+/** Behind a sentence that is said twice in a row: a live region is read out when its text changes, and only then. */
+const AGAIN = "\u00a0";
+
 /** Tells by ear what a key did: on the screen a cell glides to another bin, which nobody hears. */
 export function Spoken() {
   const past = useProjectState((state) => state.past);
@@ -16,7 +19,7 @@ export function Spoken() {
     const now = { past, future, conflicts, selected, case: inHand };
     const said = before.current && heard(before.current, now, classes);
     before.current = now;
-    if (said) setText(said);
+    if (said) setText((last) => (last === said ? said + AGAIN : said));
   }, [past, future, conflicts, selected, inHand, classes]);
   return (
     <p className="visually-hidden" aria-live="polite" data-said>

@@ -40,6 +40,7 @@ test("what another case had done, and what was refused, is not said", () => {
 
 test("a conflict that ends, and how many cells are selected, are said", () => {
   expect(heard({ ...NOW, conflicts: 1 }, NOW, CLASSES)).toBe("The other label is kept");
+  expect(heard({ ...NOW, conflicts: 3 }, NOW, CLASSES)).toBe("The other labels are kept");
   expect(heard(NOW, { ...NOW, selected: 8 }, CLASSES)).toBe("8 cells selected");
   expect(heard(NOW, NOW, CLASSES)).toBeNull();
 });

@@ -33,7 +33,8 @@ export function heard(before: Heard, now: Heard, classes: readonly Pick<Mark, "n
   const undone = now.future.at(-1);
   if (undone && now.future.length > before.future.length && before.past.includes(undone))
     return `Undone: ${words(undone, classes)}`;
-  if (before.conflicts > 0 && now.conflicts === 0) return "The other label is kept";
+  if (before.conflicts > 0 && now.conflicts === 0)
+    return before.conflicts === 1 ? "The other label is kept" : "The other labels are kept";
   if (now.selected > 1 && now.selected !== before.selected) return `${cells(now.selected)} selected`;
   return null;
 }

@@ -25,5 +25,8 @@ export const TABS: readonly Tab[] = [
 /** Of projects with fields of a camera. */
 export const FIELDS: Tab = { to: "fields", title: "Fields" };
 
+/** Behind a link of the second look, and no tab. */
+export const REVIEWS: Tab = { to: "reviews", title: "Reviews" };
+
 /** For a project's administrators. */
 export const SETTINGS: Tab = { to: "settings", title: "Settings" };

@@ -16,7 +16,7 @@ vi.mock("../project/context", () => ({
   useProjectContext: () => ({ project: { id: 7, name: "Films", role: "reviewer", archived: false } }),
   useProjectState: (pick: (given: typeof state) => unknown) => pick(state),
 }));
-vi.mock("../columns/fetch", () => ({ fetchColumns: () => Promise.resolve(columnsOf([])) }));
+vi.mock("../columns/fetch", () => ({ fetchColumns: () => columns() }));
 vi.mock("../foreign/familiarity", () => ({ useFamiliarity: () => null }));
 vi.mock("../foreign/Banner", () => ({ ForeignBanner: () => null }));
 vi.mock("../app/theme", () => ({ useTheme: () => "light", setTheme: () => {} }));
@@ -25,7 +25,7 @@ vi.mock("./figure", () => ({ sharesFigure: () => null }));
 vi.mock("./Agrees", () => ({ Agrees: () => null }));
 vi.mock("./Counted", () => ({ Counted: () => null }));
 vi.mock("./Crops", () => ({ Crops: () => null }));
-vi.mock("./Send", () => ({ Send: () => null }));
+vi.mock("./Send", () => ({ Send: () => null, Forms: () => null }));
 vi.mock("./Table", () => ({ Table: () => null }));
 configure({ asyncUtilTimeout: 4000 }); // the machine may have other things to do
 
@@ -38,25 +38,41 @@ const COUNTS = {
 };
 const FINDINGS = { version: 3, remark: "", grades: {}, platelets: null, cells: [] };
 const SIGNING = { checks: [], confirm: "none", locked: false, amendment: null, version: null };
+const FIRST = {
+  ...{ id: 11, case: 3, version: 1, role: "first", user: 2, name: "Bela", initials: "", at: "2026-03-01T09:00:00Z" },
+  ...{ second_wanted: true, current: true, reason: "", note: "", confirmed: "none", checks: [], fingerprint: null },
+  ...{ differential: COUNTS, reviewed_until: 0, taught_until: null, countersigns: null, amends: null },
+};
+const REPORT = { remark: "Blasts, call the ward.", grades: {}, platelets: null, cells: [] };
 
 /** Ends of the paths that cannot be asked. */
 let away: string[];
 let asked: string[];
 let reason: boolean;
+let signatures: object[];
+/** What answers for a signed record. */
+let record: () => Promise<object>;
+/** What answers for the cells and their types. */
+let columns: () => Promise<object>;
 
 beforeEach(() => {
   state = { case: 3, events: {}, columns: { ...columnsOf([]), cases: CASES } };
   [away, asked, reason] = [[], [], false];
+  signatures = [];
+  columns = () => Promise.resolve(columnsOf([]));
+  record = () => Promise.resolve({ ...FIRST, cells: [], report: REPORT, specimen: null, profile: null });
   vi.spyOn(api, "GET").mockImplementation(((path: string, given?: { params: { path: { case?: number } } }) => {
     asked.push(path);
     if (away.some((end) => path.endsWith(end)))
       return Promise.reject(new ServiceFault(500, { code: "internal", message: `No ${path.split("/").at(-1)}.` }));
+    if (path.endsWith("{signature}")) return record().then((data) => ({ data }));
     const checks = reason ? [{ name: "few", level: "reason", open: true, says: "few cells" }] : [];
     const data: Record<string, object> = {
       session: { user: { id: 1, name: "ada" } },
       differential: COUNTS,
       findings: FINDINGS,
-      signing: { ...SIGNING, checks, case: given?.params.path.case },
+      signatures: { items: signatures },
+      signing: { ...SIGNING, checks, locked: signatures.length > 0, case: given?.params.path.case },
       "{project}": { id: 7, name: "Films", role: "reviewer", archived: false },
     };
     return Promise.resolve({ data: data[path.split("/").at(-1)!] ?? { items: [], next: null } });
@@ -128,3 +144,84 @@ test("why one case is signed all the same is not said of the next one", async ()
   change({ case: 4 });
   expect((await note()).value).toBe("");
 });
+
+const second = () => screen.findByRole<HTMLButtonElement>("button", { name: /^Sign second as/ });
+const waits = () => document.querySelector(".sign-waits")?.textContent ?? "";
+
+test("nobody signs second before the record's cells, remark and grades are on the page", async () => {
+  signatures = [FIRST];
+  const come = record;
+  let arrive = () => {};
+  record = () => new Promise((resolve) => (arrive = () => void come().then(resolve)));
+  opened();
+  expect((await second()).disabled).toBe(true);
+  expect(waits()).toContain("The signed record has yet to be loaded");
+  await settled();
+  arrive();
+  await screen.findByText(REPORT.remark);
+  expect((await second()).disabled).toBe(false);
+  expect(waits()).toBe("");
+});
+
+test("where the signed record could not be loaded, nobody signs second, and it is asked for again on request", async () => {
+  signatures = [FIRST];
+  const come = record;
+  record = () => Promise.reject(new ServiceFault(500, { code: "internal", message: "No record." }));
+  opened();
+  await screen.findByText("No record.");
+  expect((await second()).disabled).toBe(true);
+  expect(waits()).toContain("The signed record could not be loaded");
+  record = come;
+  fireEvent.click(screen.getByRole("button", { name: "Try again" }));
+  await screen.findByText(REPORT.remark);
+  await waitFor(async () => expect((await second()).disabled).toBe(false));
+});
+
+test("where the types of a record's cells could not be loaded, its cells are not shown and nobody signs second", async () => {
+  signatures = [FIRST];
+  columns = () => Promise.reject(new ServiceFault(500, { code: "internal", message: "No columns." }));
+  opened();
+  await screen.findByText("No columns.");
+  await screen.findByText(REPORT.remark);
+  expect((await second()).disabled).toBe(true);
+  expect(waits()).toContain("could not be loaded");
+  await settled();
+  columns = () => Promise.resolve(columnsOf([]));
+  fireEvent.click(screen.getByRole("button", { name: "Try again" }));
+  await waitFor(async () => expect((await second()).disabled).toBe(false));
+});
+
+test("a signed case of which the signatures could not be loaded is not called unsigned", async () => {
+  [signatures, away] = [[FIRST], ["/signatures"]];
+  opened();
+  await screen.findByText("No signatures.");
+  await settled();
+  expect(screen.queryByText(/Not signed/)).toBeNull();
+  away = [];
+  fireEvent.click(await screen.findByRole("button", { name: "Try again" }));
+  await screen.findByText(/^Version 1, signed by Bela/);
+});
+
+test.each([
+  ["/differential", "The counts may be old"],
+  ["/signing", "The checks before signing may be old"],
+  ["/signatures", "The signatures may be old"],
+])(
+  "where newer answers of %s cannot be had, the page says what may be old and asks again on request",
+  async (end, says) => {
+    const change = opened();
+    await remark();
+    await sign();
+    await settled();
+    away = [end];
+    change({ events: { labels: 1, signature: 1 } });
+    const line = await screen.findByText((text) => text.includes(says));
+    expect(line.textContent).toContain(`No ${end.slice(1)}.`);
+    const field = await remark();
+    fireEvent.change(field, { target: { value: "Blasts, call the" } });
+    away = [];
+    fireEvent.click(screen.getByRole("button", { name: "try again" }));
+    await waitFor(() => expect(screen.queryByText((text) => text.includes(says))).toBeNull());
+    expect((await remark()).value).toBe("Blasts, call the");
+  },
+);

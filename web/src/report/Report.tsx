@@ -25,6 +25,7 @@ import { Crops } from "./Crops";
 import { byName } from "./differential";
 import { sharesFigure } from "./figure";
 import { Head, Specimen } from "./Head";
+import { Old } from "./Old";
 import { Reclassified } from "./Reclassified";
 import { Send } from "./Send";
 import { SignOff } from "./SignOff";
@@ -138,6 +139,8 @@ export default function Report() {
   if (differential.isPending || signatures.isPending) return <Loading what="Counting the cells" />;
   // Counts and forms stay where newer ones could not be loaded: a remark may just be being typed.
   if (differential.isLoadingError) return <Failure fault={differential.error} retry={() => differential.refetch()} />;
+  // Without the signatures a signed case would read as one that nobody signed.
+  if (signatures.isLoadingError) return <Failure fault={signatures.error} retry={() => signatures.refetch()} />;
   const data = shown ?? differential.data;
   const counted = data.rows.some((row) => row.before.count || row.after.count);
   // A record bears the name that its signer saw, whatever the case is called now.
@@ -180,6 +183,15 @@ export default function Report() {
             </p>
           )}
           <Head differential={data} ofCase={chosen} />
+          <Old
+            of={[
+              // A record stays as it was signed.
+              ...(record ? [] : [{ what: "the counts", answer: differential }]),
+              ...(record ? [] : [{ what: "the cells shown", answer: columns }]),
+              ...(chosen ? [{ what: "the signatures", answer: signatures }] : []),
+              ...(chosen ? [{ what: "the checks before signing", answer: signing }] : []),
+            ]}
+          />
         </div>
         <div className="report-do">
           <Dropdown align="end">
@@ -218,6 +230,7 @@ export default function Report() {
             {chosen && !record && signing.data && !signing.data.locked && (
               <FindingsForm ofCase={chosen} may={may} setUnstored={setUnstored} />
             )}
+            {record && stored.isLoadingError && <Failure fault={stored.error} retry={() => stored.refetch()} />}
             {record && stored.data?.report && <Signed report={stored.data.report} />}
             {checks && checks.length > 0 && (
               <section className="report-checks">
@@ -271,6 +284,8 @@ export default function Report() {
                 several={several}
                 user={session.data.user}
                 unstored={unstored}
+                onPage={(classes && stored.data?.id) ?? null}
+                away={stored.isLoadingError || columns.isLoadingError}
                 onGone={() => title.current?.focus()}
                 onSigned={() => {
                   setAsked(null);
@@ -280,6 +295,7 @@ export default function Report() {
               />
             )}
           </aside>
+          {columns.isLoadingError && <Failure fault={columns.error} retry={() => columns.refetch()} />}
           {cells && classes && (
             <Crops
               cells={cells}

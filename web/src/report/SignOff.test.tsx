@@ -70,6 +70,8 @@ function page(client: QueryClient) {
           several={false}
           user={{ id: 1, name: "ada" } as UserShown}
           unstored={false}
+          onPage={null}
+          away={false}
           onSigned={() => {}}
           onGone={() => {}}
         />

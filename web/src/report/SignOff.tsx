@@ -36,6 +36,10 @@ interface Props {
   user: UserShown;
   /** Whether the remark on the page is another one than the stored, and stays so when its field is left. */
   unstored: boolean;
+  /** Id of the signed record whose cells, remark and grades are on the page; null while none is. */
+  onPage: number | null;
+  /** Whether the signed record that is shown could not be loaded. */
+  away: boolean;
   onSigned: () => void;
   /** Called when the form is gone after signing: the focus that was in it needs another place. */
   onGone: () => void;
@@ -132,6 +136,8 @@ function Sign({
   all,
   user,
   unstored,
+  onPage,
+  away,
   onSigned,
   onGone,
   as: role,
@@ -155,6 +161,8 @@ function Sign({
   const first = role === "first";
   const storing = first && saving === "pending";
   const blocked = first && unstored;
+  // The second signer signs the cells, the remark and the grades of the record, and not its counts alone.
+  const unseen = !first && onPage !== record;
   // Where they could not be loaded anew, what the page has of them may be old, or never stored.
   const version = first ? (findings.isError ? undefined : findings.data?.version) : null;
   // The record of the first signer has its own checks; the second one signs them as they were.
@@ -193,7 +201,7 @@ function Sign({
   const submit = (event: FormEvent) => {
     event.preventDefault();
     sign.reset();
-    if (blocked) return;
+    if (blocked || unseen) return;
     if (storing) setWanted(true);
     else if (version !== undefined) setAsked({ counts: seen, findings: version, record });
   };
@@ -208,8 +216,9 @@ function Sign({
     if (asked) sign.mutate(asked);
   };
   const name = user.display || user.name;
-  const waits =
-    version === undefined
+  const waits = unseen
+    ? `The signed record ${away ? "could not" : "has yet to"} be loaded; the second signature waits for it.`
+    : version === undefined
       ? `The remark and grades ${findings.isError ? "could not" : "have yet to"} be loaded.`
       : blocked
         ? "It can be signed once your remark is stored."
@@ -238,6 +247,7 @@ function Sign({
           disabled={
             sign.isPending ||
             blocked ||
+            unseen ||
             blocks.length > 0 ||
             (reasons.length > 0 && !note.trim()) ||
             version === undefined

@@ -51,12 +51,30 @@ export function Failure({ fault, retry }: { fault: unknown; retry?: () => void }
   );
 }
 
-/** A fault within a form or a panel, in one line; `fields` says what the form calls the fields of the request. */
-export function FaultLine({ fault, fields }: { fault: unknown; fields?: FieldNames }) {
+interface FaultLineProps {
+  fault: unknown;
+  /** What the form calls the fields of the request. */
+  fields?: FieldNames;
+  /** What the fault means for what is on the screen: a sentence before it. */
+  means?: string;
+  retry?: () => void;
+}
+
+/** A fault within a form or a panel, in one line. */
+export function FaultLine({ fault, fields, means, retry }: FaultLineProps) {
   if (!fault) return null;
   return (
     <p className="fault-line" role="alert">
+      {means && `${means} `}
       {sentence(fault, fields)}
+      {retry && (
+        <>
+          {" "}
+          <button type="button" className="bin-act" onClick={retry}>
+            try again
+          </button>
+        </>
+      )}
     </p>
   );
 }
