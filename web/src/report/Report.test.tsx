@@ -225,3 +225,23 @@ test.each([
     expect((await remark()).value).toBe("Blasts, call the");
   },
 );
+
+test("counts of one case never stand under the name of the next", async () => {
+  const change = opened();
+  await sign();
+  const answer = vi.mocked(api.GET).getMockImplementation() as unknown as (path: string, given?: object) => object;
+  let come: () => void = () => {};
+  const late = new Promise<void>((done) => {
+    come = done;
+  });
+  vi.mocked(api.GET).mockImplementation(((path: string, given?: object) =>
+    path.endsWith("/differential")
+      ? late.then(() => answer(path, given))
+      : answer(path, given)) as unknown as typeof api.GET);
+  change({ case: 4 });
+  await settled();
+  expect(screen.queryByRole("heading", { level: 1 })).toBeNull();
+  expect(screen.queryByRole("button", { name: /^Sign as/ })).toBeNull();
+  come();
+  expect((await screen.findByRole("heading", { level: 1 })).textContent).toContain("24-4");
+});

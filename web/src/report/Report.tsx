@@ -67,7 +67,8 @@ export default function Report() {
   const differential = useQuery({
     queryKey: [...root, "differential", chosen, level],
     queryFn: ({ signal }) => body(api.GET("/projects/{project}/differential", { params: atLevel, signal })),
-    placeholderData: (before) => before,
+    // At another level the counts stay until those come; another case's never stand under this one's name.
+    placeholderData: (before, query) => (query?.queryKey[root.length + 1] === chosen ? before : undefined),
   });
   const agreement = useQuery({
     queryKey: [...root, "agreement", chosen],
