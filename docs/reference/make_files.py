@@ -74,9 +74,10 @@ Hot pixels and a scale bar burnt into the picture so decide nothing.
 
 A picture in doubt is refused with its highest value, and `--bits N` (`hemosight classify`, `embed`, `data add`,
 `data check`; `bits` of an upload and of a catalog) says how many bits hold the values. It goes before
-`SMaxSampleValue` too, unless more than {hot} of the samples exceed it or both tags are just so many bits wide. Of
-floating point it counts above 1 alone, and where the picture is not black by it. Of samples above the range, up to
-{hot} (hot pixels) are white; more of them, negative, NaN and infinite ones are refused.
+`SMaxSampleValue` too, unless more than {hot} of the samples exceed it, both tags are just so many bits wide, or it
+is as many bits as the container has, which say less than the tag. Of floating point it counts above 1 alone, and where
+the picture is not black by it. Of samples above the range, up to {hot} (hot pixels) are white; more of them,
+negative, NaN and infinite ones are refused.
 
 Colours follow the ICC profile of RGB pictures that carry one, by its curves and primaries and not by its name, CMYK is
 read without a profile, opacity lies on white, EXIF and TIFF orientation are applied, to PNG of 16 bits too.

@@ -200,6 +200,14 @@ def test_the_real_sets_through_the_command_line(tmp_path: Path):
     assert set(catalog.where(pl.col("source") == "lmu_aml").table["scale"]) == {0.73}
 
 
+def test_a_dry_run_is_of_folders(tmp_path: Path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\na.png,ig\n")
+    result = run("add", table, "--dry-run", "--out", tmp_path / "c.parquet")
+    assert result.exit_code == 2
+    assert "a table says it itself" in result.output
+
+
 def test_a_dry_run_prints_the_tree_as_it_is_understood_and_writes_nothing(tmp_path: Path):
     root = draw(tmp_path / "in", *[f"fold_{k}/{label}/{label}{k}.png" for k in range(2) for label in ("all", "hem")])
     result = run("add", root, "--dry-run", "--out", tmp_path / "c.parquet")

@@ -191,6 +191,7 @@ def test_in_the_publishers_folder_a_few_files_are_enough(tmp_path: Path, home: s
     ("above", "name"),
     [
         ("Munich_AML_study/our_slides", "EOS/EOS_0001.jpg"),
+        ("Munich AML 2019", "LYT/LYT_0001.jpg"),
         ("lmu_amlodipine", "EOS/EOS_0001.jpg"),
         ("AML-Cytomorphology_MLL_Helmholtz", "EOS/EOS_0001.jpg"),
         ("chulapat/slides", "monocyte/AB-7_12_33.jpg"),

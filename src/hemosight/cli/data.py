@@ -191,8 +191,10 @@ def _tree(path: Path, kind: str | None, folders: str | None) -> None:
     from hemosight.errors import PathMissing
     from hemosight.images import sources
 
-    if not path.is_dir():
+    if not path.exists():
         raise PathMissing(path=path, cwd=Path.cwd())
+    if not path.is_dir():
+        raise typer.BadParameter("shows what folders are understood as; a table says it itself", param_hint="--dry-run")
     with bars() as (say, _):
         rows = sources.rows_of(path, kind, folders=folders, say=say)
     columns = (("label", "class"), ("subtype", "finer type"), ("patient", "patient"), ("official_split", "split"))

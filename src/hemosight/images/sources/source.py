@@ -12,7 +12,10 @@ Record = dict[str, Any]
 """One row of a catalog before its file has been read: ``path`` and whatever the layout tells."""
 
 
-_COPIED = r"(?:[ _-]*(?:copy|data(?:set)?|main|master|subset|sample|resized|\(\d+\)|v?\d+(?:[.x]\d+)*(?![\d.x])))*"
+_COPIED = (
+    r"(?:[ _-]*(?:copy|data(?:set)?|main|master|subset|sample|resized|\(\d+\)"
+    r"|v?(?!(?:19|20)\d\d(?!\d))\d+(?:[.x]\d+)*(?![\d.x])))*"  # a year is a laboratory's own
+)
 """What archives, browsers and people put behind a data set's name: LMU_AML (1), PBC_dataset_normal_DIB_224x224."""
 
 
