@@ -346,10 +346,10 @@ def test_a_reload_that_fails_half_way_is_done_again(
     """A connection that is lost meanwhile leaves columns without cells, and no news would ever come."""
     images, fails = loading.images, [True]
 
-    def lost(*given: object) -> object:
+    def lost(session: Session, project_id: int, after: int = 0) -> list[tuple[int, int | None]]:
         if fails.pop() if fails else False:
             raise ConnectionError
-        return images(*given)
+        return images(session, project_id, after)
 
     monkeypatch.setattr(loading, "images", lost)
     with project.database.session() as session:
