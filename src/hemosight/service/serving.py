@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 
 from hemosight.service import connections
+from hemosight.service.allocator import return_large_blocks
 from hemosight.service.app import create_app
 from hemosight.service.errors import ServiceFault
 from hemosight.service.operations import logs
@@ -52,6 +53,7 @@ def serve(settings: Settings, say: Say, *, open_page: bool = False) -> None:
     Raises :class:`~hemosight.service.errors.ServiceFault` where others could reach a service without accounts, and
     :class:`~hemosight.service.errors.ServiceFault`.
     """
+    return_large_blocks()
     logs.configure_from(settings)
     require_certificate(settings)
     stopping = Stopping(settings.stop_seconds)

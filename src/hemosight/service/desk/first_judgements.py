@@ -6,6 +6,7 @@ the same records, but a record is read once, and cells without a new one are not
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from hemosight.scoring.agreement import Judgement
 from hemosight.service.storage import judgements
 from hemosight.service.storage.database import Database
 
-_SIZE = 500
+_SIZE = 400
 """Bytes that a record takes in memory."""
 
 
@@ -35,6 +36,11 @@ class _Record(NamedTuple):
     bundle_id: int
     alone: bool
     """Whether its request labelled nothing else."""
+
+
+def _once(name: str | None) -> str | None:
+    """The same name, kept once in memory for all records that say it."""
+    return None if name is None else sys.intern(name)
 
 
 class FirstJudgements:
@@ -69,9 +75,9 @@ class FirstJudgements:
                     row.id,
                     row.image_id,
                     row.user_id,
-                    row.kind,
-                    row.label,
-                    row.predicted,
+                    sys.intern(row.kind),
+                    _once(row.label),
+                    _once(row.predicted),
                     row.undoes,
                     row.bundle_id,
                     sizes[row.request] == 1,
