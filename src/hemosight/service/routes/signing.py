@@ -88,10 +88,7 @@ def amend(seat: Reviewer, session: Transaction, case: Id, given: NewAmendment) -
     row = cases.get(session, seat.project, case)
     audit.note(session, seat, "case.amend", {"case": case, "reason": given.reason}, seat.project)
     made = amendments.begin(session, seat.project, case, seat.user.id, given.reason)
-    standing = amendments.signed(session, seat.project, [case])[case].signature
-    record = signatures.get(session, seat.project, standing).record or {}
-    signed_at = (record.get("profile") or {}).get("scale")
-    if again := profiles.read_amended(session, seat.project, row, signed_at):
+    if again := profiles.read_amended(session, seat.project, row):
         bundle = projects.get(session, seat.project).bundle_id
         jobs.enqueue(session, project_id=seat.project, bundle_id=bundle, images=again)
     return AmendmentShown.model_validate(made)
