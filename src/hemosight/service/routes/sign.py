@@ -103,6 +103,7 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         of_cases(state).get(case),
         rules,
         int(snapshot.counting(case).sum()),
+        now.since_draw,
     )
     refuse_foreign(state, case, "sign it")
     _require_finished(count, found, given.note)
@@ -143,6 +144,11 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
             raise _unseen_findings()
         if given.findings is not None and given.findings != said.version:
             raise _changed("the remark and grades that you looked at", "others")
+        facts = signed_record.facts(session, row_of_case)
+        if given.facts is None and facts.to_be_seen:
+            raise _unseen_facts()
+        if given.facts is not None and given.facts != facts.digest:
+            raise _changed("the specimen and the report's settings that you looked at", "others: some were changed")
         differential = now.model_dump(mode="json", by_alias=True)
         checked = [CheckShown.model_validate(one).model_dump(mode="json") for one in found]
         record = {
@@ -293,6 +299,15 @@ def _unseen_findings() -> Refusal:
         expected="the version of the case's remark and grades that you looked at, as `findings`",
         came="none, and the case has some",
         mend="Look at the remark and grades, then sign with their version.",
+    )
+
+
+def _unseen_facts() -> Refusal:
+    return Refusal(
+        "in_the_way",
+        expected="`facts` of the case's signing as you looked at it: its specimen and the report's settings",
+        came="none, and the case has a specimen or the report has reference ranges",
+        mend="Look at `specimen` and `settings` of the case's signing, then sign with its `facts`.",
     )
 
 
