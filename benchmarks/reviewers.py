@@ -7,6 +7,7 @@ reviewers are shared by a few processes, so that the one that measures is not wh
     python benchmarks/reviewers.py --reviewers 30 --minutes 2
     python benchmarks/reviewers.py --reviewers 30 --minutes 30 --pause 0.5  # a soak: the memory every minute
     python benchmarks/reviewers.py --write                                  # make load: all of them, into the figures
+    python benchmarks/reviewers.py --write --only people                    # the two short rounds alone, or --only soak
 
 Between two rounds of requests a reviewer pauses for any time up to ``--pause`` seconds: six make three on average, in
 which people look at a cell and press a key; half a second is as fast as the service answers, which nobody works.
@@ -46,14 +47,19 @@ CLIENTS = 3
 """Processes that the reviewers are shared by."""
 PEOPLE, FLAT_OUT = 6.0, 0.5
 """Longest pauses, in seconds: of people, and of programs that label as fast as they are answered."""
-ROUNDS = ((30, 2.0, PEOPLE), (50, 2.0, PEOPLE), (30, 30.0, FLAT_OUT))
-"""Reviewers, minutes and longest pause of what is written down; the last is the soak."""
+Rounds = tuple[tuple[int, float, float], ...]
+ROUNDS: dict[str, Rounds] = {
+    "people": ((30, 2.0, PEOPLE), (50, 2.0, PEOPLE)),
+    "soak": ((30, 30.0, FLAT_OUT),),
+}
+"""Reviewers, minutes and longest pause of what is written down."""
 GOAL_MS = 250
 """What 95 of 100 requests of each kind are to stay below."""
 IDLE = 1.0
 """A load average above this is others' work."""
 FIGURES = Path(__file__).parents[1] / "docs" / "reference" / "figures.md"
 BEGIN, END = "## Many reviewers\n\n", "## How many labels are enough"
+PARTS = {"people": "### As people work\n\n", "soak": "### Half an hour as fast as it answers\n\n"}
 
 
 def main(
@@ -63,23 +69,44 @@ def main(
     pause: Annotated[float, typer.Option(min=0, help="Longest pause of a reviewer, in seconds.")] = PEOPLE,
     bundle: Annotated[Path | None, typer.Option(help="Bundle to read with; the built-in one.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Every round of the figures, into the figures.")] = False,
+    only: Annotated[str | None, typer.Option("--only", help="What to write: people or soak; both.")] = None,
     accept: Annotated[bool, typer.Option("--accept", help="Write although others are at work here.")] = False,
 ) -> None:
     """Measure, and print a table of requests and one of memory."""
-    before = os.getloadavg()[0]
-    if write and before > IDLE and not accept:
-        typer.echo(
-            f"expected an idle machine; found a load average of {before:.1f}. Run it when others rest.", err=True
-        )
-        raise typer.Exit(1)
-    rounds = ROUNDS if write else ((reviewers, minutes, pause),)
-    done = [(people, longest, run(people, images, span, longest, bundle)) for people, span, longest in rounds]
-    if write:
+    if only is not None and only not in ROUNDS:
+        raise typer.BadParameter(f"expected one of {', '.join(ROUNDS)}; found {only}", param_hint="--only")
+    if not write:
+        run(reviewers, images, minutes, pause, bundle)
+        return
+    for name in [only] if only else list(ROUNDS):
+        before, done = os.getloadavg()[0], list[tuple[int, float, Load]]()
+        for people, span, longest in ROUNDS[name]:
+            if not accept:
+                rest()
+            done.append((people, longest, run(people, images, span, longest, bundle)))
         page = FIGURES.read_text(encoding="utf-8")
-        head, _, rest = page.partition(BEGIN)
-        FIGURES.write_text(
-            head + BEGIN + section(done, images, before) + END + rest.partition(END)[2], encoding="utf-8"
-        )
+        FIGURES.write_text(written(page, name, section(name, done, images, before)), encoding="utf-8")
+
+
+def rest(patience: float = 300.0) -> None:
+    """Wait until what came before has left the load average; others' work does not, and ends the program."""
+    until = time.monotonic() + patience
+    while (now := os.getloadavg()[0]) > IDLE:
+        if time.monotonic() > until:
+            typer.echo(
+                f"expected an idle machine; found a load average of {now:.1f}. Run it when others rest.", err=True
+            )
+            raise typer.Exit(1)
+        time.sleep(5)
+
+
+def written(page: str, name: str, text: str) -> str:
+    """The page of figures with one part of its section written anew."""
+    head, _, rest = page.partition(BEGIN)
+    own, _, after = rest.partition(END)
+    parts = {part: own.partition(title)[2].partition("\n### ")[0].strip("\n") for part, title in PARTS.items()}
+    parts[name] = text.strip("\n")
+    return head + BEGIN + "\n\n".join(PARTS[part] + said for part, said in parts.items() if said) + "\n\n" + END + after
 
 
 def run(reviewers: int, images: int, minutes: float, pause: float, bundle: Path | None) -> Load:
@@ -226,16 +253,16 @@ def show(done: Load, reviewers: int, images: int) -> None:
         print(f"{at:7.0f}   {size / 1e6:19.0f}   {load:12.1f}")
 
 
-def section(rounds: Sequence[tuple[int, float, Load]], images: int, before: float) -> str:
+def section(name: str, rounds: Sequence[tuple[int, float, Load]], images: int, before: float) -> str:
     """The part of docs/reference/figures.md that is written from these rounds."""
     lines = [
-        "    python benchmarks/reviewers.py --write          # make load",
+        f"    python benchmarks/reviewers.py --write --only {name}          # make load: both",
         "",
-        f"Written by that command. {machine()}.",
+        f"Written by that command. {str(machine()).partition('; load')[0]}.",
         f"Reviewers, service and PostgreSQL on the same machine, whose load average before was {before:.1f}.",
         f"One project of {images:,} images; each reviewer lists, looks, labels one to three cells, asks for the next,",
         "counts now and then, and pauses for any time up to the longest: six seconds as people do, half as programs.",
-        f"Milliseconds, p50 and p95; the goal is {GOAL_MS} for every p95, and what is above it is bold.",
+        f"Milliseconds, p50 and p95; the goal is {GOAL_MS} for every p95 of 30 people, and what is above it is bold.",
         "",
         "| reviewers | longest pause, s | minutes | requests a second | "
         + " | ".join(KINDS)
@@ -250,17 +277,20 @@ def section(rounds: Sequence[tuple[int, float, Load]], images: int, before: floa
             cells.append(f"{p50:.0f}, {p95:.0f}" if p95 < GOAL_MS else f"{p50:.0f}, **{p95:.0f}**")
         cells.append(", ".join(f"{count} x {code}" for code, count in sorted(done.failed.items())) or "none")
         lines.append(f"| {people} | {pause:g} | {spent / 60:.0f} | {total / spent:.0f} | " + " | ".join(cells) + " |")
-    people, _, soak = rounds[-1]
-    shown = soak.memory[:: max(1, len(soak.memory) // 10)]
-    lines += [
-        "",
-        f"The server's memory over the last of them, {people} reviewers, {soak.memory[-1][0] / 60:.0f} minutes:",
-        "",
-        "| minute | " + " | ".join(f"{at / 60:.0f}" for at, _, _ in shown) + " |",
-        "|---" * (len(shown) + 1) + "|",
-        "| MB | " + " | ".join(f"{size / 1e6:.0f}" for _, size, _ in shown) + " |",
-        "",
-    ]
+    if name == "people":
+        more = "One process answers, on one core; more people take more servers of one database (`deploy/kubernetes`)."
+        lines += ["", more]
+    for people, pause, done in rounds:
+        shown = done.memory[:: max(1, len(done.memory) // 10)]
+        minutes = done.memory[-1][0] / 60
+        lines += [
+            "",
+            f"The server's memory, {people} reviewers who pause for up to {pause:g} s, {minutes:.0f} minutes:",
+            "",
+            "| minute | " + " | ".join(f"{at / 60:.1f}".removesuffix(".0") for at, _, _ in shown) + " |",
+            "|---" * (len(shown) + 1) + "|",
+            "| MB | " + " | ".join(f"{size / 1e6:.0f}" for _, size, _ in shown) + " |",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -300,3 +300,16 @@ def test_a_thousand_ranges_of_one_file(served: Served) -> None:
     assert answer.status_code in (200, 206, 400, 416, 503), "503: the page is not built"
     assert len(answer.content) < 4 << 20
     assert time.monotonic() - began < 10
+
+
+def test_a_connection_outlives_a_look_at_a_cell(served: Served) -> None:
+    """Closed after five seconds, as it was, it met the next request of whoever had looked for as long: no answer."""
+    with served.connect() as line:
+        for pause in (6.0, 0.0):
+            line.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            came = b""
+            while not came.endswith(b'{"alive":true}'):
+                piece = line.recv(65536)
+                assert piece, "the connection was closed"
+                came += piece
+            time.sleep(pause)

@@ -293,3 +293,12 @@ def test_hot_pixels_above_the_stated_range_are_white_and_cost_nothing_else() -> 
 def test_a_full_range_is_read_with_dead_pixels_too() -> None:
     full = speckled(deep(RGB, 16), 3, 0)
     assert (decode(tiff(full)) != RGB).sum() <= 9
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_of_floating_point_that_holds_whole_numbers_the_likely_bits_are_advised(bits: int) -> None:
+    """A program that computes in floating point keeps the levels of its camera."""
+    whole = tiff(((RGB.astype(np.uint16) << 8) >> (16 - bits)).astype(np.float32))
+    with pytest.raises(UnreadableImage, match=f"`--bits {bits}`"):
+        decode(whole)
+    assert off(whole, bits) <= 1

@@ -247,7 +247,16 @@ def test_a_fold_in_a_value_of_the_splits_is_kept_where_there_is_no_other(
     said: list[str] = []
     table = sources.read(tmp_path / "t.csv", say=said.append).table
     assert (table["official_split"].to_list(), table["fold"].to_list()) == (["train", "test", None], folds)
-    assert said == []
+    told = "the fold is that of its own column, where the split names another: line 2, line 4"
+    assert said == ([told] if head else [])
+
+
+def test_a_fold_that_its_column_and_the_split_name_alike_is_worth_no_word(tmp_path: Path) -> None:
+    rows = zip(("01", "fold 2", "Fold B"), ("fold1_train", "fold_2_test", "fold b"), strict=True)
+    for number in range(3):
+        draw(tmp_path / f"{number}.png", number)
+    text = "".join(f"{number}.png,ig,{fold},{split}\n" for number, (fold, split) in enumerate(rows))
+    assert read(tmp_path / "t.csv", f"path,label,fold,split\n{text}")[1] == []
 
 
 @pytest.mark.parametrize("content", ["path,label\n", "path,label\n,\n\n", "id,path,label,width,height\n"])

@@ -346,7 +346,21 @@ def test_a_patient_that_is_none_is_no_patient(folder: Path, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["?", "??", "(?)", "unknown", "Unknown", "UNK", "unknown?", "not known", "unsure", "\uff1f"]
+    "word",
+    [
+        "?",
+        "(?)",
+        "unknown",
+        "UNK",
+        "unknown?",
+        "not known",
+        "unsure",
+        "\uff1f",
+        "Anonymous",
+        "unbekannt",
+        "pending",
+        "TBD?",
+    ],
 )
 def test_patients_that_nobody_knows_are_not_one_patient(folder: Path, word: str) -> None:
     rows = "".join(f"{path},{label},{word}\n" for path, label in ROWS[1:]) + f"{ROWS[0][0]},{ROWS[0][1]},Unkel\n"

@@ -21,7 +21,7 @@ from hemosight.images.synthetic.camera import draw_field
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.storage import events, uploads
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import CameraField, Case, FieldCell, Image, Profile, Project, Upload
+from hemosight.service.storage.tables import AuditRow, CameraField, Case, FieldCell, Image, Profile, Project, Upload
 from hemosight.service.work import scales
 from hemosight.service.work.worker import EmbeddingWorker
 
@@ -223,6 +223,25 @@ def test_nothing_comes_into_an_upload_that_was_cancelled_meanwhile(
         assert session.scalar(select(func.count()).select_from(CameraField)) == before
 
 
+@pytest.mark.parametrize("what", ["a case", "a field", "a project"])
+def test_of_two_who_delete_one_thing_the_second_finds_nothing(
+    database: Database, tiny_bundle: Bundle, what: str
+) -> None:
+    scene = _scene(database, tiny_bundle)
+    with database.session() as session:
+        case = session.scalars(select(Case.id).where(Case.project_id == scene.project)).one()
+    path = {"a case": f"/cases/{case}", "a field": f"/fields/{scene.field}", "a project": ""}[what]
+    with ThreadPoolExecutor(2) as pool:
+        with database.session() as session:
+            events.take_turn(session, scene.project)
+            both = [pool.submit(scene.camera.admin.delete, scene.camera.path(path)) for _ in range(2)]
+            _until_it_waits(both[0], database, scene.project, 2)
+        assert sorted(one.result(60).status_code for one in both) == [204, 404]
+    with database.session() as session:
+        said = session.scalars(select(AuditRow.action).where(AuditRow.project_id == scene.project)).all()
+    assert sum(action.endswith(".delete") for action in said) == 1
+
+
 def _status_of_field(scene: Scene) -> int:
     try:
         return scene.add_field()
@@ -230,11 +249,11 @@ def _status_of_field(scene: Scene) -> int:
         return 409 if "another upload" in str(fault) else 0
 
 
-def _until_it_waits(acting: Future[Any], database: Database, project: int) -> None:
+def _until_it_waits(acting: Future[Any], database: Database, project: int, people: int = 1) -> None:
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = :project AND NOT granted"
     for _ in range(1200):
         with database.session() as session:
-            if session.scalar(text(waiting), {"project": project}):
+            if (session.scalar(text(waiting), {"project": project}) or 0) >= people:
                 return
         if acting.done():
             raise AssertionError(f"it did not wait: {acting.result()}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from hemosight import __version__
 from hemosight.cli import (
     benchmark,
     classify,
@@ -26,13 +28,30 @@ from hemosight.cli import (
 )
 from hemosight.errors import HemoSightError
 
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hemosight {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="hemosight",
-    help="Reads white blood cell crops. Research use only: not for primary diagnosis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Reads white blood cell crops. Research use only: not for primary diagnosis."""
+
+
 app.command()(classify.classify)
 app.command()(find.find)
 app.command()(scale.scale)

@@ -208,8 +208,10 @@ def _in_doubt(array: NDArray[Any], depth: int, why: str, bits: int | None = None
     if bits is not None and not _may_have(kind, depth, most := _high(array), bits):
         why += f"; up to {most:g} they are not of {bits} bits"
     mend = "Export 8 bits, or 16 without a sign, from black to white."
-    if kind != "f" and low >= 0:
-        said = "Say how many bits hold the values (`--bits 12`, or `bits` of an upload)"
+    # Floating point that was never scaled holds whole levels of a camera: the least bits that do are the likely ones.
+    likely = next((b for b in (8, 10, 12, 14, 16) if _high(array) <= white_of_bits(b)), None) if kind == "f" else 12
+    if low >= 0 and likely is not None and (kind != "f" or _may_have(kind, depth, _high(array), likely)):
+        said = f"Say how many bits hold the values (`--bits {likely}`, or `bits` of an upload)"
         mend = f"{said}, or export 8 bits, or 16 over their full range."
     return UnreadableImage(
         f"{depth}-bit {what}samples {why}",

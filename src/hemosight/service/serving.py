@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 log = structlog.get_logger()
+_KEPT_OPEN = 75
+"""Seconds that a connection stays open without a request: longer than people look at a cell, and than a proxy keeps
+its own (nginx: 60). Who asks just as it is closed gets no answer."""
 _COMMAND_STOPS = 60.0
 """Seconds the server may take to stop after a command that nobody waits for to end at once."""
 Say = Callable[[str], None]
@@ -168,6 +171,7 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=connections.proxies(settings),
+        timeout_keep_alive=_KEPT_OPEN,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
         ssl_ciphers=CIPHERS,

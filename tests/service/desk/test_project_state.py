@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from projects import Filled, fill
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from hemosight.blood.vocabulary import CELL_TYPE
@@ -19,6 +20,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.engine.engine import Engine
 from hemosight.service.desk import loading, project_states
 from hemosight.service.desk.columns import columns, unpack
+from hemosight.service.desk.label_set_state import LabelSetSpec
 from hemosight.service.desk.project_state import ProjectState
 from hemosight.service.desk.project_states import ProjectStates
 from hemosight.service.desk.references import References
@@ -26,8 +28,8 @@ from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import events
 from hemosight.service.storage.database import Database
-from hemosight.service.storage.live_events import ImagesEvent, LabelSetEvent, ProfileEvent
-from hemosight.service.storage.tables import Event, Image, LabelSet
+from hemosight.service.storage.live_events import ImagesEvent, LabelSetEvent, ProfileEvent, SettingsEvent
+from hemosight.service.storage.tables import Event, Image, LabelSet, Project
 from hemosight.space.embeddings import Embeddings
 from hemosight.space.incremental_lda import IncrementalLDA, Reference
 
@@ -383,3 +385,27 @@ def test_a_reload_that_fails_half_way_is_done_again(
     with pytest.raises(ConnectionError):
         state.catch_up()
     assert len(state.readings.snapshot(CELL_TYPE).ids) == CELLS
+
+
+@pytest.mark.usefixtures("taught")
+def test_what_was_followed_half_way_is_loaded_anew(
+    state: ProjectState, project: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings had been taken in when the connection was lost: the same ones once more would be no news."""
+    label_sets, fails = loading.label_sets, [True]
+
+    def lost(session: Session, project_id: int, read: Collection[str]) -> dict[int, LabelSetSpec]:
+        if fails.pop() if fails else False:
+            raise ConnectionError
+        return label_sets(session, project_id, read)
+
+    monkeypatch.setattr(loading, "label_sets", lost)
+    assert state.readings.snapshot(CELL_TYPE).taught_until > 0
+    with project.database.session() as session:
+        session.execute(update(Project).where(Project.id == project.id).values(teaching=False))
+        events.tell(session, project.id, SettingsEvent(changed=["teaching"]))
+        events.tell(session, project.id, LabelSetEvent(name=CELL_TYPE))
+    with pytest.raises(ConnectionError):
+        state.catch_up()
+    assert state.settle(CELL_TYPE)
+    assert state.readings.snapshot(CELL_TYPE).taught_until == 0

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { browserStorage } from "./storage";
 
 export type Theme = "light" | "dark";
 
@@ -7,7 +8,7 @@ const system = window.matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set<() => void>();
 
 function current(): Theme {
-  const chosen = localStorage.getItem(NAME);
+  const chosen = browserStorage.getItem(NAME);
   if (chosen === "light" || chosen === "dark") return chosen;
   return system.matches ? "dark" : "light";
 }
@@ -21,7 +22,7 @@ system.addEventListener("change", apply);
 apply();
 
 export function setTheme(theme: Theme): void {
-  localStorage.setItem(NAME, theme);
+  browserStorage.setItem(NAME, theme);
   apply();
 }
 

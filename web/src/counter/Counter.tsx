@@ -1,8 +1,10 @@
 import { useCallback, useEffect, useState } from "react";
 import { Button, Form } from "react-bootstrap";
+import { browserStorage } from "../app/storage";
 import { nameOf } from "../cases/inHand";
 import { elsewhere, meaning } from "../gallery/keys";
 import { useProjectContext, useProjectState } from "../project/context";
+import { copied } from "../ui/clipboard";
 import { inks, Letter } from "../ui/marks";
 import { Loading } from "../ui/states";
 import { asText, type Count, counted, full, isBeside, lines, pressed, read, TARGETS, takenBack } from "./count";
@@ -26,18 +28,19 @@ function Counting({ name }: { name: string }) {
   const classes = useProjectState((state) => state.columns.classes);
   const cases = useProjectState((state) => state.columns.cases);
   const inHand = useProjectState((state) => state.case);
-  const [count, setCount] = useState<Count>(() => read(localStorage.getItem(name)));
-  const [sound, setSound] = useState(() => localStorage.getItem(QUIET) === "on");
-  const [copied, setCopied] = useState(false);
+  const [count, setCount] = useState<Count>(() => read(browserStorage.getItem(name)));
+  const [sound, setSound] = useState(() => browserStorage.getItem(QUIET) === "on");
+  const [copy, setCopy] = useState<"done" | "refused" | null>(null);
   const total = counted(count, classes);
   const done = full(count, classes);
   const found = lines(count, classes);
+  const text = asText(found, total);
 
   const keep = useCallback(
     (next: Count) => {
       setCount(next);
-      setCopied(false);
-      localStorage.setItem(name, JSON.stringify(next));
+      setCopy(null);
+      browserStorage.setItem(name, JSON.stringify(next));
     },
     [name],
   );
@@ -139,10 +142,10 @@ function Counting({ name }: { name: string }) {
           variant="outline-secondary"
           disabled={!count.cells.length}
           onClick={() => {
-            void navigator.clipboard?.writeText(asText(found, total)).then(() => setCopied(true));
+            void copied(text).then((done) => setCopy(done ? "done" : "refused"));
           }}
         >
-          {copied ? "Copied" : "Copy as text"}
+          {copy === "done" ? "Copied" : "Copy as text"}
         </Button>
         <Button
           size="sm"
@@ -159,11 +162,24 @@ function Counting({ name }: { name: string }) {
           checked={sound}
           onChange={(event) => {
             setSound(event.target.checked);
-            localStorage.setItem(QUIET, event.target.checked ? "on" : "off");
+            browserStorage.setItem(QUIET, event.target.checked ? "on" : "off");
             if (event.target.checked) SOUNDS.cell();
           }}
         />
       </div>
+      {copy === "refused" && (
+        <div className="counter-text">
+          <p role="alert">This browser lets the page copy nothing: copy the text yourself.</p>
+          <Form.Control
+            as="textarea"
+            readOnly
+            aria-label="The count as text"
+            rows={text.split("\n").length}
+            value={text}
+            onFocus={(event) => event.currentTarget.select()}
+          />
+        </div>
+      )}
     </div>
   );
 }

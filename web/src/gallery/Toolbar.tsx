@@ -1,11 +1,10 @@
-import { useEffect, useRef, useState } from "react";
 import { Dropdown, Form } from "react-bootstrap";
-import { api, body } from "../api/client";
-import { useProjectContext, useProjectState } from "../project/context";
+import { useProjectState } from "../project/context";
 import { useTags } from "../tags/queries";
 import { AddCells } from "../upload/UploadArea";
 import type { Arrangement } from "./arrangement";
 import { EVERYTHING, SORTS, type Sort } from "./bins";
+import { FindCells } from "./FindCells";
 import { Views } from "./Views";
 
 interface Props {
@@ -119,7 +118,7 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
         </Dropdown.Menu>
       </Dropdown>
       <Views arrangement={arrangement} size={size} setSize={setSize} />
-      <Search arrangement={arrangement} field={searching} />
+      <FindCells arrangement={arrangement} field={searching} />
       <span className="push" />
       <AddCells />
       <input
@@ -133,69 +132,5 @@ export function Toolbar({ arrangement, size, setSize, searching }: Props) {
         onChange={(e) => setSize(Number(e.target.value))}
       />
     </div>
-  );
-}
-
-/** Find cells by file name or by number. */
-function Search({ arrangement, field }: { arrangement: Arrangement; field: Props["searching"] }) {
-  const { project, store } = useProjectContext();
-  const [text, setText] = useState("");
-  const { setFilter, filter } = arrangement;
-  const now = useRef({ setFilter, filter });
-  now.current = { setFilter, filter };
-  // "Show everything" forgets the search, wherever it was pressed.
-  const among = useRef(filter.among);
-  useEffect(() => {
-    if (among.current && !filter.among) setText("");
-    among.current = filter.among;
-  }, [filter.among]);
-
-  useEffect(() => {
-    const wanted = text.trim();
-    const { setFilter, filter } = now.current;
-    if (!wanted) {
-      if (filter.among) setFilter({ ...filter, among: null });
-      return;
-    }
-    const stop = new AbortController();
-    const timer = setTimeout(async () => {
-      try {
-        const found = await body(
-          api.GET("/projects/{project}/images", {
-            params: { path: { project: project.id }, query: { text: wanted, limit: 200 } },
-            signal: stop.signal,
-          }),
-        );
-        const images = new Set(found.items.map(({ id }) => id));
-        if (/^#?\d+$/.test(wanted)) images.add(Number(wanted.replace("#", "")));
-        now.current.setFilter({ ...now.current.filter, among: images });
-        store.select([...images].slice(0, 1));
-      } catch {
-        // The next letter asks again.
-      }
-    }, 200);
-    return () => {
-      clearTimeout(timer);
-      stop.abort();
-    };
-  }, [text, project.id, store]);
-
-  return (
-    <input
-      ref={field}
-      type="search"
-      className="form-control form-control-sm search"
-      placeholder="Search  /"
-      aria-label="Search cells by name or number"
-      value={text}
-      onChange={(e) => setText(e.target.value)}
-      onKeyDown={(e) => {
-        if (e.key === "Escape") {
-          setText("");
-          e.currentTarget.blur();
-        }
-        if (e.key === "Enter") e.currentTarget.blur();
-      }}
-    />
   );
 }

@@ -1,20 +1,21 @@
 /** What the desk remembers and measures. */
 
 import { useCallback, useRef, useState } from "react";
+import { browserStorage } from "../app/storage";
 
 /** A number or a choice that this browser remembers. */
 export function useRemembered<T>(name: string, first: T): [T, (value: T) => void] {
   const [value, setValue] = useState<T>(() => {
     try {
-      return JSON.parse(localStorage.getItem(`hemosight.${name}`) ?? "") as T;
+      return JSON.parse(browserStorage.getItem(`hemosight.${name}`) ?? "") as T;
     } catch {
       return first;
     }
   });
   const keep = useCallback(
     (value: T) => {
-      localStorage.setItem(`hemosight.${name}`, JSON.stringify(value));
       setValue(value);
+      browserStorage.setItem(`hemosight.${name}`, JSON.stringify(value));
     },
     [name],
   );

@@ -1,6 +1,7 @@
 /** Saved views: how the table is sorted and filtered and how large its crops are, under a name; the service keeps them. */
 
 import type { View as Kept, NewView } from "../api/schema";
+import { browserStorage, type Kept as Stored } from "../app/storage";
 import { type Columns, UNSURE } from "../columns/columns";
 import type { Arrangement } from "./arrangement";
 import { EVERYTHING, type Filter, SORTS } from "./bins";
@@ -61,7 +62,7 @@ function isOld(value: unknown): value is Old {
 }
 
 /** The views that this browser keeps of a project, as the service takes them. */
-export function inBrowser(project: number, storage: Storage = localStorage): NewView[] {
+export function inBrowser(project: number, storage: Stored = browserStorage): NewView[] {
   try {
     const kept = JSON.parse(storage.getItem(place(project)) ?? "[]") as unknown;
     if (!Array.isArray(kept)) return [];
@@ -93,7 +94,7 @@ export async function handOver(
   project: number,
   there: readonly string[],
   keep: (view: NewView) => Promise<unknown>,
-  storage: Storage = localStorage,
+  storage: Stored = browserStorage,
 ): Promise<boolean> {
   const own = inBrowser(project, storage);
   if (storage.getItem(place(project)) === null) return false;

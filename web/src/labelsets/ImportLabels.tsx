@@ -7,6 +7,7 @@ import type { LabelImportShown } from "../api/schema";
 import { nameOf } from "../cases/inHand";
 import { inTree, inUse } from "../columns/columns";
 import { useProjectContext, useProjectState } from "../project/context";
+import { requestName } from "../project/sender";
 import { FaultLine } from "../ui/states";
 import { base64, LEAVE, type Means, said, unsettled } from "./importing";
 import "./labelsets.scss";
@@ -36,7 +37,7 @@ export default function ImportLabels({ close }: { close: () => void }) {
           params: { path: { project: project.id } },
           body: {
             ...table,
-            request: crypto.randomUUID(),
+            request: requestName(),
             label_set: labelSet,
             case: inHand || null,
             means: said(means),

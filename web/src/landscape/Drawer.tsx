@@ -1,4 +1,5 @@
 import { lazy, Suspense, useState } from "react";
+import { browserStorage } from "../app/storage";
 import { Loading } from "../ui/states";
 import "./drawer.scss";
 
@@ -7,9 +8,9 @@ const NAME = "hemosight.map-drawer";
 
 /** The map folded out from below the table of crops; what is selected is selected in both. */
 export function MapDrawer() {
-  const [open, setOpen] = useState(() => localStorage.getItem(NAME) === "open");
+  const [open, setOpen] = useState(() => browserStorage.getItem(NAME) === "open");
   const toggle = () => {
-    localStorage.setItem(NAME, open ? "shut" : "open");
+    browserStorage.setItem(NAME, open ? "shut" : "open");
     setOpen(!open);
   };
   return (

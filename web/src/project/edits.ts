@@ -163,13 +163,16 @@ export class Edits {
     const inHand = this.holder.snapshot().case;
     if (given) this.underway.set(given, inHand);
     return this.sender.enqueue(async () => {
-      // Only what it changed is undone: cells that had the tag before keep it.
-      for (const images of chunks(given ? edit.items.map(({ image }) => image) : edit.records)) {
-        const answer = await this.sender.persist(() => this.service.tag({ tag: edit.tag, images, on }));
-        if (!answer) break;
-        given?.records.push(...answer.images);
+      try {
+        // Only what it changed is undone: cells that had the tag before keep it.
+        for (const images of chunks(given ? edit.items.map(({ image }) => image) : edit.records)) {
+          const answer = await this.sender.persist(() => this.service.tag({ tag: edit.tag, images, on }));
+          if (!answer) break;
+          given?.records.push(...answer.images);
+        }
+      } finally {
+        if (given) this.underway.delete(given);
       }
-      if (given) this.underway.delete(given);
       const { events } = this.holder.snapshot();
       this.holder.set({ events: { ...events, tags: (events.tags ?? 0) + 1 } });
       this.done(inHand, given);
@@ -234,15 +237,19 @@ export class Edits {
     const inHand = this.holder.snapshot().case;
     if (edit) this.underway.set(edit, inHand);
     return this.sender.enqueue(async () => {
-      for (const ask of asks()) {
-        const answer = await this.sender.persist(ask);
-        if (!answer) break;
-        for (const { image, version } of answer.labels) press.made.set(image, version);
-        this.answered(labelSet, answer, wanted);
-        edit?.records.push(...answer.undo);
+      try {
+        for (const ask of asks()) {
+          const answer = await this.sender.persist(ask);
+          if (!answer) break;
+          for (const { image, version } of answer.labels) press.made.set(image, version);
+          this.answered(labelSet, answer, wanted);
+          edit?.records.push(...answer.undo);
+        }
+      } finally {
+        // Whatever went wrong on the way, these cells wait no longer.
+        this.cells.settle(turn);
+        if (edit) this.underway.delete(edit);
       }
-      this.cells.settle(turn);
-      if (edit) this.underway.delete(edit);
       this.done(inHand, edit);
     });
   }
@@ -261,7 +268,6 @@ export class Edits {
   }
 
   private answered(labelSet: string, answer: LabelAnswer, wanted: LabelEdit | null): void {
-    if (this.holder.snapshot().connection === "lost") this.holder.set({ connection: "open" });
     if (labelSet === this.holder.snapshot().labelSet)
       this.cells.apply([...answer.labels, ...answer.conflicts.map((one) => ({ ...one, user: one.by }))]);
     if (!answer.conflicts.length) return;

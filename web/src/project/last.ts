@@ -1,19 +1,10 @@
 /** The project that this tab had open last: pages outside of a project, such as the help, speak of that one. */
 
+import { tabStorage } from "../app/storage";
+
 const NAME = "hemosight.project";
 
-export function keepProject(project: number): void {
-  try {
-    sessionStorage.setItem(NAME, String(project));
-  } catch {
-    // No storage: those pages ask which project is meant.
-  }
-}
+export const keepProject = (project: number): void => tabStorage.setItem(NAME, String(project));
 
-export function lastProject(): number | null {
-  try {
-    return Number(sessionStorage.getItem(NAME)) || null;
-  } catch {
-    return null;
-  }
-}
+/** Null where there was none: those pages ask which project is meant. */
+export const lastProject = (): number | null => Number(tabStorage.getItem(NAME)) || null;

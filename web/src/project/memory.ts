@@ -1,5 +1,6 @@
 /** Edits that can still be undone, kept by this tab: a reload, or another case and back, takes none of them away. */
 
+import { type Kept, tabStorage } from "../app/storage";
 import type { Edit } from "./state";
 
 /** How many edits of a case are kept, and cells of all of them together. */
@@ -15,7 +16,7 @@ export interface EditMemory {
 export const FORGETFUL: EditMemory = { read: () => [], write: () => {} };
 
 /** A tab's own memory of what one person did in one project. */
-export function memoryOf(user: number, project: number, storage: Storage = sessionStorage): EditMemory {
+export function memoryOf(user: number, project: number, storage: Kept = tabStorage): EditMemory {
   const name = (inHand: number | null) => `hemosight.undo.${user}.${project}.${inHand ?? "all"}`;
   return {
     read: (inHand) => {

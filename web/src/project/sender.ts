@@ -13,7 +13,7 @@ export const waitAfter = (times: number): number => RETRY[Math.min(times, RETRY.
 export const isOffline = (fault: unknown): boolean => fault instanceof ServiceFault && fault.offline;
 
 /** Whether the same request may succeed later: the line is broken, or the service cannot answer now. */
-export const isPassing = (fault: unknown): boolean =>
+export const isPassing = (fault: unknown): fault is ServiceFault =>
   isOffline(fault) || (fault instanceof ServiceFault && (fault.status >= 500 || fault.status === 429));
 
 /** A fresh name for a request. `crypto.randomUUID` is missing where the page is not served over TLS. */
@@ -29,7 +29,8 @@ export class Sender {
   private queue: Promise<void> = Promise.resolve();
   /** Whether a label is sent again and again, because the connection is broken. */
   private retrying = false;
-  private listening = false;
+  /** Whether the line of events is open: taken for open, as the page shows it, until it is heard to be broken. */
+  private listening = true;
   private wake: () => void = () => {};
 
   constructor(
@@ -38,9 +39,14 @@ export class Sender {
     private readonly ended: () => boolean,
   ) {}
 
-  /** Run when everything before has been answered. */
+  /** Run when everything before has been answered. A fault of the page itself is told, and what comes after it runs. */
   enqueue(run: () => Promise<void>): Promise<void> {
-    this.queue = this.queue.then(run);
+    const told = () =>
+      run().catch((fault: unknown) => {
+        console.error(fault);
+        this.complain("Something on this page went wrong. Reload it to see what was saved.");
+      });
+    this.queue = this.queue.then(told, told);
     return this.queue;
   }
 
@@ -54,24 +60,27 @@ export class Sender {
     return mended;
   }
 
-  /** The service has answered something else: the page says so, unless events or a label still wait. */
+  /** The service has answered: the page says so, unless events or a label still wait. */
   reached(): void {
-    if (this.listening && !this.retrying) this.holder.set({ connection: "open" });
+    if (this.listening && !this.retrying && this.holder.snapshot().connection === "lost")
+      this.holder.set({ connection: "open" });
   }
 
   /** Ask until there is an answer: a broken line loses nothing. Null where the service refused. */
   async persist<Answer>(ask: () => Promise<Answer>): Promise<Answer | null> {
+    const answer = await this.insist(ask);
+    this.retrying = false;
+    this.reached();
+    return answer;
+  }
+
+  private async insist<Answer>(ask: () => Promise<Answer>): Promise<Answer | null> {
     for (let times = 0; ; times++) {
       try {
-        const answer = await ask();
-        this.retrying = false;
-        return answer;
+        return await ask();
       } catch (fault) {
         if (!isPassing(fault) || this.ended()) {
-          const text = fault instanceof ServiceFault ? fault.text : "It was not saved.";
-          this.holder.notify({ kind: "fault", text, images: [], undo: false });
-          this.retrying = false;
-          if (this.listening) this.holder.set({ connection: "open" });
+          this.complain(fault instanceof ServiceFault ? fault.text : "It was not saved.");
           return null;
         }
         this.retrying = true;
@@ -82,5 +91,9 @@ export class Sender {
         await Promise.race([this.pause(waitAfter(times)), healed]);
       }
     }
+  }
+
+  private complain(text: string): void {
+    this.holder.notify({ kind: "fault", text, images: [], undo: false });
   }
 }

@@ -133,7 +133,10 @@ export class StateHolder {
 
   notify(note: Omit<Note, "id">): void {
     this.noteCount++;
-    const others = this.state.notes.filter((other) => other.kind !== note.kind || note.kind === "fault");
+    // A fault that is told again stands once; of other kinds the newest stands alone.
+    const others = this.state.notes.filter(({ kind, text }) =>
+      note.kind === "fault" ? text !== note.text : kind !== note.kind,
+    );
     this.set({ notes: [...others, { ...note, id: this.noteCount }].slice(-NOTES) });
   }
 

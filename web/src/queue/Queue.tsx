@@ -1,8 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { Link, useNavigate, useSearchParams } from "react-router";
-import { address, api, body } from "../api/client";
+import { address } from "../api/client";
 import type { ClassShown as Mark, NextShown, TrustShown } from "../api/schema";
 import { useCaseSearch } from "../cases/InHand";
 import { type Columns, inTree, inUse, labelOf, NONE, rowOf } from "../columns/columns";
@@ -13,24 +12,16 @@ import { elsewhere, meaning } from "../gallery/keys";
 import { Notes } from "../gallery/Notes";
 import { ScaleFirst } from "../profiles/Adapting";
 import { useProjectContext, useProjectState } from "../project/context";
-import { useFollowed } from "../project/follows";
 import { SignedBanner } from "../signing/SignedBanner";
 import { inks, Letter } from "../ui/marks";
 import { Picture } from "../ui/Picture";
 import { Sketch } from "../ui/Sketch";
 import { Empty, Failure, Loading, Unseen } from "../ui/states";
 import { Learning } from "./Learning";
-import { answered, extended, renewed, START, STRATEGIES, type Strategy, skipped, step, unlabelled } from "./queue";
+import { STRATEGIES, type Strategy, unlabelled } from "./queue";
 import { StandingLabel } from "./StandingLabel";
+import { useWalk } from "./walk";
 import "./queue.scss";
-
-/** Cells asked for at once; more are asked for before they run out. */
-const AHEAD = 24;
-const RENEW_AFTER = 8;
-/** While a scanner is new, nearly every answer changes what is worth asking. */
-const RENEW_ADAPTING = 2;
-/** Bursts of events ask once, milliseconds. */
-const TOGETHER = 400;
 
 /** Next to review: one cell at a time, with keys alone. */
 export default function Queue() {
@@ -42,91 +33,18 @@ export default function Queue() {
 
 function Walk() {
   const { project, store } = useProjectContext();
-  const labelSet = useProjectState((state) => state.labelSet);
   const columns = useProjectState((state) => state.columns);
   const inHand = useProjectState((state) => state.case);
   const search = useCaseSearch();
   const navigate = useNavigate();
   const [params] = useSearchParams();
-  const [strategy, setStrategy] = useState<Strategy>(params.has("adapt") ? "adapt" : "uncertainty");
-  const [walk, setWalk] = useState(START);
-  /** Rounds of questions, and where the walk was at the last one: an answer tells nothing of what was skipped after it. */
-  const [round, setRound] = useState({ count: 0, at: 0 });
-  const ask = useCallback((at: number) => setRound(({ count }) => ({ count: count + 1, at })), []);
-
-  const answer = useQuery({
-    queryKey: ["projects", project.id, "next", labelSet, inHand, strategy, round.count],
-    queryFn: ({ signal }) =>
-      body(
-        api.GET("/projects/{project}/next", {
-          params: {
-            path: { project: project.id },
-            query: { label_set: labelSet, case: inHand ?? undefined, strategy, n: AHEAD, skip: skipped(walk) },
-          },
-          signal,
-        }),
-      ),
-    placeholderData: (before) => before,
-    staleTime: Number.POSITIVE_INFINITY,
-    // Rounds are counted from 0 on each visit: an answer kept from the last one would ask what was labelled since.
-    gcTime: 0,
-  });
-
-  const fresh = answer.isPlaceholderData ? undefined : answer.data?.items;
-  const [taken, setTaken] = useState<typeof fresh>(undefined);
-  useEffect(() => {
-    if (!fresh) return;
-    // Labels given since the question was asked may be among the answers.
-    const open = unlabelled(fresh, store.snapshot().columns);
-    setWalk((now) => (now.items.length ? renewed(now, open) : extended(now, open)));
-    setTaken(fresh);
-  }, [fresh, store]);
-
-  const restart = (chosen: Strategy) => {
-    setStrategy(chosen);
-    setWalk(START);
-    ask(0);
-  };
-
-  const current = walk.items[walk.at];
-  // What was skipped is asked of nobody: the end is where an answer that left it all out has nothing more.
-  const answerTaken = fresh !== undefined && taken === fresh;
-  const ended = answerTaken && round.at === walk.at;
-  useEffect(() => {
-    if (!current && answerTaken && !ended) ask(walk.at);
-  }, [current, answerTaken, ended, walk.at, ask]);
-  // Cells may come, be read or lose their labels behind the end. The words stay until the answer has some.
-  const changes = useFollowed("queue");
-  const heard = useRef(changes);
-  const over = !current && ended;
-  const { refetch } = answer;
-  useEffect(() => {
-    if (!over || heard.current === changes) return;
-    const timer = setTimeout(() => {
-      heard.current = changes;
-      void refetch();
-    }, TOGETHER);
-    return () => clearTimeout(timer);
-  }, [over, changes, refetch]);
+  const first = params.has("adapt") ? "adapt" : "uncertainty";
+  const { walk, current, ended, answer, strategy, restart, step, give } = useWalk(first);
   const adapting = strategy === "adapt";
   const trust = useTrust(inHand);
   const foreign = useFamiliarity()?.foreign ?? false;
   const [goOn, setGoOn] = useState(false);
   const enough = adapting && !goOn && (trust?.enough ?? false);
-  const give = useCallback(
-    (label: string | null) => {
-      if (!current) return;
-      void store.label([current.image], label);
-      setWalk((now) => {
-        const after = answered(now, label);
-        // An answer changes what is worth asking next.
-        const often = adapting ? RENEW_ADAPTING : RENEW_AFTER;
-        if (after.answers.size % often === 0 || after.at >= after.items.length) ask(after.at);
-        return after;
-      });
-    },
-    [current, store, adapting, ask],
-  );
 
   const read = current ? readingOf(columns, current) : null;
   const keys = useCallback(
@@ -135,15 +53,15 @@ function Walk() {
       const command = meaning(event, columns.classes);
       if (command?.do === "label") give(command.label);
       else if (command?.do === "agree" && read && !(event.target instanceof HTMLButtonElement)) give(read.name);
-      else if (command?.do === "step" && command.step === "right") setWalk((now) => step(now, 1));
-      else if (command?.do === "step" && command.step === "left") setWalk((now) => step(now, -1));
+      else if (command?.do === "step" && command.step === "right") step(1);
+      else if (command?.do === "step" && command.step === "left") step(-1);
       else if (command?.do === "undo") {
         void store.undo();
-        setWalk((now) => step(now, -1));
+        step(-1);
       } else return;
       event.preventDefault();
     },
-    [columns.classes, give, read, store],
+    [columns.classes, give, read, step, store],
   );
   useEffect(() => {
     window.addEventListener("keydown", keys);
@@ -214,10 +132,10 @@ function Walk() {
           </Empty>
         )}
         <nav className="queue-steps" aria-label="Queue">
-          <Button variant="link" size="sm" disabled={walk.at === 0} onClick={() => setWalk((now) => step(now, -1))}>
+          <Button variant="link" size="sm" disabled={walk.at === 0} onClick={() => step(-1)}>
             <kbd className="key">←</kbd> back
           </Button>
-          <Button variant="link" size="sm" disabled={!current} onClick={() => setWalk((now) => step(now, 1))}>
+          <Button variant="link" size="sm" disabled={!current} onClick={() => step(1)}>
             skip <kbd className="key">→</kbd>
           </Button>
         </nav>

@@ -1,20 +1,32 @@
 import { useMemberNames } from "../api/queries";
 import type { AgreementShown } from "../api/schema";
 import { useProjectContext } from "../project/context";
+import { FaultLine } from "../ui/states";
 import { percent, strength } from "./differential";
 
 /** Labelled cells below which a kappa says nothing: its interval spans most of the scale. */
 const ENOUGH = 20;
 
+interface AgreesProps {
+  agreement: AgreementShown | undefined;
+  /** Why it could not be counted. */
+  failed: unknown;
+  retry: () => void;
+}
+
 /** How far people and model, and people among one another, say the same of the cells that were labelled one by one. */
-export function Agrees({ agreement, failed }: { agreement: AgreementShown | undefined; failed: unknown }) {
+export function Agrees({ agreement, failed, retry }: AgreesProps) {
   const { project } = useProjectContext();
   const who = useMemberNames(project.id);
-  if (failed) return null;
   const model = agreement?.human_model;
   return (
     <section className="report-agreement">
       <h2>Agreement</h2>
+      <FaultLine
+        fault={failed}
+        means={agreement ? "Agreement could not be counted anew: it is of before." : "Agreement could not be counted."}
+        retry={retry}
+      />
       {model && model.n > 0 ? (
         <p>
           People and model agree on {model.agreement !== null && percent(model.agreement)} of{" "}
@@ -31,7 +43,7 @@ export function Agrees({ agreement, failed }: { agreement: AgreementShown | unde
             </>
           )}
         </p>
-      ) : (
+      ) : failed ? null : (
         <p className="quiet">No cell has been labelled one by one yet.</p>
       )}
       {agreement && agreement.in_bulk.cells > 0 && (

@@ -270,7 +270,9 @@ export default function Report() {
                 marks={marks}
               />
             )}
-            {!record && <Agrees agreement={agreement.data} failed={agreement.error} />}
+            {!record && (
+              <Agrees agreement={agreement.data} failed={agreement.error} retry={() => void agreement.refetch()} />
+            )}
             {signing.isLoadingError && <Failure fault={signing.error} retry={() => signing.refetch()} />}
             {session.data?.user && (
               <SignOff

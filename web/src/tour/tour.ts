@@ -1,5 +1,6 @@
 /** A tour of one minute: six things to do on drawn cells, each seen by what it changes. */
 
+import { tabStorage } from "../app/storage";
 import type { ProjectState } from "../project/state";
 
 /** What a step looks at. */
@@ -52,13 +53,13 @@ const NAME = "hemosight.tour";
 
 /** Where the tour of a project stands in this tab; null where none is under way. */
 export function kept(project: number): number | null {
-  const [of, at] = (sessionStorage.getItem(NAME) ?? "").split(" ");
+  const [of, at] = (tabStorage.getItem(NAME) ?? "").split(" ");
   return of === String(project) && at !== undefined && Number.isInteger(Number(at)) ? Number(at) : null;
 }
 
 export function keep(project: number, at: number | null): void {
-  if (at === null) sessionStorage.removeItem(NAME);
-  else sessionStorage.setItem(NAME, `${project} ${at}`);
+  if (at === null) tabStorage.removeItem(NAME);
+  else tabStorage.setItem(NAME, `${project} ${at}`);
   for (const listener of listeners) listener();
 }
 

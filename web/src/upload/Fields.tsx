@@ -4,15 +4,16 @@ import { useProjectContext } from "../project/context";
 import { FaultLine } from "../ui/states";
 import { type FieldsSent, fieldWords, sendFields } from "./fields";
 import { useUploads } from "./Uploads";
+import { uploadOf } from "./uploader";
 
-/** Fields of a camera instead of crops: their white cells are found and go into the case that is typed. */
+/** Fields of a camera instead of crops: their white cells are found and go where crops would: case, scanner and depth. */
 export function useFields() {
   const { project, store } = useProjectContext();
-  const { caseKey } = useUploads();
+  const said = useUploads();
   const input = useRef<HTMLInputElement>(null);
   const [sent, setSent] = useState<FieldsSent | null>(null);
   const sending = useMutation({
-    mutationFn: (files: File[]) => sendFields(project.id, files, caseKey.trim() || null, setSent),
+    mutationFn: (files: File[]) => sendFields(project.id, files, uploadOf(said), setSent),
     onSuccess: (all) => {
       const refused = all.refused.map(({ name, reason }) => `${name}: ${reason}`);
       const text = [fieldWords(all), ...refused].join(". ");

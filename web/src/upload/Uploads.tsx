@@ -59,9 +59,12 @@ export function Uploads({ children }: { children: ReactNode }) {
       event.preventDefault();
       depth = 0;
       setOver(false);
-      // The case that the veil named, whatever is typed while a large folder is walked.
-      const { caseKey } = uploader.snapshot();
-      void dropped(event.dataTransfer!).then((found) => uploader.add(found, caseKey));
+      // What the veil and the fields said, whatever is typed while a large folder is walked.
+      const said = uploader.snapshot();
+      void dropped(event.dataTransfer!).then(({ found, unread }) => {
+        uploader.unread(unread, said);
+        return uploader.add(found, said);
+      });
     };
     window.addEventListener("dragenter", enter);
     window.addEventListener("dragleave", leave);

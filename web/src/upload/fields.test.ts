@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { api } from "../api/client";
 import type { FieldFound } from "../api/schema";
-import { added, type FieldsSent, fieldWords } from "./fields";
+import { added, type FieldsSent, fieldWords, sendFields } from "./fields";
 
 const NONE: FieldsSent = { done: 0, of: 3, cells: 0, marked: 0, unfair: 0, again: 0, unplaced: 0, refused: [] };
 const FOUND: FieldFound = {
@@ -43,4 +44,16 @@ test("what overlaps is told, and that it is not known", () => {
 
 test("one field without a cell", () => {
   expect(fieldWords({ ...NONE, done: 1, of: 1 })).toBe("1 of 1 field searched: 0 white cells");
+});
+
+test("fields are of the case, scanner and depth that were said", async () => {
+  const asked: { path: string; body: unknown }[] = [];
+  vi.spyOn(api, "POST").mockImplementation(((path: string, { body }: { body: unknown }) => {
+    asked.push({ path, body });
+    return Promise.resolve({ data: path.endsWith("/uploads") ? { id: 3 } : { items: [FOUND] } });
+  }) as unknown as typeof api.POST);
+  const given = { case: "F-7", profile: 4, bits: 12 };
+  const sent = await sendFields(1, [new File([], "a.tif")], given, () => {});
+  expect(asked[0]).toEqual({ path: "/projects/{project}/uploads", body: given });
+  expect(sent).toMatchObject({ done: 1, cells: 4 });
 });

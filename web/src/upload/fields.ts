@@ -1,7 +1,8 @@
 /** Fields of view of a camera: sent one by one, each answered with the cells that were found in it. */
 
 import { api, body } from "../api/client";
-import type { FieldFound } from "../api/schema";
+import type { FieldFound, NewUpload } from "../api/schema";
+import { beginUpload } from "./uploader";
 
 export interface FieldsSent {
   /** Fields that were answered, and how many there are. */
@@ -41,11 +42,11 @@ export function fieldWords({ done, of, cells, marked, unfair, again, unplaced }:
   return `${done} of ${of} ${fields} searched: ${counted}${twice}${doubts}${where}`;
 }
 
-/** Search these fields for a case; says after each how far it is. */
+/** Search these fields, as an upload of their own that is begun so; says after each how far it is. */
 export async function sendFields(
   project: number,
   files: File[],
-  caseKey: string | null,
+  given: NewUpload,
   say: (sent: FieldsSent) => void,
 ): Promise<FieldsSent> {
   let sent: FieldsSent = {
@@ -59,11 +60,7 @@ export async function sendFields(
     refused: [],
   };
   say(sent);
-  const begun = api.POST("/projects/{project}/uploads", {
-    params: { path: { project } },
-    body: caseKey ? { case: caseKey } : {},
-  });
-  const upload = (await body(begun)).id;
+  const upload = await beginUpload(project, given);
   for (const file of files) {
     const form = new FormData();
     form.append("files", file, file.name);

@@ -1,15 +1,23 @@
 /** Files out of what was dropped or picked: folders are walked, and what is no crop is left out. */
 
-export interface Found {
+import type { NewUpload } from "../api/schema";
+
+/** A file with what its upload says of it: whose it is, of which scanner and how deep its samples are, where somebody said so. */
+export interface Found extends NewUpload {
   /** Relative name, folders included: it often says the case. */
   name: string;
   file: File;
-  /** The specimen or patient that the file is of, where somebody said so. */
-  case?: string | null;
+}
+
+/** What lay in a drop. */
+export interface Dropped {
+  found: Found[];
+  /** Names of the files and folders that the browser could not read. */
+  unread: string[];
 }
 
 /** What a file is known by: two cases may well have files of the same name. */
-export const keyOf = (found: { name: string; case?: string | null }): string =>
+export const keyOf = (found: Pick<Found, "name" | "case">): string =>
   found.case ? `${found.case}\u0000${found.name}` : found.name;
 
 /** Suffixes of what the service reads; a file without one, or called by a number as DICOM files are, may be anything. */
@@ -18,11 +26,10 @@ const CROPS = /(\.(jpe?g|jpe|jfif|png|tiff?|bmp|dib|webp|dcm|dicom|zip|\d+)|^[^.
 const LITTER =
   /^(\..*|~\$.*|synophoto_thumb.*|__macosx|@eadir|[#@]recycle|@recently-snapshot|#snapshot|@tmp|\$recycle\.bin|recycler|recycled|~snapshot|_vti_(cnf|pvt)|found\.\d{3}|.*@syno(eastream|resource)|lost\+found|system volume information|network trash folder|temporary items|thumbs\.db|ehthumbs\.db|desktop\.ini|icon\r)$/i;
 
+const isLitter = (name: string): boolean => name.split("/").some((part) => LITTER.test(part));
+
 /** Whether a file may hold crops, by its name. */
-export function mayHoldCrops(name: string): boolean {
-  const parts = name.split("/");
-  return CROPS.test(parts.at(-1) ?? "") && !parts.some((part) => LITTER.test(part));
-}
+export const mayHoldCrops = (name: string): boolean => CROPS.test(name.split("/").at(-1) ?? "") && !isLitter(name);
 
 export function picked(files: Iterable<File>): Found[] {
   return [...files]
@@ -31,30 +38,35 @@ export function picked(files: Iterable<File>): Found[] {
 }
 
 /** All files of a drop. To be called at once: the browser empties the list when the event is over. */
-export async function dropped(transfer: DataTransfer): Promise<Found[]> {
+export async function dropped(transfer: Pick<DataTransfer, "items" | "files">): Promise<Dropped> {
   const entries = [...transfer.items]
     .map((item) => item.webkitGetAsEntry?.())
     .filter((entry): entry is FileSystemEntry => !!entry);
-  if (!entries.length) return picked(transfer.files);
-  const found: Found[] = [];
-  for (const entry of entries) await walk(entry, found);
-  return found;
+  if (!entries.length) return { found: picked(transfer.files), unread: [] };
+  const all: Dropped = { found: [], unread: [] };
+  for (const entry of entries) await walk(entry, all);
+  return all;
 }
 
-async function walk(entry: FileSystemEntry, found: Found[]): Promise<void> {
+/** Adds what lies in an entry. One that cannot be read costs itself alone: the rest of the drop is taken. */
+async function walk(entry: FileSystemEntry, all: Dropped): Promise<void> {
   const name = entry.fullPath.replace(/^\//, "");
-  if (entry.isFile) {
-    if (!mayHoldCrops(name)) return;
-    const file = await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed));
-    found.push({ name, file });
-    return;
-  }
-  const reader = (entry as FileSystemDirectoryEntry).createReader();
-  for (;;) {
-    // A reader gives at most a hundred entries at a time.
-    const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed));
-    if (!some.length) return;
-    for (const one of some) await walk(one, found);
+  if (entry.isFile ? !mayHoldCrops(name) : isLitter(name)) return;
+  try {
+    if (entry.isFile) {
+      const file = await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed));
+      all.found.push({ name, file });
+      return;
+    }
+    const reader = (entry as FileSystemDirectoryEntry).createReader();
+    for (;;) {
+      // A reader gives at most a hundred entries at a time.
+      const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed));
+      if (!some.length) return;
+      for (const one of some) await walk(one, all);
+    }
+  } catch {
+    all.unread.push(name);
   }
 }
 

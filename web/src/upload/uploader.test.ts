@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
 import { ServiceFault } from "../api/client";
+import type { NewUpload } from "../api/schema";
 import { type Found, keyOf, mayHoldCrops, picked, sha256 } from "./gather";
 import { batches, Uploader, type UploadService } from "./uploader";
 
@@ -14,18 +15,20 @@ const digest = (content: string) => createHash("sha256").update(content).digest(
 
 class Pretended implements UploadService {
   sent: string[][] = [];
-  /** The case of each upload; its number is its place. */
-  begun: (string | null)[] = [];
-  bits: (number | null)[] = [];
+  /** What each upload was begun with; its number is its place. */
+  begun: NewUpload[] = [];
   to: number[] = [];
   cancelled: number[] = [];
   there: Record<string, number> = {};
   faults: ServiceFault[] = [];
-  async begin(caseKey: string | null, _profile: number | null, bits: number | null) {
-    this.bits.push(bits);
-    return this.begun.push(caseKey) - 1;
+  /** Why it does not say what it has, each time it is asked. */
+  unasked: ServiceFault[] = [];
+  async begin(given: NewUpload) {
+    return this.begun.push(given) - 1;
   }
   async known(digests: string[]) {
+    const fault = this.unasked.shift();
+    if (fault) throw fault;
     return Object.fromEntries(digests.filter((one) => one in this.there).map((one) => [one, this.there[one]!]));
   }
   async send(upload: number, batch: Found[]) {
@@ -104,7 +107,7 @@ describe("an upload", () => {
     uploader.setBits(12);
     await uploader.add([named("b.tif"), named("c.tif")]);
     await uploader.add([named("d.tif")]);
-    expect(service.bits).toEqual([null, 12]);
+    expect(service.begun.map(({ bits }) => bits)).toEqual([null, 12]);
     expect(service.to).toEqual([0, 1, 1]);
   });
 
@@ -151,7 +154,7 @@ describe("a case", () => {
     await Promise.all([first, second, uploader.add([named("3.png")])]);
     uploader.setCase("S-1");
     await uploader.add([named("4.png")]);
-    expect(service.begun).toEqual(["S-1", "S-2", null]);
+    expect(service.begun.map(({ case: key }) => key)).toEqual(["S-1", "S-2", null]);
     expect(service.sent).toEqual([["1.png", "2.png"], ["1.png"], ["3.png"], ["4.png"]]);
     expect(service.to).toEqual([0, 1, 2, 0]);
     expect(uploader.snapshot().counts).toMatchObject({ added: 5, waiting: 0 });
@@ -163,15 +166,15 @@ describe("a case", () => {
     const before = new Pretended();
     before.send = () => new Promise(() => {});
     const gone = make(before, waitingFiles);
-    void gone.add([named("1.png", "a")], "S-1");
-    void gone.add([named("1.png", "b")], "S-2");
+    void gone.add([named("1.png", "a")], { caseKey: "S-1" });
+    void gone.add([named("1.png", "b")], { caseKey: "S-2" });
     await vi.waitFor(() => expect(waitingFiles.kept.size).toBe(2));
 
     const service = new Pretended();
     const uploader = make(service, waitingFiles);
     uploader.setCase("S-3");
     await uploader.resume();
-    expect(service.begun).toEqual(["S-1", "S-2"]);
+    expect(service.begun.map(({ case: key }) => key)).toEqual(["S-1", "S-2"]);
     expect(service.sent).toEqual([["1.png"], ["1.png"]]);
     expect(waitingFiles.kept.size).toBe(0);
   });
@@ -179,19 +182,21 @@ describe("a case", () => {
   test("is stopped with all others, and begins anew after that", async () => {
     const service = new Pretended();
     const uploader = make(service);
-    await uploader.add([named("1.png")], "S-1");
-    await uploader.add([named("2.png")], "S-2");
+    await uploader.add([named("1.png")], { caseKey: "S-1" });
+    await uploader.add([named("2.png")], { caseKey: "S-2" });
     await uploader.cancel();
     expect(service.cancelled).toEqual([0, 1]);
-    await uploader.add([named("3.png")], "S-1");
-    expect(service.begun).toEqual(["S-1", "S-2", "S-1"]);
+    await uploader.add([named("3.png")], { caseKey: "S-1" });
+    expect(service.begun.map(({ case: key }) => key)).toEqual(["S-1", "S-2", "S-1"]);
   });
 });
 
-test("batches are of one case each", () => {
+test("batches are of one case, scanner and depth each", () => {
   const of = (key: string | null): Found => ({ ...named("x"), case: key });
-  const cut = batches([of(null), { ...named("y") }, of("S-1"), of("S-1"), of("S-2")]);
-  expect(cut.map((batch) => batch.length)).toEqual([2, 2, 1]);
+  const deep = { ...of("S-2"), bits: 12 };
+  const scanned = { ...deep, profile: 4 };
+  const cut = batches([of(null), named("y"), of("S-1"), of("S-1"), of("S-2"), deep, deep, scanned]);
+  expect(cut.map((batch) => batch.length)).toEqual([2, 2, 1, 2, 1]);
 });
 
 test("batches are bounded in number and in bytes", () => {
@@ -200,4 +205,82 @@ test("batches are bounded in number and in bytes", () => {
   expect(batches(Array.from({ length: 33 }, () => big(1))).map((batch) => batch.length)).toEqual([16, 16, 1]);
   expect(batches([big(5e6), big(5e6), big(1)]).map((batch) => batch.length)).toEqual([1, 2]);
   expect(batches([big(9e9)])).toHaveLength(1);
+});
+
+describe("scanner and depth", () => {
+  const began = (caseKey: string | null, profile: number | null, bits: number | null): NewUpload => {
+    return { case: caseKey, profile, bits };
+  };
+
+  test("are those that were said when a file was added, whatever is said before it is sent", async () => {
+    const service = new Pretended();
+    const uploader = make(service);
+    uploader.setCase("S-1");
+    uploader.setProfile(4);
+    uploader.setBits(12);
+    const first = uploader.add([named("a.tif")]);
+    uploader.setBits(null);
+    const second = uploader.add([named("b.tif")]);
+    uploader.setProfile(5);
+    await Promise.all([first, second, uploader.add([named("c.tif"), named("d.tif")])]);
+    uploader.setCase("");
+    await uploader.add([named("e.tif")]);
+    expect(service.sent).toEqual([["a.tif"], ["b.tif"], ["c.tif", "d.tif"], ["e.tif"]]);
+    // Without a case there is none that could be of a scanner.
+    const wanted = [began("S-1", 4, 12), began("S-1", 4, null), began("S-1", 5, null), began(null, null, null)];
+    expect(service.begun).toEqual(wanted);
+  });
+
+  test("outlive a reload", async () => {
+    const waitingFiles = new WaitingFiles();
+    const before = new Pretended();
+    before.send = () => new Promise(() => {});
+    void make(before, waitingFiles).add([named("a.tif")], { caseKey: "S-1", profile: 4, bits: 12 });
+    await vi.waitFor(() => expect(waitingFiles.kept.size).toBe(1));
+    const service = new Pretended();
+    await make(service, waitingFiles).resume();
+    expect(service.begun).toEqual([began("S-1", 4, 12)]);
+  });
+});
+
+describe("where the service does not say what it has", () => {
+  test("because it refuses, the files say so, the next are sent, and the same can be added again", async () => {
+    const service = new Pretended();
+    service.unasked = [new ServiceFault(403, { code: "forbidden", message: "Viewers upload nothing." })];
+    const uploader = make(service);
+    const all = Array.from({ length: 70 }, (_, at) => named(`${at}.png`));
+    await uploader.add(all);
+    expect(uploader.snapshot()).toMatchObject({ running: false, counts: { waiting: 0, refused: 64, added: 6 } });
+    expect(uploader.snapshot().files[0]).toMatchObject({ state: "refused", reason: "Viewers upload nothing." });
+    await uploader.add(all.slice(0, 3));
+    expect(uploader.snapshot().counts).toMatchObject({ refused: 61, added: 9 });
+  });
+
+  test("because the line is broken, stopping ends it, and the files say that they were called off", async () => {
+    const service = new Pretended();
+    service.unasked = Array.from({ length: 3 }, () => new ServiceFault(0, { code: "offline", message: "gone" }));
+    const waits: string[] = [];
+    const uploader = new Uploader(1, service, null, async () => {
+      waits.push(uploader.snapshot().fault ?? "");
+      if (waits.length === 2) await uploader.cancel();
+    });
+    await uploader.add([named("a.png"), named("b.png")]);
+    expect(waits).toEqual(["gone", "gone"]);
+    expect(uploader.snapshot()).toMatchObject({ running: false, fault: null, counts: { waiting: 0, refused: 2 } });
+    expect(uploader.snapshot().files.map(({ reason }) => reason)).toEqual(["cancelled", "cancelled"]);
+    await uploader.add([named("a.png")]);
+    expect(uploader.snapshot().counts).toMatchObject({ added: 1, refused: 1 });
+  });
+});
+
+test("what the browser could not read stands among the files that are not taken", async () => {
+  const uploader = make(new Pretended());
+  uploader.setCase("S-1");
+  uploader.unread(["folder/locked.png"]);
+  await uploader.add([named("folder/a.png")]);
+  expect(uploader.snapshot().counts).toMatchObject({ added: 1, refused: 1 });
+  expect(uploader.snapshot().files[0]).toEqual({
+    ...{ name: "folder/locked.png", case: "S-1", state: "refused" },
+    reason: "It could not be read.",
+  });
 });

@@ -1,10 +1,11 @@
 /**
  * Sends files while the review goes on: what the service has already is skipped by its digest, the rest goes in
- * batches, and each file says what became of it. Files of one case go in an upload of their own.
+ * batches, and each file says what became of it. Files of one case, scanner and depth go in an upload of their own.
  */
 
 import { api, body, ServiceFault } from "../api/client";
-import type { FileOutcome } from "../api/schema";
+import type { FileOutcome, NewUpload } from "../api/schema";
+import { isPassing } from "../project/sender";
 import { type Found, keyOf, sha256 } from "./gather";
 import type { WaitingFiles } from "./waiting";
 
@@ -33,20 +34,21 @@ export interface UploadState {
 }
 
 export interface UploadService {
-  /** A new upload, for a case where one is given, of samples of so many bits where files do not say. */
-  begin(caseKey: string | null, profile: number | null, bits: number | null): Promise<number>;
+  begin(given: NewUpload): Promise<number>;
   known(digests: string[]): Promise<Record<string, number>>;
   send(upload: number, batch: Found[]): Promise<FileOutcome[]>;
   cancel(upload: number): Promise<void>;
 }
 
+/** A new upload; gives its number. */
+export async function beginUpload(project: number, given: NewUpload): Promise<number> {
+  return (await body(api.POST("/projects/{project}/uploads", { params: { path: { project } }, body: given }))).id;
+}
+
 export function uploadServiceOf(project: number): UploadService {
   const params = { path: { project } };
   return {
-    begin: async (caseKey, profile, bits) => {
-      const given = caseKey ? { case: caseKey, profile, bits } : { bits };
-      return (await body(api.POST("/projects/{project}/uploads", { params, body: given }))).id;
-    },
+    begin: (given) => beginUpload(project, given),
     known: async (sha256) => (await body(api.POST("/projects/{project}/known", { params, body: { sha256 } }))).known,
     async send(upload, batch) {
       const form = new FormData();
@@ -70,6 +72,27 @@ export const LONGEST_CASE = 200;
 const BATCH = 16;
 const BATCH_BYTES = 8e6;
 const ASKED = 64;
+const UNREAD = "It could not be read.";
+const CANCELLED = "cancelled";
+
+/** What stands in the fields beside the pickers while files are dropped or chosen. */
+export type Said = Pick<UploadState, "caseKey" | "profile" | "bits">;
+
+/** That, as an upload is begun with it. A scanner is that of a case. */
+export function uploadOf({ caseKey, profile, bits }: Said): Required<NewUpload> {
+  const key = caseKey.trim().slice(0, LONGEST_CASE) || null;
+  return { case: key, profile: key === null ? null : profile, bits };
+}
+
+/** The upload that a file belongs in. */
+const uploadOfFile = ({ case: key = null, profile = null, bits = null }: Found): Required<NewUpload> => ({
+  case: key,
+  profile,
+  bits,
+});
+
+/** The same, to be compared by. */
+const uploadKey = (found: Found): string => JSON.stringify(uploadOfFile(found));
 
 const none = (): Record<FileState, number> => ({ waiting: 0, sending: 0, added: 0, known: 0, refused: 0 });
 
@@ -86,7 +109,7 @@ export class Uploader {
   private readonly listeners = new Set<() => void>();
   private queue: Found[] = [];
   private readonly index = new Map<string, number>();
-  /** The upload under way of each case (of files without one too) and depth. */
+  /** The upload under way of each case (of files without one too), scanner and depth, by `uploadKey`. */
   private readonly uploads = new Map<string, number>();
   private stopped = false;
 
@@ -111,20 +134,27 @@ export class Uploader {
   }
 
   /** Say whose cells are dropped or chosen from now on; nothing for nobody's. */
-  readonly setProfile = (profile: number | null): void => this.set({ profile });
-
   readonly setCase = (caseKey: string): void => this.set({ caseKey });
+
+  /** Say of which scanner a new case is from now on; null leaves it to be proposed. */
+  readonly setProfile = (profile: number | null): void => this.set({ profile });
 
   /** Say how many bits hold the values of deep samples from now on; null where files say it themselves. */
   readonly setBits = (bits: number | null): void => this.set({ bits });
 
-  /** Send these as well, for this case: the one that is set now. Gives when there is nothing left to send. */
-  async add(found: Found[], caseKey = this.state.caseKey): Promise<void> {
-    const key = caseKey.trim().slice(0, LONGEST_CASE) || null;
+  /** Send these as well, as what is said now has it, or was. Gives when there is nothing left to send. */
+  async add(found: Found[], said: Partial<Said> = {}): Promise<void> {
+    const given = uploadOf({ ...this.state, ...said });
     await this.take(
-      found.map(({ name, file }) => ({ name, file, case: key })),
+      found.map(({ name, file }) => ({ name, file, ...given })),
       true,
     );
+  }
+
+  /** Show these names among the files that are not taken: the browser could not read them. */
+  unread(names: string[], said: Partial<Said> = {}): void {
+    const { case: key } = uploadOf({ ...this.state, ...said });
+    this.mark(names.map((name) => ({ name, case: key, state: "refused", reason: UNREAD })));
   }
 
   private async take(found: Found[], keep: boolean): Promise<void> {
@@ -144,7 +174,7 @@ export class Uploader {
   async cancel(): Promise<void> {
     this.stopped = true;
     const left = this.queue.splice(0);
-    this.mark(saying(left, "refused", "cancelled"));
+    this.mark(saying(left, "refused", CANCELLED));
     const uploads = [...this.uploads.values()];
     this.uploads.clear();
     await this.stored?.clear(this.project).catch(() => undefined);
@@ -157,27 +187,34 @@ export class Uploader {
     try {
       while (this.queue.length) {
         const some = this.queue.splice(0, ASKED);
-        const unknown = await this.unknown(some);
-        for (const batch of batches(unknown)) {
+        for (const batch of batches(await this.unknown(some))) {
           if (this.stopped) {
-            this.mark(saying(batch, "refused", "cancelled"));
+            this.mark(saying(batch, "refused", CANCELLED));
             continue;
           }
           await this.sendBatch(batch);
         }
       }
     } finally {
-      this.set({ running: false });
+      this.set({ running: false, fault: null });
     }
   }
 
+  /** Those of these files that the service has not; where it cannot be asked they are refused, and none is left. */
   private async unknown(some: Found[]): Promise<Found[]> {
     const digests = await Promise.all(
       some.map(({ name, file }) => (name.toLowerCase().endsWith(".zip") ? null : sha256(file).catch(() => null))),
     );
     const asked = digests.filter((digest): digest is string => digest !== null);
-    const known = asked.length ? await this.persist(() => this.service.known(asked)) : {};
-    const there = some.filter((_, at) => digests[at] && known && known[digests[at]] !== undefined);
+    let known: Record<string, number>;
+    try {
+      known = asked.length ? await this.persist(() => this.service.known(asked)) : {};
+    } catch (fault) {
+      this.mark(saying(some, "refused", this.reasonOf(fault)));
+      await this.done(some);
+      return [];
+    }
+    const there = some.filter((_, at) => digests[at] && known[digests[at]] !== undefined);
     if (there.length) {
       this.mark(saying(there, "known"));
       await this.done(there);
@@ -186,23 +223,28 @@ export class Uploader {
   }
 
   private async sendBatch(batch: Found[]): Promise<void> {
-    const caseKey = batch[0]!.case ?? null;
+    const first = batch[0]!;
+    const given = uploadOfFile(first);
     this.mark(saying(batch, "sending"));
     try {
-      const { profile, bits } = this.state;
-      const key = `${caseKey ?? ""}\u0000${bits ?? ""}`;
-      const upload = this.uploads.get(key) ?? (await this.persist(() => this.service.begin(caseKey, profile, bits)));
+      const key = uploadKey(first);
+      const upload = this.uploads.get(key) ?? (await this.persist(() => this.service.begin(given)));
       this.uploads.set(key, upload);
       const answer = await this.persist(() => this.service.send(upload, batch));
-      this.mark(answer.map(({ name, state, reason }) => ({ name, case: caseKey, state, reason })));
+      this.mark(answer.map(({ name, state, reason }) => ({ name, case: given.case, state, reason })));
       // Of a zip, the service names what lay inside; the zip itself has then arrived.
       const silent = batch.filter((one) => this.state.files[this.index.get(keyOf(one))!]!.state === "sending");
       this.mark(saying(silent, "added"));
     } catch (fault) {
-      const reason = fault instanceof ServiceFault ? fault.fault.message : "It could not be read.";
-      this.mark(saying(batch, "refused", reason));
+      this.mark(saying(batch, "refused", this.reasonOf(fault)));
     }
     await this.done(batch);
+  }
+
+  private reasonOf(fault: unknown): string {
+    // Who has stopped the upload is not told that the line was broken.
+    if (this.stopped && isPassing(fault)) return CANCELLED;
+    return fault instanceof ServiceFault ? fault.fault.message : UNREAD;
   }
 
   private async done(found: Found[]): Promise<void> {
@@ -217,8 +259,7 @@ export class Uploader {
         if (this.state.fault) this.set({ fault: null });
         return answer;
       } catch (fault) {
-        const passing = fault instanceof ServiceFault && (fault.offline || fault.status >= 500 || fault.status === 429);
-        if (!passing || this.stopped) throw fault;
+        if (!isPassing(fault) || this.stopped) throw fault;
         this.set({ fault: fault.fault.message });
         await this.pause(wait);
       }
@@ -252,13 +293,13 @@ function saying(found: Found[], state: FileState, reason: string | null = null):
   return found.map((one) => ({ name: one.name, case: one.case ?? null, state, reason }));
 }
 
-/** Batches small enough that progress is seen and a lost one costs little; each of one case. */
+/** Batches small enough that progress is seen and a lost one costs little; each of one upload. */
 export function batches(found: Found[]): Found[][] {
   const result: Found[][] = [];
   let bytes = 0;
   for (const one of found) {
     const last = result.at(-1);
-    const another = last && (last[0]!.case ?? null) !== (one.case ?? null);
+    const another = last && uploadKey(last[0]!) !== uploadKey(one);
     if (!last || another || last.length >= BATCH || bytes + one.file.size > BATCH_BYTES) {
       result.push([one]);
       bytes = one.file.size;

@@ -39,11 +39,8 @@ async function within<T>(
   }
 }
 
-/** A file as it is kept: by its key, with its own name beside it. An older page kept neither case nor own name. */
-interface Row {
-  name: string;
-  file: File;
-  case?: string | null;
+/** A file as it is kept: by its key, with its own name beside it. Older pages kept less of it. */
+interface Row extends Found {
   as?: string;
 }
 
@@ -53,9 +50,7 @@ export const waitingFiles: WaitingFiles = {
   async put(project, found) {
     if (found.reduce((sum, { file }) => sum + file.size, 0) > ROOM) return;
     await within("readwrite", (store) => {
-      for (const one of found) {
-        store.put({ project, name: keyOf(one), file: one.file, case: one.case ?? null, as: one.name });
-      }
+      for (const one of found) store.put({ ...one, project, name: keyOf(one), as: one.name });
       return undefined;
     });
   },
@@ -67,7 +62,9 @@ export const waitingFiles: WaitingFiles = {
   },
   async waiting(project) {
     const rows = await within<Row[]>("readonly", (store) => store.getAll(all(project)));
-    return (rows ?? []).map((row) => ({ name: row.as ?? row.name, file: row.file, case: row.case ?? null }));
+    return (rows ?? []).map(({ name, as = name, file, case: key, profile, bits }) => {
+      return { name: as, file, case: key, profile, bits };
+    });
   },
   async clear(project) {
     await within("readwrite", (store) => {

@@ -179,6 +179,11 @@ def fold_of(name: str) -> str | None:
     return (match[1] or match[2]) if match else None
 
 
+def which_fold(fold: str) -> str:
+    """What tells folds apart: the number of ``fold_1`` and ``1``, the letter of ``fold a``."""
+    return re.sub(r"\D", "", fold).lstrip("0") or fold.strip()[-1:].lower()
+
+
 def _is_container(name: str) -> bool:
     return name.lower() in _CONTAINERS or _ARCHIVE.fullmatch(name) is not None
 

@@ -16,7 +16,7 @@ from hemosight.images.names import composed, from_text, some, to_text
 from hemosight.images.sources import layout, values
 from hemosight.images.sources.cells import TextTable, read_cells
 from hemosight.images.sources.columns import ALIASES, column_of, is_reading, require_single
-from hemosight.images.sources.roles import fold_of, is_person, split_of
+from hemosight.images.sources.roles import fold_of, is_person, split_of, which_fold
 from hemosight.images.sources.source import Record
 from hemosight.images.sources.tasks import local_path, one_choice, read_tasks, url_parts
 
@@ -96,7 +96,7 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     if say is not None and found["label"] is None and "subtype" not in kept.values():
         say(f"no column of labels (label, class, cell type) among {', '.join(cells.columns)}: no cell has a label")
     rows: list[Record] = []
-    no_split, no_checksum, unknown = Counter[str](), Counter[str](), Counter[str]()
+    no_split, no_checksum, unknown, no_fold = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for line, one in cells.rows():
         row: Record = {"line": line}
         fold_of_split: str | None = None
@@ -123,8 +123,9 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
                 path=path,
                 mend="Give the picture's path, or delete the line.",
             )
-        if fold_of_split is not None and row.get("fold") is None:
-            row["fold"] = fold_of_split
+        if fold_of_split is not None:
+            row["fold"] = row.get("fold") or fold_of_split
+            no_fold[f"line {line}"] += which_fold(str(row["fold"])) != which_fold(fold_of_split)
         given = str(row["path"])
         given = local_path(given, path.parent) if _OF_A_SERVER.match(given) else given
         row["path"] = to_text(_place(given, path.parent))
@@ -135,6 +136,8 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     if say is not None and (dropped := +no_split):
         named = [f"{value!r} ({number:,})" for value, number in dropped.items()]
         say(f"no split (train, val or test), and left out: {some(named, _SHOWN)}")
+    if say is not None and (other := +no_fold):
+        say(f"the fold is that of its own column, where the split names another: {some(list(other), _SHOWN)}")
     if say is not None and unknown:
         say(f"no patient: {some([f'{value!r} ({number:,})' for value, number in unknown.items()], _SHOWN)}")
     if say is not None and (wrong := +no_checksum):

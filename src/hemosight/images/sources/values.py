@@ -24,7 +24,14 @@ _NOTHING_SAID = re.compile(
     r"|#(?:n/a|value!|ref!|name\?|div/0!|null!|num!|spill!|calc!)"  # what a spreadsheet could not compute
 )
 _UNSURE = re.compile(r"\(?\?+\)?|_?unsure|not sure|uncertain")
-_NOBODY = frozenset(("unknown", "unk", "unk.", "not known", "not given", "not stated", "not available", "missing"))
+_NOBODY = frozenset(
+    (
+        *("unknown", "unk", "unk.", "not known", "not given", "not stated", "not available", "missing"),
+        *("unbekannt", "inconnu", "desconocido", "sconosciuto", "onbekend"),
+        *("pending", "tbd", "to be determined", "to follow", "withheld", "redacted", "blinded"),
+        *("anonymous", "anon", "anon.", "anonymized", "anonymised", "anonym", "deidentified", "de-identified"),
+    )
+)
 _DOUBT = re.compile(r"^\(?\?+\)?|\(?\?+\)?$")
 """Before or after a name: a person's doubt."""
 _BAND = "band_neutrophil"
@@ -49,7 +56,7 @@ def without_label(value: str | None) -> bool:
 
 
 def nobody(value: str | None) -> bool:
-    """Whether a value names no patient: no label would be (:func:`without_label`), ``?`` or ``unknown``."""
+    """Whether a value names no patient: what is no label (:func:`without_label`), ``?``, ``unknown``, ``anonymous``."""
     if value is None or without_label(value):
         return True
     said = plain(value)

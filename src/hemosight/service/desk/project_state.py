@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,18 +134,18 @@ class ProjectState:
             with self.lock:
                 self._load()
             return
-        with self._database.session() as session:
-            # The event is changed by whoever looks alone.
-            news = events.since(session, self.project, self._event, _NEWS)
-            self._looked = now
-            if not news:
-                return
-            with self.lock:
-                complete = len(news) < _NEWS and self._follow(session, news)
-                if complete:
-                    self._event = news[-1].id
-        with self.lock:
-            if not complete:
+        with ExitStack() as held:
+            with self._database.session() as session:
+                # The event is changed by whoever looks alone.
+                news = events.since(session, self.project, self._event, _NEWS)
+                self._looked = now
+                if not news:
+                    return
+                held.enter_context(self.lock)  # kept beyond the session: nobody sees what was followed half way
+                self._whole = False
+                if len(news) < _NEWS and self._follow(session, news):
+                    self._event, self._whole = news[-1].id, True
+            if not self._whole:
                 self._load()
             self.learner.wake()
 

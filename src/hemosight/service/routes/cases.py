@@ -89,6 +89,7 @@ def change_case(seat: Reviewer, service: Service, case: Id, given: CaseChange) -
 def delete_case(seat: ProjectAdmin, service: Service, case: Id) -> None:
     """Delete a case with its cells. The audit trail keeps what they were; a signed case cannot be deleted."""
     with service.database.session() as session:
+        events.take_turn(session, seat.project)  # another may delete it meanwhile
         row = cases.get(session, seat.project, case)
         key = row.key
         cells = deletion.delete_case(session, row)

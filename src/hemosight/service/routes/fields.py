@@ -25,7 +25,7 @@ from hemosight.service.schemas.fields import (
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import Id, ProjectAdmin, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
-from hemosight.service.storage import audit, cases, fields, films, images
+from hemosight.service.storage import audit, cases, events, fields, films, images
 from hemosight.service.storage.tables import CameraField, FieldCell
 from hemosight.service.work import recounts
 from hemosight.space import explain
@@ -57,6 +57,7 @@ def delete_field(seat: ProjectAdmin, service: Service, field: Id) -> None:
     A cell of it that another field shows as well is soon cut out there.
     """
     with service.database.session() as session:
+        events.take_turn(session, seat.project)  # another may delete it meanwhile
         row = fields.get(session, seat.project, field)
         sha256 = (row.sha256 or b"").hex()
         cells = fields.delete_field(session, row, seat.project)

@@ -99,6 +99,7 @@ def change_project(seat: ProjectAdmin, service: Service, session: Transaction, g
 def delete_project(seat: ProjectAdmin, service: Service) -> None:
     """Delete a project with its cells and cases. The audit trail stays; one with signed records cannot be deleted."""
     with service.database.session() as session:
+        events.take_turn(session, seat.project)  # another may delete it meanwhile
         row = projects.get(session, seat.project)
         cells = deletion.delete_project(session, row)
         audit.note(session, seat, "project.delete", {"project": row.id, "name": row.name, "cells": cells}, row.id)
