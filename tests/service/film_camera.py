@@ -15,7 +15,7 @@ from projects import Filled, fill
 from hemosight.engine.bundle import Bundle
 from hemosight.images.synthetic.camera import DrawnField, draw_field
 from hemosight.service.storage.database import Database
-from hemosight.service.work.recounts import Recropper
+from hemosight.service.work.recrops import Recropper
 
 SCALE = 0.0974
 

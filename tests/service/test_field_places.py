@@ -22,7 +22,7 @@ from hemosight.service.intake import finder_threshold
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, Profile
 from hemosight.service.storage.tables import Image as Row
-from hemosight.service.work import recounts
+from hemosight.service.work import recrops
 
 pytestmark = pytest.mark.service
 
@@ -117,7 +117,7 @@ def test_one_that_cannot_be_cut_out_stays_as_found_and_can_be_counted(
     first, second = camera.send("F-1", two(film, "film/s1_x{x}_y0.png"))
     assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
     with monkeypatch.context() as away:
-        away.setattr(recounts, "decode", _unreadable)
+        away.setattr(recrops, "decode", _unreadable)
         assert camera.recrop() == 0
     seen = camera.field(second["field"])
     assert (seen["cells"], seen["seen_again"], seen["removed"]) == (second["cells"], 0, 0)
@@ -174,7 +174,7 @@ def test_the_very_same_picture_counts_once_whatever_the_names_say(
     """What is cut out of both tiles may be the same to the byte, and an image has one box."""
     first, second = camera.send("F-1", two(film, "Tile_x{x}_y0.png"))
     of_first = camera.reviewer.get(camera.path(f"/images/{first['images'][0]}/picture")).content
-    monkeypatch.setattr(recounts, "png", lambda *_: of_first)
+    monkeypatch.setattr(recrops, "png", lambda *_: of_first)
     (third,) = camera.send("F-1", [("Tile_x0_y0.png", np.ascontiguousarray(film.pixels[::-1, :640]))])
     assert third["same_place"]
     camera.recrop()

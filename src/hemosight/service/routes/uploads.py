@@ -32,7 +32,7 @@ from hemosight.service.state import Service, State, Transaction
 from hemosight.service.storage import audit, cases, events, fields, profiles, uploads
 from hemosight.service.storage.live_events import ImagesEvent
 from hemosight.service.storage.tables import Upload
-from hemosight.service.work import jobs, recounts
+from hemosight.service.work import jobs, recrops
 
 router = APIRouter(prefix="/projects/{project}", tags=["uploads"])
 _FORM = {
@@ -148,7 +148,7 @@ def cancel_upload(seat: Reviewer, session: Transaction, upload: Id) -> UploadSho
     row = uploads.close(session, row)
     jobs.cancel(session, row.id)
     removed = uploads.take_back(session, row)
-    recounts.ask(session, seat.project)
+    recrops.ask(session, seat.project)
     audit.note(session, seat, "upload.cancel", {"upload": row.id, "removed": removed}, seat.project)
     counts = uploads.counts(session, row)
     session.flush()

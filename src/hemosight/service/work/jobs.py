@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 TASK = "hemosight.read"
 RECROP = "hemosight.count"
-"""The task that recrops a project's uncounted cells (:mod:`hemosight.service.work.recounts`); so called in queues that
+"""The task that recrops a project's uncounted cells (:mod:`hemosight.service.work.recrops`); so called in queues that
 there are."""
 CHUNK = 32
 """Images of a job: few enough that a lost one is soon done again, enough that the queue costs nothing."""

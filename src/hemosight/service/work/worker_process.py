@@ -29,7 +29,7 @@ from hemosight.service.storage.audit_chain import Sealer
 from hemosight.service.storage.database import Database
 from hemosight.service.work import dossiers, jobs
 from hemosight.service.work.heartbeat import Heartbeat
-from hemosight.service.work.recounts import Recropper
+from hemosight.service.work.recrops import Recropper
 from hemosight.service.work.worker import EmbeddingWorker
 
 log = structlog.get_logger()

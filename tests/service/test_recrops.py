@@ -36,8 +36,8 @@ from hemosight.service.storage.tables import (
     Signature,
     WorkerSeen,
 )
-from hemosight.service.work import jobs, recounts
-from hemosight.service.work.recounts import Recropper
+from hemosight.service.work import jobs, recrops
+from hemosight.service.work.recrops import Recropper
 from hemosight.service.work.worker_process import work
 
 NAME = "film/s1_x{x}_y0.png"
@@ -127,7 +127,7 @@ def test_a_worker_is_told_of_a_deletion(
     database: Database, tiny_bundle: Bundle, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = camera.send("F-1", two(film, NAME))
-    monkeypatch.setattr(recounts, "EVERY", 3600.0)  # it does not look by itself once it has begun
+    monkeypatch.setattr(recrops, "EVERY", 3600.0)  # it does not look by itself once it has begun
     looked, recrop = threading.Event(), Recropper.recrop
 
     def recropping(self: Recropper, bundle: int) -> int:
@@ -146,7 +146,7 @@ def test_a_worker_is_told_of_a_deletion(
 def test_a_field_is_decoded_once_for_all_its_cells(
     database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recounts, "TOGETHER", 1)
+    monkeypatch.setattr(recrops, "TOGETHER", 1)
     (first,) = camera.send("F-1", two(film, NAME)[:1])
     assert first["cells"] > 1
     with database.session() as session:
@@ -158,7 +158,7 @@ def test_a_field_is_decoded_once_for_all_its_cells(
         decoded.append(len(data))
         return decode(data, bits)
 
-    monkeypatch.setattr(recounts, "decode", counting)
+    monkeypatch.setattr(recrops, "decode", counting)
     assert camera.recrop() == first["cells"]
     assert len(decoded) == 1
 
@@ -182,7 +182,7 @@ class Slow:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     made = Slow()
-    monkeypatch.setattr(recounts, "decode", made)
+    monkeypatch.setattr(recrops, "decode", made)
     yield made
     made.let_go.set()
 
@@ -276,7 +276,7 @@ def test_a_field_that_ends_every_worker_is_given_up_and_the_others_are_counted(
             raise fault
         return decode(data, bits)
 
-    monkeypatch.setattr(recounts, "decode", deadly)
+    monkeypatch.setattr(recrops, "decode", deadly)
     for _ in range(films.ATTEMPTS):
         with nullcontext() if fault is ValueError else pytest.raises(Dies):
             camera.recrop()  # each time by a process that knows of no other
@@ -300,7 +300,7 @@ def test_attempts_that_were_not_the_fields_fault_are_forgotten(
             session.execute(text("SELECT 1 / 0"))  # as a deadlock, which the database ends
         take_turn(session, project)
 
-    monkeypatch.setattr(recounts.events, "take_turn", elsewhere)
+    monkeypatch.setattr(recrops.events, "take_turn", elsewhere)
     camera.recrop()
     camera.recrop()
     assert camera.recrop() > 0
