@@ -110,8 +110,8 @@ class Filled:
             self.read(ids)
         return ids
 
-    def read(self, images: Sequence[int], *, unreadable: bool = False) -> None:
-        """Write what a worker would."""
+    def read(self, images: Sequence[int], *, unreadable: bool = False, scale: float = 1.0) -> None:
+        """Write what a worker would that brings the pixels to the reference scale with this factor."""
         rows = [
             {
                 "image_id": image,
@@ -121,6 +121,7 @@ class Filled:
                 "novelty": None if unreadable else 0.5,
                 "x": None if unreadable else 1.0,
                 "y": None if unreadable else 2.0,
+                "scale": scale,
             }
             for image in images
         ]

@@ -41,8 +41,9 @@ class Desk:
     def familiarity(self, key: str) -> Any:
         return next(one for one in self.get("/familiarity")["items"] if one["case"] == self.cases[key])
 
-    def sign(self, key: str) -> Any:
-        return self.visitor.post(f"{self.path}/signatures", json={"case": self.cases[key], "note": "read by the model"})
+    def sign(self, key: str, **more: Any) -> Any:
+        said = {"case": self.cases[key], "note": "read by the model", **more}
+        return self.visitor.post(f"{self.path}/signatures", json=said)
 
 
 def looking_alike(bundle: Bundle, project: Filled, images: list[int], seed: int = 0) -> None:

@@ -153,5 +153,9 @@ def test_a_foreign_case_is_not_signed_in_small_pieces() -> None:
     piece = foreign.CaseFamiliarity(cells=8, unfamiliar=8, to_bundle=8, median=1.2, open=8, taught=0)
     assert piece.foreign
     assert not replace(piece, open=0).foreign, "a person has labelled every cell"
-    assert not replace(piece, to_bundle=7, unfamiliar=7).foreign, "a share of so few says little"
+    assert replace(piece, cells=9).foreign, "a familiar cell beside them opens nothing"
+    assert replace(piece, cells=9, to_bundle=2, unfamiliar=2).foreign, "one in five, as of many"
+    assert not replace(piece, cells=9, to_bundle=1, unfamiliar=1).foreign, "fewer than one in five"
+    assert replace(piece, cells=5, to_bundle=1, unfamiliar=1).foreign
+    assert not replace(piece, cells=6, to_bundle=1, unfamiliar=1).foreign
     assert not replace(piece, cells=0, unfamiliar=0, to_bundle=0).foreign

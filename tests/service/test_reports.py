@@ -67,9 +67,10 @@ class Laboratory:
         return self.people[who].patch(f"{self.path}/cases/{self.case}/findings", json=change)
 
     def sign(self, who: str = "one", role: str = "first", **more: Any) -> Any:
-        """Sign the case, with its findings as they stand; gives the answer."""
+        """Sign the case, with its findings, specimen and settings as they stand; gives the answer."""
         seen = self.get(f"/cases/{self.case}/findings").json()["version"] if role == "first" else None
-        body = {"case": self.case, "role": role, "note": "all there is", "findings": seen, **more}
+        facts = self.get(f"/cases/{self.case}/signing").json()["facts"] if role == "first" else None
+        body = {"case": self.case, "role": role, "note": "all there is", "findings": seen, "facts": facts, **more}
         if role == "second":
             firsts = [one["id"] for one in self.get("/signatures").json()["items"] if one["role"] == "first"]
             body["countersigns"] = firsts[-1]

@@ -98,7 +98,11 @@ def test_it_says_how_the_cells_that_count_were_drawn() -> None:
     assert made.drawn in list(notes(made)), "so that it goes with HL7 and FHIR"
     fewer = {**DRAWN, "counted_leukocytes": 150, "counted_cells": 1520, "cells_in_unfair_fields": 0}
     short = report(differential={**counts(), "counting": fewer})
-    assert short.drawn.endswith("all there are: 150 of the 200 leukocytes that were wanted (seed 77).")
+    assert short.drawn.endswith("all there were: 150 of the 200 leukocytes that were wanted (seed 77).")
+    since = {"counting": fewer, "drawn_cells_gone": 3, "cells_since_draw": 1}
+    assert report(differential={**counts(), **since}).drawn.endswith(
+        "(seed 77); since then 3 drawn cells are gone and 1 cell that counts nowhere has come."
+    )
 
 
 def test_it_says_how_often_and_why_the_cells_that_count_were_chosen() -> None:

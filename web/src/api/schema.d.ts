@@ -3570,7 +3570,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "unreviewed" | "unsure" | "unusual" | "unreadable" | "waiting" | "foreign" | "too_few" | "rule";
+            name: "unreviewed" | "unsure" | "unusual" | "unreadable" | "waiting" | "foreign" | "too_few" | "drawn_gone" | "drawn_later" | "rule";
             /**
              * Open
              * @description Whether it found something.
@@ -3908,6 +3908,12 @@ export interface components {
             };
             /** Bundle */
             bundle: string;
+            /**
+             * Cells Since Draw
+             * @description Cells that came into the case since the draw: they count nowhere, not even as waiting.
+             * @default 0
+             */
+            cells_since_draw: number;
             /** @description How the cells that count were drawn; null where all do. */
             counting?: components["schemas"]["CellDraw"] | null;
             /**
@@ -3922,6 +3928,12 @@ export interface components {
              * @default
              */
             digest: string;
+            /**
+             * Drawn Cells Gone
+             * @description Cells that were drawn and are in the case no more.
+             * @default 0
+             */
+            drawn_cells_gone: number;
             /**
              * Erythroblasts Per 100
              * @description For every 100 leukocytes, as counted now.
@@ -5874,7 +5886,10 @@ export interface components {
             label_set: string;
             /** Predicted */
             predicted: string | null;
-            /** Probability */
+            /**
+             * Probability
+             * @description Null where none was seen; while the image is held back; and where the service does not run the project's bundle.
+             */
             probability: number | null;
             /**
              * Taught Until
@@ -6749,6 +6764,11 @@ export interface components {
              * @description `digest` of the differential that the signer saw; another one by now is refused.
              */
             digest?: string | null;
+            /**
+             * Facts
+             * @description `facts` of the case's signing that the signer saw: its specimen and the settings of its report. Others by now are refused, and so is null where the case has a specimen or the report has reference ranges. A second signature needs none.
+             */
+            facts?: string | null;
             /**
              * Findings
              * @description `version` of the findings that the signer saw; another one by now is refused, and so is null where the case has findings. A second signature needs none.
@@ -8468,6 +8488,22 @@ export interface components {
             kind: "settings";
         };
         /**
+         * SettingsOfRecord
+         * @description What every report of a project says, as it was when the case was signed.
+         */
+        SettingsOfRecord: {
+            /** Address */
+            address: string;
+            /** Laboratory */
+            laboratory: string;
+            /** Project */
+            project: string;
+            /** Ranges */
+            ranges: components["schemas"]["ReferenceRange"][];
+            /** Zone */
+            zone: string;
+        };
+        /**
          * ShareShown
          * @description Cells of one type, and their share with its 95 % Wilson interval.
          */
@@ -8785,6 +8821,20 @@ export interface components {
              */
             confirm: "none" | "initials" | "password";
             /**
+             * Drawn Gone
+             * @description Cells that were drawn to be counted and left the case.
+             * @default block
+             * @enum {string}
+             */
+            drawn_gone: "off" | "warn" | "reason" | "second" | "block";
+            /**
+             * Drawn Later
+             * @description Cells that came into the case after its cells were drawn.
+             * @default warn
+             * @enum {string}
+             */
+            drawn_later: "off" | "warn" | "reason" | "second" | "block";
+            /**
              * Rules
              * @default []
              */
@@ -8840,7 +8890,7 @@ export interface components {
         };
         /**
          * SigningShown
-         * @description How a case stands: what is checked before it is signed, and how it is signed.
+         * @description How a case stands: what is checked before it is signed, what its record would say, and how it is signed.
          */
         SigningShown: {
             amendment: components["schemas"]["AmendmentShown"] | null;
@@ -8857,6 +8907,11 @@ export interface components {
              */
             confirm: "none" | "initials" | "password";
             /**
+             * Facts
+             * @description Of `specimen` and `settings`: equal where they are. Send it to sign what was seen.
+             */
+            facts: string;
+            /**
              * Locked
              * @description Whether its cells take no label: it is signed, and nobody amends it.
              */
@@ -8866,6 +8921,10 @@ export interface components {
              * @description Whether the newest record still waits for a second signature.
              */
             second_wanted: boolean;
+            /** @description What the report would say, as it is now. */
+            settings: components["schemas"]["SettingsOfRecord"];
+            /** @description As it is now; a signed record keeps its own. */
+            specimen: components["schemas"]["SpecimenOfRecord"];
             /**
              * Version
              * @description Of the newest record; 0 before the first signature.
@@ -9925,6 +9984,7 @@ export type SessionShown = components['schemas']['SessionShown'];
 export type SetAnswer = components['schemas']['SetAnswer'];
 export type SetFacts = components['schemas']['SetFacts'];
 export type SettingsEvent = components['schemas']['SettingsEvent'];
+export type SettingsOfRecord = components['schemas']['SettingsOfRecord'];
 export type ShareShown = components['schemas']['ShareShown'];
 export type SignIn = components['schemas']['SignIn'];
 export type SignatureEvent = components['schemas']['SignatureEvent'];

@@ -41,6 +41,12 @@ beforeEach(() => {
 });
 afterEach(cleanup);
 
+const SIGNING = {
+  ...{ checks: [], confirm: "none", locked: false, amendment: null, facts: "f1" },
+  specimen: { key: "24-1", accession: "", collected_at: null, received_at: null, wbc: null, note: "" },
+  settings: { project: "Films", laboratory: "", address: "", zone: "UTC", ranges: [] },
+} as unknown as SigningShown;
+
 /** The form and the signatures, as the report has them. */
 function Both() {
   const [unstored, setUnstored] = useState(false);
@@ -52,7 +58,7 @@ function Both() {
         chosen={3}
         heading="case 24-1"
         live={{ total: 100, digest: "d1", level: "type" } as unknown as DifferentialShown}
-        signing={{ checks: [], confirm: "none", locked: false, amendment: null } as unknown as SigningShown}
+        signing={SIGNING}
         all={[]}
         showing="now"
         show={() => {}}

@@ -59,9 +59,12 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
       ],
       [
         "foreign",
-        "of a case: so many of its cells are unfamiliar (one in five; all of fewer than ten) that readings of them cannot be relied on",
+        "of a case: so many of its cells are unfamiliar (one in five) that readings of them cannot be relied on",
       ],
-      ["held back", "of a foreign case: no probabilities are shown, and it is neither signed nor agreed with in bulk"],
+      [
+        "held back",
+        "of a foreign case: no probabilities of types and attributes are shown, and it is neither signed nor agreed with in bulk",
+      ],
       [
         "adapted",
         "of a case: it was foreign, and labels of its scanner's cells have taught the model enough that nothing is held back",

@@ -11,6 +11,9 @@ import { choiceWords, drawnWords, inFields, SIZES } from "./counting";
 interface Props {
   /** How the cells that count were drawn; null where all count. */
   counting: CellDraw | null;
+  /** Drawn cells that are in the case no more, and cells that came since. */
+  gone: number;
+  later: number;
   /** Every choice of them so far, the last of which stands. */
   choices: CountingChoice[];
   ofCase: number | null;
@@ -20,13 +23,13 @@ interface Props {
 }
 
 /** Which cells of a case count: all, or a hundred and more leukocytes that nobody picked. */
-export function Counted({ counting, choices, ofCase, may, labelled }: Props) {
+export function Counted({ counting, gone, later, choices, ofCase, may, labelled }: Props) {
   const [asking, setAsking] = useState(false);
   if (!counting && !choices.length && !(may && ofCase)) return null;
   return (
     <section className="report-counted" aria-label="Which cells are counted">
       <p className="small quiet">
-        {counting ? drawnWords(counting) : "Every cell of the case counts."}{" "}
+        {counting ? drawnWords(counting, gone, later) : "Every cell of the case counts."}{" "}
         {may && ofCase && !asking && (
           <button type="button" className="bin-act" onClick={() => setAsking(true)}>
             {counting ? "draw anew…" : "count 100, 200 or 400…"}

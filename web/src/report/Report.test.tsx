@@ -37,7 +37,12 @@ const COUNTS = {
   ...{ bundle: "lite0", counting_choices: [], digest: "d1", unusual: 0, waiting: 0, unreadable: 0 },
 };
 const FINDINGS = { version: 3, remark: "", grades: {}, platelets: null, cells: [] };
-const SIGNING = { checks: [], confirm: "none", locked: false, amendment: null, version: null };
+const SPECIMEN = { key: "24-3", accession: "", collected_at: null, received_at: null, wbc: null, note: "" };
+const SETTINGS = { project: "Films", laboratory: "", address: "", zone: "UTC", ranges: [] };
+const SIGNING = {
+  ...{ checks: [], confirm: "none", locked: false, amendment: null, version: null },
+  ...{ specimen: SPECIMEN, settings: SETTINGS, facts: "f1" },
+};
 const FIRST = {
   ...{ id: 11, case: 3, version: 1, role: "first", user: 2, name: "Bela", initials: "", at: "2026-03-01T09:00:00Z" },
   ...{ second_wanted: true, current: true, reason: "", note: "", confirmed: "none", checks: [], fingerprint: null },
@@ -72,7 +77,10 @@ beforeEach(() => {
       differential: COUNTS,
       findings: FINDINGS,
       signatures: { items: signatures },
-      signing: { ...SIGNING, checks, locked: signatures.length > 0, case: given?.params.path.case },
+      signing: {
+        ...{ ...SIGNING, checks, locked: signatures.length > 0, case: given?.params.path.case },
+        specimen: { ...SPECIMEN, key: `24-${given?.params.path.case}` },
+      },
       "{project}": { id: 7, name: "Films", role: "reviewer", archived: false },
     };
     return Promise.resolve({ data: data[path.split("/").at(-1)!] ?? { items: [], next: null } });
@@ -204,7 +212,7 @@ test("a signed case of which the signatures could not be loaded is not called un
 
 test.each([
   ["/differential", "The counts may be old"],
-  ["/signing", "The checks before signing may be old"],
+  ["/signing", "The specimen and the checks before signing may be old"],
   ["/signatures", "The signatures may be old"],
 ])(
   "where newer answers of %s cannot be had, the page says what may be old and asks again on request",

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { Button, Dropdown, Form } from "react-bootstrap";
 import { address, api, body } from "../api/client";
 import { follow } from "../api/download";
-import { names, useCases, useProject, useSession } from "../api/queries";
+import { names, useProject, useSession } from "../api/queries";
 import type { DifferentialShown, NewExport } from "../api/schema";
 import { useTheme } from "../app/theme";
 import { nameOf } from "../cases/inHand";
@@ -92,7 +92,6 @@ export default function Report() {
   const dark = useTheme() === "dark";
   const signing = useSigning(chosen);
   const foreign = useFamiliarity(chosen)?.foreign ?? false;
-  const specimens = useCases(project.id, Boolean(chosen));
   const all = useMemo(() => versions(signatures.data?.items ?? [], chosen), [signatures.data, chosen]);
   // A signed case shows what was signed, whatever the model has learnt since; the counts of now are one click away.
   const showing = asked ?? shownFirst(all, signing.data);
@@ -145,11 +144,12 @@ export default function Report() {
   const data = shown ?? differential.data;
   const counted = data.rows.some((row) => row.before.count || row.after.count);
   // A record bears the name that its signer saw, whatever the case is called now.
-  const name = (record && stored.data?.specimen?.key) || nameOf(chosen, cases);
+  const name = (record ? stored.data?.specimen?.key : signing.data?.specimen.key) || nameOf(chosen, cases);
   const may = settings.role !== "viewer" && !settings.archived;
   const heading = cases.length ? `${project.name}, ${chosen ? `case ${name}` : name.toLowerCase()}` : project.name;
   const said = headline(all, showing, signing.data);
-  const specimen = record ? stored.data?.specimen : specimens.data?.find(({ id }) => id === chosen);
+  // Of the answer whose `facts` are signed: what is on the page is what is signed.
+  const specimen = record ? stored.data?.specimen : signing.data?.specimen;
   const checks = record ? record.checks : chosen ? signing.data?.checks : null;
 
   return (
@@ -190,7 +190,7 @@ export default function Report() {
               ...(record ? [] : [{ what: "the counts", answer: differential }]),
               ...(record ? [] : [{ what: "the cells shown", answer: columns }]),
               ...(chosen ? [{ what: "the signatures", answer: signatures }] : []),
-              ...(chosen ? [{ what: "the checks before signing", answer: signing }] : []),
+              ...(chosen ? [{ what: "the specimen and the checks before signing", answer: signing }] : []),
             ]}
           />
         </div>
@@ -222,6 +222,8 @@ export default function Report() {
             {!record && finer && <Levels level={level ?? data.level} choose={setLevel} />}
             <Counted
               counting={data.counting ?? null}
+              gone={data.drawn_cells_gone}
+              later={data.cells_since_draw}
               choices={data.counting_choices}
               ofCase={chosen}
               may={may && !record && signing.data !== undefined && !signing.data.locked}

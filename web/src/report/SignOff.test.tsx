@@ -19,22 +19,33 @@ configure({ asyncUtilTimeout: 4000 }); // the machine may have other things to d
 
 const FINDINGS = { version: 3, remark: "", grades: {}, platelets: null, cells: [] } as unknown as Findings;
 const COUNTS = { total: 100, digest: "d1", level: "type" } as unknown as DifferentialShown;
+const SETTINGS = { project: "Films", laboratory: "North", address: "", zone: "UTC", ranges: [] };
+
+const signingWith = (facts: string, wbc: number | null) =>
+  ({
+    ...{ checks: [], confirm: "none", locked: false, amendment: null, settings: SETTINGS, facts },
+    specimen: { key: "24-1", accession: "H26-1", collected_at: null, received_at: null, wbc, note: "" },
+  }) as unknown as SigningShown;
 
 /** What the service has, and what came to be signed. */
 let findings: Findings;
 let refused: boolean;
 let signed: unknown[];
+let facts: unknown[];
+/** What the service says to a signature; nothing where it takes it. */
+let refusal: Error | null;
 
 beforeEach(() => {
   state = { events: {} };
-  [findings, refused, signed] = [FINDINGS, false, []];
+  [findings, refused, signed, facts, refusal] = [FINDINGS, false, [], [], null];
   vi.spyOn(api, "GET").mockImplementation(((path: string) => {
     if (!path.endsWith("/findings")) return Promise.resolve({ data: { items: [] } });
     return refused ? Promise.reject(new Error("no line")) : Promise.resolve({ data: findings });
   }) as unknown as typeof api.GET);
-  vi.spyOn(api, "POST").mockImplementation(((_: string, { body }: { body: { findings: unknown } }) => {
+  vi.spyOn(api, "POST").mockImplementation(((_: string, { body }: { body: { findings: unknown; facts: unknown } }) => {
     signed.push(body.findings);
-    return Promise.resolve({ data: {} });
+    facts.push(body.facts);
+    return refusal ? Promise.reject(refusal) : Promise.resolve({ data: {} });
   }) as unknown as typeof api.POST);
 });
 afterEach(cleanup);
@@ -52,7 +63,7 @@ function Grade() {
   );
 }
 
-function page(client: QueryClient) {
+function page(client: QueryClient, signing = signingWith("f6", 6)) {
   return (
     <QueryClientProvider client={client}>
       <MemoryRouter>
@@ -63,7 +74,7 @@ function page(client: QueryClient) {
           chosen={3}
           heading="case 24-1"
           live={COUNTS}
-          signing={{ checks: [], confirm: "none", locked: false, amendment: null } as unknown as SigningShown}
+          signing={signing}
           all={[]}
           showing="now"
           show={() => {}}
@@ -170,4 +181,44 @@ test("findings that an event made old and that could not be loaded anew are not 
   shown.rerender(page(client));
   await screen.findByRole("button", { name: "try again" }, { timeout: 4000 });
   expect(button().disabled).toBe(true);
+});
+
+test("the specimen that was on the screen is signed, and no other that came in behind the question", async () => {
+  const client = new QueryClient();
+  const shown = render(page(client));
+  await there();
+  fireEvent.click(button());
+  const dialog = await screen.findByRole("dialog");
+  expect(dialog.textContent).toContain("Accession H26-1 · leukocytes 6 × 10⁹/L");
+  refusal = new Error("expected the specimen that you looked at");
+  shown.rerender(page(client, signingWith("f60", 60)));
+  expect(screen.getByRole("dialog").textContent).toContain("leukocytes 6 × 10⁹/L");
+  await confirm();
+  await screen.findByText("expected the specimen that you looked at");
+  expect(facts).toEqual(["f6"]);
+  expect(document.querySelector(".sign-otherwise")?.textContent).toContain("Leukocytes, 10⁹/L: 6 → 60");
+
+  refusal = null;
+  fireEvent.click(button());
+  await confirm();
+  await waitFor(() => expect(facts).toEqual(["f6", "f60"]));
+  await waitFor(() => expect(document.querySelector(".sign-otherwise")).toBeNull());
+});
+
+test("reference ranges stand in the question, and what became of them where it was refused", async () => {
+  const ranges = (low: number) => ({
+    ...signingWith(`f${low}`, null),
+    settings: { ...SETTINGS, ranges: [{ label: "neutrophil", low, high: 75, absolute_high: 7.7 }] },
+  });
+  const client = new QueryClient();
+  const shown = render(page(client, ranges(40)));
+  await there();
+  fireEvent.click(button());
+  expect((await screen.findByRole("dialog")).textContent).toContain("neutrophil: 40 to 75 %, up to 7.7 × 10⁹/L");
+  refusal = new Error("no");
+  shown.rerender(page(client, ranges(4)));
+  await confirm();
+  await screen.findByText("no");
+  const said = document.querySelector(".sign-otherwise")?.textContent;
+  expect(said).toContain("Range of neutrophil: 40 to 75 %, up to 7.7 × 10⁹/L → 4 to 75 %, up to 7.7 × 10⁹/L");
 });

@@ -1,7 +1,8 @@
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { Button, Form, Modal } from "react-bootstrap";
 import { api, body } from "../api/client";
+import { names } from "../api/queries";
 import type {
   CheckShown,
   DifferentialShown,
@@ -16,8 +17,11 @@ import { useFamiliarity } from "../foreign/familiarity";
 import { Amend, Withdraw } from "../signing/Amend";
 import { FaultLine } from "../ui/states";
 import { CheckList } from "./Checks";
+import { Otherwise, Ranges } from "./FactsShown";
 import { Given } from "./Given";
+import { Specimen } from "./Head";
 import { MakeCase } from "./MakeCase";
+import type { Facts } from "./signedFacts";
 import { type Showing, type Version, wantsSecond } from "./versions";
 
 interface Props {
@@ -122,6 +126,8 @@ interface Asked {
   counts: DifferentialShown;
   /** Version of the report's remark and grades; null under a record, which has its own. */
   findings: number | null;
+  /** Specimen and report settings; null under a record, which has its own. */
+  facts: Facts | null;
   record: number | null;
 }
 
@@ -148,6 +154,9 @@ function Sign({
   const [initials, setInitials] = useState("");
   const [password, setPassword] = useState("");
   const [asked, setAsked] = useState<Asked | null>(null);
+  /** What was on the screen when signing was tried: where it was refused, the page says what is otherwise now. */
+  const [tried, setTried] = useState<Facts | null>(null);
+  const queries = useQueryClient();
   /** Sign was pressed while the findings were being stored: pressing it leaves the remark's field, which stores it. */
   const [wanted, setWanted] = useState(false);
   const signed = useRef(false);
@@ -171,7 +180,7 @@ function Sign({
   const reasons = role === "second" ? [] : open(checks, "reason");
   const seconds = role === "second" ? [] : open(checks, "second");
   const sign = useMutation({
-    mutationFn: ({ counts, findings, record }: Asked) =>
+    mutationFn: ({ counts, findings, facts, record }: Asked) =>
       body(
         api.POST("/projects/{project}/signatures", {
           params: { path: { project: project.id } },
@@ -184,6 +193,7 @@ function Sign({
             initials: initials.trim(),
             password: password || null,
             findings,
+            facts: facts?.facts ?? null,
             countersigns: record,
           },
         }),
@@ -192,6 +202,10 @@ function Sign({
       setNote("");
       signed.current = true;
       onSigned();
+    },
+    onError: (_, { facts }) => {
+      setTried(facts);
+      void queries.invalidateQueries({ queryKey: names.signing(project.id, true) });
     },
     onSettled: () => {
       setPassword("");
@@ -203,14 +217,16 @@ function Sign({
     sign.reset();
     if (blocked || unseen) return;
     if (storing) setWanted(true);
-    else if (version !== undefined) setAsked({ counts: seen, findings: version, record });
+    else if (version !== undefined)
+      setAsked({ counts: seen, findings: version, facts: first ? signing : null, record });
   };
   useEffect(() => {
     if (!wanted || storing) return;
     setWanted(false);
     // What was refused is not on the report: the form says so, and the signer looks again.
-    if (saving !== "error" && !blocked && version !== undefined) setAsked({ counts: seen, findings: version, record });
-  }, [wanted, storing, blocked, saving, version, seen, record]);
+    if (saving !== "error" && !blocked && version !== undefined)
+      setAsked({ counts: seen, findings: version, facts: first ? signing : null, record });
+  }, [wanted, storing, blocked, saving, version, seen, first, signing, record]);
   const confirm = (event: FormEvent) => {
     event.preventDefault();
     if (asked) sign.mutate(asked);
@@ -271,6 +287,7 @@ function Sign({
           </p>
         )}
         <FaultLine fault={sign.error} />
+        {sign.error && tried && <Otherwise before={tried} now={signing} />}
       </Form>
       <Modal show={asked !== null} onHide={() => setAsked(null)} centered aria-labelledby="sign-question">
         <Form onSubmit={confirm}>
@@ -282,7 +299,9 @@ function Sign({
           </Modal.Header>
           {asked && (
             <Modal.Body>
+              {asked.facts && <Specimen specimen={asked.facts.specimen} />}
               <p>{asked.counts.total.toLocaleString("en")} leukocytes counted.</p>
+              {asked.facts && <Ranges settings={asked.facts.settings} />}
               <CheckList checks={checks} />
               {signing.confirm === "initials" && (
                 <Form.Group controlId="sign-initials">

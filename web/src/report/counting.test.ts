@@ -27,7 +27,7 @@ test("says which cells count, and what makes the same order again", () => {
 
 test("says where the film has fewer", () => {
   const words = drawnWords({ ...draw, method: "battlement", counted_leukocytes: 150, cells_in_unfair_fields: 0 });
-  expect(words).toContain("field after field, from a drawn one: all there are, 150 of the 200 leukocytes");
+  expect(words).toContain("field after field, from a drawn one: all there were, 150 of the 200 leukocytes");
   expect(words).not.toContain("unfit");
 });
 
@@ -60,4 +60,11 @@ test("says what was chosen before, why, and what was known then", () => {
   expect(choiceWords(choice)).toMatch(/^100 leukocytes at random: Bela Novak, .*, 0 cells labelled; no reason given$/);
   const all = { ...choice, target_leukocytes: null, method: null, labelled_cells: 1, reason: "Asked for all." };
   expect(choiceWords(all)).toMatch(/^All cells: Bela Novak, .*, 1 cell labelled; Asked for all\.$/);
+});
+
+test("says what became of the case since its cells were drawn", () => {
+  expect(drawnWords(draw)).not.toMatch(/no more|since/);
+  const words = drawnWords(draw, 1, 1300);
+  expect(words).toContain("1 drawn cell is in the case no more. 1,300 came since, and count nowhere.");
+  expect(words).toContain("Seed 77");
 });

@@ -17,17 +17,19 @@ export const inFields = (fields: readonly Pick<FieldShown, "fair" | "cells">[]):
 
 const count = (cells: number) => cells.toLocaleString("en");
 
-/** What counts, how it was drawn and by whom; the seed makes the order again. */
-export function drawnWords(draw: CellDraw): string {
+/** What counts, how it was drawn and by whom, and what became of the case since; the seed makes the order again. */
+export function drawnWords(draw: CellDraw, gone = 0, later = 0): string {
   const { method, seed, name, at } = draw;
   const said = [`${count(draw.counted_cells)} of ${count(draw.eligible_cells)} cells count, drawn ${WAYS[method]}`];
   said.push(
     draw.counted_leukocytes < draw.target_leukocytes
-      ? `: all there are, ${count(draw.counted_leukocytes)} of the ${count(draw.target_leukocytes)} leukocytes that were wanted.`
+      ? `: all there were, ${count(draw.counted_leukocytes)} of the ${count(draw.target_leukocytes)} leukocytes that were wanted.`
       : ` until ${count(draw.target_leukocytes)} leukocytes were met.`,
   );
   if (draw.cells_in_unfair_fields)
     said.push(` ${count(draw.cells_in_unfair_fields)} in fields unfit for counting took no part.`);
+  if (gone) said.push(` ${count(gone)} drawn ${gone === 1 ? "cell is" : "cells are"} in the case no more.`);
+  if (later) said.push(` ${count(later)} came since, and ${later === 1 ? "counts" : "count"} nowhere.`);
   said.push(` Seed ${seed}, ${name}, ${when(at)}.`);
   return said.join("");
 }

@@ -45,6 +45,8 @@ const differential: DifferentialShown = {
   panel_titles: [],
   bundle: "lite0 0.2.0",
   counting_choices: [],
+  drawn_cells_gone: 0,
+  cells_since_draw: 0,
   digest: "0011aabb",
 };
 

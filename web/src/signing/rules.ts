@@ -3,7 +3,15 @@
 import type { SigningRule, SigningRules } from "../api/schema";
 
 export type Level = SigningRule["level"];
-export type CheckName = "unreviewed" | "unsure" | "unusual" | "unreadable" | "waiting" | "too_few";
+export type CheckName =
+  | "unreviewed"
+  | "unsure"
+  | "unusual"
+  | "unreadable"
+  | "waiting"
+  | "too_few"
+  | "drawn_gone"
+  | "drawn_later";
 
 export const LEVELS: Record<Level, string> = {
   off: "not checked",
@@ -20,6 +28,8 @@ export const CHECKS: Record<CheckName, string> = {
   unreadable: "Files that cannot be read",
   waiting: "Cells not read yet",
   too_few: "Fewer leukocytes than the target",
+  drawn_gone: "Cells drawn to be counted that left the case",
+  drawn_later: "Cells that came after the draw",
 };
 
 /** A rule's subject as one value of a select: a type's name, or one of the other measures. */

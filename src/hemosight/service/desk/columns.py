@@ -72,8 +72,10 @@ def tag(snapshot: Snapshot) -> str:
     classes = zlib.crc32(json.dumps([snapshot.spec.title, snapshot.spec.classes], sort_keys=True).encode())
     # Which cells are asked depends on another label set, whose labels and readings are not in the rest.
     asked = "" if snapshot.spec.asked_of is None else f"-{zlib.crc32(snapshot.asked.tobytes())}"
+    # So does what is held back of the label sets that the bundle reads.
+    held = f"-{zlib.crc32(snapshot.held_back.tobytes())}" if snapshot.held_back.any() else ""
     facts = (snapshot.event, snapshot.taught_until, newest, len(snapshot.ids), classes)
-    return f'"{snapshot.spec.name}-{"-".join(map(str, facts))}{asked}"'
+    return f'"{snapshot.spec.name}-{"-".join(map(str, facts))}{asked}{held}"'
 
 
 def columns(snapshot: Snapshot, cases: Sequence[Mapping[str, Any]] = (), since: int | None = None) -> bytes:

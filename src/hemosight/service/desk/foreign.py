@@ -24,8 +24,6 @@ from hemosight.service.desk.trust import MOST
 from hemosight.space.neighbours import nearest
 from hemosight.space.novelty import UNUSUAL
 
-LEAST = 10
-"""Read cells from which on their share decides. A share of fewer says little: they are foreign if all are."""
 WANTED = 25
 """Labels of cells beyond the bundle, of this case or like its cells, before a case is adapted."""
 _NEARLY = 0.75
@@ -71,11 +69,14 @@ class CaseFamiliarity:
 
     @property
     def foreign(self) -> bool:
-        """Whether the readings are not usable yet."""
+        """Whether the readings are not usable yet.
+
+        The share decides of a few cells as of many, and one cell beyond among five is enough: a foreign case could be
+        signed in small pieces else, each with a familiar cell beside its own. Of a known laboratory a handful has such
+        a cell now and then; labels of these few open it.
+        """
         if not self.open or self.to_bundle < max(FOREIGN_SHARE * self.cells, 1):
             return False
-        if self.cells < LEAST:  # or a foreign case could be signed in small pieces
-            return self.to_bundle == self.cells and self.taught < WANTED
         return self.share >= FOREIGN_SHARE or self.taught < self.wanted
 
     @property

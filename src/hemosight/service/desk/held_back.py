@@ -4,6 +4,9 @@ Temperatures that were fitted on other scanners say little of one that is unknow
 case (:mod:`hemosight.service.desk.foreign`) is shown: not by the page, which draws the columns, nor by lists, queues,
 searches, second looks and exports. They all look at the snapshot, where the numbers are blanked.
 
+Other label sets that the bundle reads were calibrated on those scanners too: they are held back with the cell types
+(:func:`.snapshot.held_back_as`). A label set of the project's own learnt from labels of the project alone, and is not.
+
 A case becomes foreign, or ceases to be, by what happens to other cells of it. Whoever follows by deltas has to be sent
 its rows then, so that these rows' stamps are renewed. Which case is foreign follows from labels and embeddings alone
 and not from what a classifier has learnt: every process finds the same after the same event.

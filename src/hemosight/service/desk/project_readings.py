@@ -26,7 +26,7 @@ from hemosight.service.desk.label_set_state import NOTHING, CurrentLabel, LabelS
 from hemosight.service.desk.learner import PATIENCE
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.settling import Settling, settle
-from hemosight.service.desk.snapshot import Snapshot, asked_of, snapshot
+from hemosight.service.desk.snapshot import Snapshot, asked_of, held_back_as, snapshot
 from hemosight.service.desk.tally import Tally, tally
 from hemosight.service.storage import class_facts
 from hemosight.space.linear_classifier import LinearClassifier
@@ -90,7 +90,7 @@ class ProjectReadings:
         self._project = project
         self._lock = project.lock
         self._snapshots: dict[int, _Taken] = {}
-        self._asked: dict[int, tuple[Snapshot, Snapshot, Snapshot]] = {}
+        self._asked: dict[tuple[int, str], tuple[Snapshot, Snapshot, Snapshot]] = {}
         self._tallies: dict[tuple[str, int | None, Level | None], tuple[Snapshot, Tally]] = {}
         self._familiarity: tuple[Snapshot, ProjectFamiliarity] | None = None
         self._comparing = threading.Lock()
@@ -115,11 +115,23 @@ class ProjectReadings:
             now, bundle, parent = first.snapshot, self._project.bundle, specs[0].asked_of
             if parent is not None and types:
                 of_types = types[0].snapshot
-                found = self._asked.get(specs[0].id)
-                if found is None or found[0] is not now or found[1] is not of_types:
-                    found = self._asked[specs[0].id] = (now, of_types, asked_of(now, of_types, parent))
-                now = found[2]
-        return self._held_back.of(now, first.event, bundle) if label_set == CELL_TYPE else now
+                now = self._joined("asked", now, of_types, lambda: asked_of(first.snapshot, of_types, parent))
+        if label_set == CELL_TYPE:
+            return self._held_back.of(now, first.event, bundle)
+        if specs[0].kind != "bundle" or not types:
+            return now
+        types_held = self._held_back.of(types[0].snapshot, types[0].event, bundle)
+        if types_held is types[0].snapshot:
+            return now
+        with self._lock:
+            return self._joined("held back", now, types_held, lambda: held_back_as(now, types_held))
+
+    def _joined(self, how: str, now: Snapshot, types: Snapshot, make: Callable[[], Snapshot]) -> Snapshot:
+        """A label set as the cell types of the same moment have it, made once. Call it with the lock held."""
+        found = self._asked.get((now.spec.id, how))
+        if found is None or found[0] is not now or found[1] is not types:
+            found = self._asked[now.spec.id, how] = (now, types, make())
+        return found[2]
 
     def _wait(self, label_sets: Callable[[], Iterable[int]]) -> None:
         """Let fits end that are worth waiting for; ``label_sets`` gives numbers, and is called with the lock held."""
@@ -133,9 +145,9 @@ class ProjectReadings:
         settle(due, PATIENCE)
 
     def _with_types(self, spec: LabelSetSpec) -> list[LabelSetSpec]:
-        """A label set, and the cell types where these say which cells it is asked of."""
+        """A label set, and the cell types where these say which cells it is asked of, or what of it is held back."""
         types = [one for one in self._project.specs.values() if one.name == CELL_TYPE and one is not spec]
-        return [spec, *types] if spec.asked_of is not None else [spec]
+        return [spec, *types] if spec.asked_of is not None or spec.kind == "bundle" else [spec]
 
     def _take(self, number: int) -> _Taken:
         """Every row of a label set as it is now. Call it with the lock held."""

@@ -131,6 +131,9 @@ def _query(snapshot: Snapshot, strategy: str, free: NDArray[np.int64], n: int) -
 
 
 def _two(snapshot: Snapshot, row: int) -> str:
+    """The two likeliest types; none is named where probabilities are held back, as that would tell them."""
+    if snapshot.held_back[row]:
+        return "two types"
     titles = [str(facts["title"]) for facts in snapshot.spec.classes]
     best = np.argsort(-snapshot.probabilities[row], kind="stable")[:2]
     return " and ".join(titles[at] for at in best)

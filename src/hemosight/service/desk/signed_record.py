@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,35 @@ def specimen(row: Case) -> dict[str, Any]:
 def profile(row: Profile) -> dict[str, Any]:
     """The scanner profile that a case is read by, as it is now."""
     return {"id": row.id, "name": row.name, "scale": row.scale, "scale_from": row.scale_from}
+
+
+@dataclass(frozen=True)
+class SignedFacts:
+    """What a record says besides counts, cells and findings: the specimen, and what every report of the project says.
+
+    Whoever signs says by ``digest`` which of it was on the screen.
+    """
+
+    specimen: dict[str, Any]
+    settings: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Equal where they are."""
+        return hashlib.sha256(canonical({"specimen": self.specimen, "settings": self.settings})).hexdigest()[:16]
+
+    @property
+    def to_be_seen(self) -> bool:
+        """Whether there is anything by which a report says more than its counts: nobody signs that unseen."""
+        of_specimen = (value for name, value in self.specimen.items() if name != "key")
+        return any(value not in (None, "") for value in of_specimen) or bool(self.settings["ranges"])
+
+
+def facts(session: Session, row: Case) -> SignedFacts:
+    """The specimen of a case that is of a project, and the settings of its report, as they are now."""
+    project = projects.get(session, row.project_id)
+    settings = report_settings.get(session, row.project_id).model_dump(mode="json", exclude={"blocks"})
+    return SignedFacts(specimen(row), {"project": project.name, **settings})
 
 
 def report(project: Project, settings: ReportSettings, found: Findings, classes: Sequence[Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hemosight.blood.vocabulary import title
 from hemosight.service.desk.foreign import CaseFamiliarity
 from hemosight.service.desk.tally import Tally
+from hemosight.service.storage.counting import SinceDraw
 from hemosight.service.storage.signing_rules import Level, SigningRule, SigningRules
 
 
@@ -18,7 +19,8 @@ class Check:
     Parameters
     ----------
     name
-        ``unreviewed``, ``unsure``, ``unusual``, ``unreadable``, ``waiting``, ``foreign``, ``too_few`` or ``rule``.
+        ``unreviewed``, ``unsure``, ``unusual``, ``unreadable``, ``waiting``, ``foreign``, ``too_few``, ``drawn_gone``,
+        ``drawn_later`` or ``rule``.
     level
         What it asks where it is open.
     open
@@ -75,7 +77,13 @@ def fired(rules: Sequence[SigningRule], counts: RuleCounts) -> list[Check]:
     return [one for one in found if one.open]
 
 
-def checks(count: Tally, familiarity: CaseFamiliarity | None, rules: SigningRules, cells: int) -> list[Check]:
+def checks(
+    count: Tally,
+    familiarity: CaseFamiliarity | None,
+    rules: SigningRules,
+    cells: int,
+    since: SinceDraw | None = None,
+) -> list[Check]:
     """Every check that is not off, in the order in which a signer reads them.
 
     Parameters
@@ -86,8 +94,10 @@ def checks(count: Tally, familiarity: CaseFamiliarity | None, rules: SigningRule
         How well the model knows its scanner; None where the case has no read cell.
     cells
         How many cells of the case count.
+    since
+        What became of the case since its cells were drawn; None where all count.
     """
-    found = [*_of_cells(count, rules), *_of_scanner(familiarity), _target(count, rules)]
+    found = [*_of_cells(count, rules), *_of_scanner(familiarity), _target(count, rules), *_of_draw(since, rules)]
     found += [_rule(rule, RuleCounts.of(count, cells)) for rule in rules.rules]
     return [one for one in found if one.level != "off"]
 
@@ -117,6 +127,16 @@ def _target(count: Tally, rules: SigningRules) -> Check:
     total = count.after.total
     words = f"{total} {'leukocyte' if total == 1 else 'leukocytes'} counted, of {rules.target} to be counted"
     return Check("too_few", rules.too_few, total < rules.target, total, words)
+
+
+def _of_draw(since: SinceDraw | None, rules: SigningRules) -> Iterator[Check]:
+    if since is not None:
+        gone, later = since
+        mend = ": draw anew, or on in the order that was drawn" if gone else ""
+        words = f"{_cells(gone)} drawn to be counted, in the case no more{mend}"
+        yield Check("drawn_gone", rules.drawn_gone, gone > 0, gone, words)
+        words = f"{_cells(later)} come since the draw, counted nowhere"
+        yield Check("drawn_later", rules.drawn_later, later > 0, later, words)
 
 
 def _rule(rule: SigningRule, counts: RuleCounts) -> Check:

@@ -48,7 +48,8 @@ class Snapshot:
         Of the most probable class, and its distance from the second; nan where there is no reading, and where it is
         held back.
     held_back
-        Cells of a foreign case: what is read is shown, how sure that is is not (:mod:`.held_back`).
+        Cells of a foreign case: what is read is shown, how sure that is is not (:mod:`.held_back`). None
+        in a label set of the project's own, which learns from labels alone.
     vectors
         Rows x dimensions, in the order of :attr:`rows`, not of the columns.
     rows
@@ -178,6 +179,15 @@ def asked_of(now: Snapshot, types: Snapshot, parent: str) -> Snapshot:
         floor=max(now.floor, types.floor),
         asked=asked,
     )
+
+
+def held_back_as(now: Snapshot, types: Snapshot) -> Snapshot:
+    """Another label set that the bundle reads: where its cell types are held back, so are its probabilities.
+
+    ``types`` is the cell types' snapshot of the same moment, with the probabilities of foreign cases held back.
+    """
+    held = now.holding_back(types.held_back, np.maximum(now.stamp, types.stamp))
+    return replace(held, event=min(now.event, types.event), floor=max(now.floor, types.floor))
 
 
 def _best_two(probabilities: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -103,7 +103,7 @@ def content(
         scale=profile.get("scale"),
         fingerprint=fingerprint or "",
         at=at,
-        drawn=_drawn(differential.get("counting"), differential.get("counting_choices") or ()),
+        drawn=_drawn(differential),
         taught=_taught(differential.get("panel_titles") or ()),
         amended_by=amended_by,
     )
@@ -118,18 +118,29 @@ def _taught(titles: Sequence[str]) -> str:
     return f"The model had also learnt what the {panels} {named} agreed on, of the same scanner profile."
 
 
-def _drawn(counting: Mapping[str, Any] | None, choices: Sequence[Mapping[str, Any]]) -> str:
-    """How the cells that count were drawn, and how often; empty where all count and always did."""
+def _drawn(differential: Mapping[str, Any]) -> str:
+    """How the cells that count were drawn, what came since, and how often; empty where all count and always did."""
+    counting, choices = differential.get("counting"), differential.get("counting_choices") or ()
     if counting is None:
         return f"Counted: all cells{_chosen_before(choices)}." if choices else ""
     counted, target = counting["counted_leukocytes"], counting["target_leukocytes"]
-    short = f"all there are: {counted:,} of the {target:,} leukocytes that were wanted"
+    short = f"all there were: {counted:,} of the {target:,} leukocytes that were wanted"
     until = f"until {target:,} leukocytes were met" if counted >= target else short
     unfair = counting["cells_in_unfair_fields"]
     left = f"; {unfair:,} left out, in fields unfit for counting" if unfair else ""
     cells, eligible = counting["counted_cells"], counting["eligible_cells"]
     drawn = f"{cells:,} cells drawn {_WAYS[counting['method']]} from {eligible:,}"
-    return f"Counted: {drawn} {until} (seed {counting['seed']}){left}{_chosen_before(choices)}."
+    how = f"{drawn} {until} (seed {counting['seed']}){left}{_since_draw(differential)}"
+    return f"Counted: {how}{_chosen_before(choices)}."
+
+
+def _since_draw(differential: Mapping[str, Any]) -> str:
+    """What became of the case since its cells were drawn; nothing in a record of an older version."""
+    gone, later = differential.get("drawn_cells_gone", 0), differential.get("cells_since_draw", 0)
+    said = [f"{gone:,} drawn {'cell is' if gone == 1 else 'cells are'} gone"] if gone else []
+    came = "cell that counts nowhere has" if later == 1 else "cells that count nowhere have"
+    said += [f"{later:,} {came} come"] if later else []
+    return f"; since then {' and '.join(said)}" if said else ""
 
 
 def _chosen_before(choices: Sequence[Mapping[str, Any]]) -> str:

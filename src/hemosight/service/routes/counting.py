@@ -71,7 +71,8 @@ def _drawn(
     method, seed, first, target = given.method, secrets.randbelow(_SEEDS), None, given.leukocytes or 0
     if given.same_order and before is not None:
         method, seed, first = before.method, before.seed, before.first_field
-    places = counting.places(session, signatures.cells(session, seat.project, case))
+    cells = signatures.cells(session, seat.project, case)
+    places = counting.places(session, cells)
     found = draw(snapshot, case, places, method, target, seed, first)
     return DrawnCells(
         method=method,
@@ -88,6 +89,8 @@ def _drawn(
         at=datetime.datetime.now(datetime.UTC),
         reason=given.reason,
         images=found.images,
+        cells_of_case=len(cells),
+        newest_cell=max(cells, default=0),
     )
 
 

@@ -30,6 +30,7 @@ from hemosight.service.schemas.labels import SetName
 from hemosight.service.security.permissions import BIGGEST, Viewer
 from hemosight.service.state import Service
 from hemosight.service.storage import cases, class_facts, judgements, labels
+from hemosight.service.storage.counting import SinceDraw
 
 router = APIRouter(tags=["differential"])
 
@@ -105,6 +106,8 @@ def counted(
     rules = snapshot.spec.rules
     first = {share.label: share for share in before.shares}
     manifest, panels = state.bundle.manifest, snapshot.panels_of(case)
+    own = snapshot.ids[snapshot.of_case(case)].tolist()
+    since = SinceDraw(0, 0) if chosen.drawn is None else chosen.drawn.since(own)
     shown = DifferentialShown(
         label_set=label_set,
         total=after.total,
@@ -153,6 +156,8 @@ def counted(
         bundle=f"{manifest.name} {manifest.version}",
         counting=chosen.draw,
         counting_choices=list(chosen.choices),
+        drawn_cells_gone=since.gone,
+        cells_since_draw=since.later,
     )
     return shown, count
 

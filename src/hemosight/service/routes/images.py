@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 
 from hemosight.blood.palette import UNSURE
-from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.desk import listing
 from hemosight.service.desk.foreign import ProjectFamiliarity
 from hemosight.service.desk.label_set_state import UNDECIDED
@@ -17,6 +16,7 @@ from hemosight.service.desk.listing import ImageFilter, Sort
 from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.errors import NothingThere
 from hemosight.service.routes.differential import CaseQuery
+from hemosight.service.routes.labels import held_back
 from hemosight.service.routes.labels import shown as record_shown
 from hemosight.service.routes.pictures import window
 from hemosight.service.schemas.desk import TagShown
@@ -96,8 +96,7 @@ def get_image(seat: Viewer, service: Service, session: Transaction, image: Id) -
     snapshot = state.readings.snapshot(next(iter(answers)))
     known = state.readings.familiarity()
     row = int(np.searchsorted(snapshot.ids, image))
-    cell_types = state.readings.snapshot(CELL_TYPE)
-    held_back = image in cell_types.ids[cell_types.held_back]
+    held = held_back(state)
     facts = images.record(session, seat.project, image)
     if facts is None:
         raise NothingThere(kind="an image of this project")
@@ -115,14 +114,14 @@ def get_image(seat: Viewer, service: Service, session: Transaction, image: Id) -
                 label=answer.label,
                 version=answer.version,
                 predicted=answer.predicted,
-                probabilities={} if name == CELL_TYPE and held_back else answer.probabilities,
+                probabilities={} if held(image, name) else answer.probabilities,
                 taught_until=answer.taught_until,
             )
             for name, answer in answers.items()
         },
         comments=[_comment(row) for row in images.comments(session, image)],
         tags=[TagShown(name=row.name, user=row.user_id, at=row.at) for row in tags.of_image(session, image)],
-        history=[record_shown(record, name) for record, name in labels.history(session, image)],
+        history=[record_shown(record, name, held(image, name)) for record, name in labels.history(session, image)],
     )
 
 

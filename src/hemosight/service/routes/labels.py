@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, BackgroundTasks
 from sqlalchemy.orm import Session
 
+from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.desk.project_state import ProjectState
+from hemosight.service.errors import Refusal
 from hemosight.service.routes.familiarity import refuse_bulk_agreement
 from hemosight.service.schemas.labels import (
     LabelAnswer,
@@ -52,16 +54,23 @@ def undo(given: NewUndo, seat: Reviewer, service: Service, later: BackgroundTask
 
 
 @router.get("/projects/{project}/labels", operation_id="list_label_records")
-def records(seat: Viewer, session: Transaction, after: After = 0, limit: Limit = 100) -> LabelRecords:
+def records(seat: Viewer, service: Service, session: Transaction, after: After = 0, limit: Limit = 100) -> LabelRecords:
     """All label records of the project, in order."""
+    try:  # before the first query: the project needs a connection of its own, and who waits for one should hold none
+        held = held_back(service.project_states.get(seat.project))
+    except Refusal as refused:
+        if refused.code != "bundle_not_here":
+            raise
+        held = _untold
     rows = labels.records_after(session, seat.project, after, limit)
     return LabelRecords(
-        items=[shown(record, name) for record, name in rows], next=cursor(rows, limit, lambda row: row[0].id)
+        items=[shown(record, name, held(record.image_id, name)) for record, name in rows],
+        next=cursor(rows, limit, lambda row: row[0].id),
     )
 
 
-def shown(record: LabelRecord, label_set: str) -> LabelRecordShown:
-    """A label record as the API shows it."""
+def shown(record: LabelRecord, label_set: str, blank: bool) -> LabelRecordShown:
+    """A label record as the API shows it; ``blank`` leaves away how sure the model was, which the table keeps."""
     return LabelRecordShown(
         id=record.id,
         image=record.image_id,
@@ -72,10 +81,24 @@ def shown(record: LabelRecord, label_set: str) -> LabelRecordShown:
         kind=record.kind,  # type: ignore[arg-type] -- the table checks it
         undoes=record.undoes,
         predicted=record.predicted,
-        probability=record.probability,
+        probability=None if blank else record.probability,
         taught_until=record.taught_until,
         bundle=record.bundle_id,
     )
+
+
+def _untold(_image: int, _label_set: str) -> bool:
+    """Of a project that another bundle reads nobody can tell what is held back: all is."""
+    return True
+
+
+def held_back(state: ProjectState) -> Callable[[int, str], bool]:
+    """Whether the probabilities of an image in a label set are held back: in all but the project's own label sets."""
+    types = state.readings.snapshot(CELL_TYPE)
+    images = set(types.ids[types.held_back].tolist())
+    with state.lock:
+        own = {spec.name for spec in state.specs.values() if spec.kind == "own"}
+    return lambda image, label_set: image in images and label_set not in own
 
 
 def request_of(seat: ProjectSeat, number: uuid.UUID, bundle: int, taught_until: int) -> LabelRequest:

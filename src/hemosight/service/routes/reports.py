@@ -164,7 +164,7 @@ def take_preliminary_report(seat: Taker, service: Service, case: Id) -> Response
     with service.database.session() as session:
         row = cases.get(session, seat.project, case)
         rules = signing_rules.get(session, seat.project)
-        found = checks(count, of_cases(state).get(case), rules, int(snapshot.counting(case).sum()))
+        found = checks(count, of_cases(state).get(case), rules, int(snapshot.counting(case).sum()), now.since_draw)
         record = signed_record.record_of(session, row, snapshot, findings.get(session, row))
         amendment = None if standing is None else standing.amendment
         made = content(

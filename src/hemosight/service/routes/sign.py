@@ -145,6 +145,7 @@ def _gather(service: State, seat: ProjectSeat, given: NewSignature, case: int, r
         of_cases(state).get(case),
         rules,
         int(snapshot.counting(case).sum()),
+        now.since_draw,
     )
     refuse_foreign(state, case, "sign it")
     refusals.require_finished(count, found, given.note)
@@ -192,6 +193,11 @@ def _recheck(session: Session, seat: ProjectSeat, given: NewSignature, seen: _Se
         raise refusals.unseen_findings()
     if given.findings is not None and given.findings != said.version:
         raise refusals.changed("the remark and grades that you looked at", "others")
+    facts = signed_record.facts(session, row)
+    if given.facts is None and facts.to_be_seen:
+        raise refusals.unseen_facts()
+    if given.facts is not None and given.facts != facts.digest:
+        raise refusals.changed("the specimen and the report's settings that you looked at", "others: some were changed")
     return _Held(row, types.id, said, before)
 
 

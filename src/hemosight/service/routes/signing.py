@@ -12,7 +12,13 @@ from hemosight.service.errors import Refusal
 from hemosight.service.routes.differential import counted
 from hemosight.service.routes.familiarity import of_cases
 from hemosight.service.schemas.differential import CheckShown
-from hemosight.service.schemas.signing import AmendmentShown, NewAmendment, SigningShown
+from hemosight.service.schemas.signing import (
+    AmendmentShown,
+    NewAmendment,
+    SettingsOfRecord,
+    SigningShown,
+    SpecimenOfRecord,
+)
 from hemosight.service.security.permissions import Id, ProjectAdmin, Reviewer, Viewer
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import (
@@ -63,12 +69,13 @@ def set_rules(seat: ProjectAdmin, session: Transaction, given: SigningRules) -> 
 def get_signing(seat: Viewer, service: Service, case: Id) -> SigningShown:
     """How a case stands: the checks before a signature as they are now, its newest version, whether it is amended."""
     with service.database.session() as session:
-        cases.get(session, seat.project, case)
+        facts = signed_record.facts(session, cases.get(session, seat.project, case))
         rules = signing_rules.get(session, seat.project)
         standing = amendments.signed(session, seat.project, [case]).get(case)
     state = service.project_states.get(seat.project)
-    count = counted(state, CELL_TYPE, case, Level.SUBTYPE)[1]
+    now, count = counted(state, CELL_TYPE, case, Level.SUBTYPE)
     cells = int(state.readings.snapshot(CELL_TYPE).counting(case).sum())
+    found = checks(count, of_cases(state).get(case), rules, cells, now.since_draw)
     amendment = None if standing is None else standing.amendment
     return SigningShown(
         case=case,
@@ -77,7 +84,10 @@ def get_signing(seat: Viewer, service: Service, case: Id) -> SigningShown:
         second_wanted=standing is not None and standing.second_wanted and not standing.second,
         amendment=None if amendment is None else AmendmentShown.model_validate(amendment),
         confirm=rules.confirm,
-        checks=[CheckShown.model_validate(one) for one in checks(count, of_cases(state).get(case), rules, cells)],
+        checks=[CheckShown.model_validate(one) for one in found],
+        specimen=SpecimenOfRecord.model_validate(facts.specimen),
+        settings=SettingsOfRecord.model_validate(facts.settings),
+        facts=facts.digest,
     )
 
 
@@ -88,10 +98,7 @@ def amend(seat: Reviewer, session: Transaction, case: Id, given: NewAmendment) -
     row = cases.get(session, seat.project, case)
     audit.note(session, seat, "case.amend", {"case": case, "reason": given.reason}, seat.project)
     made = amendments.begin(session, seat.project, case, seat.user.id, given.reason)
-    standing = amendments.signed(session, seat.project, [case])[case].signature
-    record = signatures.get(session, seat.project, standing).record or {}
-    signed_at = (record.get("profile") or {}).get("scale")
-    if again := profiles.read_amended(session, seat.project, row, signed_at):
+    if again := profiles.read_amended(session, seat.project, row):
         bundle = projects.get(session, seat.project).bundle_id
         jobs.enqueue(session, project_id=seat.project, bundle_id=bundle, images=again)
     return AmendmentShown.model_validate(made)

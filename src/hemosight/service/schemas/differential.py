@@ -13,7 +13,7 @@ from hemosight.scoring.agreement import Agreement
 from hemosight.service.schemas.labels import Number
 from hemosight.service.schemas.people import Password, Shape
 from hemosight.service.schemas.projects import Text
-from hemosight.service.storage.counting import CellDraw, CountingChoice
+from hemosight.service.storage.counting import CellDraw, CountingChoice, SinceDraw
 
 
 class ShareShown(BaseModel):
@@ -104,6 +104,10 @@ class DifferentialShown(BaseModel):
         default=[],
         description="Every choice of the cells that count, the first in front; empty where all do and always did.",
     )
+    drawn_cells_gone: int = Field(default=0, description="Cells that were drawn and are in the case no more.")
+    cells_since_draw: int = Field(
+        default=0, description="Cells that came into the case since the draw: they count nowhere, not even as waiting."
+    )
     digest: str = Field(default="", description="Of the counts: equal where they are. Send it to sign what was seen.")
 
     @model_validator(mode="before")
@@ -116,6 +120,11 @@ class DifferentialShown(BaseModel):
         rows = [{"reviewed": None, **row} for row in given["rows"]]
         apart = {name: {"reviewed": None, **row} for name, row in given["apart"].items()}
         return {**unknown, **given, "reviewed_until": given["revision"], "rows": rows, "apart": apart}
+
+    @property
+    def since_draw(self) -> SinceDraw | None:
+        """What became of the case since its cells were drawn; None where all count."""
+        return None if self.counting is None else SinceDraw(self.drawn_cells_gone, self.cells_since_draw)
 
     @model_validator(mode="after")
     def _with_digest(self) -> DifferentialShown:
@@ -133,6 +142,8 @@ class DifferentialShown(BaseModel):
             facts += [self.level, [[name, n.before, n.after] for name, n in sorted(self.excluded.items())]]
         if self.counting is not None:
             facts.append(self.counting.model_dump(mode="json"))
+        if self.drawn_cells_gone or self.cells_since_draw:
+            facts.append([self.drawn_cells_gone, self.cells_since_draw])
         return hashlib.sha256(json.dumps(facts, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
@@ -212,6 +223,12 @@ class NewSignature(Shape):
         description="`version` of the findings that the signer saw; another one by now is refused, and so is null "
         "where the case has findings. A second signature needs none.",
     )
+    facts: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        None,
+        description="`facts` of the case's signing that the signer saw: its specimen and the settings of its report. "
+        "Others by now are refused, and so is null where the case has a specimen or the report has reference ranges. A "
+        "second signature needs none.",
+    )
     countersigns: Number | None = Field(
         None,
         description="Of a second signature: `id` of the first one, whose record the signer saw. Another one by now is "
@@ -226,7 +243,18 @@ class CheckShown(BaseModel):
     """One thing that is checked before signing."""
 
     model_config = ConfigDict(from_attributes=True)
-    name: Literal["unreviewed", "unsure", "unusual", "unreadable", "waiting", "foreign", "too_few", "rule"]
+    name: Literal[
+        "unreviewed",
+        "unsure",
+        "unusual",
+        "unreadable",
+        "waiting",
+        "foreign",
+        "too_few",
+        "drawn_gone",
+        "drawn_later",
+        "rule",
+    ]
     level: Literal["warn", "reason", "second", "block"] = Field(
         description="What it asks where it is open: a look, a reason in the note, a second signature; or it stands in "
         "the way."

@@ -145,7 +145,10 @@ class LabelRecordShown(BaseModel):
     kind: Literal["set", "agree", "undo", "clear"]
     undoes: int | None
     predicted: str | None
-    probability: float | None
+    probability: float | None = Field(
+        description="Null where none was seen; while the image is held back; and where the service does not run the "
+        "project's bundle."
+    )
     taught_until: int = Field(description="The last label that the model had learnt when it said so; 0 for none.")
     bundle: int
 

@@ -35,27 +35,6 @@ class AmendmentShown(BaseModel):
     at: datetime.datetime
 
 
-class SigningShown(BaseModel):
-    """How a case stands: what is checked before it is signed, and how it is signed."""
-
-    case: int
-    locked: bool = Field(description="Whether its cells take no label: it is signed, and nobody amends it.")
-    version: int = Field(description="Of the newest record; 0 before the first signature.")
-    second_wanted: bool = Field(description="Whether the newest record still waits for a second signature.")
-    amendment: AmendmentShown | None
-    confirm: Confirmation
-    checks: list[CheckShown] = Field(description="As they are now; a signed record keeps its own.")
-
-
-class ProfileOfRecord(BaseModel):
-    """A scanner profile as it was when a case of it was signed."""
-
-    id: int
-    name: str
-    scale: float = Field(description="Factor that brought the pixels to the reference scale.")
-    scale_from: str = Field(description="Where that was known from: `default`, `measured` or `person`.")
-
-
 class SpecimenOfRecord(BaseModel):
     """The case and its specimen as they were when it was signed."""
 
@@ -67,6 +46,40 @@ class SpecimenOfRecord(BaseModel):
     note: str
 
 
+class SettingsOfRecord(BaseModel):
+    """What every report of a project says, as it was when the case was signed."""
+
+    project: str
+    laboratory: str
+    address: str
+    zone: str
+    ranges: list[ReferenceRange]
+
+
+class SigningShown(BaseModel):
+    """How a case stands: what is checked before it is signed, what its record would say, and how it is signed."""
+
+    case: int
+    locked: bool = Field(description="Whether its cells take no label: it is signed, and nobody amends it.")
+    version: int = Field(description="Of the newest record; 0 before the first signature.")
+    second_wanted: bool = Field(description="Whether the newest record still waits for a second signature.")
+    amendment: AmendmentShown | None
+    confirm: Confirmation
+    checks: list[CheckShown] = Field(description="As they are now; a signed record keeps its own.")
+    specimen: SpecimenOfRecord = Field(description="As it is now; a signed record keeps its own.")
+    settings: SettingsOfRecord = Field(description="What the report would say, as it is now.")
+    facts: str = Field(description="Of `specimen` and `settings`: equal where they are. Send it to sign what was seen.")
+
+
+class ProfileOfRecord(BaseModel):
+    """A scanner profile as it was when a case of it was signed."""
+
+    id: int
+    name: str
+    scale: float = Field(description="Factor that brought the pixels to the reference scale.")
+    scale_from: str = Field(description="Where that was known from: `default`, `measured` or `person`.")
+
+
 class TypeOfRecord(BaseModel):
     """A type as it looked when the record was signed."""
 
@@ -76,14 +89,9 @@ class TypeOfRecord(BaseModel):
     light: str
 
 
-class ReportOfRecord(BaseModel):
+class ReportOfRecord(SettingsOfRecord):
     """What the report says besides counts, as it was when it was signed."""
 
-    project: str
-    laboratory: str
-    address: str
-    zone: str
-    ranges: list[ReferenceRange]
     types: list[TypeOfRecord]
     remark: str
     grades: dict[str, Grade]

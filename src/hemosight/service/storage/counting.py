@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
@@ -43,15 +43,34 @@ class CellDraw(BaseModel):
     reason: str = Field(description="Why they were drawn anew; empty for a first draw.")
 
 
+class SinceDraw(NamedTuple):
+    """Drawn cells that are in their case no more, and cells of it that came since, which the draw knew nothing of."""
+
+    gone: int
+    later: int
+
+
 class DrawnCells(CellDraw):
-    """A draw with the cells that it gave."""
+    """A draw with the cells that it gave, and how many the case had; of draws before that was kept nobody knows."""
 
     images: list[int] = Field(description="In the order in which they were drawn.")
+    cells_of_case: int | None = Field(default=None, description="All cells of the case then, read or not.")
+    newest_cell: int | None = Field(default=None, description="The newest of them.")
 
     @property
     def draw(self) -> CellDraw:
-        """Without the cells."""
-        return CellDraw.model_validate(self.model_dump(exclude={"images"}))
+        """What is shown of it: how the cells were drawn, and by whom."""
+        return CellDraw.model_validate(self.model_dump(include=set(CellDraw.model_fields)))
+
+    def since(self, cells: Collection[int]) -> SinceDraw:
+        """What became of the case, whose cells these are now."""
+        there = set(cells)
+        gone = len(set(self.images) - there)
+        if self.cells_of_case is None or self.newest_cell is None:
+            return SinceDraw(gone, 0)
+        newer = sum(image > self.newest_cell for image in there)
+        more = len(there) + gone - self.cells_of_case  # one that was moved here may be older than the draw
+        return SinceDraw(gone, max(newer, more, 0))
 
 
 class CountingChoice(BaseModel):

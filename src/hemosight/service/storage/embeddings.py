@@ -79,8 +79,8 @@ def add(session: Session, project_id: int, bundle_id: int, worker: str, rows: Se
     }
     stored = session.scalars(
         text("""
-            INSERT INTO embeddings (image_id, bundle_id, vector, status, novelty, x, y, worker)
-            SELECT image.id, :bundle, given.vector, given.status, given.novelty, given.x, given.y, :worker
+            INSERT INTO embeddings (image_id, bundle_id, vector, status, novelty, x, y, scale, worker)
+            SELECT image.id, :bundle, given.vector, given.status, given.novelty, given.x, given.y, given.scale, :worker
             FROM unnest(CAST(:ids AS bigint[]), CAST(:vectors AS bytea[]), CAST(:statuses AS text[]),
                         CAST(:novelties AS float8[]), CAST(:xs AS real[]), CAST(:ys AS real[]),
                         CAST(:scales AS float8[]))

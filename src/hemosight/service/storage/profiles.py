@@ -131,16 +131,16 @@ def choose(session: Session, case: Case, profile: Profile) -> list[int]:
     return again
 
 
-def read_amended(session: Session, project: int, case: Case, signed_at: float | None) -> list[int]:
-    """Forget a case's embeddings where its scale is another than the one it was signed at; gives the images.
+def read_amended(session: Session, project: int, case: Case) -> list[int]:
+    """Forget those embeddings of a case that were not made at its scale; gives the images.
 
-    Its scanner's scale may have been measured anew while it was locked. Call :func:`take_scales` before.
+    While it was locked its scanner's scale may have been measured anew, cells may have been read at that scale (by
+    another bundle, or for the first time), and the scale may be what it was again. Call :func:`take_scales` before.
     """
     own = of_case(session, project, case)
-    if signed_at is None or abs(own.scale - signed_at) <= _SAME * own.scale:
-        return []
-    again = _forget(session, project, own.id, case.id)
-    events.tell(session, project, ProfileEvent(profile=own.id, again=len(again)))
+    again = _forget(session, project, own.id, case.id, own.scale)
+    if again:
+        events.tell(session, project, ProfileEvent(profile=own.id, again=len(again)))
     return again
 
 
@@ -202,8 +202,12 @@ def _of_other_scale(session: Session, project: int, scale: float) -> list[int]:
     return _forget(session, project, now.id, cases.WITHOUT) if abs(now.scale - scale) > _SAME * scale else []
 
 
-def _forget(session: Session, project: int, profile: int, case: int | None = None) -> list[int]:
+def _forget(
+    session: Session, project: int, profile: int, case: int | None = None, unless: float | None = None
+) -> list[int]:
     """Forget the embeddings of a profile's cells, of one case where it is given; gives the images.
+
+    With ``unless``, those alone that were made at another scale, or of which nobody knows the scale.
 
     Those of locked cases stay: what was signed is read no more. One that is being amended is read again with the rest.
     """
@@ -219,10 +223,13 @@ def _forget(session: Session, project: int, profile: int, case: int | None = Non
                 ) AND NOT COALESCE(image.case_id = ANY(:locked), false) AND NOT EXISTS (
                     SELECT FROM signatures WHERE signatures.project_id = :project
                     AND signatures.case_id IS NULL AND image.uploaded_at < signatures.at
-                )
+                ) AND (CAST(:unless AS float8) IS NULL OR EXISTS (
+                    SELECT FROM embeddings AS made WHERE made.image_id = image.id AND CASE WHEN made.scale IS NULL
+                    THEN made.status = 'ok' ELSE abs(made.scale - :unless) > :same * :unless END
+                ))
             ), gone AS (DELETE FROM embeddings USING own WHERE image_id = own.id)
             SELECT id FROM own ORDER BY id
         """),
-        {"project": project, "profile": profile, "one": case, "locked": locked},
+        {"project": project, "profile": profile, "one": case, "locked": locked, "unless": unless, "same": _SAME},
     )
     return list(gone.all())

@@ -58,6 +58,8 @@ class SigningRules(BaseModel):
     unreadable: Level = Field(default="reason", description="Files that cannot be read.")
     waiting: Level = Field(default="reason", description="Cells that the model has not read yet.")
     too_few: Level = Field(default="warn", description="Fewer leukocytes than `target`.")
+    drawn_gone: Level = Field(default="block", description="Cells that were drawn to be counted and left the case.")
+    drawn_later: Level = Field(default="warn", description="Cells that came into the case after its cells were drawn.")
     rules: Annotated[list[SigningRule], Field(max_length=20)] = []
 
 

@@ -82,6 +82,7 @@ class CellEmbedding(Table):
     """What the encoder made of an image (table ``embeddings``): immutable, one for each image and bundle.
 
     ``vector`` is little-endian float32, null where the image is unreadable; ``status`` is ``ok`` or says why not.
+    ``scale`` is the factor that its pixels were read at; null where it does not matter, and in rows before 0029.
     """
 
     __tablename__ = "embeddings"
@@ -96,6 +97,7 @@ class CellEmbedding(Table):
     novelty: Mapped[float | None]
     x: Mapped[float | None] = mapped_column(REAL)
     y: Mapped[float | None] = mapped_column(REAL)
+    scale: Mapped[float | None]
     embedded_at: Mapped[Moment] = now()
     worker: Mapped[str] = mapped_column(server_default="")
 
