@@ -97,6 +97,22 @@ def test_a_laboratorys_rules_say_what_counts_where_and_under_which_type() -> Non
     assert coarse.apart["plasma_cell"] == 1, "one that counts otherwise than the type above it keeps its own row"
 
 
+def test_finer_types_that_stand_apart_count_with_their_own_for_100_leukocytes() -> None:
+    rules = {
+        "erythroblast": TypeRule(None, Counting.APART),
+        "orthochromatic": TypeRule("erythroblast", Counting.APART),
+        "plasma_cell": TypeRule("lymphocyte", Counting.APART),
+    }
+    cells = ["neutrophil"] * 98 + ["lymphocyte"] * 2 + ["orthochromatic"] * 15
+    found = differential([*cells, *["erythroblast"] * 10, "plasma_cell"], rules=rules)
+    assert found.apart == {"erythroblast": 10, "orthochromatic": 15, "plasma_cell": 1}
+    assert found.erythroblasts_per_100 == 25
+    assert (found.per_100("orthochromatic"), found.per_100("plasma_cell")) == (15, 1)
+    assert found.per_100("lymphocyte") is None, "what counts otherwise than the type above it is no part of that"
+    assert differential(cells, rules=rules).erythroblasts_per_100 == 15, "none was told as erythroblast alone"
+    assert differential(cells, level=Level.TYPE, rules=rules).erythroblasts_per_100 == 15
+
+
 def test_the_vocabularys_rules_are_those_of_old() -> None:
     assert rule_of("band_neutrophil") == TypeRule("neutrophil", Counting.IN)
     assert rule_of("giant_platelet") == TypeRule("platelet", Counting.APART)

@@ -137,6 +137,23 @@ def _filled(laboratory: Laboratory) -> None:
     assert answer.status_code == 200, answer.text
 
 
+def _says_replaced_and_nothing_else(before: dict[str, bytes], now: dict[str, bytes], fingerprint: str) -> None:
+    """Whoever takes an old version away again is told in every form, and of the case reads what was signed."""
+    page, words = _pages(now["pdf"]), "Replaced by version 2; what stands here is version 1."
+    assert "Replaced by version 2; this is version 1" in page
+    assert "Final report" not in page
+    assert fingerprint[:12] in page
+    was, said = (forms["hl7"].decode().split("\r") for forms in (before, now))
+    assert [line for line in said if line[:3] in ("OBR", "OBX")] == [line for line in was if line[:3] in ("OBR", "OBX")]
+    assert next(line for line in said if line[:3] == "NTE") == f"NTE|1|L|{words}"
+    first, then = (json.loads(forms["fhir"])["entry"] for forms in (before, now))
+    assert then[0]["resource"]["status"] == first[0]["resource"]["status"] == "final"
+    assert then[0]["resource"]["conclusion"].startswith("Replaced by version 2\n")
+    assert [entry["fullUrl"] for entry in then] == [entry["fullUrl"] for entry in first]
+    assert now["csv"].splitlines()[1].endswith(b",2")
+    assert before["csv"].splitlines()[1].endswith(b",")
+
+
 def test_a_report_is_the_same_bytes_whatever_changes_later(laboratory: Laboratory) -> None:
     _filled(laboratory)
     specimen = {"accession": "H26-0047", "wbc": 10.0, "collected_at": "2026-03-02T07:40:00Z"}
@@ -154,7 +171,9 @@ def test_a_report_is_the_same_bytes_whatever_changes_later(laboratory: Laborator
     laboratory.project.say({laboratory.cells[0]: "monocyte"})
     assert laboratory.reports(signed["id"]) == before
     assert laboratory.sign().status_code == 201
-    assert laboratory.reports(signed["id"]) == before
+    replaced = laboratory.reports(signed["id"])
+    assert laboratory.reports(signed["id"]) == replaced
+    _says_replaced_and_nothing_else(before, replaced, signed["fingerprint"])
     page = _pages(before["pdf"])
     for words in (
         "Hematology, Riverside",
@@ -204,6 +223,12 @@ def test_an_amended_record_is_a_corrected_result(laboratory: Laboratory) -> None
         'attachment; filename="24-1187-version-2.pdf"',
     ]
     assert "Corrected" not in _pages(laboratory.report(first, "pdf"))
+    laboratory.amend()
+    assert "Replaced by version 2; this is version 1" in _pages(laboratory.report(first, "pdf"))
+    assert "Replaced" not in _pages(laboratory.report(second, "pdf")), "being amended, it is still what holds"
+    assert laboratory.sign().status_code == 201
+    assert "Replaced by version 3; this is version 1" in _pages(laboratory.report(first, "pdf"))
+    assert "Replaced by version 3; this is version 2" in _pages(laboratory.report(second, "pdf"))
 
 
 def test_a_record_that_waits_for_its_second_signature_is_preliminary(laboratory: Laboratory) -> None:

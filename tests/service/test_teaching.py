@@ -178,6 +178,8 @@ def test_teaching_cells_outlive_retention_without_what_leads_to_a_patient(
         image.sha256 = hashlib.sha256(told).digest()
         session.execute(update(Image).values(uploaded_at=Image.uploaded_at - 100 * DAY))
         session.execute(update(Case).values(created_at=Case.created_at - 100 * DAY, accession="A-1", note="Mustermann"))
+        choice = {"name": "Dr. Adam", "reason": "Mustermann's first count was clotted."}
+        session.execute(update(Case).values(counting={**choice, "images": library.cells}, draws=[choice]))
     # Labels are records that nobody dates back: retention of less than no days takes everything for old.
     assert expire(database, -1) == 3
     with database.session() as session:
@@ -193,6 +195,7 @@ def test_teaching_cells_outlive_retention_without_what_leads_to_a_patient(
     assert np.array_equal(decode(file.content), decode(told)), "the same pixels"
     assert left[cell] == f"teaching-{cell}"
     assert (case.key, case.accession, case.note) == (f"teaching {case.id}", "", "")
+    assert (case.counting, case.draws) == (None, []), "nor who drew which of its cells, and why"
     assert noted.subject["teaching"] == [cell]
     assert len(noted.subject["cells"]) == 3
     assert said == 2

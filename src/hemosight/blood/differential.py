@@ -40,16 +40,23 @@ class Differential:
         cells, artefacts), unless rules say otherwise; empty where the label set is not the cell type.
     excluded
         What counts nowhere, by the rules of a laboratory.
+    parents
+        Of finer types in ``apart`` the type above, where it stands apart as well.
     """
 
     total: int
     shares: tuple[Share, ...]
     apart: dict[str, int]
     excluded: dict[str, int] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
 
     def per_100(self, name: str) -> float | None:
-        """Cells of a type that stands apart for every 100 leukocytes; None where there are none of either."""
-        return 100 * self.apart[name] / self.total if name in self.apart and self.total else None
+        """Cells of a type that stands apart, its finer ones with it, for every 100 leukocytes.
+
+        None where there are none of either.
+        """
+        own = [cells for one, cells in self.apart.items() if name in (one, self.parents.get(one))]
+        return 100 * sum(own) / self.total if own and self.total else None
 
     @property
     def erythroblasts_per_100(self) -> float | None:
@@ -90,7 +97,9 @@ def differential(
     total = sum(counts[name] for name in by[Counting.IN])
     shares = tuple(Share(name, counts[name], *_share(counts[name], total)) for name in by[Counting.IN])
     apart, excluded = ({name: counts[name] for name in by[kind]} for kind in (Counting.APART, Counting.EXCLUDED))
-    return Differential(total, shares, apart, excluded)
+    above = {name: rule(name).parent for name in apart}
+    parents = {name: one for name, one in above.items() if one is not None and rule(one).counts is Counting.APART}
+    return Differential(total, shares, apart, excluded, parents)
 
 
 def listed_as(name: str, level: Level, own: TypeRule, rule: Callable[[str], TypeRule]) -> str:

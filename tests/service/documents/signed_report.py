@@ -138,3 +138,31 @@ def pictures() -> dict[int, NDArray[np.uint8]]:
     """Pixels of the chosen cells."""
     rng = np.random.default_rng(4)
     return {place: rng.integers(0, 255, (96, 128, 3), np.uint8) for place in range(3)}
+
+
+def with_finer(erythroblasts: int = 10, orthochromatic: int = 15, smudges: int = 0) -> dict[str, Any]:
+    """A differential of 100 leukocytes in which a laboratory tells erythroblasts, and platelets, more finely."""
+    made = counts({"neutrophil": 100})
+    apart = {
+        "erythroblast": (erythroblasts, None),
+        "orthochromatic": (orthochromatic, "erythroblast"),
+        "platelet": (4, None),
+        "giant_platelet": (3, "platelet"),
+        "smudge": (smudges, None),
+    }
+    made["apart"] = {
+        name: {"before": count, "after": count, "reviewed": count, "parent": parent}
+        for name, (count, parent) in apart.items()
+    }
+    return made
+
+
+def with_excluded() -> dict[str, Any]:
+    """100 neutrophils and 20 artefacts that people labelled; 10 cells that nobody did are read as artefacts."""
+    made = counts({"neutrophil": 100})
+    made["rows"][0]["reviewed"] = 100
+    excluded = {
+        "artefact": {"before": 25, "after": 30, "reviewed": 20},
+        "smudge": {"before": 0, "after": 0, "reviewed": 0},
+    }
+    return {**made, "excluded": excluded, "unsure": 0, "unreadable": 0, "unreviewed": 10}

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from signed_report import FIRST, counts, record, report
+from signed_report import FIRST, counts, record, report, with_excluded, with_finer
 
 from hemosight.blood.morphology import ESTIMATES, FINDINGS, GRADES
 from hemosight.blood.vocabulary import TYPES
@@ -70,6 +70,95 @@ def test_what_stands_beside_the_leukocytes_is_for_100_of_them() -> None:
     assert (beside["erythroblast"].per_100 or Value(0, 0)).number == 10.0
     assert (beside["erythroblast"].per_100 or Value(0, 0)).flag == "H"
     assert set(beside) == {"erythroblast", "platelet", "smudge"}
+
+
+def test_erythroblasts_for_100_leukocytes_are_those_of_their_finer_types_too() -> None:
+    made = report(differential=with_finer())
+    lines = {(one.name, one.rest): one for one in made.beside}
+    keys = (("erythroblast", False), ("erythroblast", True), ("orthochromatic", False))
+    whole, rest, finer = (lines[key] for key in keys)
+    assert [(one.count, one.finer, one.per_100 and one.per_100.text) for one in (whole, rest, finer)] == [
+        (25, False, "25.0"),
+        (10, True, "10.0"),
+        (15, True, "15.0"),
+    ]
+    assert whole.per_100 is not None
+    assert (whole.per_100.range, whole.per_100.flag) == ("0\N{EN DASH}0.5", "H"), "the range is that of all of them"
+    sent = {one.key: one for one in observations(made)}
+    assert sent["beside:erythroblast"].value == whole.per_100
+    assert sent["beside:orthochromatic"].part_of == "beside:erythroblast"
+    rows = [row for row in csv.DictReader(io.StringIO(table.table(made))) if row["type"] == "erythroblast"]
+    assert [(row["part"], row["cells"], row["code"]) for row in rows] == [
+        ("beside", "25", "19048-8"),
+        ("beside_rest", "10", ""),
+    ]
+    # Told by their finer types alone, they are erythroblasts all the same.
+    alone = report(differential=with_finer(0, 25))
+    (only,) = [one for one in alone.beside if one.name == "erythroblast"]
+    assert (only.count, only.per_100 and only.per_100.text) == (25, "25.0")
+    assert alone.uncorrected
+
+
+def test_nothing_is_summed_under_a_type_that_counts_otherwise() -> None:
+    differential = with_finer()
+    differential["apart"]["plasma_cell"] = {"before": 1, "after": 1, "reviewed": 1, "parent": "lymphocyte"}
+    differential["excluded"] = {"double_cell": {"before": 2, "after": 2, "reviewed": 2}}
+    differential["apart"]["triple"] = {"before": 3, "after": 3, "reviewed": 3, "parent": "double_cell"}
+    lymphocyte = {"count": 0, "share": 0.0, "low": 0.0, "high": 0.0}
+    row = {"label": "lymphocyte", "title": "Lymphocyte", "before": lymphocyte, "after": lymphocyte, "reviewed": 0}
+    differential["rows"].append(row)
+    found = {one.name: one.finer for one in report(differential=differential).beside}
+    assert (found["plasma_cell"], found["triple"]) == (False, False)
+    assert not {"lymphocyte", "double_cell"} & set(found)
+
+
+def test_all_forms_give_the_same_numbers_for_100_leukocytes() -> None:
+    """None of platelets, none of what was not seen; that there was no erythroblast is a finding."""
+    made = report(differential=with_finer(0, 0))
+    rows = csv.DictReader(io.StringIO(table.table(made)))
+    told = {row["type"] for row in rows if row["for_100_leukocytes"]}
+    assert told == {"erythroblast"}
+    assert told == {one.key.removeprefix("beside:") for one in observations(made) if one.key.startswith("beside:")}
+    assert [one.name for one in made.beside if one.shown] == ["erythroblast", "platelet", "platelet", "giant_platelet"]
+    assert {one.name for one in report(differential=with_finer(0, 0, smudges=2)).beside if one.per_100} == {
+        "erythroblast",
+        "smudge",
+    }
+    # Records of before do not say what is a kind of what; the vocabulary does.
+    old = with_finer()
+    for row in old["apart"].values():
+        del row["parent"]
+    assert {one.name for one in report(differential=old).beside if one.per_100} == {"erythroblast", "orthochromatic"}
+
+
+def test_cells_that_nobody_reviewed_and_that_count_nowhere_are_not_called_counted() -> None:
+    made = report(differential=with_excluded())
+    said = list(notes(made))
+    assert "10 cells were not reviewed by a person and are read as a type that counts nowhere." in said
+    assert not [note for note in said if "counted as the model reads" in note]
+    assert "Counted nowhere: 30 \u201cArtefact\u201d." in said
+    some = report(differential={**with_excluded(), "unreviewed": 14})
+    assert "4 cells were not reviewed by a person and are counted as the model reads them." in list(notes(some))
+
+
+def test_notes_say_what_the_paper_says_of_absolute_counts_and_of_what_counts_nowhere() -> None:
+    said = list(notes(report(checks=None)))
+    assert "Counted nowhere: 2 unsure, 1 not readable." in said
+    uncorrected = "Absolute counts are shares of the leukocyte count as given, not corrected for erythroblasts."
+    assert uncorrected in said
+    without = {**record(), "specimen": {**record()["specimen"], "wbc": None}}
+    for other in (report(record=without), report(differential=counts({"neutrophil": 9}))):
+        assert uncorrected not in list(notes(other))
+
+
+def test_a_replaced_record_says_so_first_and_is_the_same_otherwise() -> None:
+    made, old = report(), report(replaced_by=3)
+    assert next(iter(notes(old))) == "Replaced by version 3; what stands here is version 1."
+    assert list(notes(old))[1:] == list(notes(made))
+    assert list(observations(old)) == list(observations(made))
+    rows = list(csv.DictReader(io.StringIO(table.table(old))))
+    assert {row["replaced_by"] for row in rows} == {"3"}
+    assert {row["replaced_by"] for row in csv.DictReader(io.StringIO(table.table(made)))} == {""}
 
 
 DRAWN = {

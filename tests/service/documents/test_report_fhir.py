@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
-from signed_report import FIRST, record, report
+from signed_report import FIRST, record, report, with_excluded, with_finer
 
 from hemosight.service.documents import fhir
 from hemosight.service.documents.content import Report
@@ -18,6 +18,9 @@ PLACES: list[dict[str, Any]] = [
     {"version": 2, "reason": "Two blasts."},
     {"record": {}, "checks": None, "fingerprint": None},
     {"record": record(remark="", grades={}, platelets=None, cells=[], ranges=[], laboratory="")},
+    {"replaced_by": 2},
+    {"differential": with_finer()},
+    {"differential": with_excluded()},
 ]
 
 
@@ -30,7 +33,10 @@ def _observations(made: Report) -> dict[str, dict[str, Any]]:
     return {one["code"]["coding"][0]["code"]: one for one in found}
 
 
-@pytest.mark.parametrize("changes", PLACES, ids=["final", "awaiting", "corrected", "older", "bare"])
+NAMES = ["final", "awaiting", "corrected", "older", "bare", "replaced", "finer", "excluded"]
+
+
+@pytest.mark.parametrize("changes", PLACES, ids=NAMES)
 def test_it_validates_and_its_references_hold(changes: dict[str, Any]) -> None:
     body = fhir.bundle(report(**changes))
     Bundle.model_validate_json(body)
@@ -96,3 +102,22 @@ def test_odd_texts_make_no_odd_resource() -> None:
     assert _resources(made)[0]["conclusion"] == "ab"
     assert "note" not in _resources(made)[1], "a text of nothing but signs that are not printed"
     assert _resources(made)[0]["identifier"][0]["value"] == "\U0001d51b"
+
+
+def test_a_replaced_record_says_so_and_keeps_its_status() -> None:
+    made, old = report(), report(replaced_by=2)
+    before, shown = json.loads(fhir.bundle(made)), json.loads(fhir.bundle(old))
+    assert before["identifier"] != shown["identifier"], "another Bundle"
+    first, then = before["entry"][0]["resource"], shown["entry"][0]["resource"]
+    # Of the same report, and no status says that it is replaced.
+    assert (then["id"], then["status"]) == (first["id"], "final")
+    assert then["conclusion"] == f"Replaced by version 2\n{made.remark}"
+    notes = _observations(old)["leukocytes-counted"]["note"]
+    assert notes[0]["text"] == "Replaced by version 2; what stands here is version 1."
+
+
+def test_finer_types_beside_the_leukocytes_are_members_of_their_type() -> None:
+    found = _observations(report(differential=with_finer()))
+    assert found["19048-8"]["valueQuantity"]["value"] == 25
+    (member,) = found["19048-8"]["hasMember"]
+    assert member["reference"] == f"urn:uuid:{found['orthochromatic/100-leukocytes']['id']}"

@@ -10,7 +10,7 @@ import pytest
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.core import Message
 from hl7apy.parser import parse_message
-from signed_report import FIRST, record, report
+from signed_report import FIRST, record, report, with_excluded, with_finer
 
 from hemosight.service.documents import hl7
 from hemosight.service.documents.content import Report
@@ -44,6 +44,9 @@ def _results(made: Report) -> dict[str, list[str]]:
         {},
         {"signers": (FIRST,)},
         {"version": 2, "reason": "a|b"},
+        {"replaced_by": 2},
+        {"differential": with_finer()},
+        {"differential": with_excluded()},
         {"record": {}, "checks": None, "fingerprint": None},
         {"record": record(remark="", grades={}, platelets=None, cells=[], ranges=[], laboratory="")},
         {
@@ -54,7 +57,7 @@ def _results(made: Report) -> dict[str, list[str]]:
             "signers": (replace(FIRST, name="Prof. Dr. " + "Maria~" * 12),),
         },
     ],
-    ids=["final", "awaiting", "corrected", "older", "bare", "long"],
+    ids=["final", "awaiting", "corrected", "replaced", "finer", "excluded", "older", "bare", "long"],
 )
 def test_it_validates(changes: dict[str, Any], tmp_path: Path) -> None:
     message = _parsed(report(**changes))
@@ -121,3 +124,12 @@ def test_the_status_is_that_of_every_result(changes: dict[str, Any], status: str
     assert notes[-1] == "Research use only. Not for primary diagnosis."
     assert "Open check: 25 cells not reviewed by a person" in notes
     assert hl7.message(made) == hl7.message(report(**changes))
+
+
+def test_a_replaced_record_says_so_first_and_is_another_message() -> None:
+    made, old = report(), report(replaced_by=2)
+    (before,), (head,) = _segments(made, "MSH"), _segments(old, "MSH")
+    assert before[9] != head[9], "MSH-10: who has taken the one has not taken the other"
+    assert _segments(old, "NTE")[0][3] == "Replaced by version 2; what stands here is version 1."
+    assert _segments(old, "OBR") == _segments(made, "OBR"), "no status of tables 0123 and 0085 says it: still F"
+    assert _segments(old, "OBX") == _segments(made, "OBX")

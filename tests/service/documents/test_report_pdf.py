@@ -9,7 +9,7 @@ from typing import Any
 
 import pypdfium2
 import pytest
-from signed_report import FIRST, SECOND, counts, pictures, record, report
+from signed_report import FIRST, SECOND, counts, pictures, record, report, with_excluded, with_finer
 
 from hemosight.service.documents.content import Report
 from hemosight.service.documents.pdf import PRELIMINARY, pdf
@@ -194,3 +194,48 @@ def test_a_record_of_an_older_version_prints() -> None:
     text = _text(report(record={}, checks=None, fingerprint=None, signers=(FIRST, SECOND)))
     assert "Final report" in text
     assert "95% interval" in text
+
+
+def test_erythroblasts_are_printed_with_their_finer_types_under_them() -> None:
+    text = re.sub(r"\s+", " ", _text(report(differential=with_finer())))
+    assert "Erythroblast 25 25.0 0\N{EN DASH}0.5 H high for 100 leukocytes" in text
+    assert "not told apart 10 10.0 for 100 leukocytes" in text
+    assert "orthochromatic 15 15.0 for 100 leukocytes" in text
+    assert "Platelet 7 seen on these pictures; no count of platelets" in text
+    assert "Giant platelet 3" in text
+    assert "Giant platelet 3 3.0" not in text
+    # All of them told finely: the leukocyte count may hold them all the same.
+    alone = re.sub(r"\s+", " ", _text(report(differential=with_finer(0, 25))))
+    assert "not corrected for erythroblasts" in alone
+
+
+def test_it_says_how_many_cells_people_reviewed_and_which_count_nowhere() -> None:
+    text = " ".join(_text(report(differential=with_excluded())).split())
+    assert (
+        "People reviewed 120 of 130 cells; 0 are counted as the model reads them; 10 are read as a type that counts "
+        "nowhere." in text
+    )
+    assert "Counted nowhere: 30 \u201cArtefact\u201d." in text
+    assert "are read as a type" not in _text(report())
+
+
+@pytest.mark.parametrize("changes", [{}, {"version": 2, "reason": "Two blasts."}, {"signers": (FIRST,)}])
+def test_a_replaced_record_says_so_on_every_page(changes: dict[str, Any]) -> None:
+    pages = _pages(pdf(report(**changes, replaced_by=3), pictures()))
+    version = changes.get("version", 1)
+    assert f"Replaced by version 3; this is version {version}" in pages[0]
+    for page in pages:
+        assert f"version {version}, replaced by version 3" in page, "at the foot"
+        assert "REPLACED BY VERSION 3" in page, "across the page"
+    text = "\n".join(pages)
+    assert "Final report" not in text
+    assert "Corrected report" not in text
+    assert "eplaced by" not in _text(report(**changes))
+
+
+def test_a_chosen_cell_that_is_not_among_those_drawn_says_so() -> None:
+    said = "not counted"
+    assert said not in _text(report())
+    made = record()
+    made["cells"][0]["outside"] = True
+    assert " ".join(_text(report(record=made)).split()).count(said) == 1

@@ -2113,10 +2113,11 @@ export interface paths {
         put?: never;
         /**
          * Take Report
-         * @description The report of a signed record, with all signatures under it: the same bytes every time.
+         * @description The report of a signed record, with all signatures under it: the same bytes until a new version replaces it.
          *
          *     A record of which the second signature is still wanted says so, and is preliminary. Nothing that changes later
-         *     (ranges, text blocks, names, labels, the model) changes it. Who takes it away is noted, so it is no GET.
+         *     (ranges, text blocks, names, labels, the model) changes it, but that the report of a record that a new version has
+         *     replaced says so. Who takes it away is noted, so it is no GET.
          */
         post: operations["take_report"];
         delete?: never;
@@ -2648,8 +2649,13 @@ export interface components {
             /** Before */
             before: number;
             /**
+             * Parent
+             * @description The type above it, where it is a finer one.
+             */
+            parent?: string | null;
+            /**
              * Per 100
-             * @description For every 100 leukocytes, as counted now; null where excluded.
+             * @description For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded.
              */
             per_100?: number | null;
             /** Reviewed */
@@ -3936,7 +3942,7 @@ export interface components {
             drawn_cells_gone: number;
             /**
              * Erythroblasts Per 100
-             * @description For every 100 leukocytes, as counted now.
+             * @description For every 100 leukocytes, as counted now, with their finer types that stand apart.
              */
             erythroblasts_per_100: number | null;
             /** Erythroblasts Per 100 Before */

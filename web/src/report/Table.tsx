@@ -87,7 +87,11 @@ export function Table({ differential, marks }: { differential: DifferentialShown
             <dd>
               {count.after}
               {per100(differential, name) !== null && (
-                <span className="quiet"> · {per100(differential, name)!.toFixed(1)} for 100 leukocytes</span>
+                <span className="quiet">
+                  {" "}
+                  · {per100(differential, name)!.toFixed(1)} for 100 leukocytes
+                  {Object.values(apart).some(({ parent }) => parent === name) && ", with its finer types"}
+                </span>
               )}
             </dd>
           </div>

@@ -104,7 +104,7 @@ def checks(
 
 def _of_cells(count: Tally, rules: SigningRules) -> Iterator[Check]:
     numbers: Mapping[str, tuple[Level, int, str]] = {
-        "unreviewed": (rules.unreviewed, count.unreviewed, "not reviewed by a person, counted as the model reads"),
+        "unreviewed": (rules.unreviewed, count.unreviewed, "not reviewed by a person, taken as the model reads"),
         "unusual": (rules.unusual, count.unusual, "not reviewed and unusual, unlike the cells that the model knows"),
         "unsure": (rules.unsure, count.unsure, "labelled unsure, counted nowhere"),
         "unreadable": (rules.unreadable, count.unreadable, "unreadable, counted nowhere"),

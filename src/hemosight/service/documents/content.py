@@ -93,7 +93,17 @@ class ReportLine:
 
 @dataclass(frozen=True)
 class ApartLine:
-    """What is counted beside the leukocytes: cells, and how many for every 100 leukocytes."""
+    """What is counted beside the leukocytes: cells of a type with its finer ones, and how many for 100 leukocytes.
+
+    Parameters
+    ----------
+    per_100
+        None where no such number is told: of platelets, of what was not seen, and where no leukocyte was counted.
+    family
+        The type itself, or the one that it is summed under.
+    finer, rest
+        As of a :class:`ReportLine`.
+    """
 
     name: str
     title: str
@@ -103,6 +113,24 @@ class ApartLine:
     per_100: Value | None
     reviewed: int | None
     before: int
+    family: str = ""
+    finer: bool = False
+    rest: bool = False
+
+    @property
+    def shown(self) -> bool:
+        """That there was no erythroblast is a finding; that there was no smudge cell is none."""
+        return bool(self.count) or self.name == "erythroblast"
+
+
+@dataclass(frozen=True)
+class ExcludedLine:
+    """Cells of a type that counts nowhere, and how many of them a person labelled so; None in old records."""
+
+    name: str
+    title: str
+    count: int
+    reviewed: int | None
 
 
 @dataclass(frozen=True)
@@ -123,6 +151,8 @@ class ChosenCell:
     letter: str
     color: str
     labelled: bool
+    outside: bool = False
+    """Whether cells were drawn to be counted, and this is none of them."""
 
 
 @dataclass(frozen=True)
@@ -187,11 +217,39 @@ class Report:
     """Which panels taught the model; empty where none did, and in records that do not have their titles."""
     amended_by: str = field(default="")
     """Of an unsigned report of a case that is being amended: why."""
+    excluded: tuple[ExcludedLine, ...] = ()
+    """Types that count nowhere, by the rule of the laboratory."""
+    replaced_by: int | None = None
+    """The newest version of the record; None where this is it."""
 
     @property
     def platelets_text(self) -> str:
         """The estimate in words; empty where there is none."""
         return "" if self.platelets is None else ESTIMATES[self.platelets]
+
+    @property
+    def replaced(self) -> str:
+        """That a later version holds instead; empty where none does."""
+        return "" if self.replaced_by is None else f"Replaced by version {self.replaced_by}"
+
+    @property
+    def uncorrected(self) -> bool:
+        """Whether absolute counts are shares of a leukocyte count that may hold erythroblasts."""
+        found = (one.count for one in (*self.beside, *self.excluded) if one.name == "erythroblast")
+        return self.wbc is not None and any(found)
+
+    @property
+    def unreviewed_nowhere(self) -> int:
+        """Of the cells that nobody reviewed, those that the model reads as a type that counts nowhere."""
+        return sum(one.count - one.reviewed for one in self.excluded if one.reviewed is not None)
+
+    @property
+    def nowhere(self) -> str:
+        """What counts nowhere, as a sentence; empty where everything counts."""
+        counts = {"unsure": self.unsure, "not readable": self.unreadable, "not read yet": self.waiting}
+        left = [f"{count:,} {what}" for what, count in counts.items() if count]
+        left += [f"{one.count:,} \u201c{one.title}\u201d" for one in self.excluded]
+        return f"Counted nowhere: {', '.join(left)}." if left else ""
 
     def local(self, at: datetime.datetime) -> datetime.datetime:
         """A moment by the laboratory's clock."""

@@ -17,6 +17,7 @@ from hemosight.service.documents.content import WORDS, Report, Value
 from hemosight.service.documents.observations import Observation, Unit, notes, observations
 
 _STATUS = {"unsigned": "preliminary", "awaiting": "preliminary", "final": "final", "corrected": "amended"}
+"""No status says that a later version replaced a report: it stays what it was, and its words say so."""
 _SPACE = uuid.UUID("6f0f5c1e-2f6b-5b0a-9d55-8d3f3c0a7f11")
 """Of the ids of this service's resources."""
 _NORMAL = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
@@ -39,10 +40,11 @@ def bundle(report: Report) -> bytes:
     found = list(observations(report))
     resources = [_report(report, found), _specimen(report), *(_observation(report, one, found) for one in found)]
     keys = ["report", "specimen", *(one.key for one in found)]
+    whole = "bundle" if report.replaced_by is None else f"bundle, replaced by {report.replaced_by}"
     made = {
         "resourceType": "Bundle",
-        "id": _id(report, "bundle"),
-        "identifier": {"system": "urn:ietf:rfc:3986", "value": _urn(report, "bundle")},
+        "id": _id(report, whole),
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": _urn(report, whole)},
         "type": "collection",
         "timestamp": _instant(report, report.at),
         "entry": [
@@ -67,7 +69,7 @@ def _report(report: Report, found: list[Observation]) -> dict[str, Any]:
             "resultsInterpreter": [{"display": _text(signer.name)} for signer in report.signers],
             "specimen": [{"reference": _urn(report, "specimen")}],
             "result": [{"reference": _urn(report, one.key)} for one in found],
-            "conclusion": _text(report.remark),
+            "conclusion": _text("\n".join(filter(None, (report.replaced, report.remark)))),
         }
     )
 

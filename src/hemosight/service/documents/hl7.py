@@ -18,7 +18,10 @@ from hemosight.service.documents.observations import Observation, notes, observa
 
 _ESCAPES = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\n": "\\.br\\"}
 _STATUS = {"unsigned": "P", "awaiting": "P", "final": "F", "corrected": "C"}
-"""HL7 table 0123 and 0085: preliminary, final, corrected."""
+"""HL7 table 0123 and 0085: preliminary, final, corrected.
+
+Neither has a code of what a later version replaced: it stays what it was, and the first note says so.
+"""
 
 
 def escaped(text: str) -> str:
@@ -56,7 +59,7 @@ def _segments(report: Report) -> Iterator[str]:
             4: _facility(report.laboratory),
             7: at,
             9: "ORU^R01^ORU_R01",
-            10: f"HS{report.number}-{len(report.signers)}",
+            10: _control(report),
             11: "P",
             12: "2.5.1",
             18: "UNICODE UTF-8",
@@ -93,6 +96,12 @@ def _segments(report: Report) -> Iterator[str]:
             18: _time(report, report.received_at),
         },
     )
+
+
+def _control(report: Report) -> str:
+    """MSH-10, unlike that of any message that says something else."""
+    replaced = "" if report.replaced_by is None else f"-R{report.replaced_by}"
+    return f"HS{report.number}-{len(report.signers)}{replaced}"
 
 
 def _facility(name: str) -> str:

@@ -66,9 +66,10 @@ def observations(report: Report) -> Iterator[Observation]:
                     f"{kind}:{line.name}", code, value, unit, f"{kind}:{whole}" if line.finer and whole else None
                 )
     for one in report.beside:
-        # Pictures of white cells say nothing of how many platelets there are.
-        if one.per_100 is not None and one.name != "platelet":
-            yield Observation(f"beside:{one.name}", codes.beside(one.name, one.title), one.per_100, FOR_100)
+        # Of what was not seen, and of platelets, the report says no number for 100 leukocytes.
+        if one.per_100 is not None and not one.rest:
+            family = f"beside:{one.family}" if one.finer else None
+            yield Observation(f"beside:{one.name}", codes.beside(one.name, one.title), one.per_100, FOR_100, family)
     for graded in report.grades:
         answer = (codes.GRADE[graded.grade], f"{graded.grade} ({GRADES[graded.grade]})")
         yield Observation(f"finding:{graded.finding.name}", codes.finding(graded.finding.name), answer)
@@ -81,14 +82,24 @@ def observations(report: Report) -> Iterator[Observation]:
 
 def notes(report: Report) -> Iterator[str]:
     """What stands beside the observations: what was replaced and why, how cells were counted, checks, origin."""
+    if report.replaced:
+        yield f"{report.replaced}; what stands here is version {report.version}."
     if report.version > 1:
         yield f"Version {report.version}, replaces version {report.version - 1}: {report.reason}"
     if report.status == "awaiting":
         yield "Preliminary: the second signature is wanted and not given yet."
     if report.drawn:
         yield report.drawn
-    if report.unreviewed:
-        yield f"{report.unreviewed} cells were not reviewed by a person and are counted as the model reads them."
+    if report.uncorrected:
+        yield "Absolute counts are shares of the leukocyte count as given, not corrected for erythroblasts."
+    if report.nowhere:
+        yield report.nowhere
+    counted = report.unreviewed - report.unreviewed_nowhere
+    if counted:
+        yield f"{counted} cells were not reviewed by a person and are counted as the model reads them."
+    if report.unreviewed_nowhere:
+        left = report.unreviewed_nowhere
+        yield f"{left} cells were not reviewed by a person and are read as a type that counts nowhere."
     for check in report.checks:
         if check.open:
             yield f"Open check: {check.says}"

@@ -1,31 +1,16 @@
-"""The content of a report, made of a record as it was signed and of nothing else.
-
-Values are rounded here, once: what is printed, what is flagged and what is sent are the same number.
-"""
+"""The content of a report, made of a record as it was signed, of which version replaced it, and of nothing else."""
 
 from __future__ import annotations
 
 import datetime
 import zoneinfo
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hemosight.blood.intervals import wilson
 from hemosight.blood.morphology import FINDINGS
-from hemosight.blood.palette import marks
-from hemosight.blood.vocabulary import parent_of, title
-from hemosight.service.documents.content import (
-    ApartLine,
-    ChosenCell,
-    Graded,
-    Report,
-    ReportedCheck,
-    ReportLine,
-    Signer,
-    Status,
-    Value,
-)
+from hemosight.blood.vocabulary import title
+from hemosight.service.documents.content import ChosenCell, Graded, Report, ReportedCheck, Signer, Status
+from hemosight.service.documents.type_lines import TypeLook, above, among, beside, looks, nowhere
 
 _WAYS = {"random": "at random", "battlement": "field after field (battlement)"}
 _EARLIER = 5
@@ -45,6 +30,7 @@ def content(
     second_wanted: bool = False,
     fingerprint: str | None = None,
     amended_by: str = "",
+    replaced_by: int | None = None,
 ) -> Report:
     """The content of a report.
 
@@ -58,14 +44,19 @@ def content(
         In order; empty for a case that nobody signed.
     at
         The moment that stands in the file.
+    replaced_by
+        The newest version of the record, where this is not it.
     """
     specimen = record.get("specimen") or {}
     profile = record.get("profile") or {}
     frozen = record.get("report") or {}
     shown = {one["name"]: one for one in frozen.get("types", ())}
-    apart = differential["apart"]
-    above = {row["label"]: _above(row, apart) for row in differential["rows"]}
-    look = _look((*above, *(name for name in above.values() if name is not None), *apart), shown)
+    rows = {row["label"]: row for row in differential["rows"]}
+    apart, excluded = differential["apart"], differential.get("excluded") or {}
+    upper = {name: above(name, row, {*apart, *excluded}) for name, row in rows.items()}
+    over = {name: above(name, row, {*rows, *excluded}) for name, row in apart.items()}
+    uppers = {name for name in (*upper.values(), *over.values()) if name is not None}
+    look = looks({*rows, *apart, *excluded, *uppers}, shown)
     limits = {one["label"]: one for one in frozen.get("ranges", ())}
     wbc = specimen.get("wbc")
     return Report(
@@ -84,8 +75,9 @@ def content(
         wbc=wbc,
         note=specimen.get("note", ""),
         total=differential["total"],
-        lines=tuple(_lines(differential["rows"], above, differential["total"], wbc, limits, look)),
-        beside=tuple(_beside(apart, differential["total"], limits, look)),
+        lines=tuple(among(rows, upper, differential["total"], wbc, limits, look)),
+        beside=tuple(beside(apart, over, differential["total"], limits, look)),
+        excluded=tuple(nowhere(excluded, look)),
         unsure=differential["unsure"],
         unreviewed=differential["unreviewed"],
         waiting=differential["waiting"],
@@ -106,6 +98,7 @@ def content(
         drawn=_drawn(differential),
         taught=_taught(differential.get("panel_titles") or ()),
         amended_by=amended_by,
+        replaced_by=replaced_by,
     )
 
 
@@ -173,15 +166,6 @@ def _ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def _above(row: Mapping[str, Any], apart: Collection[str]) -> str | None:
-    """The type that a row is summed under: as the laboratory had it at signing, as the vocabulary has it before that.
-
-    Under a type that is counted apart nothing of the hundred is summed.
-    """
-    above = row["parent"] if "parent" in row else parent_of(row["label"])
-    return None if above in apart else above
-
-
 def _status(signers: Sequence[Signer], version: int, second_wanted: bool) -> Status:
     if not signers:
         return "unsigned"
@@ -194,101 +178,8 @@ def _moment(text: str | None) -> datetime.datetime | None:
     return None if text is None else datetime.datetime.fromisoformat(text)
 
 
-@dataclass(frozen=True)
-class _Mark:
-    title: str
-    letter: str
-    color: str
-
-
-def _look(names: Collection[str], shown: Mapping[str, Mapping[str, Any]]) -> dict[str, _Mark]:
-    """How types looked when the record was signed; as the palette has them in records that do not say."""
-    usual = marks({*names, *shown})
-    return {
-        name: _Mark(shown[name]["title"], shown[name]["key"], shown[name]["light"])
-        if name in shown
-        else _Mark(title(name), mark.letter, mark.light)
-        for name, mark in usual.items()
-    }
-
-
-def _lines(
-    rows: Sequence[Mapping[str, Any]],
-    above: Mapping[str, str | None],
-    total: int,
-    wbc: float | None,
-    limits: Mapping[str, Mapping[str, Any]],
-    look: Mapping[str, _Mark],
-) -> Iterable[ReportLine]:
-    """The rows in their order; before the first finer one of a type, the sum of that type."""
-    families: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        families.setdefault(above[row["label"]] or row["label"], []).append(row)
-    for name, members in families.items():
-        if [row["label"] for row in members] == [name]:
-            yield _line(name, look, members, total, wbc, limits)
-            continue
-        yield _line(name, look, members, total, wbc, limits)
-        for row in members:
-            if row["label"] != name:
-                yield _line(row["label"], look, [row], total, wbc, limits, finer=True)
-            elif row["after"]["count"]:
-                yield _line(name, look, [row], total, wbc, {}, finer=True, rest=True)
-
-
-def _line(
-    name: str,
-    look: Mapping[str, _Mark],
-    rows: Sequence[Mapping[str, Any]],
-    total: int,
-    wbc: float | None,
-    limits: Mapping[str, Mapping[str, Any]],
-    *,
-    finer: bool = False,
-    rest: bool = False,
-) -> ReportLine:
-    count = sum(row["after"]["count"] for row in rows)
-    known = [row["reviewed"] for row in rows if row.get("reviewed") is not None]
-    reviewed = sum(known) if len(known) == len(rows) else None
-    share, usual = (count / total if total else 0.0), limits.get(name, {})
-    low, high = wilson(count, total)
-    mark = look.get(name) or _Mark(title(name), "", "#777d83")
-    return ReportLine(
-        name=name,
-        title="not told apart" if rest else mark.title,
-        letter=mark.letter,
-        color=mark.color,
-        count=count,
-        share=Value(round(100 * share, 1), 1, usual.get("low"), usual.get("high")),
-        low=round(100 * low, 1),
-        high=round(100 * high, 1),
-        absolute=None
-        if wbc is None
-        else Value(round(wbc * share, 2), 2, usual.get("absolute_low"), usual.get("absolute_high")),
-        reviewed=reviewed,
-        unreviewed=None if reviewed is None else count - reviewed,
-        before=sum(row["before"]["count"] for row in rows),
-        finer=finer,
-        rest=rest,
-    )
-
-
-def _beside(
-    apart: Mapping[str, Mapping[str, Any]],
-    total: int,
-    limits: Mapping[str, Mapping[str, Any]],
-    look: Mapping[str, _Mark],
-) -> Iterable[ApartLine]:
-    for name in (name for name in look if name in apart):
-        row, usual, mark = apart[name], limits.get(name, {}), look[name]
-        per_100 = Value(round(100 * row["after"] / total, 1), 1, usual.get("low"), usual.get("high")) if total else None
-        yield ApartLine(
-            name, mark.title, mark.letter, mark.color, row["after"], per_100, row.get("reviewed"), row["before"]
-        )
-
-
 def _chosen(
-    cells: Sequence[Mapping[str, Any]], chosen: Sequence[int], look: Mapping[str, _Mark]
+    cells: Sequence[Mapping[str, Any]], chosen: Sequence[int], look: Mapping[str, TypeLook]
 ) -> Iterable[ChosenCell]:
     known = {cell["image"]: cell for cell in cells}
     for image in chosen:
@@ -304,4 +195,5 @@ def _chosen(
             "?" if mark is None else mark.letter,
             "#777d83" if mark is None else mark.color,
             cell["label"] is not None,
+            cell.get("outside", False),
         )

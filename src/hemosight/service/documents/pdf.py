@@ -43,11 +43,13 @@ def pdf(report: Report, pictures: Mapping[int, NDArray[np.uint8]]) -> bytes:
     """
     named = f"Case {report.key}" + (f", accession {report.accession}" if report.accession else "")
     version = "not signed" if report.status == "unsigned" else f"version {report.version}"
+    if report.replaced:
+        version += f", {report.replaced.lower()}"
     paper = Paper(
         f"White blood cell differential · {named} · {version}",
         (_origin(report), f"{named} · {version} · {NOTICE}"),
         report.at,
-        PRELIMINARY if report.status == "unsigned" else "",
+        PRELIMINARY if report.status == "unsigned" else report.replaced.upper(),
     )
     paper.add_page()
     _head(paper, report)
@@ -95,6 +97,8 @@ def _standing(paper: Paper, report: Report) -> None:
         "corrected": (False, (f"Corrected report, version {report.version}", given)),
         "final": (False, ("Final report", given)),
     }[report.status]
+    if report.replaced:
+        loud, texts = True, (f"{report.replaced}; this is version {report.version}", given)
     top, fill = paper.get_y(), WARN if loud else PALE
     ink: Color = (255, 255, 255) if loud else INK
     paper.set_fill_color(*fill)
@@ -167,15 +171,16 @@ def _columns(paper: Paper, graded: Sequence[Graded]) -> None:
 def _cells(paper: Paper, report: Report, pictures: Mapping[int, NDArray[np.uint8]]) -> None:
     paper.heading("Cells chosen for this report", 42)
     across, gap = 7, 2.5
+    under = 11.4 if any(cell.outside for cell in report.cells) else 9
     side = (BODY - gap * (across - 1)) / across
     for start in range(0, len(report.cells), across):
-        if paper.will_page_break(side + 9):
+        if paper.will_page_break(side + under):
             paper.add_page()
         top = paper.get_y()
         for place, cell in enumerate(report.cells[start : start + across]):
             x = MARGIN + place * (side + gap)
             _cell(paper, cell, pictures.get(cell.image), x, top, side)
-        paper.set_y(top + side + 9)
+        paper.set_y(top + side + under)
 
 
 def _cell(paper: Paper, cell: ChosenCell, pixels: NDArray[np.uint8] | None, x: float, y: float, side: float) -> None:
@@ -188,6 +193,8 @@ def _cell(paper: Paper, cell: ChosenCell, pixels: NDArray[np.uint8] | None, x: f
     paper.put(x + 4, y + side + 1, side - 4, cell.title or "no type", 7, "B")
     said = "labelled by a person" if cell.labelled else "as the model reads"
     paper.put(x, y + side + 4.6, side, said, 6, color=SOFT)
+    if cell.outside:
+        paper.put(x, y + side + 7, side, "not counted", 6, color=SOFT)
 
 
 def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

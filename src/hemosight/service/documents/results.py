@@ -57,8 +57,7 @@ def differential(paper: Paper, report: Report) -> None:
             _heads(paper, columns, wide)
         _line(paper, line, columns, wide, top)
     _axis(paper, columns, wide, top)
-    # That there was no erythroblast is a finding; that there was no smudge cell is none.
-    beside = [one for one in report.beside if one.count or one.name == "erythroblast"]
+    beside = [one for one in report.beside if one.shown]
     if beside:
         paper.ln(1)
         for one in beside:
@@ -173,16 +172,17 @@ def _axis(paper: Paper, columns: Sequence[_Column], wide: float, top: float) -> 
 
 
 def _beside(paper: Paper, one: ApartLine, columns: Sequence[_Column]) -> None:
-    x, y = MARGIN, paper.get_y()
+    x, y, inset = MARGIN, paper.get_y(), 4.5 if one.finer else 0.0
     texts = {"count": f"{one.count:,}", **_texts("share", "range", "flag", one.per_100)}
-    if one.name == "platelet" or one.per_100 is None:
-        texts = {"count": f"{one.count:,}"}
     for column in columns:
         if column.name == "type":
-            paper.chip(x, y + 0.7, one.letter, color_of(one.color))
-            paper.put(x + 5, y + 0.8, column.width - 5, one.title, 9)
+            if not one.rest:
+                paper.chip(x + inset, y + 0.7, one.letter, color_of(one.color))
+            paper.put(x + inset + 5, y + 0.8, column.width - inset - 5, one.title, 9, color=SOFT if one.rest else INK)
         elif column.name == "bar":
-            words = "seen on these pictures; no count of platelets" if one.name == "platelet" else "for 100 leukocytes"
+            words = "for 100 leukocytes" if one.per_100 is not None else "no leukocyte was counted"
+            if one.family == "platelet":
+                words = "" if one.finer else "seen on these pictures; no count of platelets"
             paper.put(x + 3, y + 1, 70, words, 7.6, color=SOFT)
             break
         else:
@@ -196,14 +196,12 @@ def _explained(paper: Paper, report: Report) -> None:
     said = []
     if report.wbc is not None:
         said.append(f"10⁹/L: share of the leukocyte count of {report.wbc:g} {PER_LITRE}.")
-        if any(one.name == "erythroblast" and one.count for one in report.beside):
+        if report.uncorrected:
             said.append("That count is as given, not corrected for erythroblasts.")
     if report.drawn:
         said.append(report.drawn)
-    nowhere = {"unsure": report.unsure, "not readable": report.unreadable, "not read yet": report.waiting}
-    left = [f"{count:,} {what}" for what, count in nowhere.items() if count]
-    if left:
-        said.append(f"Counted nowhere: {', '.join(left)}.")
+    if report.nowhere:
+        said.append(report.nowhere)
     if said:
         paper.ln(1)
         paper.words(" ".join(said), 7.6, color=SOFT)
@@ -211,8 +209,7 @@ def _explained(paper: Paper, report: Report) -> None:
 
 def counting(paper: Paper, report: Report) -> None:
     """Whose word each cell counts by: the model alone, people, and cells that nobody reviewed."""
-    rows: list[ReportLine | ApartLine] = [line for line in report.lines if not line.rest]
-    rows += report.beside
+    rows = [one for one in (*report.lines, *report.beside) if not one.rest]
     heads = ("", "model alone", "reviewed by people", "not reviewed", "counted")
     widths = (BODY - 4 * 30, 30, 30, 30, 30)
     paper.heading("How the cells were counted", 30)
@@ -226,18 +223,20 @@ def counting(paper: Paper, report: Report) -> None:
             _row(paper, heads, widths, SOFT, 6.8)
         known = one.reviewed is not None
         reviewed, other = (f"{one.reviewed:,}", f"{one.count - (one.reviewed or 0):,}") if known else ("", "")
-        name = f"    {one.title}" if isinstance(one, ReportLine) and one.finer else one.title
+        name = f"    {one.title}" if one.finer else one.title
         _row(paper, (name, f"{one.before:,}", reviewed, other, f"{one.count:,}"), widths, INK, 8.5)
     paper.ln(0.6)
     if report.taught:
         paper.words(report.taught, 8, color=SOFT)
-    whole = [one for one in rows if not (isinstance(one, ReportLine) and one.finer)]
+    whole = [*(one for one in rows if not one.finer), *report.excluded]
     if any(one.reviewed is None for one in whole):  # a record of an older version
         return
     people = sum(one.reviewed or 0 for one in whole) + report.unsure
+    left = report.unreviewed_nowhere
+    beyond = f"; {left:,} are read as a type that counts nowhere" if left else ""
     paper.words(
         f"People reviewed {people:,} of {people + report.unreviewed:,} cells; "
-        f"{report.unreviewed:,} are counted as the model reads them.",
+        f"{report.unreviewed - left:,} are counted as the model reads them{beyond}.",
         8,
         color=SOFT,
     )

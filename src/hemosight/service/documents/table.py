@@ -32,12 +32,24 @@ _COLUMNS = {
     "code": pl.String,
     "code_system": pl.String,
     "absolute_code": pl.String,
+    "replaced_by": pl.Int64,
 }
 
 
 def table(report: Report) -> str:
-    """The differential as CSV; ``part`` is ``whole``, ``finer`` (part of the row above), ``rest`` or ``beside``."""
-    head = {"case": report.key, "accession": report.accession, "version": report.version, "status": report.status}
+    """The differential as CSV.
+
+    ``part`` is ``whole``, ``finer`` (part of the row above), ``rest`` or ``beside``; what stands beside the leukocytes
+    and is part of such a row is ``beside_finer`` or ``beside_rest``. ``replaced_by`` is the newest version of an old
+    record.
+    """
+    head = {
+        "case": report.key,
+        "accession": report.accession,
+        "version": report.version,
+        "status": report.status,
+        "replaced_by": report.replaced_by,
+    }
     rows = [{**head, **_line(line)} for line in report.lines]
     rows += [{**head, **_beside(one)} for one in report.beside]
     return csv(pl.DataFrame(rows, schema=_COLUMNS, orient="row"))
@@ -70,15 +82,15 @@ def _beside(one: ApartLine) -> dict[str, object]:
     return {
         "type": one.name,
         "title": one.title,
-        "part": "beside",
+        "part": "beside_rest" if one.rest else "beside_finer" if one.finer else "beside",
         "cells": one.count,
         **_limits("reference", "flag", one.per_100),
         "for_100_leukocytes": None if one.per_100 is None else one.per_100.number,
         "reviewed": one.reviewed,
         "not_reviewed": None if one.reviewed is None else one.count - one.reviewed,
         "model_alone": one.before,
-        "code": code.code,
-        "code_system": code.system,
+        "code": None if one.rest else code.code,
+        "code_system": None if one.rest else code.system,
     }
 
 

@@ -130,6 +130,7 @@ def counted(
                 reviewed=count.reviewed.get(name, 0),
                 title=titles[name],
                 per_100=after.per_100(name),
+                parent=rules[name].parent,
             )
             for name, cells in after.apart.items()
         },

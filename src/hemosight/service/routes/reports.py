@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -130,19 +130,22 @@ def take_report(
         ReportForm, Query(alias="format", description="`csv` is the differential; `hl7` is ORU^R01; `fhir` a Bundle.")
     ] = "pdf",
 ) -> Response:
-    """The report of a signed record, with all signatures under it: the same bytes every time.
+    """The report of a signed record, with all signatures under it: the same bytes until a new version replaces it.
 
     A record of which the second signature is still wanted says so, and is preliminary. Nothing that changes later
-    (ranges, text blocks, names, labels, the model) changes it. Who takes it away is noted, so it is no GET.
+    (ranges, text blocks, names, labels, the model) changes it, but that the report of a record that a new version has
+    replaced says so. Who takes it away is noted, so it is no GET.
     """
     with service.database.session() as session:
         signatures.get(session, seat.project, signature)
-        under = _under(signatures.listed(session, seat.project), signature)
+        listed = signatures.listed(session, seat.project)
+        under = _under(listed, signature)
+        newest = max(one.version for one in listed if one.row.case_id == under[0].row.case_id)
         first = signatures.get(session, seat.project, under[0].row.id)
-        made = _signed(session, first.record or {}, under)
+        made = _signed(session, first.record or {}, under, None if under[0].newest else newest)
         body = _body(session, seat.project, made, form)
         audit.note(session, seat, "signature.report", {"signature": signature, "format": form}, seat.project)
-    replaced = "" if under[0].newest else "-replaced"
+    replaced = "-replaced" if made.replaced else ""
     return _file(body, form, f"{made.key or f'record-{signature}'}-version-{made.version}{replaced}")
 
 
@@ -181,20 +184,22 @@ def take_preliminary_report(seat: Taker, service: Service, case: Id) -> Response
     return _file(body, "pdf", f"{made.key}-preliminary")
 
 
-def _under(rows: Iterable[ListedSignature], signature: int) -> list[ListedSignature]:
+def _under(listed: Sequence[ListedSignature], signature: int) -> list[ListedSignature]:
     """All signatures under the record that a signature is under, the first one first."""
-    listed = list(rows)
     asked = next(one for one in listed if one.row.id == signature)
     first = asked.row.countersigns or asked.row.id
     return [one for one in listed if first in (one.row.id, one.row.countersigns)]
 
 
-def _signed(session: Session, record: dict[str, Any], under: list[ListedSignature]) -> Report:
+def _signed(session: Session, record: dict[str, Any], under: list[ListedSignature], replaced_by: int | None) -> Report:
     row = under[0].row
     if row.case_id is not None and not record.get("specimen"):  # a record of an older version
         record = {**record, "specimen": {"key": cases.get(session, row.project_id, row.case_id).key}}
     differential = DifferentialShown.model_validate(row.differential).model_dump(mode="json", by_alias=True)
-    for shown, stored in zip(differential["rows"], row.differential["rows"], strict=True):
+    stored_apart = row.differential["apart"]
+    pairs = [*zip(differential["rows"], row.differential["rows"], strict=True)]
+    pairs += [(shown, stored_apart[name]) for name, shown in differential["apart"].items()]
+    for shown, stored in pairs:
         if "parent" not in stored:  # a record of an older version says nothing, which is not "none"
             del shown["parent"]
     return content(
@@ -218,6 +223,7 @@ def _signed(session: Session, record: dict[str, Any], under: list[ListedSignatur
         reason=row.reason,
         second_wanted=row.second_wanted,
         fingerprint=row.fingerprint,
+        replaced_by=replaced_by,
     )
 
 

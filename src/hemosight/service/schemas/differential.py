@@ -46,8 +46,10 @@ class ApartRow(BaseModel):
     reviewed: int | None
     title: str | None = Field(default=None, description="As it was called then; null in old records.")
     per_100: float | None = Field(
-        default=None, description="For every 100 leukocytes, as counted now; null where excluded."
+        default=None,
+        description="For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded.",
     )
+    parent: str | None = Field(default=None, description="The type above it, where it is a finer one.")
 
 
 class MovedRow(BaseModel):
@@ -73,7 +75,9 @@ class DifferentialShown(BaseModel):
     level: Literal["type", "subtype"] = Field(
         default="subtype", description="`type`: finer types count with the one they belong to; else each has a row."
     )
-    erythroblasts_per_100: float | None = Field(description="For every 100 leukocytes, as counted now.")
+    erythroblasts_per_100: float | None = Field(
+        description="For every 100 leukocytes, as counted now, with their finer types that stand apart."
+    )
     erythroblasts_per_100_before: float | None
     unsure: int = Field(description="Cells somebody could not decide; they are not counted.")
     unreviewed: int = Field(description="Read cells without a person's label; the model's reading counts.")

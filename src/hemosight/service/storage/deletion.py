@@ -82,7 +82,8 @@ def expire_case(session: Session, row: Case) -> tuple[list[dict[str, Any]], list
     """Delete a case as :func:`delete_case`, but for its teaching cells; gives what went, and the images that stay.
 
     Where some stay, the case stays with them, without what leads to a patient: its key, its specimen and the names of
-    its files are replaced (:func:`expired_key`), and what the files say besides pixels.
+    its files are replaced (:func:`expired_key`), and what the files say besides pixels. Who drew which of its cells to
+    be counted, and why, goes as well.
     """
     project, number = row.project_id, row.id
     uploads.take_intake(session, project)  # before the turn, as whoever adds cells does
@@ -103,6 +104,7 @@ def expire_case(session: Session, row: Case) -> tuple[list[dict[str, Any]], list
     row.key = expired_key(number)
     row.note = row.accession = ""
     row.findings = {}
+    row.counting, row.draws = None, []  # who drew which cells, and why
     row.collected_at = row.received_at = row.wbc = None
     session.flush()
     events.tell(session, project, ImagesEvent(removed=len(gone), renamed=len(kept)))
