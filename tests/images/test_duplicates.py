@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from hemosight.images import duplicates, sources
+from hemosight.images import near_copies, sources
 from hemosight.images.catalog import Catalog
 from hemosight.images.decode import Pixels
-from hemosight.images.duplicates import POSITIONS, check, miniature, moved, near_pairs, perceptual_hashes
+from hemosight.images.duplicates import check
+from hemosight.images.near_copies import POSITIONS, miniature, moved, near_pairs, perceptual_hashes
 
 SIDE = 180
 
@@ -197,8 +198,8 @@ def test_the_hash_of_a_position_is_the_hash_of_the_moved_picture():
 
 
 def test_pairs_equal_those_of_a_plain_loop_across_block_borders(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(duplicates, "ROWS", 4)
-    monkeypatch.setattr(duplicates, "BLOCK", 3)
+    monkeypatch.setattr(near_copies, "ROWS", 4)
+    monkeypatch.setattr(near_copies, "BLOCK", 3)
     pictures = [crop(k) for k in range(9)]
     pictures += [np.rot90(pictures[1]), half(pictures[8]), pictures[0][::-1], half(pictures[1])]
     miniatures = np.stack([miniature(np.ascontiguousarray(picture)) for picture in pictures])
@@ -214,7 +215,7 @@ def test_pairs_equal_those_of_a_plain_loop_across_block_borders(monkeypatch: pyt
                 levels.append(np.sqrt(((gap - gap.mean((0, 1))) ** 2).mean()))
             best = int(np.argmin(signs))
             contrast = min(miniatures[k].std((0, 1)).mean() for k in (i, j))
-            if signs[best] <= duplicates.NEAR_SIGNS and levels[best] <= min(12.0, 0.3 * contrast):
+            if signs[best] <= near_copies.NEAR_SIGNS and levels[best] <= min(12.0, 0.3 * contrast):
                 expected[i, j] = (best, levels[best])
     told: list[tuple[int, int]] = []
     one, other, position, difference = near_pairs(miniatures, lambda done, total: told.append((done, total)))

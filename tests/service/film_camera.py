@@ -15,7 +15,7 @@ from projects import Filled, fill
 from hemosight.engine.bundle import Bundle
 from hemosight.images.synthetic.camera import DrawnField, draw_field
 from hemosight.service.storage.database import Database
-from hemosight.service.work.recounts import Recounts
+from hemosight.service.work.recrops import Recropper
 
 SCALE = 0.0974
 
@@ -50,9 +50,9 @@ class Camera:
     def field(self, number: int) -> dict[str, Any]:
         return self.reviewer.get(f"/projects/{self.filled.id}/fields/{number}").json()
 
-    def count_again(self) -> int:
+    def recrop(self) -> int:
         """What a worker does once it hears of a deletion."""
-        return Recounts(self.filled.database).count(project=self.filled.id)
+        return Recropper(self.filled.database).recrop(self.filled.bundle)
 
     def path(self, rest: str) -> str:
         return f"/projects/{self.filled.id}{rest}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+import gc
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -212,6 +214,51 @@ def test_closing_ends_every_stream(database: Database) -> None:
         assert await asyncio.wait_for(waiting, PATIENCE) is None
 
     run(scene())
+
+
+def test_a_browser_that_leaves_before_its_place_is_found_is_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = a_project(database)
+    begun, let_go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    async def late(function: Callable[..., Any], *given: Any) -> Any:
+        def work() -> Any:
+            begun.set()
+            assert let_go.wait(PATIENCE)
+            try:
+                return function(*given)
+            finally:
+                ended.set()
+
+        return await asyncio.get_running_loop().run_in_executor(None, work)
+
+    def held() -> int:
+        gc.collect()
+        return sum(type(one).__name__ == "_Subscriber" for one in gc.get_objects())
+
+    async def until(event: threading.Event) -> None:
+        while not event.is_set():
+            await asyncio.sleep(0.01)
+
+    async def scene() -> int:
+        broker = EventBroker(database)
+        stream = broker.stream(project, None)
+        beginning = asyncio.ensure_future(anext(stream))
+        await asyncio.wait_for(until(begun), PATIENCE)
+        beginning.cancel()
+        with suppress(asyncio.CancelledError):
+            await beginning
+        del beginning, stream
+        let_go.set()
+        await asyncio.wait_for(until(ended), PATIENCE)
+        left = held()
+        broker.close(wait=True)
+        return left
+
+    monkeypatch.setattr(live.asyncio, "to_thread", late)
+    before = held()
+    assert asyncio.run(scene()) == before
 
 
 def test_a_message_in_the_format_of_event_streams() -> None:

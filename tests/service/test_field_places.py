@@ -22,7 +22,7 @@ from hemosight.service.intake import finder_threshold
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import AuditRow, CameraField, FieldCell, Profile
 from hemosight.service.storage.tables import Image as Row
-from hemosight.service.work import recounts
+from hemosight.service.work import recrops
 
 pytestmark = pytest.mark.service
 
@@ -76,7 +76,7 @@ def test_it_can_neither_be_added_nor_removed_where_it_does_not_count(camera: Cam
     (profile,) = camera.reviewer.get(camera.path("/profiles")).json()["items"]
     assert profile["finder"]["cells"] == second["cells"], "missed and false are counted of what counts there"
     assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
-    assert camera.count_again() == second["seen_again"]
+    assert camera.recrop() == second["seen_again"]
     left = camera.field(second["field"])
     counted = second["cells"] + second["seen_again"]
     assert (left["cells"], left["seen_again"], left["uncounted"]) == (counted, 0, 0), "it was a cell of that field too"
@@ -104,7 +104,7 @@ def test_a_deleted_cell_is_cut_out_of_the_field_that_showed_it_too(camera: Camer
     first, second = camera.send("F-1", two(film, "film/s1_x{x}_y0.png"))
     before = camera.field(second["field"])["boxes"]
     assert camera.admin.post(camera.path("/images/delete"), json={"images": first["images"]}).status_code == 200
-    camera.count_again()
+    camera.recrop()
     seen = camera.field(second["field"])
     assert [box["id"] for box in seen["boxes"]] == [box["id"] for box in before]
     assert all(box["image"] is not None and box["seen_in"] is None for box in seen["boxes"])
@@ -117,8 +117,8 @@ def test_one_that_cannot_be_cut_out_stays_as_found_and_can_be_counted(
     first, second = camera.send("F-1", two(film, "film/s1_x{x}_y0.png"))
     assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
     with monkeypatch.context() as away:
-        away.setattr(recounts, "decode", _unreadable)
-        assert camera.count_again() == 0
+        away.setattr(recrops, "decode", _unreadable)
+        assert camera.recrop() == 0
     seen = camera.field(second["field"])
     assert (seen["cells"], seen["seen_again"], seen["removed"]) == (second["cells"], 0, 0)
     assert seen["uncounted"] == second["seen_again"]
@@ -162,7 +162,7 @@ def test_a_slide_exported_alike_frees_what_was_taken_for_its_cell(camera: Camera
     assert (second["placed"], second["seen_again"] > 0) == (True, True)
     (third,) = camera.send("F-1", [("Tile_x0_y0.png", np.ascontiguousarray(film.pixels[::-1, :640]))])
     assert third["same_place"]
-    camera.count_again()
+    camera.recrop()
     left = camera.field(second["field"])
     assert (left["cells"], left["seen_again"], left["uncounted"]) == (second["cells"] + second["seen_again"], 0, 0)
     assert camera.field(first["field"])["cells"] == first["cells"]
@@ -174,10 +174,10 @@ def test_the_very_same_picture_counts_once_whatever_the_names_say(
     """What is cut out of both tiles may be the same to the byte, and an image has one box."""
     first, second = camera.send("F-1", two(film, "Tile_x{x}_y0.png"))
     of_first = camera.reviewer.get(camera.path(f"/images/{first['images'][0]}/picture")).content
-    monkeypatch.setattr(recounts, "png", lambda *_: of_first)
+    monkeypatch.setattr(recrops, "png", lambda *_: of_first)
     (third,) = camera.send("F-1", [("Tile_x0_y0.png", np.ascontiguousarray(film.pixels[::-1, :640]))])
     assert third["same_place"]
-    camera.count_again()
+    camera.recrop()
     left = camera.field(second["field"])
     assert (left["cells"], left["seen_again"], left["uncounted"]) == (second["cells"], second["seen_again"], 0)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import uuid
+from contextlib import AbstractContextManager, suppress
 
 import numpy as np
 import pytest
+from film_camera import camera_on
 from gate import Visitor, add_user, app_on, browser
 from numpy.typing import NDArray
 from PIL import Image
 from projects import fill
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from hemosight.engine.bundle import Bundle
 from hemosight.images.decode import decode
@@ -93,3 +97,27 @@ def _refuses_what_costs_too_much(visitor: Visitor, address: str, pixels: NDArray
     assert (small["cells"], "least" in small["reason"]) == (0, True)
     (dark,) = visitor.post(f"{address}?mpp=0.3", files=files[1:]).json()["items"]
     assert dark["cells"] == 0 or dark["reason"] is None
+
+
+def test_nobody_waits_for_a_connection_on_the_event_loop(
+    module_database: Database, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every connection in use the whole service would stand still until one is free."""
+    camera = camera_on(module_database, tiny_bundle)
+    upload = camera.begin("F-1")
+    opened, session = list[bool](), module_database.session
+
+    def opening() -> AbstractContextManager[Session]:
+        on_loop = False
+        with suppress(RuntimeError):  # a thread of its own has no loop
+            on_loop = asyncio.get_running_loop().is_running()
+        opened.append(on_loop)
+        return session()
+
+    monkeypatch.setattr(module_database, "session", opening)
+    answer = camera.reviewer.post(
+        camera.path(f"/uploads/{upload}/fields"), files=[("files", ("torn.png", b"\x89PNG\r\n\x1a\n no"))]
+    )
+    assert answer.status_code == 200, answer.text
+    assert opened
+    assert not any(opened)

@@ -254,7 +254,7 @@ def test_a_case_that_nobody_signed_gives_a_preliminary_pdf_alone(laboratory: Lab
     assert "version" not in page.split("Signatures")[0].split("Differential")[0]
     laboratory.sign()
     refused = laboratory.people["one"].post(f"{laboratory.path}{path}")
-    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_the_way")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "locked")
     laboratory.amend()
     assert "being amended: a | second ^ look" in _pages(laboratory.take(path).content)
 

@@ -28,7 +28,8 @@ from hemosight.service.storage import events, uploads, workers
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import CellEmbedding, EmbeddingAttempt, Image, Picture, Project
 from hemosight.service.work import jobs
-from hemosight.service.work.worker import ATTEMPTS, EmbeddingWorker, sweep, work, worker_name
+from hemosight.service.work.worker import ATTEMPTS, EmbeddingWorker
+from hemosight.service.work.worker_process import sweep, work, worker_name
 
 pytestmark = pytest.mark.service
 

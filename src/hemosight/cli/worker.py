@@ -36,7 +36,7 @@ def worker(
     from hemosight.service.settings import load
     from hemosight.service.storage.database import Database
     from hemosight.service.storage.embedded import embedded
-    from hemosight.service.work import worker as work
+    from hemosight.service.work import worker_process
 
     resolved = load(settings, data_dir=data_dir, database=database, bundle=bundle, threads=threads)
     logs.configure_from(resolved)
@@ -49,4 +49,4 @@ def worker(
         opened = Database(dsn, pool=4)
         stack.callback(opened.close)
         registry = BundleRegistry(resolved.bundle, resolved.threads, resolved.backend)
-        work.run(opened, registry, name)
+        worker_process.run(opened, registry, name)

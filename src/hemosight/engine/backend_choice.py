@@ -162,7 +162,7 @@ def remember(choice: Choice, data: bytes, threads: int) -> None:
 def processor() -> str:
     """The processor's model, as its system names it."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

@@ -1,15 +1,7 @@
 """What is wrong with a catalog: files that cannot be read, copies, copies with two labels, odd sizes.
 
-Copies are found in two steps. Byte-identical files share their content id. Near copies (re-encoded, resized,
-turned by quarters, mirrored, or one cell photographed twice) are looked for among all pairs by a perceptual hash:
-the signs of the 63 lowest frequencies of a 32 x 32 grey miniature's cosine transform. Turning or mirroring a
-picture only permutes and flips these signs, so that all eight positions cost no more than eight comparisons of
-64-bit numbers. White cells are all dark discs on a pale ground and their hashes lie close together, so every
-candidate is then compared by the pixels of its miniature, in the position that fits best.
-
-The two bounds were measured on 8,000 crops of two laboratories: copies re-encoded at quality 40, halved, turned,
-brightened or cut by 3 pixels differ by at most 8 signs and 7 grey levels; one cell photographed twice with another
-focus by 4 signs and 9.3 levels; the closest pair of different cells by 15.7 levels.
+Copies are found in two steps: byte-identical files share their content id; near copies are looked for by
+:mod:`hemosight.images.near_copies`.
 """
 
 from __future__ import annotations
@@ -20,45 +12,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image
-from scipy.fft import dctn
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hemosight.errors import UnreadableImage
 from hemosight.images.catalog import Catalog, Progress, over_files
-from hemosight.images.decode import Pixels, decode_cell, read_bytes
+from hemosight.images.decode import decode_cell, read_bytes
 from hemosight.images.names import from_text
+from hemosight.images.near_copies import POSITIONS, SIDE, Miniatures, miniature, near_pairs
 
-NEAR_SIGNS = 12
-"""Signs of 63 that may differ between near copies."""
-NEAR_LEVELS = 12.0
-"""Root mean square difference of the miniatures, in grey levels of 255, up to which a candidate is a copy."""
-NEAR_CONTRAST = 0.3
-"""The same as a share of the miniatures' own contrast: pale pictures differ little whatever they show."""
 TINY = 64
 """Pixels on the shorter side below which a cell's chromatin cannot be judged."""
 ODD = 1.25
 """Factor from its source's median size beyond which a picture is odd."""
-_SIDE, _LOW = 32, 8
-BLOCK = 1024
-ROWS = 128
-"""Rows compared with all others at once: their distances should fit the processor's cache."""
-
-Miniatures = NDArray[np.uint8]
-"""n x 32 x 32 x 3."""
-
-POSITIONS = (
-    "as it is",
-    "mirrored",
-    "upside down",
-    "turned by 180",
-    "transposed",
-    "turned by 90 clockwise",
-    "turned by 90 anticlockwise",
-    "transposed along the other diagonal",
-)
-"""How the second picture of a near pair must be moved to lie on the first."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +124,7 @@ def check(
     originals = first[ids[copies]]
     leaders = rows[first[ids[rows]] == rows]
     looks = [look for look in (seen[row] for row in leaders) if not isinstance(look, str)]
-    miniatures = np.stack(looks) if looks else np.empty((0, _SIDE, _SIDE, 3), np.uint8)
+    miniatures = np.stack(looks) if looks else np.empty((0, SIDE, SIDE, 3), np.uint8)
     one, other, position, difference = near_pairs(miniatures, comparing)
     identical = _pairs(table, originals, copies)
     near = _pairs(table, leaders[one], leaders[other]).with_columns(
@@ -171,90 +137,6 @@ def check(
     grouped = table.with_columns(pl.Series("group", groups)).filter(pl.Series(readable))
     conflicts, straddling = _conflicts(grouped), _straddling(grouped)
     return CheckReport(len(catalog), unreadable, identical, near, conflicts, straddling, odd_sizes(catalog), groups)
-
-
-def near_pairs(
-    miniatures: Miniatures, progress: Progress | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Near copies among all pairs.
-
-    Parameters
-    ----------
-    miniatures
-        uint8, n x 32 x 32 x 3.
-
-    Returns
-    -------
-    one, other
-        Row numbers with ``one < other``, shape (pairs,), sorted.
-    position
-        Which of :data:`POSITIONS` brings ``other`` onto ``one``.
-    difference
-        Root mean square difference in that position, grey levels.
-    """
-    hashes = perceptual_hashes(miniatures)
-    found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
-    for start in range(0, len(hashes), ROWS):
-        block, rest = hashes[start : start + ROWS, 0, None], hashes[start:]
-        nearest = np.bitwise_count(block ^ rest[:, 0])
-        for position in range(1, len(POSITIONS)):
-            np.minimum(nearest, np.bitwise_count(block ^ rest[:, position]), out=nearest)
-        i, j = np.nonzero(nearest <= NEAR_SIGNS)
-        i, j = i[j > i], j[j > i]
-        position = np.bitwise_count(block[i] ^ rest[j]).argmin(axis=1)
-        one, other = i + start, j + start
-        difference = differences(miniatures, one, other, position)
-        contrast = np.minimum(_contrast(miniatures[one]), _contrast(miniatures[other]))
-        near = difference <= np.minimum(NEAR_LEVELS, NEAR_CONTRAST * contrast)
-        found.append((one[near], other[near], position[near], difference[near]))
-        if progress is not None:
-            progress(min(start + ROWS, len(hashes)), len(hashes))
-    if not found:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
-    one, other, position, difference = (np.concatenate(column) for column in zip(*found, strict=True))
-    order = np.lexsort((other, one))
-    return one[order], other[order], position[order], difference[order]
-
-
-def perceptual_hashes(miniatures: Miniatures) -> NDArray[np.uint64]:
-    """The hash of each picture in each of its eight positions; uint64, n x 8.
-
-    Bit 8r + c is the sign of the cosine transform's coefficient (r, c); the mean, (0, 0), is left out.
-    """
-    powers = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
-    flips = np.where(np.arange(_LOW) % 2, -1.0, 1.0).astype(np.float32)
-    hashes = np.empty((len(miniatures), len(POSITIONS)), np.uint64)
-    for start in range(0, len(miniatures), BLOCK):
-        grey = miniatures[start : start + BLOCK].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-        low = np.asarray(dctn(grey, axes=(1, 2), norm="ortho"))[:, :_LOW, :_LOW]
-        for position in range(len(POSITIONS)):
-            moved = low.transpose(0, 2, 1) if position & 4 else low
-            moved = moved * (flips[:, None] if position & 2 else 1.0) * (flips if position & 1 else 1.0)
-            signs = moved > 0
-            signs[:, 0, 0] = False
-            hashes[start : start + BLOCK, position] = (signs.reshape(-1, 64) * powers).sum(axis=1, dtype=np.uint64)
-    return hashes
-
-
-def moved(pictures: NDArray[Any], position: int) -> NDArray[Any]:
-    """Pictures (n x side x side x channels) in one of the eight :data:`POSITIONS`."""
-    if position & 4:
-        pictures = pictures.transpose(0, 2, 1, 3)
-    return pictures[:, :: -1 if position & 2 else 1, :: -1 if position & 1 else 1]
-
-
-def differences(
-    miniatures: Miniatures, one: NDArray[np.int64], other: NDArray[np.int64], position: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Root mean square difference of pairs, each channel's mean brought to the same level; shape (pairs,)."""
-    result = np.empty(len(one), np.float32)
-    for which in range(len(POSITIONS)):
-        pairs = np.nonzero(position == which)[0]
-        for part in np.array_split(pairs, len(pairs) // BLOCK + 1):
-            gap = miniatures[one[part]].astype(np.float32) - moved(miniatures[other[part]], which)
-            gap -= gap.mean(axis=(1, 2), keepdims=True)
-            result[part] = np.sqrt(np.square(gap).mean(axis=(1, 2, 3)))
-    return result
 
 
 def odd_sizes(catalog: Catalog) -> pl.DataFrame:
@@ -278,11 +160,6 @@ def odd_sizes(catalog: Catalog) -> pl.DataFrame:
     )
 
 
-def miniature(pixels: Pixels) -> Miniatures:
-    """The whole picture as 32 x 32 x 3 pixels, whatever its shape; each is the mean of what it covers."""
-    return np.asarray(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX))
-
-
 def _look(file: tuple[int | None, str]) -> Miniatures | str:
     """A miniature of a file whose deep samples have so many bits, or why there is none."""
     bits, path = file
@@ -290,10 +167,6 @@ def _look(file: tuple[int | None, str]) -> Miniatures | str:
         return miniature(decode_cell(read_bytes(from_text(path)), bits))
     except UnreadableImage as error:
         return str(error)
-
-
-def _contrast(miniatures: Miniatures) -> NDArray[np.float32]:
-    return miniatures.astype(np.float32).std(axis=(1, 2)).mean(axis=1)
 
 
 def _first_of_each(ids: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -136,9 +136,10 @@ class EventBroker:
         Where events after ``after`` have been forgotten, the first message is of kind ``missed``: the page has to
         load anew what it shows. In silence there is a ``ping`` every ``ping`` seconds.
         """
-        subscriber = _Subscriber()
+        # Not in a thread: that of a stream which is cancelled meanwhile would add what was removed already.
+        subscriber = self._subscribe(project_id)
         try:
-            seen, missed = await asyncio.to_thread(self._subscribe, project_id, subscriber, after)
+            seen, missed = await asyncio.to_thread(self._begun_after, project_id, after)
             asked = asyncio.get_running_loop().time()
             yield Message.of(seen, MissedEvent() if missed else PingEvent())
             while not self._closed:
@@ -170,12 +171,17 @@ class EventBroker:
 
     # --- subscribers ---
 
-    def _subscribe(self, project_id: int, subscriber: _Subscriber, after: int | None) -> tuple[int, bool]:
-        """Add a subscriber. Returns the id of the last event seen, and whether events after it have been deleted."""
+    def _subscribe(self, project_id: int) -> _Subscriber:
+        """Add a subscriber; :meth:`_unsubscribe` removes it."""
+        subscriber = _Subscriber()
         with self._lock:
             self._listen()
             recent = self._recent.setdefault(project_id, _RecentEvents(-1))
             recent.subscribers.add(subscriber)
+        return subscriber
+
+    def _begun_after(self, project_id: int, after: int | None) -> tuple[int, bool]:
+        """The id of the last event seen, and whether events after it have been deleted. Subscribe first."""
         with self._database.session() as session:
             newest = events.newest(session, project_id)
             if after is None:

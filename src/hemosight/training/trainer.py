@@ -194,8 +194,8 @@ class Trainer:
     save_every: float | None = None
     shows: Literal["steps", "epochs"] = "steps"
     step: int = 0
-    _lost: float = 0.0
-    _seen: int = 0
+    _loss_sum: float = 0.0
+    _image_count: int = 0
 
     @property
     def steps(self) -> int:
@@ -211,13 +211,14 @@ class Trainer:
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Go on where a checkpoint was saved."""
         self.step = saved["step"]
-        self._lost, self._seen = saved.get("lost", 0.0), saved.get("seen", 0)
+        self._loss_sum, self._image_count = saved.get("lost", 0.0), saved.get("seen", 0)
         self.task.restore(saved, self.step)
 
     def save(self) -> None:
         """Save a checkpoint now, on the first process."""
         if self.checkpoints is not None and self.processes.first:
-            self.checkpoints.save({"step": self.step, "lost": self._lost, "seen": self._seen, **self.task.state()})
+            epoch = {"lost": self._loss_sum, "seen": self._image_count}  # so called in the checkpoints that there are
+            self.checkpoints.save({"step": self.step, **epoch, **self.task.state()})
 
     def train(self, stopped: Callable[[], bool] = lambda: False) -> bool:
         """Whether the run was finished; False where ``stopped`` ended it, after whose step a checkpoint is saved."""
@@ -229,13 +230,13 @@ class Trainer:
         while not self.over:
             epoch, start = divmod(self.step, per_epoch)
             if start == 0:
-                self._lost, self._seen = 0.0, 0
+                self._loss_sum, self._image_count = 0.0, 0
             self.task.start_epoch(epoch)
             for number, batch in self.task.batches(epoch, start):
                 row = self._one(batch, epoch, number)
                 ended = number + 1 == per_epoch
                 if ended:
-                    row |= self.task.end_epoch(epoch, self._lost / self._seen)
+                    row |= self.task.end_epoch(epoch, self._loss_sum / self._image_count)
                 if self.processes.first:
                     self.task.log(row)
                 due = ended if self.save_every is None else time.monotonic() - saved > 60 * self.save_every
@@ -262,8 +263,8 @@ class Trainer:
                 came=f"{done.loss} at step {self.step}",
                 mend="Train with a lower rate (--set lr=...), a longer warm-up, or --set precision=fp32.",
             )
-        self._lost += done.loss * done.images
-        self._seen += done.images
+        self._loss_sum += done.loss * done.images
+        self._image_count += done.images
         speed = round(done.images / (time.monotonic() - clocked), 2)
         return {"step": self.step, "epoch": epoch + 1, "loss": done.loss, "lr": done.lr, "images_per_second": speed}
 
@@ -272,7 +273,7 @@ class Trainer:
             note = f"loss {row['loss']:.4f}, {row['images_per_second']:.1f} images/s"
             self.display.show("steps", self.step, self.steps, note, left)
         elif ended:
-            loss = self._lost / self._seen
+            loss = self._loss_sum / self._image_count
             self.display.show("epochs", epoch + 1, self.task.epochs, f"loss {loss:.4f}", left)
 
 

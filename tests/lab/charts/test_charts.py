@@ -17,6 +17,7 @@ from PIL import Image
 from hemosight.blood.palette import KNOWN
 from hemosight.lab.charts import curves, draw, look, maps, scores
 from hemosight.lab.charts.look import Spec
+from hemosight.lab.charts.needed import needed
 
 TYPES = list(KNOWN)
 
@@ -76,7 +77,7 @@ CHARTS: dict[str, Callable[[], Spec]] = {
     "efficiency": lambda: curves.efficiency(_curve(("discriminant", "svm"), "series")),
     "learning": lambda: curves.learning(_curve(), target=0.95, fitted=_curve().drop("sd")),
     "learning by class": lambda: curves.learning_by_class(_by_class()),
-    "needed": lambda: curves.needed(REACHED, paper=0.133),
+    "needed": lambda: needed(REACHED, paper=0.133),
     "recovery": lambda: curves.recovery(_curve(("all",), "series", "per_class"), levels=[("other sources alone", 0.6)]),
     "plan": lambda: curves.plan(PLAN, PLAN, target=0.93, now=900, then=3000),
     "by class": lambda: scores.by_class(_scores()),

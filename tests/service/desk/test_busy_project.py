@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -103,3 +105,23 @@ def test_a_case_is_counted_once_for_each_snapshot(
     assert state.follow(CELL_TYPE)
     after = state.readings.tally(CELL_TYPE, None)[1]
     assert (counted, after.reviewed) == (2, {"blast": 1})
+
+
+def test_counts_of_a_moment_that_is_over_are_not_kept(state: ProjectState, project: Filled) -> None:
+    """Each would keep every column of its moment."""
+    early = weakref.ref(state.readings.tally(CELL_TYPE, None)[0])
+    project.say({project.images[0]: "blast"})
+    assert state.follow(CELL_TYPE)
+    state.readings.tally(CELL_TYPE, 0)
+    gc.collect()
+    assert early() is None
+
+
+def test_a_snapshot_weighs_what_its_columns_do_however_many_share_it(state: ProjectState) -> None:
+    assert state.settle(CELL_TYPE)
+    before = state.size
+    now = state.readings.tally(CELL_TYPE, None)[0]
+    assert state.size - before == sum(one.nbytes for one in now.columns if one is not now.vectors) > 0
+    whole = state.size
+    assert state.readings.tally(CELL_TYPE, 0)[0] is now
+    assert state.size == whole

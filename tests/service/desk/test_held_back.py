@@ -104,3 +104,21 @@ def test_who_began_later_than_its_floor_sends_everything_once(tiny_bundle: Bundl
     """Another process may have shown the case as foreign in between."""
     found = HeldBack().of(snapshot(tiny_bundle, 7, novelty=0.5), 7, tiny_bundle)
     assert (found.stamp == 7).all()
+
+
+def test_many_cases_that_changed_are_stamped_at_once_as_one_by_one(
+    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    case = np.sort(rng.integers(-1, 12, CELLS))
+    held, now = HeldBack(), set[int]()
+    changed: dict[int, int] = {}
+    monkeypatch.setattr(foreign, "foreign_cases", lambda *_: now)
+    for event in range(4, 30):
+        before = set(now)
+        now = set(rng.choice(14, size=rng.integers(0, 6), replace=False).tolist())
+        if event > 4:
+            changed |= dict.fromkeys(now ^ before, event)
+        found = held.of(replace(snapshot(tiny_bundle, event), case=case), event, tiny_bundle)
+        assert found.held_back.tolist() == [one in now for one in case.tolist()]
+        assert found.stamp.tolist() == [changed.get(one, 3) for one in case.tolist()]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import weakref
 from collections.abc import Collection
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +18,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.engine.bundle import Bundle
 from hemosight.engine.engine import Engine
-from hemosight.service.desk import loading
+from hemosight.service.desk import loading, project_states
 from hemosight.service.desk.columns import columns, unpack
 from hemosight.service.desk.label_set_state import LabelSetSpec
 from hemosight.service.desk.project_state import ProjectState
@@ -341,6 +346,26 @@ def test_states_load_once_and_make_room(module_database: Database, tiny_bundle: 
     assert states.get(projects[0]) is not first
     with pytest.raises(NothingThere):
         states.get(10**9)
+
+
+def test_a_project_that_is_not_there_leaves_nothing_behind(
+    module_database: Database, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = ProjectStates(module_database, lambda _session, _number: tiny_bundle)
+    made: list[weakref.ref[Any]] = []
+
+    def lock() -> Any:
+        new = threading.Lock()
+        made.append(weakref.ref(new))
+        return new
+
+    monkeypatch.setattr(project_states, "threading", SimpleNamespace(Lock=lock))
+    for number in (10**9, 10**9 + 1):
+        with pytest.raises(NothingThere):
+            states.get(number)
+    gc.collect()
+    assert len(made) == 2
+    assert [one() for one in made] == [None, None]
 
 
 def test_a_reload_that_fails_half_way_is_done_again(

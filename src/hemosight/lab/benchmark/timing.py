@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import util
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from hemosight.engine.backend_choice import processor
 
 REPEATS = 5
 SECONDS = 20.0
@@ -43,17 +44,12 @@ class Machine:
 
 def machine() -> Machine:
     """What this program runs on, and how busy that is now."""
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
-        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     libraries = {
         library: version(library) for library in _LIBRARIES if util.find_spec(library.replace("scikit-", "sk"))
     }
-    return Machine(name, cores, platform.system(), platform.python_version(), libraries, load)
+    return Machine(processor(), cores, platform.system(), platform.python_version(), libraries, load)
 
 
 @dataclass(frozen=True)

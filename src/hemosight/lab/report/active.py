@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from hemosight.lab.charts import curves as charts
+from hemosight.lab.charts.needed import needed
 from hemosight.lab.report import published
 from hemosight.lab.report.figure import Figure, ReportInputs, Section
 from hemosight.lab.report.prose import Prose
@@ -78,7 +79,7 @@ def active(work: ReportInputs) -> Section:
             "Labels that read as well as all of them",
             prose.block("needed"),
             measured.select("within", "strategy", "target", "labels", "share", "low", "high", "stays"),
-            spec=charts.needed(strict, paper=published.SHARE),
+            spec=needed(strict, paper=published.SHARE),
         ),
         _by_class(learned, where, order, by_type, prose.block("types")),
         # None of these where runs are too short for a law.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +9,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from PIL import Image
 
 from hemosight.blood.vocabulary import title
 from hemosight.engine.bundle import Bundle
-from hemosight.errors import UnreadableImage
-from hemosight.images.decode import decode, read_bytes
 from hemosight.lab.charts import comparison as comparison_charts
 from hemosight.lab.charts import scores as score_charts
-from hemosight.lab.report.figure import Claim, Figure, PlatePicture, Section, source_name
+from hemosight.lab.report.figure import Claim, Figure, Section, source_name
 from hemosight.lab.report.prose import Prose
 from hemosight.lab.validation.cells import ValidationCells
+from hemosight.lab.validation.gallery import picture
 from hemosight.lab.validation.measures import Agreements, Comparison, Found, confusion, failures
 from hemosight.lab.validation.origin import Origin
 from hemosight.lab.validation.protocol import Protocol
@@ -30,7 +27,6 @@ from hemosight.lab.validation.verdict import Verdict
 from hemosight.scoring.by_patient import PatientScores
 
 GALLERY, _COLUMNS = 24, 6
-_SIDE = 160
 _FLAGS = ("positive", "called")
 
 
@@ -312,31 +308,15 @@ def _repeats(measured: Measured, prose: Prose) -> Section:
 def _failures(measured: Measured, prose: Prose) -> Section:
     cells, plate, rows = measured.cells, [], failures(measured.cells, GALLERY)
     for row in rows:
-        picture = _picture(measured, row)
-        if picture is not None:
-            plate.append(picture)
+        shown = picture(cells, row)
+        if shown is not None:
+            plate.append(shown)
     table = cells.table[list(rows)].select("case", "truth", "read", "confidence", "novelty", "id")
     figures = ()
     if plate:
         caption = prose.block("gallery")
         figures = (Figure("gallery", "Wrong readings", caption, table, plate=tuple(plate), columns=_COLUMNS),)
     return Section("failures", "Failures", prose.paragraphs("failures"), figures)
-
-
-def _picture(measured: Measured, row: int) -> PlatePicture | None:
-    cells = measured.cells
-    try:
-        pixels = decode(read_bytes(cells.catalog.paths[row]))
-    except UnreadableImage:  # it was readable a moment ago; the gallery can do without
-        return None
-    height, width, _ = pixels.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    cut = Image.fromarray(pixels[top : top + side, left : left + side]).resize((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    cut.save(buffer, "JPEG", quality=88)
-    truth, read, sure, case = cells.table.select("truth", "read", "confidence", "case").row(row)
-    return PlatePicture(buffer.getvalue(), f"{title(truth)}, read as {title(read)} {sure:.2f}; {case}")
 
 
 def _bounded(row: Mapping[str, Any], name: str, digits: int) -> str:

@@ -55,6 +55,11 @@ class HeldBack:
                 self._done = (taken, self._blanked(taken, now))
             return self._done[1]
 
+    @property
+    def kept(self) -> tuple[Snapshot, ...]:
+        """The snapshots that are held: the last one, as it was given and as it was answered."""
+        return self._done or ()
+
     def _note(self, now: frozenset[int], event: int, floor: int) -> None:
         """Note which cases changed; nothing is known of those before the first answer, so that all might have."""
         if self._event >= 0:
@@ -67,7 +72,9 @@ class HeldBack:
         if not now and not self._changed and self._all_since < 0:
             return taken
         stamp: NDArray[np.int64] = np.maximum(taken.stamp, self._all_since)
-        for case, event in self._changed.items():
-            rows = taken.case == case
-            stamp[rows] = np.maximum(stamp[rows], event)
+        if self._changed:
+            cases = np.array(sorted(self._changed), np.int64)
+            since = np.array([self._changed[case] for case in cases.tolist()], np.int64)
+            at = np.minimum(np.searchsorted(cases, taken.case), len(cases) - 1)
+            stamp = np.where(cases[at] == taken.case, np.maximum(stamp, since[at]), stamp)
         return taken.holding_back(np.isin(taken.case, list(now)), stamp)

@@ -72,11 +72,13 @@ class ImageColumns(ColumnTable):
 
     def set_counted(self, chosen: Mapping[int, Collection[int]], stamp: int) -> None:
         """Say which images count, case -> its images that do; every image of other cases counts."""
-        ids, case = self.ids[: self.count], self.case[: self.count]
-        now = np.zeros(self.count, np.bool_)
-        for number, images in chosen.items():
-            own = np.flatnonzero(case == number)
-            now[own] = ~np.isin(ids[own], list(images))
+        lengths = np.array([len(images) for images in chosen.values()], np.int64)
+        cases = np.array(list(chosen), np.int64)
+        rows = self.rows([image for images in chosen.values() for image in images])
+        # A cell that was moved since it was drawn is none of the case that it was drawn for.
+        drawn = rows[(rows >= 0) & (self.case[rows] == np.repeat(cases, lengths))]
+        now = np.isin(self.case[: self.count], cases)
+        now[drawn] = False
         differs = np.flatnonzero(now != self.outside[: self.count])
         self.outside[differs] = now[differs]
         self.stamp[differs] = stamp

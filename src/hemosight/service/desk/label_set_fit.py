@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.engine.bundle import Bundle
+from hemosight.scoring.metrics import Scores
 from hemosight.service.desk import profile_reader
 from hemosight.service.desk.image_columns import ImageColumns
 from hemosight.service.desk.label_set_state import LabelSetState
@@ -18,8 +19,10 @@ from hemosight.service.desk.loading import ProjectSettings
 from hemosight.service.desk.panel_teaching import Shares, TeachingPanel, panels_of, shares_by_profile
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
+from hemosight.service.desk.settling import Settling
 from hemosight.space.finer_types import FinerTypes
 from hemosight.space.incremental_lda import IncrementalLDA
+from hemosight.space.leave_one_out import LeftOut
 
 _LOOKED_AT = 2000
 """Unlabelled cells, about, among which some are sought that are read as a type."""
@@ -132,3 +135,28 @@ class LabelSetFit:
             for code, (name, rule) in enumerate(spec.rules.items())
             if name not in read and rule.parent in read
         }
+
+
+@dataclass
+class FitProgress(LabelSetFit):
+    """How far one label set has been learnt."""
+
+    pending: dict[int, int] = field(default_factory=dict)
+    """Labels not learnt yet: row -> class number, -1 for one that was withdrawn."""
+    stale: bool = False
+    """Whether to fit again although no label is pending."""
+    complete_until: int | None = None
+    """The event up to which labels *and* readings are complete; None where no fit is due."""
+    worth_waiting: bool = False
+    """Whether whoever looks should wait for the fit that is due."""
+    known: int = 0
+    """The newest label record that was known when it was last fitted, of whatever label set."""
+    taught_until: int = 0
+    """The newest label record that the classifier has learnt; 0 where none."""
+    taught_by_panels: Mapping[int, tuple[TeachingPanel, ...]] = field(default_factory=dict)
+    """The panels whose consensus it has learnt beside labels, by scanner profile."""
+    count: int = 0
+    """How often it was fitted."""
+    score: tuple[int, Scores | None, LeftOut] | None = None
+    """After which fit, how well labelled cells are read when left out, and what each is read as."""
+    settled: Settling = field(default_factory=Settling)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
@@ -21,43 +20,19 @@ from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.scoring.metrics import Scores, scores
 from hemosight.service.desk import profile_reader
 from hemosight.service.desk.image_columns import ImageColumns
-from hemosight.service.desk.label_set_fit import LabelSetFit, Moment
+from hemosight.service.desk.label_set_fit import FitProgress, Moment
 from hemosight.service.desk.label_set_state import NOTHING, LabelSetState
 from hemosight.service.desk.notifier import Notifier
 from hemosight.service.desk.panel_teaching import TeachingPanel
 from hemosight.service.desk.profile_reader import ProfileReader
 from hemosight.service.desk.references import References
+from hemosight.service.desk.settling import Settling
 from hemosight.space.leave_one_out import LeftOut
 from hemosight.space.one_thread import one_thread
 
 log = structlog.get_logger()
 PATIENCE = 30.0
 """Seconds that who looks waits for a fit that is due."""
-
-
-@dataclass
-class _Fit(LabelSetFit):
-    """How far one label set has been learnt."""
-
-    pending: dict[int, int] = field(default_factory=dict)
-    """Labels not learnt yet: row -> class number, -1 for one that was withdrawn."""
-    stale: bool = False
-    """Whether to fit again although no label is pending."""
-    complete_until: int | None = None
-    """The event up to which labels *and* readings are complete; None where no fit is due."""
-    worth_waiting: bool = False
-    """Whether whoever looks should wait for the fit that is due."""
-    known: int = 0
-    """The newest label record that was known when it was last fitted, of whatever label set."""
-    taught_until: int = 0
-    """The newest label record that the classifier has learnt; 0 where none."""
-    taught_by_panels: Mapping[int, tuple[TeachingPanel, ...]] = field(default_factory=dict)
-    """The panels whose consensus it has learnt beside labels, by scanner profile."""
-    count: int = 0
-    """How often it was fitted."""
-    score: tuple[int, Scores | None, LeftOut] | None = None
-    """After which fit, how well labelled cells are read when left out, and what each is read as."""
-    settled: threading.Event = field(default_factory=threading.Event)
 
 
 class Learner:
@@ -95,7 +70,7 @@ class Learner:
         self._failed = failed
         self._references = references
         self._notifier = notifier
-        self._fits: dict[int, _Fit] = {}
+        self._fits: dict[int, FitProgress] = {}
         self._thread: threading.Thread | None = None
         self._fitted = threading.Condition(lock)
 
@@ -103,7 +78,8 @@ class Learner:
 
     def start(self, state: LabelSetState, labels: Mapping[int, int], event: int) -> None:
         """Learn a label set from now on; ``labels`` are those that stand, row -> class number."""
-        fit = _Fit(state, self._references)
+        self._drop((state.spec.id,))
+        fit = FitProgress(state, self._references)
         fit.settled.set()
         self._fits[state.spec.id] = fit
         if labels:
@@ -114,8 +90,16 @@ class Learner:
 
     def keep(self, label_sets: Iterable[int]) -> None:
         """Forget every label set but these."""
-        kept = set(label_sets)
-        self._fits = {number: fit for number, fit in self._fits.items() if number in kept}
+        self._drop(self._fits.keys() - set(label_sets))
+
+    def _drop(self, label_sets: Iterable[int]) -> None:
+        """Forget label sets; whoever waits for the fit of one waits for the one that takes its place."""
+        with self._fitted:
+            for number in label_sets:
+                fit = self._fits.pop(number, None)
+                if fit is not None:
+                    fit.settled.drop()
+            self._fitted.notify_all()
 
     def add(self, label_set: int, labels: Mapping[int, int], event: int) -> None:
         """Labels to learn, row -> class number or -1; ``event`` is the one up to which readings were complete."""
@@ -148,32 +132,38 @@ class Learner:
             self._thread = threading.Thread(target=self._work, name=f"learner {self._project}", daemon=True)
             self._thread.start()
 
-    def _mark_stale(self, fit: _Fit, event: int) -> None:
+    def _mark_stale(self, fit: FitProgress, event: int) -> None:
         fit.stale = fit.worth_waiting = True
         self._mark_pending(fit, event)
 
     @staticmethod
-    def _mark_pending(fit: _Fit, event: int) -> None:
+    def _mark_pending(fit: FitProgress, event: int) -> None:
         if fit.complete_until is None:
             fit.complete_until = event
         fit.settled.clear()
 
     # --- how far it is ---
 
-    def settled(self, label_set: int) -> threading.Event:
+    def settled(self, label_set: int) -> Settling:
         """Set while the readings of a label set have followed every label."""
         return self._fits[label_set].settled
 
-    def follow(self, label_set: int, until: int, patience: float) -> bool:
+    def follow(self, begun: Callable[[], int], until: int, patience: float) -> bool:
         """Wait until readings have followed the labels up to a record, whatever is labelled meanwhile; False where it
         took too long. Call it without the lock.
+
+        ``begun`` gives the number of a label set that is being learnt; it is called with the lock held, again where
+        that is dropped meanwhile.
         """
-
-        def followed() -> bool:
-            fit = self._fits.get(label_set)
-            return fit is None or fit.settled.is_set() or fit.known >= until
-
         with self._fitted:
+            fit = self._fits[begun()]
+
+            def followed() -> bool:
+                nonlocal fit
+                if fit.settled.dropped:
+                    fit = self._fits[begun()]
+                return fit.settled.is_set() or fit.known >= until
+
             return self._fitted.wait_for(followed, patience)
 
     def worth_waiting(self, label_set: int) -> bool:
@@ -274,15 +264,14 @@ class Learner:
             except Exception:
                 log.exception("learning_failed", project=self._project)
                 with self._lock:
-                    for fit in due:
-                        fit.settled.set()
+                    due[0].settled.set()  # whoever waits for this one goes on without it
+                    self._drop([number for number, fit in self._fits.items() if fit is not due[0]])
                     self._fits.clear()
                     self._failed()
                     self._thread = None
-                    self._fitted.notify_all()
                 return
 
-    def _fit(self, fit: _Fit) -> None:
+    def _fit(self, fit: FitProgress) -> None:
         spec = fit.state.spec
         with self._lock:
             pending, fit.pending = fit.pending, {}
@@ -310,7 +299,7 @@ class Learner:
                 )
         with self._lock:
             if self._fits.get(spec.id) is not fit:
-                return  # the project was loaded anew meanwhile
+                return  # dropped meanwhile, and whoever waits for it was told
             self._install(fit.state, now.images, readers, found, stamp, read)
             fit.known = now.label
             fit.taught_until = now.label if any(len(lda) for lda in fit.ldas.values()) and learns else 0

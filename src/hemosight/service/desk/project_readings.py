@@ -25,6 +25,7 @@ from hemosight.service.desk.image_columns import READ
 from hemosight.service.desk.label_set_state import NOTHING, CurrentLabel, LabelSetSpec, LabelSetState
 from hemosight.service.desk.learner import PATIENCE
 from hemosight.service.desk.profile_reader import ProfileReader
+from hemosight.service.desk.settling import Settling, settle
 from hemosight.service.desk.snapshot import Snapshot, asked_of, held_back_as, snapshot
 from hemosight.service.desk.tally import Tally, tally
 from hemosight.service.storage import class_facts
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # the state makes its readings
     from hemosight.service.desk.project_state import ProjectState
 
 _TALLIES = 100
-"""Counts of cases that are kept until the project changes."""
+"""Counts of cases that are kept until the project changes: all of one snapshot for each label set."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +101,14 @@ class ProjectReadings:
         """Take snapshots anew: label sets have changed, or the project was loaded again. Call it with the lock held."""
         self._snapshots.clear()
         self._asked.clear()
+        self._tallies.clear()
 
     # --- all cells ---
 
     def snapshot(self, label_set: str) -> Snapshot:
         """The project as it is now."""
         self._project.catch_up()
-        with self._lock:
-            specs = self._with_types(self._project.named(label_set))
-            waits = self._worth_waiting([spec.id for spec in specs])
-        for settled in waits:
-            settled.wait(PATIENCE)
+        self._wait(lambda: [spec.id for spec in self._with_types(self._project.named(label_set))])
         with self._lock:
             specs = self._with_types(self._project.named(label_set))
             first, *types = (self._take(spec.id) for spec in specs)
@@ -135,10 +133,16 @@ class ProjectReadings:
             found = self._asked[now.spec.id, how] = (now, types, make())
         return found[2]
 
-    def _worth_waiting(self, numbers: Iterable[int]) -> list[threading.Event]:
-        """What is set once label sets have been fitted, of those worth it. Call it with the lock held."""
-        learner, known = self._project.learner, [self._project.label_set(number).spec.id for number in numbers]
-        return [learner.settled(number) for number in known if learner.worth_waiting(number)]
+    def _wait(self, label_sets: Callable[[], Iterable[int]]) -> None:
+        """Let fits end that are worth waiting for; ``label_sets`` gives numbers, and is called with the lock held."""
+        learner = self._project.learner
+
+        def due() -> list[Settling]:
+            with self._lock:
+                known = [self._project.label_set(number).spec.id for number in label_sets()]
+                return [learner.settled(number) for number in known if learner.worth_waiting(number)]
+
+        settle(due, PATIENCE)
 
     def _with_types(self, spec: LabelSetSpec) -> list[LabelSetSpec]:
         """A label set, and the cell types where these say which cells it is asked of, or what of it is held back."""
@@ -169,8 +173,12 @@ class ProjectReadings:
             return found
         counted = (now, tally(now, case, level))
         with self._lock:
+            # Each holds its snapshot, and so every column of the moment: one of another moment is of no use to anybody.
+            self._tallies = {
+                asked: one for asked, one in self._tallies.items() if asked[0] != label_set or one[0] is now
+            }
             if len(self._tallies) >= _TALLIES:
-                self._tallies.clear()  # each keeps a snapshot
+                self._tallies.clear()
             self._tallies[label_set, case, level] = counted
         return counted
 
@@ -190,8 +198,17 @@ class ProjectReadings:
 
     @property
     def size(self) -> int:
-        """Bytes held, the snapshots left out, which share most of theirs with the columns."""
-        return sum(one.size for one in self._judgements.values())
+        """Bytes held. Snapshots are copies; what several of them share counts once, and vectors that are still the
+        columns' own do not.
+        """
+        with self._lock:
+            held = [one.snapshot for one in self._snapshots.values()]
+            held += [one for kept in self._asked.values() for one in kept]
+            held += [one for one, _ in self._tallies.values()]
+            vectors = self._project.moment().images.vectors
+        held += [*self._held_back.kept, *(() if self._familiarity is None else self._familiarity[:1])]
+        columns = {id(column): column.nbytes for one in held for column in one.columns if column is not vectors}
+        return sum(columns.values()) + sum(one.size for one in self._judgements.values())
 
     # --- some cells ---
 
@@ -218,11 +235,7 @@ class ProjectReadings:
     def of_image(self, image: int) -> dict[str, ImageReading]:
         """What every label set says of an image."""
         self._project.catch_up()
-        with self._lock:
-            specs, labels = self._project.specs, self._project.labels
-            waits = self._worth_waiting([number for number in specs if labels.get(number)])
-        for settled in waits:
-            settled.wait(PATIENCE)
+        self._wait(lambda: [number for number in self._project.specs if self._project.labels.get(number)])
         with self._lock:
             row = self._project.row(image)
             found = {spec.name: self._reading(spec, image, row) for spec in self._project.specs.values()}

@@ -28,6 +28,7 @@ from hemosight.service.desk.learner import PATIENCE, Learner
 from hemosight.service.desk.notifier import Notifier
 from hemosight.service.desk.project_readings import ProjectReadings
 from hemosight.service.desk.references import References
+from hemosight.service.desk.settling import Settling, settle
 from hemosight.service.errors import NothingThere
 from hemosight.service.storage import counting, events, freshness
 from hemosight.service.storage.counting import CaseCounting
@@ -307,10 +308,12 @@ class ProjectState:
     def settle(self, label_set: str, patience: float = PATIENCE) -> bool:
         """Wait until readings have followed every label known so far; False where it took too long."""
         self.catch_up()
-        with self.lock:
-            number = self.label_set(self.named(label_set).id).spec.id
-            settled = self.learner.settled(number)
-        return settled.wait(patience)
+
+        def due() -> list[Settling]:
+            with self.lock:
+                return [self.learner.settled(self._begun(label_set))]
+
+        return settle(due, patience)
 
     def follow(self, label_set: str, patience: float = PATIENCE) -> bool:
         """Wait until readings have followed every label that is there now, whatever others label meanwhile; False
@@ -318,8 +321,12 @@ class ProjectState:
         """
         self.catch_up()
         with self.lock:
-            number, until = self.label_set(self.named(label_set).id).spec.id, self._last_label
-        return self.learner.follow(number, until, patience)
+            until = self._last_label
+        return self.learner.follow(lambda: self._begun(label_set), until, patience)
+
+    def _begun(self, label_set: str) -> int:
+        """The number of a label set, which is being learnt from now on. Call it with the lock held."""
+        return self.label_set(self.named(label_set).id).spec.id
 
     def counting(self, case: int | None) -> CaseCounting:
         """Which cells of a case were drawn to be counted. Ask before the counts of a case: who signs compares both

@@ -41,22 +41,26 @@ class ProjectStates:
 
     def get(self, project: int) -> ProjectState:
         """A project in memory. Raises :class:`~hemosight.service.errors.NothingThere` where there is none."""
-        with self._lock:
-            state = self._states.get(project)
-            if state is not None:
-                self._states.move_to_end(project)
-                return state
-            loading = self._loading.setdefault(project, threading.Lock())
-        with loading:  # one thread loads, others that want the same project wait for it; other projects go on
+        while True:
             with self._lock:
                 state = self._states.get(project)
-            if state is None:
-                state = ProjectState(project, self._database, self._bundle_of, self._references)
+                if state is not None:
+                    self._states.move_to_end(project)
+                    return state
+                loading = self._loading.setdefault(project, threading.Lock())
+            with loading:  # one thread loads, others that want the same project wait for it; other projects go on
                 with self._lock:
-                    self._states[project] = state
-                    self._loading.pop(project, None)
-        self._make_room()
-        return state
+                    if self._loading.get(project) is not loading:
+                        continue  # whoever loaded is done, or failed: look again
+                try:
+                    state = ProjectState(project, self._database, self._bundle_of, self._references)
+                    with self._lock:
+                        self._states[project] = state
+                finally:
+                    with self._lock:
+                        del self._loading[project]
+            self._make_room()
+            return state
 
     def drop(self, project: int) -> None:
         """Forget a project that was deleted."""

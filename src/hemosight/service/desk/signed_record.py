@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.palette import UNSURE
 from hemosight.service.desk.image_columns import READ, UNREADABLE, WAITING
 from hemosight.service.desk.snapshot import Snapshot
-from hemosight.service.storage import projects, report_settings
+from hemosight.service.storage import profiles, projects, report_settings, signatures
 from hemosight.service.storage.findings import Findings
 from hemosight.service.storage.report_settings import ReportSettings
 from hemosight.service.storage.tables import Case, Profile, Project
@@ -22,6 +22,17 @@ from hemosight.service.storage.tables import Case, Profile, Project
 _STATUS = {WAITING: "waiting", READ: "read", UNREADABLE: "unreadable"}
 _DIGITS = 6
 """Of probabilities and novelty: more than single precision has."""
+
+
+def record_of(session: Session, row: Case, snapshot: Snapshot, found: Findings) -> dict[str, Any]:
+    """The record of a case as it would be signed now; ``found`` are its findings."""
+    project = projects.get(session, row.project_id)
+    return {
+        "specimen": specimen(row),
+        "profile": profile(profiles.of_case(session, project.id, row)),
+        "cells": cells(snapshot, row.id, signatures.files(session, project.id, row.id)),
+        "report": report(project, report_settings.get(session, project.id), found, snapshot.spec.classes),
+    }
 
 
 def specimen(row: Case) -> dict[str, Any]:

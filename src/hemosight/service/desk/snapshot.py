@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,11 @@ class Snapshot:
     def read(self) -> NDArray[np.bool_]:
         """Which rows have a vector."""
         return self.status == READ
+
+    @property
+    def columns(self) -> list[NDArray[Any]]:
+        """Every array of it; several snapshots may share one."""
+        return [column for column in vars(self).values() if isinstance(column, np.ndarray)]
 
     def of_case(self, case: int | None) -> NDArray[np.bool_]:
         """Which rows belong to a case; all where None, those without a case where 0."""

@@ -34,7 +34,7 @@ from hemosight.service.storage.audit import Actor
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.fields import NewCell, NewField
 from hemosight.service.storage.uploads import NewPicture
-from hemosight.service.work import recounts
+from hemosight.service.work import recrops
 
 UNNAMED = "field"
 """What a field is called in a project that keeps no names; its number tells it from others."""
@@ -278,5 +278,5 @@ class FieldIntake:
             if same_place and row.film is not None:
                 films.free(session, row)
             if same_place or elsewhere:  # of which another field may have lost the cell meanwhile
-                recounts.ask(session, self._place.project)
+                recrops.ask(session, self._place.project)
             return row.id

@@ -41,7 +41,7 @@ from hemosight.service.storage.amendments import SignedCase
 from hemosight.service.storage.live_events import ImagesEvent
 from hemosight.service.storage.signing_rules import SigningRule
 from hemosight.service.storage.tables import Case, Image
-from hemosight.service.work import jobs, recounts
+from hemosight.service.work import jobs, recrops
 
 router = APIRouter(prefix="/projects/{project}", tags=["cases"])
 
@@ -93,7 +93,7 @@ def delete_case(seat: ProjectAdmin, service: Service, case: Id) -> None:
         row = cases.get(session, seat.project, case)
         key = row.key
         cells = deletion.delete_case(session, row)
-        recounts.ask(session, seat.project)
+        recrops.ask(session, seat.project)
         audit.note(session, seat, "case.delete", {"case": case, "key": key, "cells": cells}, seat.project)
 
 
@@ -124,7 +124,7 @@ def delete_cells(seat: ProjectAdmin, service: Service, given: CellsDeletion) -> 
     """
     with service.database.session() as session:
         cells = deletion.delete_cells(session, seat.project, given.images)
-        recounts.ask(session, seat.project)
+        recrops.ask(session, seat.project)
         audit.note(session, seat, "image.delete", {"cells": cells}, seat.project)
     return CellsChanged(cells=len(cells))
 

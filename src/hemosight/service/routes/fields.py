@@ -27,7 +27,7 @@ from hemosight.service.security.permissions import Id, ProjectAdmin, Reviewer, V
 from hemosight.service.state import Service, Transaction
 from hemosight.service.storage import audit, cases, events, fields, films, images
 from hemosight.service.storage.tables import CameraField, FieldCell
-from hemosight.service.work import recounts
+from hemosight.service.work import recrops
 from hemosight.space import explain
 
 router = APIRouter(prefix="/projects/{project}/fields", tags=["fields"])
@@ -62,7 +62,7 @@ def delete_field(seat: ProjectAdmin, service: Service, field: Id) -> None:
         sha256 = (row.sha256 or b"").hex()
         cells = fields.delete_field(session, row, seat.project)
         noted = {"field": field, "sha256": sha256, "cells": cells}
-        recounts.ask(session, seat.project)
+        recrops.ask(session, seat.project)
         audit.note(session, seat, "field.delete", noted, seat.project)
 
 

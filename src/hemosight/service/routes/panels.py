@@ -7,7 +7,7 @@ turn that is meant for it. Readings of a panel are no labels and teach nothing.
 from __future__ import annotations
 
 import secrets
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from sqlalchemy import func
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.palette import UNSURE
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.desk import panel_cells
+from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.errors import Refusal
 from hemosight.service.routes.panel_exports import closed
 from hemosight.service.schemas.panels import (
@@ -30,7 +31,7 @@ from hemosight.service.schemas.panels import (
     ReaderShown,
 )
 from hemosight.service.security.permissions import Id, ProjectAdmin, ProjectSeat, Reviewer, Viewer
-from hemosight.service.state import Service, Transaction
+from hemosight.service.state import Service, State, Transaction
 from hemosight.service.storage import audit, cases, events, labels, panels, projects
 from hemosight.service.storage.live_events import SettingsEvent
 from hemosight.service.storage.tables import Panel
@@ -47,63 +48,10 @@ def list_panels(seat: Viewer, session: Transaction) -> Panels:
 @router.post("", operation_id="create_panel", status_code=201)
 def create_panel(given: NewPanel, seat: ProjectAdmin, service: Service) -> PanelShown:
     """Begin a session: cells are drawn now and stay, whatever is labelled meanwhile."""
-    with service.database.session() as session:
-        if given.case is not None:
-            cases.get(session, seat.project, given.case)
-        for user in given.readers:
-            if projects.role(session, seat.project, user) not in ("reviewer", "admin"):
-                raise Refusal(
-                    "unfit",
-                    expected="readers who are reviewers of the project",
-                    came=f"account {user}, which is none",
-                    mend="Make it a member first.",
-                )
-    if given.planted and not given.aided:
-        raise Refusal(
-            "unfit",
-            expected="planted readings in an aided session alone",
-            came="a session that shows no reading",
-            mend="Choose aided, or plant none.",
-        )
+    _require_fit(service, seat, given)
     state = service.project_states.get(seat.project)
-    snapshot = state.readings.snapshot(CELL_TYPE)
-    seed, names = secrets.randbits(62), snapshot.spec.names
-    marked = given.kind == "proficiency"
-    rows = panel_cells.choose(snapshot, given.cells, given.choice, seed, case=given.case, labelled=marked)
-    if len(rows) < 2:
-        raise Refusal(
-            "in_the_way",
-            expected="at least two cells that are read" + (" and have a label" if marked else ""),
-            came=str(len(rows)),
-            mend="Upload cells" + (", or label some" if marked else "") + ", and wait until they are read.",
-        )
-    again, wrong = (round(part * len(rows)) for part in (given.repeated, given.planted))
-    # Only of a labelled cell is it known that another class is wrong. The rows stand in a drawn order: the first ones
-    # are as good as any.
-    known = rows[snapshot.label[rows] >= 0]
-    if given.aided and len(known) < wrong:
-        raise Refusal(
-            "in_the_way",
-            expected=f"{wrong} cells with a label, so that what is planted is known to be wrong",
-            came=str(len(known)),
-            mend="Label more of the cells first, or plant fewer wrong readings.",
-        )
-    planted = set(known[:wrong].tolist())
-    cells = []
-    for position, row in enumerate(rows.tolist()):
-        predicted = names[int(snapshot.predicted[row])]
-        shown = (panel_cells.misleading(snapshot, row) if row in planted else predicted) if given.aided else None
-        mark = names[int(snapshot.label[row])] if marked else None
-        cells.append(
-            {
-                "image_id": int(snapshot.ids[row]),
-                "position": position,
-                "again": len(rows) - position <= again,
-                "predicted": predicted,
-                "shown": shown,
-                "mark": mark,
-            }
-        )
+    seed = secrets.randbits(62)
+    cells = _drawn(state.readings.snapshot(CELL_TYPE), given, seed)
     with service.database.session() as session:
         made = panels.add(
             session,
@@ -211,6 +159,68 @@ def set_panel_teaching(panel: Id, given: PanelTeaching, seat: ProjectAdmin, sess
 
 
 # --- steps ----------------------------------------------------------------------------------------------------
+
+
+def _require_fit(service: State, seat: ProjectSeat, given: NewPanel) -> None:
+    """Refuse a session of another project's case, of readers who are none, or one that plants what it does not show."""
+    with service.database.session() as session:
+        if given.case is not None:
+            cases.get(session, seat.project, given.case)
+        for user in given.readers:
+            if projects.role(session, seat.project, user) not in ("reviewer", "admin"):
+                raise Refusal(
+                    "unfit",
+                    expected="readers who are reviewers of the project",
+                    came=f"account {user}, which is none",
+                    mend="Make it a member first.",
+                )
+    if given.planted and not given.aided:
+        raise Refusal(
+            "unfit",
+            expected="planted readings in an aided session alone",
+            came="a session that shows no reading",
+            mend="Choose aided, or plant none.",
+        )
+
+
+def _drawn(snapshot: Snapshot, given: NewPanel, seed: int) -> list[dict[str, Any]]:
+    """The cells of a new session in their order, as :func:`panels.add` takes them; refuses where there are too few."""
+    names, marked = snapshot.spec.names, given.kind == "proficiency"
+    rows = panel_cells.choose(snapshot, given.cells, given.choice, seed, case=given.case, labelled=marked)
+    if len(rows) < 2:
+        raise Refusal(
+            "in_the_way",
+            expected="at least two cells that are read" + (" and have a label" if marked else ""),
+            came=str(len(rows)),
+            mend="Upload cells" + (", or label some" if marked else "") + ", and wait until they are read.",
+        )
+    again, wrong = (round(part * len(rows)) for part in (given.repeated, given.planted))
+    # Only of a labelled cell is it known that another class is wrong. The rows stand in a drawn order: the first ones
+    # are as good as any.
+    known = rows[snapshot.label[rows] >= 0]
+    if given.aided and len(known) < wrong:
+        raise Refusal(
+            "in_the_way",
+            expected=f"{wrong} cells with a label, so that what is planted is known to be wrong",
+            came=str(len(known)),
+            mend="Label more of the cells first, or plant fewer wrong readings.",
+        )
+    planted = set(known[:wrong].tolist())
+    cells = []
+    for position, row in enumerate(rows.tolist()):
+        predicted = names[int(snapshot.predicted[row])]
+        shown = (panel_cells.misleading(snapshot, row) if row in planted else predicted) if given.aided else None
+        cells.append(
+            {
+                "image_id": int(snapshot.ids[row]),
+                "position": position,
+                "again": len(rows) - position <= again,
+                "predicted": predicted,
+                "shown": shown,
+                "mark": names[int(snapshot.label[row])] if marked else None,
+            }
+        )
+    return cells
 
 
 def _open_to(session: Session, seat: ProjectSeat, panel: int, hold: Literal["open"] | None = None) -> Panel:

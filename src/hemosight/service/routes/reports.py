@@ -36,8 +36,6 @@ from hemosight.service.storage import (
     findings,
     images,
     labels,
-    profiles,
-    projects,
     report_settings,
     signatures,
     signing_rules,
@@ -161,14 +159,7 @@ def take_preliminary_report(seat: Taker, service: Service, case: Id) -> Response
     """The report of a case that nobody signed, as PDF: every page says that it is preliminary and not signed."""
     with service.database.session() as session:
         cases.get(session, seat.project, case)
-        standing = amendments.signed(session, seat.project, [case]).get(case)
-        if standing is not None and standing.locked:
-            raise Refusal(
-                "in_the_way",
-                expected="a case that nobody has signed, or that is being amended",
-                came=f"one that was signed on {standing.at:%d %B %Y}",
-                mend="Take the report of the signed record.",
-            )
+        standing = amendments.require_open(session, seat.project, case, "Take the report of the signed record.")
     state = service.project_states.get(seat.project)
     refuse_foreign(state, case, "give a report of it")
     now, count = counted(state, CELL_TYPE, case)
@@ -177,17 +168,7 @@ def take_preliminary_report(seat: Taker, service: Service, case: Id) -> Response
         row = cases.get(session, seat.project, case)
         rules = signing_rules.get(session, seat.project)
         found = checks(count, of_cases(state).get(case), rules, int(snapshot.counting(case).sum()), now.since_draw)
-        record = {
-            "specimen": signed_record.specimen(row),
-            "profile": signed_record.profile(profiles.of_case(session, seat.project, row)),
-            "cells": signed_record.cells(snapshot, case, signatures.files(session, seat.project, case)),
-            "report": signed_record.report(
-                projects.get(session, seat.project),
-                report_settings.get(session, seat.project),
-                findings.get(session, row),
-                snapshot.spec.classes,
-            ),
-        }
+        record = signed_record.record_of(session, row, snapshot, findings.get(session, row))
         amendment = None if standing is None else standing.amendment
         made = content(
             number=0,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
+from hemosight.blood.differential import Differential
 from hemosight.blood.vocabulary import CELL_TYPE, Level
+from hemosight.images.looks import PictureLooks
 from hemosight.service.desk import signed_record
+from hemosight.service.desk import signing_refusals as refusals
 from hemosight.service.desk.drift import look_of_case, measures
 from hemosight.service.desk.signing_checks import Check, checks
+from hemosight.service.desk.snapshot import Snapshot
 from hemosight.service.desk.tally import Tally
 from hemosight.service.errors import Refusal
 from hemosight.service.routes.differential import counted
@@ -33,16 +38,18 @@ from hemosight.service.storage import (
     labels,
     profiles,
     projects,
-    report_settings,
     signatures,
     signing_rules,
 )
 from hemosight.service.storage.amendments import SignedCase
+from hemosight.service.storage.findings import Findings
 from hemosight.service.storage.live_events import SignatureEvent
 from hemosight.service.storage.signatures import ListedSignature
 from hemosight.service.storage.signing_rules import SigningRules
+from hemosight.service.storage.tables import Case
 
 router = APIRouter(tags=["signatures"])
+_AMEND = "Begin an amendment of the case, which takes a reason, then sign it again."
 
 
 @router.post("/projects/{project}/signatures", operation_id="sign", status_code=201)
@@ -76,8 +83,44 @@ def _confirm(service: State, seat: ProjectSeat, rules: SigningRules, given: NewS
         )
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What of a case is signed: all of one moment, looked at before the project's turn is taken."""
+
+    case: int
+    cells: list[int]
+    snapshot: Snapshot
+    shown: DifferentialShown
+    count: Tally
+    checks: list[Check]
+    types: Differential
+    look: PictureLooks
+    bundle: int
+    scanner: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What the database has of it, with the turn taken: nobody changes it before the signature stands."""
+
+    row: Case
+    label_set: int
+    findings: Findings
+    before: SignedCase | None
+
+
 def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, rules: SigningRules) -> SignatureShown:
     """Sign what is there now; where the case is being amended, that makes a new version of its record."""
+    seen = _gather(service, seat, given, case, rules)
+    with service.database.session() as session:
+        profiles.hold_scales(session, seat.project)
+        events.take_turn(session, seat.project)
+        held = _recheck(session, seat, given, seen)
+        return _seal(service, session, seat, given, rules, seen, held)
+
+
+def _gather(service: State, seat: ProjectSeat, given: NewSignature, case: int, rules: SigningRules) -> _Seen:
+    """Everything that takes its time, so that nobody waits for it; refuses what may not be signed so."""
     state = service.project_states.get(seat.project)
     if not state.settle(CELL_TYPE):
         raise Refusal(
@@ -88,15 +131,14 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         )
     with service.database.session() as session:
         cells = signatures.cells(session, seat.project, case)
-        bundle_id = projects.get(session, seat.project).bundle_id
-        _require_open(amendments.signed(session, seat.project, [case]).get(case))
-        second = projects.get(session, seat.project).second_signer
+        bundle = projects.get(session, seat.project).bundle_id
+        amendments.require_open(session, seat.project, case, _AMEND)
         scanner = signed_record.profile(profiles.of_case(session, seat.project, cases.get(session, seat.project, case)))
     snapshot = state.readings.snapshot(CELL_TYPE)
     known = sorted(snapshot.ids[snapshot.of_case(case)].tolist())
     now, count = counted(state, CELL_TYPE, case, None if given.level is None else Level(given.level))
     if given.digest is not None and given.digest != now.digest:
-        raise _other_counts()
+        raise refusals.other_counts()
     # A rule on a finer type holds at whatever level the record tells types.
     found = checks(
         state.readings.tally(CELL_TYPE, case, Level.SUBTYPE)[1],
@@ -106,84 +148,96 @@ def _first(service: State, seat: ProjectSeat, given: NewSignature, case: int, ru
         now.since_draw,
     )
     refuse_foreign(state, case, "sign it")
-    _require_finished(count, found, given.note)
+    refusals.require_finished(count, found, given.note)
     types = state.readings.tally(CELL_TYPE, case, Level.TYPE)[1].after
     look = look_of_case(service.database, known)  # before the transaction: nobody else waits for it
     state.catch_up(since=time.monotonic())  # a request is told what was there when it came, which was a while ago
     if state.readings.snapshot(CELL_TYPE) is not snapshot:  # counts, checks and cells are of one moment
-        raise _changed(
+        raise refusals.changed(
             "a case that nobody changes while it is signed", "cells that were labelled, read, moved or deleted"
         )
-    with service.database.session() as session:
-        profiles.hold_scales(session, seat.project)
-        events.take_turn(session, seat.project)
-        row_of_case = cases.get(session, seat.project, case)
-        if lost := films.uncounted_of(session, case):
-            raise _uncounted(lost)
-        before = amendments.signed(session, seat.project, [case]).get(case)
-        _require_open(before)
-        types_now = labels.label_set_of(session, seat.project, CELL_TYPE)
-        label_set = types_now.id
-        if list(snapshot.spec.classes) != types_now.classes:
-            raise _changed(
-                "types that nobody changes while a case is signed", "another title, parent, merging or level"
-            )
-        if not cells == known == signatures.cells(session, seat.project, case):
-            raise _changed("a case whose cells stay while it is signed", "cells that were added, moved or deleted")
-        if signatures.reviewed_until(session, seat.project, label_set, case) != count.reviewed_until:
-            raise _changed("a differential that nobody changes while it is signed", "a label that came in")
-        if signed_record.profile(profiles.of_case(session, seat.project, row_of_case)) != scanner:
-            raise _changed("a scanner profile that nobody changes while a case is signed", "another profile or scale")
-        if projects.get(session, seat.project).bundle_id != bundle_id:
-            raise _changed("a project that one bundle reads while a case is signed", "one that was moved to another")
-        chosen = counting.of(row_of_case)
-        if (chosen.draw, list(chosen.choices)) != (now.counting, now.counting_choices):
-            raise _changed("a case of which nobody draws the cells anew while it is signed", "another draw")
-        said = findings.get(session, row_of_case)
-        if given.findings is None and said.version:
-            raise _unseen_findings()
-        if given.findings is not None and given.findings != said.version:
-            raise _changed("the remark and grades that you looked at", "others")
-        facts = signed_record.facts(session, row_of_case)
-        if given.facts is None and facts.to_be_seen:
-            raise _unseen_facts()
-        if given.facts is not None and given.facts != facts.digest:
-            raise _changed("the specimen and the report's settings that you looked at", "others: some were changed")
-        differential = now.model_dump(mode="json", by_alias=True)
-        checked = [CheckShown.model_validate(one).model_dump(mode="json") for one in found]
-        record = {
-            "specimen": signed_record.specimen(row_of_case),
-            "profile": scanner,
-            "cells": signed_record.cells(snapshot, case, signatures.files(session, seat.project, case)),
-            "report": signed_record.report(
-                projects.get(session, seat.project),
-                report_settings.get(session, seat.project),
-                said,
-                snapshot.spec.classes,
-            ),
-        }
-        signature = _add(
-            service,
-            session,
-            seat,
-            given,
-            rules,
-            case_id=case,
-            bundle_id=bundle_id,
-            reviewed_until=count.reviewed_until,
-            taught_until=now.taught_until,
-            differential=differential,
-            checks=checked,
-            record=record,
-            fingerprint=signed_record.fingerprint(differential, checked, record),
-            second_wanted=second or any(one.open and one.level == "second" for one in found),
-            amends=None if before is None else before.signature,
-            reason="" if before is None or before.amendment is None else before.amendment.reason,
+    if cells != known:
+        raise refusals.other_cells()
+    return _Seen(case, cells, snapshot, now, count, found, types, look, bundle, scanner)
+
+
+def _recheck(session: Session, seat: ProjectSeat, given: NewSignature, seen: _Seen) -> _Held:
+    """Refuse where anything is otherwise by now than it was seen. Call it with the turn taken."""
+    case = seen.case
+    row = cases.get(session, seat.project, case)
+    if lost := films.uncounted_of(session, case):
+        raise refusals.uncounted(lost)
+    before = amendments.require_open(session, seat.project, case, _AMEND)
+    types = labels.label_set_of(session, seat.project, CELL_TYPE)
+    if list(seen.snapshot.spec.classes) != types.classes:
+        raise refusals.changed(
+            "types that nobody changes while a case is signed", "another title, parent, merging or level"
         )
-        read = drift.first_readings(session, seat.project, label_set, case)
-        looks_so = measures(snapshot, case, types, read, look)
-        drift.add(session, seat.project, signature.id, case, scanner["id"], looks_so.to_json())
-        return signature
+    if seen.cells != signatures.cells(session, seat.project, case):
+        raise refusals.other_cells()
+    if signatures.reviewed_until(session, seat.project, types.id, case) != seen.count.reviewed_until:
+        raise refusals.changed("a differential that nobody changes while it is signed", "a label that came in")
+    if signed_record.profile(profiles.of_case(session, seat.project, row)) != seen.scanner:
+        raise refusals.changed(
+            "a scanner profile that nobody changes while a case is signed", "another profile or scale"
+        )
+    if projects.get(session, seat.project).bundle_id != seen.bundle:
+        raise refusals.changed(
+            "a project that one bundle reads while a case is signed", "one that was moved to another"
+        )
+    chosen = counting.of(row)
+    if (chosen.draw, list(chosen.choices)) != (seen.shown.counting, seen.shown.counting_choices):
+        raise refusals.changed("a case of which nobody draws the cells anew while it is signed", "another draw")
+    said = findings.get(session, row)
+    if given.findings is None and said.version:
+        raise refusals.unseen_findings()
+    if given.findings is not None and given.findings != said.version:
+        raise refusals.changed("the remark and grades that you looked at", "others")
+    facts = signed_record.facts(session, row)
+    if given.facts is None and facts.to_be_seen:
+        raise refusals.unseen_facts()
+    if given.facts is not None and given.facts != facts.digest:
+        raise refusals.changed("the specimen and the report's settings that you looked at", "others: some were changed")
+    return _Held(row, types.id, said, before)
+
+
+def _seal(
+    service: State,
+    session: Session,
+    seat: ProjectSeat,
+    given: NewSignature,
+    rules: SigningRules,
+    seen: _Seen,
+    held: _Held,
+) -> SignatureShown:
+    """Keep the record with its signature, and what the case looked like."""
+    case, before = seen.case, held.before
+    differential = seen.shown.model_dump(mode="json", by_alias=True)
+    checked = [CheckShown.model_validate(one).model_dump(mode="json") for one in seen.checks]
+    record = signed_record.record_of(session, held.row, seen.snapshot, held.findings)
+    second = projects.get(session, seat.project).second_signer
+    signature = _add(
+        service,
+        session,
+        seat,
+        given,
+        rules,
+        case_id=case,
+        bundle_id=seen.bundle,
+        reviewed_until=seen.count.reviewed_until,
+        taught_until=seen.shown.taught_until,
+        differential=differential,
+        checks=checked,
+        record=record,
+        fingerprint=signed_record.fingerprint(differential, checked, record),
+        second_wanted=second or any(one.open and one.level == "second" for one in seen.checks),
+        amends=None if before is None else before.signature,
+        reason="" if before is None or before.amendment is None else before.amendment.reason,
+    )
+    read = drift.first_readings(session, seat.project, held.label_set, case)
+    looks_so = measures(seen.snapshot, case, seen.types, read, seen.look)
+    drift.add(session, seat.project, signature.id, case, seen.scanner["id"], looks_so.to_json())
+    return signature
 
 
 def _second(service: State, seat: ProjectSeat, given: NewSignature, case: int, rules: SigningRules) -> SignatureShown:
@@ -201,11 +255,11 @@ def _second(service: State, seat: ProjectSeat, given: NewSignature, case: int, r
         first = signatures.get(session, seat.project, standing.signature)
         # Counts may be equal where an amendment changed the remark, the grades or the specimen alone.
         if given.digest is not None and given.digest != DifferentialShown.model_validate(first.differential).digest:
-            raise _other_counts()
+            raise refusals.other_counts()
         if given.countersigns is None:
-            raise _no_record_seen()
+            raise refusals.no_record_seen()
         if given.countersigns != first.id:
-            raise _changed("the record that you looked at", "a newer version of it")
+            raise refusals.changed("the record that you looked at", "a newer version of it")
         if standing.second:
             raise Refusal(
                 "in_the_way",
@@ -248,91 +302,3 @@ def _add(
     events.tell(session, seat.project, SignatureEvent(case=row.case_id))
     signed = DifferentialShown.model_validate(row.differential)
     return shown(ListedSignature(row, seat.user.display, version, True), {}, signed.digest)
-
-
-def _require_open(standing: SignedCase | None) -> None:
-    if standing is not None and standing.locked:
-        raise Refusal(
-            "locked",
-            expected="a case that nobody has signed, or that is being amended",
-            came=f"one that was signed on {standing.at:%d %B %Y}",
-            mend="Begin an amendment of the case, which takes a reason, then sign it again.",
-        )
-
-
-def _require_finished(count: Tally, found: list[Check], note: str) -> None:
-    if not count.after.total and not any(count.after.apart.values()):
-        raise Refusal(
-            "unfit", expected="cells to sign for", came="none that are read or labelled", mend="Upload cells first."
-        )
-    # The scanner has a refusal of its own, which says how to adapt to it.
-    blocking = [one.says for one in found if one.open and one.level == "block" and one.name != "foreign"]
-    if blocking:
-        raise Refusal(
-            "in_the_way",
-            expected="nothing that stands in the way of a signature here",
-            came="; ".join(blocking),
-            mend="See to it; the project's administrator sets which checks stand in the way.",
-        )
-    missing = [one.says for one in found if one.open and one.level == "reason"]
-    if missing and not note.strip():
-        raise Refusal(
-            "in_the_way",
-            expected="every cell read and decided",
-            came="; ".join(missing),
-            mend="Decide them, or say in the note why the differential holds all the same.",
-        )
-
-
-def _changed(expected: str, came: str) -> Refusal:
-    return Refusal(
-        "in_the_way",
-        expected=expected,
-        came=f"{came} meanwhile",
-        mend="Look at the differential again, then sign.",
-    )
-
-
-def _unseen_findings() -> Refusal:
-    return Refusal(
-        "in_the_way",
-        expected="the version of the case's remark and grades that you looked at, as `findings`",
-        came="none, and the case has some",
-        mend="Look at the remark and grades, then sign with their version.",
-    )
-
-
-def _unseen_facts() -> Refusal:
-    return Refusal(
-        "in_the_way",
-        expected="`facts` of the case's signing as you looked at it: its specimen and the report's settings",
-        came="none, and the case has a specimen or the report has reference ranges",
-        mend="Look at `specimen` and `settings` of the case's signing, then sign with its `facts`.",
-    )
-
-
-def _no_record_seen() -> Refusal:
-    return Refusal(
-        "in_the_way",
-        expected="the first signature whose record you looked at, as `countersigns`",
-        came="none",
-        mend="Look at the record, then sign it second with its signature's `id`.",
-    )
-
-
-def _uncounted(cells: int) -> Refusal:
-    return Refusal(
-        "in_the_way",
-        expected="every cell of the case's fields counted once",
-        came=f"{cells} that count nowhere, since another field that counted them is gone",
-        mend="Wait until they are counted; or open the field, and count them there or remove them.",
-    )
-
-
-def _other_counts() -> Refusal:
-    return Refusal(
-        "in_the_way",
-        expected="the counts that you looked at",
-        came="other counts: labels or readings have changed meanwhile",
-        mend="Look at the differential again, then sign.",
-    )

@@ -27,12 +27,12 @@ from hemosight.service.schemas.uploads import (
     UploadShown,
 )
 from hemosight.service.security.leaving import leaving
-from hemosight.service.security.permissions import Id, Reviewer, Viewer
-from hemosight.service.state import Service, Transaction
+from hemosight.service.security.permissions import Id, ProjectSeat, Reviewer, Viewer
+from hemosight.service.state import Service, State, Transaction
 from hemosight.service.storage import audit, cases, events, fields, profiles, uploads
 from hemosight.service.storage.live_events import ImagesEvent
 from hemosight.service.storage.tables import Upload
-from hemosight.service.work import jobs, recounts
+from hemosight.service.work import jobs, recrops
 
 router = APIRouter(prefix="/projects/{project}", tags=["uploads"])
 _FORM = {
@@ -105,15 +105,7 @@ async def add_fields(
     Each field fails alone. An image's name is the field's, a number, and where in the field the cell lies. The field is
     kept; one that the project has is not searched again, so that what people added and removed stays.
     """
-    with service.database.session() as session:
-        row = uploads.get(session, seat.project, upload)
-        case = cases.get(session, seat.project, row.case_id) if row is not None and row.case_id is not None else None
-        scale = profiles.of_case(session, seat.project, case).scale
-        bits = None if row is None else row.bits
-        least = fields.least_of(session, seat.project, case)
-    files = await run_in_threadpool(UploadIntake, service.database, service.settings, seat, seat.project, upload)
-    place = FieldTarget(service.database, seat, seat.project, upload)
-    intake = FieldIntake(files, place, service.settings, scale, mpp, bits, least)
+    intake = await run_in_threadpool(_field_intake, service, seat, upload, mpp)
     found: list[FieldFound] = []
     async for parts, _ in multipart.files(request, field="files", most=service.settings.max_request_files):
         for name, file in parts:
@@ -156,7 +148,7 @@ def cancel_upload(seat: Reviewer, session: Transaction, upload: Id) -> UploadSho
     row = uploads.close(session, row)
     jobs.cancel(session, row.id)
     removed = uploads.take_back(session, row)
-    recounts.ask(session, seat.project)
+    recrops.ask(session, seat.project)
     audit.note(session, seat, "upload.cancel", {"upload": row.id, "removed": removed}, seat.project)
     counts = uploads.counts(session, row)
     session.flush()
@@ -170,6 +162,19 @@ def ask_known(seat: Viewer, session: Transaction, given: FileChecksums) -> Known
     """Which files the project has already, by their sha256: an upload that broke off goes on without them."""
     found = uploads.known(session, seat.project, [bytes.fromhex(sha) for sha in given.sha256])
     return KnownFiles(known={sha.hex(): image for sha, image in found.items()})
+
+
+def _field_intake(service: State, seat: ProjectSeat, upload: int, mpp: float | None) -> FieldIntake:
+    """What takes the fields of a request, as the case of their upload has it."""
+    with service.database.session() as session:
+        row = uploads.get(session, seat.project, upload)
+        case = cases.get(session, seat.project, row.case_id) if row is not None and row.case_id is not None else None
+        scale = profiles.of_case(session, seat.project, case).scale
+        bits = None if row is None else row.bits
+        least = fields.least_of(session, seat.project, case)
+    files = UploadIntake(service.database, service.settings, seat, seat.project, upload)
+    place = FieldTarget(service.database, seat, seat.project, upload)
+    return FieldIntake(files, place, service.settings, scale, mpp, bits, least)
 
 
 def _shown(row: Upload, counts: uploads.Counts) -> UploadShown:

@@ -113,6 +113,21 @@ def require_unlocked(session: Session, project: int, among: Collection[int]) -> 
         )
 
 
+def require_open(session: Session, project: int, case: int, mend: str) -> SignedCase | None:
+    """How a case is signed, None where it is not; raises :class:`~hemosight.service.errors.Refusal` where nobody amends
+    it, with ``mend``.
+    """
+    one = signed(session, project, [case]).get(case)
+    if one is not None and one.locked:
+        raise Refusal(
+            "locked",
+            expected="a case that nobody has signed, or that is being amended",
+            came=f"one that was signed on {one.at:%d %B %Y}",
+            mend=mend,
+        )
+    return one
+
+
 def begin(session: Session, project: int, case: int, user: int, reason: str) -> OpenAmendment:
     """Open a signed case. Raises :class:`~hemosight.service.errors.Refusal` where it is not signed, or open already."""
     events.take_turn(session, project)

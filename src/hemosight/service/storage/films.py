@@ -21,10 +21,13 @@ from hemosight.service.storage.fields import cells
 from hemosight.service.storage.tables import CameraField, FieldCell, Picture, Project
 
 ATTEMPTS = 3
-"""How often counting the cells of a field may fail, or end its worker, before it is left to people."""
+"""How often recropping the cells of a field may fail, or end its worker, before it is left to people."""
 
-_COUNTING = 0x48534654
-"""First key of the advisory lock under which one worker at a time counts the cells of a field."""
+_RECROPPING = 0x48534654
+"""First key of the advisory lock under which one worker at a time recrops the cells of a field."""
+
+_UNCOUNTED = (FieldCell.image_id.is_(None), FieldCell.seen_in.is_(None), FieldCell.removed_at.is_(None))
+"""Of a cell of a field: it is neither an image nor seen again in another field, and nobody removed it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def of_two_films(session: Session, rows: Sequence[CameraField]) -> set[tuple[int
 
 
 def free(session: Session, row: CameraField) -> None:
-    """Let no cell of a field's film be counted in another field any more: those now count nowhere (:func:`uncounted`).
+    """Let no cell of a field's film be counted in another field any more: those are now :func:`uncounted`.
 
     Call it with the project's intake taken (:func:`hemosight.service.storage.uploads.take_intake`).
     """
@@ -89,7 +92,7 @@ def free(session: Session, row: CameraField) -> None:
 def uncounted(
     session: Session, *, project: int | None = None, bundle: int | None = None, field: int | None = None
 ) -> list[FieldCell]:
-    """Cells that count nowhere, since the one that stood for them is gone, and may be counted; by field and number.
+    """Cells that are in no count, since the one that stood for them is gone, and may be recropped; by field and number.
 
     Of one project, of those that a bundle reads, or of one field. Left out are those of a locked case and of a project
     in the archive: once it is open, they are among these. So are those of a field that was given up
@@ -99,7 +102,7 @@ def uncounted(
         select(FieldCell, Project.id, CameraField.case_id)
         .join(CameraField, CameraField.id == FieldCell.field_id)
         .join(Project, Project.id == CameraField.project_id)
-        .where(FieldCell.image_id.is_(None), FieldCell.seen_in.is_(None), FieldCell.removed_at.is_(None))
+        .where(*_UNCOUNTED)
         .where(Project.archived_at.is_(None), Project.deleted_at.is_(None), CameraField.attempts <= ATTEMPTS)
     )
     if project is not None:
@@ -121,25 +124,25 @@ def uncounted(
 
 
 def uncounted_of(session: Session, case: int) -> int:
-    """How many cells of a case's fields count nowhere, those of a field that was given up too."""
+    """How many cells of a case's fields are in no count, those of a field that was given up too."""
     query = (
         select(func.count())
         .select_from(FieldCell)
         .join(CameraField, CameraField.id == FieldCell.field_id)
         .where(CameraField.case_id == case)
-        .where(FieldCell.image_id.is_(None), FieldCell.seen_in.is_(None), FieldCell.removed_at.is_(None))
+        .where(*_UNCOUNTED)
     )
     return session.scalar(query) or 0
 
 
 def take_field(session: Session, field: int) -> bool:
-    """Be the only one who counts a field's cells until the transaction ends; False where somebody else is at it."""
-    asked = {"key": _COUNTING, "field": field}
-    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:key, CAST(:field AS int))"), asked))
+    """Be the only one who recrops a field's cells until the transaction ends; False where somebody else is at it."""
+    key = {"key": _RECROPPING, "field": field}
+    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:key, CAST(:field AS int))"), key))
 
 
 def begin_attempt(session: Session, field: int) -> int:
-    """Note that counting the cells of a field begins; commit it before what may end the process.
+    """Note that recropping the cells of a field begins; commit it before what may end the process.
 
     Returns how often that has begun without an end, this time counted: above :data:`ATTEMPTS` the field is given up.
     """
@@ -148,12 +151,12 @@ def begin_attempt(session: Session, field: int) -> int:
 
 
 def end_attempts(session: Session, field: int) -> None:
-    """Forget the attempts on a field whose cells were counted, or that was not to blame."""
+    """Forget the attempts on a field whose cells were recropped, or that was not to blame."""
     session.execute(update(CameraField).where(CameraField.id == field).values(attempts=0))
 
 
-def count(session: Session, cell: FieldCell, image: int) -> None:
-    """Count a cell of a field that counted nowhere: as this image, or where another field has the very same picture."""
+def recropped(session: Session, cell: FieldCell, image: int) -> None:
+    """Let an uncounted cell be the image of its crop; where another field has the very same picture, be seen there."""
     holder = session.scalar(select(FieldCell.id).where(FieldCell.image_id == image))
     if holder is None:
         cell.image_id = image

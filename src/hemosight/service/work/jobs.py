@@ -15,12 +15,13 @@ from typing import Any
 
 import procrastinate
 from procrastinate.manager import JobManager
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 TASK = "hemosight.read"
-COUNT = "hemosight.count"
-"""The task that counts cells of a project that count nowhere (:mod:`hemosight.service.work.recounts`)."""
+RECROP = "hemosight.count"
+"""The task that recrops a project's uncounted cells (:mod:`hemosight.service.work.recrops`); so called in queues that
+there are."""
 CHUNK = 32
 """Images of a job: few enough that a lost one is soon done again, enough that the queue costs nothing."""
 INTERACTIVE = 10
@@ -87,10 +88,10 @@ def enqueue(
     return queued
 
 
-def enqueue_count(session: Session, project_id: int, bundle_id: int) -> None:
-    """Have a worker count a project's cells that count nowhere, when the caller's transaction commits."""
+def enqueue_recrop(session: Session, project_id: int, bundle_id: int) -> None:
+    """Have a worker recrop a project's uncounted cells, when the caller's transaction commits."""
     task = _DEFERRING.configure_task(
-        COUNT, queue=queue_of(bundle_id), priority=INTERACTIVE, connection=_connection(session)
+        RECROP, queue=queue_of(bundle_id), priority=INTERACTIVE, connection=_connection(session)
     )
     task.defer(project=project_id, bundle=bundle_id)
 
@@ -106,28 +107,26 @@ def _batched(images: Sequence[int]) -> list[Sequence[int]]:
 
 def cancel(session: Session, upload_id: int) -> None:
     """Take the waiting jobs of an upload out of the queue; one that runs looks for itself what is still there."""
-    waiting = session.scalars(
-        text("""
-            SELECT id FROM procrastinate_jobs
-            WHERE task_name = :task AND status = 'todo' AND (args->>'upload')::bigint = :upload
-        """),
-        {"task": TASK, "upload": upload_id},
-    )
-    for job in waiting.all():
-        _DEFERRING.job_manager.cancel_job_by_id(job, delete_job=True, connection=_connection(session))
+    query = text("""
+        SELECT id FROM procrastinate_jobs
+        WHERE task_name = :task AND status = 'todo' AND (args->>'upload')::bigint = :upload
+    """)
+    _take_out(session, query.bindparams(task=TASK, upload=upload_id))
 
 
 def drop_others(session: Session, project_id: int, bundle_id: int) -> None:
     """Take the waiting jobs of a project for other bundles than this one out of the queue."""
-    waiting = session.scalars(
-        text("""
-            SELECT id FROM procrastinate_jobs
-            WHERE task_name = ANY(:tasks) AND status = 'todo' AND (args->>'project')::bigint = :project
-                AND (args->>'bundle')::bigint <> :bundle
-        """),
-        {"tasks": [TASK, COUNT], "project": project_id, "bundle": bundle_id},
-    )
-    for job in waiting.all():
+    query = text("""
+        SELECT id FROM procrastinate_jobs
+        WHERE task_name = ANY(:tasks) AND status = 'todo' AND (args->>'project')::bigint = :project
+            AND (args->>'bundle')::bigint <> :bundle
+    """)
+    _take_out(session, query.bindparams(tasks=[TASK, RECROP], project=project_id, bundle=bundle_id))
+
+
+def _take_out(session: Session, jobs: TextClause) -> None:
+    """Take the jobs out of the queue whose numbers a query finds."""
+    for job in session.scalars(jobs).all():
         _DEFERRING.job_manager.cancel_job_by_id(job, delete_job=True, connection=_connection(session))
 
 
@@ -154,7 +153,7 @@ async def retry_stalled(connector: procrastinate.PsycopgConnector) -> int:
         if not acquired:
             return 0
         await _heed_clock(connector)
-        for task in (TASK, COUNT):
+        for task in (TASK, RECROP):
             for job in await manager.get_stalled_jobs(task_name=task, seconds_since_heartbeat=STALLED):
                 later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=min(60, 2**job.attempts))
                 await manager.retry_job(job, _AT_ONCE if job.attempts == 0 else later)
@@ -174,7 +173,7 @@ async def _heed_clock(connector: procrastinate.PsycopgConnector) -> None:
     await connector.execute_query_async(
         "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo' AND task_name = ANY(%(tasks)s)"
         " AND scheduled_at > now() + interval '10 minutes'",
-        tasks=[TASK, COUNT],
+        tasks=[TASK, RECROP],
     )
 
 

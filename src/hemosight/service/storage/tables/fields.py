@@ -15,7 +15,7 @@ class CameraField(Table):
     :mod:`hemosight.images.finding.fairness` measured. ``checked_by`` looked at the whole field: only there is it known
     what the search missed. ``least`` is the score from which something was taken for a white cell. ``film``, ``x`` and
     ``y`` say where its upper left corner lies on the film, in its pixels, where its name does; ``film`` is a hash of
-    what fields of one film have in common. ``attempts`` is how often a worker began to count its uncounted cells and
+    what fields of one film have in common. ``attempts`` is how often a worker began to recrop its uncounted cells and
     did not end. A deleted field stays as the row that the audit trail names: of no project and no picture.
     """
 

@@ -1,9 +1,10 @@
-"""Cells that count nowhere are counted: of a cell that two fields show, the field that held it is gone.
+"""Uncounted cells are recropped: of a cell that two fields show, the field that counted it is gone.
 
-Such a cell is cut out of the field that still shows it. Its row says that this is to be done, so it outlives whoever
-should do it: a request asks for it in the transaction that takes the other cell away, and every worker looks for what
-is left, whatever left it, when it starts, when it is asked, and each minute. It does so beside its jobs, one field
-after another: a field that ends the worker takes no other with it, and pictures are read meanwhile.
+The crop of such a cell is cut out of the field that still shows it, and the cell counts again. Its row says that this
+is to be done, so it outlives whoever should do it: a request asks for it in the transaction that takes the other cell
+away, and every worker looks for what is left, whatever left it, when it starts, when it is asked, and each minute. It
+does so beside its jobs, one field after another: a field that ends the worker takes no other with it, and pictures are
+read meanwhile.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ from hemosight.service.work import jobs
 log = structlog.get_logger()
 
 EVERY = 60.0
-"""Seconds between looks for cells that count nowhere."""
+"""Seconds between looks for uncounted cells."""
 TOGETHER = 8
 """Cells that are cut out and stored at a time: at a small scale a crop may have thousands of pixels a side."""
 
 
 def ask(session: Session, project: int) -> None:
-    """Have a worker count what counts nowhere in a project, if anything does, when the caller's transaction commits."""
+    """Have a worker recrop a project's uncounted cells, if there are any, when the caller's transaction commits."""
     if films.uncounted(session, project=project):
-        jobs.enqueue_count(session, project, get_project(session, project).bundle_id)
+        jobs.enqueue_recrop(session, project, get_project(session, project).bundle_id)
 
 
-class Recounts:
-    """Counts cells that count nowhere. A field on which that fails, or ends the worker, again and again is given up."""
+class Recropper:
+    """Recrops uncounted cells. A field on which that fails, or ends the worker, again and again is given up."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,14 +59,14 @@ class Recounts:
         self._asked.set()
 
     async def go_on(self, bundle: int) -> None:
-        """Count now, when asked, and each minute, until the task is cancelled; then nothing more is begun.
+        """Recrop now, when asked, and each minute, until the task is cancelled; then nothing more is begun.
 
         Raises where the database is away.
         """
         try:
             while True:
                 self._asked.clear()
-                await asyncio.to_thread(self.count, bundle=bundle)
+                await asyncio.to_thread(self.recrop, bundle)
                 asked = asyncio.create_task(self._asked.wait())
                 try:  # not wait_for: of Python 3.11 it loses a cancellation that meets what it waits for
                     await asyncio.wait((asked,), timeout=EVERY)
@@ -74,14 +75,14 @@ class Recounts:
         finally:
             self._stopped.set()  # its thread ends with the field that it is at
 
-    def count(self, *, project: int | None = None, bundle: int | None = None) -> int:
-        """Cut out every such cell of a project, or of the projects that a bundle reads. Returns how many are counted.
+    def recrop(self, bundle: int) -> int:
+        """Recrop every uncounted cell of the projects that a bundle reads. Returns how many count again.
 
-        Each field is decoded once, goes by itself and fails alone; one that another worker is at is
-        left to that one. Raises where the database is away.
+        Each field is decoded once, goes by itself and fails alone; one that another worker is at is left to that one.
+        Raises where the database is away.
         """
         with self._database.session() as session:
-            found = films.uncounted(session, project=project, bundle=bundle)
+            found = films.uncounted(session, bundle=bundle)
         done = 0
         for field in dict.fromkeys(cell.field_id for cell in found):
             if self._stopped.is_set():
@@ -93,17 +94,17 @@ class Recounts:
         return done
 
     def _try(self, field: int) -> int:
-        """Count a field that nobody else counts meanwhile."""
+        """Recrop the cells of a field that nobody else is at meanwhile."""
         with self._database.session() as session:
             numbers = [cell.id for cell in films.uncounted(session, field=field)]
             attempts = films.begin_attempt(session, field) if numbers else 0
-        if not numbers:  # another worker counted it since it was found
+        if not numbers:  # another worker was at it since it was found
             return 0
         if attempts > films.ATTEMPTS:
             log.error("field.cells.given_up", field=field, cells=len(numbers), attempts=films.ATTEMPTS)
             return 0
         try:
-            return _count(self._database, field, numbers)
+            return _recrop(self._database, field, numbers)
         except Refusal as fault:  # the field is deleted by now, or its case signed
             self._forgive(field)
             reason = str(fault)
@@ -114,9 +115,9 @@ class Recounts:
                 raise
             self._forgive(field)  # what the database refused, as two that waited for each other, is tried anew
             reason = type(fault).__name__
-        except Exception as fault:  # of one field: those of others are counted all the same
+        except Exception as fault:  # of one field: those of others are recropped all the same
             reason = str(fault) if isinstance(fault, HemoSightError) else type(fault).__name__
-        log.warning("field.cells.uncounted", field=field, cells=len(numbers), reason=reason, attempt=attempts)
+        log.warning("field.cells.not_recropped", field=field, cells=len(numbers), reason=reason, attempt=attempts)
         return 0
 
     def _forgive(self, field: int) -> None:
@@ -124,8 +125,8 @@ class Recounts:
             films.end_attempts(session, field)
 
 
-def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
-    """Cut cells out of their field and count them. Returns how many; those that count by now stay as they are."""
+def _recrop(database: Database, field: int, numbers: Sequence[int]) -> int:
+    """Cut cells out of their field and store them. Returns how many; those that count by now stay as they are."""
     name, searched, boxes, side = _opened(database, field, numbers)
     done = 0
     for start in range(0, len(boxes), TOGETHER):
@@ -138,11 +139,11 @@ def _count(database: Database, field: int, numbers: Sequence[int]) -> int:
 
 
 def _store(database: Database, field: int, pictures: Mapping[int, NewPicture]) -> int:
-    """Count cells of a field by their crops; those that count by now stay as they are."""
+    """Store the crops of a field's cells; those that count by now stay as they are."""
     with database.session() as session:
         row = _field(session, field)
         project = row.project_id or 0
-        # Nobody adds, removes or signs from here on: what counts nowhere now is still so when it is counted.
+        # Nobody adds, removes or signs from here on: what is uncounted now is still so when it is stored.
         uploads.take_intake(session, project)
         events.take_turn(session, project)
         row = _field(session, field)
@@ -154,7 +155,7 @@ def _store(database: Database, field: int, pictures: Mapping[int, NewPicture]) -
         of_sha = {**known, **added}
         for cell in cells:
             image = of_sha[pictures[cell.id].sha256]
-            films.count(session, cell, image)
+            films.recropped(session, cell, image)
             noted = {"field": field, "cell": cell.id, "image": image, "case": row.case_id, "again": True}
             audit.note(session, None, "field.cell.add", noted, project)
         if added:
@@ -163,7 +164,7 @@ def _store(database: Database, field: int, pictures: Mapping[int, NewPicture]) -
             jobs.enqueue(session, project_id=project, bundle_id=bundle, images=new, upload_id=upload.id)
         session.flush()
         events.tell(session, project, ImagesEvent(added=len(added), upload=upload.id))
-    log.info("field.cells.counted", field=field, cells=len(cells))
+    log.info("field.cells.recropped", field=field, cells=len(cells))
     return len(cells)
 
 

@@ -36,9 +36,9 @@ from hemosight.service.storage.tables import (
     Signature,
     WorkerSeen,
 )
-from hemosight.service.work import jobs, recounts
-from hemosight.service.work.recounts import Recounts
-from hemosight.service.work.worker import work
+from hemosight.service.work import jobs, recrops
+from hemosight.service.work.recrops import Recropper
+from hemosight.service.work.worker_process import work
 
 NAME = "film/s1_x{x}_y0.png"
 
@@ -57,7 +57,7 @@ def _asked(camera: Camera) -> int:
     """How often workers were asked to count the project's cells."""
     with camera.filled.database.session() as session:
         query = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = :task AND args->>'project' = :project"
-        return session.scalar(text(query), {"task": jobs.COUNT, "project": str(camera.filled.id)}) or 0
+        return session.scalar(text(query), {"task": jobs.RECROP, "project": str(camera.filled.id)}) or 0
 
 
 def _counts(camera: Camera, field: int) -> tuple[int, int, int]:
@@ -76,7 +76,7 @@ def test_an_upload_that_is_taken_back_gives_its_cells_to_the_field_that_shows_th
     assert shared > 0
     assert camera.reviewer.delete(camera.path(f"/uploads/{upload}")).status_code == 200
     assert (_asked(camera), _counts(camera, second["field"])) == (1, (own, 0, shared))
-    assert camera.count_again() == shared
+    assert camera.recrop() == shared
     assert _counts(camera, second["field"]) == (own + shared, 0, 0)
     (case,) = camera.reviewer.get(camera.path("/cases")).json()["items"]
     assert case["images"] == own + shared
@@ -86,7 +86,7 @@ def test_an_upload_that_is_taken_back_gives_its_cells_to_the_field_that_shows_th
     assert [(user, subject["field"], subject["again"]) for user, subject in noted] == [
         (None, second["field"], True)
     ] * shared
-    assert camera.count_again() == 0
+    assert camera.recrop() == 0
 
 
 @pytest.mark.parametrize("ended", ["deleted", "old"])
@@ -108,7 +108,7 @@ def test_a_case_that_goes_gives_them_to_a_case_that_shows_them_too(
         _age(database, case)
         expire(database, 90)
     assert _counts(camera, second["field"]) == (second["cells"] - 1, 0, 1)
-    assert Recounts(database).count(bundle=camera.filled.bundle) == 1, "asked for or not"
+    assert Recropper(database).recrop(camera.filled.bundle) == 1, "asked for or not"
     assert _counts(camera, second["field"]) == (second["cells"], 0, 0)
 
 
@@ -118,7 +118,7 @@ def test_a_worker_counts_what_a_process_that_died_left(
     first, second = camera.send("F-1", two(film, NAME))
     assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
     with database.session() as session:
-        session.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = :task"), {"task": jobs.COUNT})
+        session.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = :task"), {"task": jobs.RECROP})
     with _working(database, tiny_bundle):
         _until(lambda: _counts(camera, second["field"]) == (second["cells"] + second["seen_again"], 0, 0))
 
@@ -127,15 +127,15 @@ def test_a_worker_is_told_of_a_deletion(
     database: Database, tiny_bundle: Bundle, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = camera.send("F-1", two(film, NAME))
-    monkeypatch.setattr(recounts, "EVERY", 3600.0)  # it does not look by itself once it has begun
-    looked, count = threading.Event(), Recounts.count
+    monkeypatch.setattr(recrops, "EVERY", 3600.0)  # it does not look by itself once it has begun
+    looked, recrop = threading.Event(), Recropper.recrop
 
-    def counting(self: Recounts, **which: Any) -> int:
-        done = count(self, **which)
+    def recropping(self: Recropper, bundle: int) -> int:
+        done = recrop(self, bundle)
         looked.set()
         return done
 
-    monkeypatch.setattr(Recounts, "count", counting)
+    monkeypatch.setattr(Recropper, "recrop", recropping)
     with _working(database, tiny_bundle):
         assert looked.wait(60)
         assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
@@ -146,7 +146,7 @@ def test_a_worker_is_told_of_a_deletion(
 def test_a_field_is_decoded_once_for_all_its_cells(
     database: Database, camera: Camera, film: DrawnField, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recounts, "TOGETHER", 1)
+    monkeypatch.setattr(recrops, "TOGETHER", 1)
     (first,) = camera.send("F-1", two(film, NAME)[:1])
     assert first["cells"] > 1
     with database.session() as session:
@@ -158,8 +158,8 @@ def test_a_field_is_decoded_once_for_all_its_cells(
         decoded.append(len(data))
         return decode(data, bits)
 
-    monkeypatch.setattr(recounts, "decode", counting)
-    assert camera.count_again() == first["cells"]
+    monkeypatch.setattr(recrops, "decode", counting)
+    assert camera.recrop() == first["cells"]
     assert len(decoded) == 1
 
 
@@ -182,7 +182,7 @@ class Slow:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     made = Slow()
-    monkeypatch.setattr(recounts, "decode", made)
+    monkeypatch.setattr(recrops, "decode", made)
     yield made
     made.let_go.set()
 
@@ -212,10 +212,10 @@ def test_a_field_that_one_worker_counts_is_left_alone_by_the_others(
 ) -> None:
     first, second = _both_uncounted(camera, film)
     with ThreadPoolExecutor(1) as pool:
-        one = pool.submit(camera.count_again)
+        one = pool.submit(camera.recrop)
         try:
             assert slow.entered.wait(60)
-            assert camera.count_again() == second["cells"]
+            assert camera.recrop() == second["cells"]
             assert slow.calls == 2
         finally:
             slow.let_go.set()
@@ -229,11 +229,11 @@ def test_a_worker_that_is_told_to_stop_begins_no_other_field(
     first, second = _both_uncounted(camera, film)
 
     async def stopped() -> None:
-        counting = asyncio.create_task(Recounts(database).go_on(camera.filled.bundle))
+        recropping = asyncio.create_task(Recropper(database).go_on(camera.filled.bundle))
         assert await asyncio.to_thread(slow.entered.wait, 60)
-        counting.cancel()
+        recropping.cancel()
         with suppress(asyncio.CancelledError):
-            await counting
+            await recropping
         slow.let_go.set()
 
     asyncio.run(stopped())
@@ -243,16 +243,16 @@ def test_a_worker_that_is_told_to_stop_begins_no_other_field(
 
 
 def test_a_stop_that_meets_a_request_is_not_lost(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Recounts, "count", lambda self, **_: 0)
+    monkeypatch.setattr(Recropper, "recrop", lambda *_: 0)
 
     async def stopped() -> bool:
-        recounts = Recounts(database)
-        counting = asyncio.create_task(recounts.go_on(1))
+        recropper = Recropper(database)
+        recropping = asyncio.create_task(recropper.go_on(1))
         await asyncio.sleep(0.2)
-        recounts.ask()
-        counting.cancel()
-        done, _ = await asyncio.wait((counting,), timeout=5)
-        counting.cancel()
+        recropper.ask()
+        recropping.cancel()
+        done, _ = await asyncio.wait((recropping,), timeout=5)
+        recropping.cancel()
         return bool(done)
 
     assert asyncio.run(stopped())
@@ -276,12 +276,12 @@ def test_a_field_that_ends_every_worker_is_given_up_and_the_others_are_counted(
             raise fault
         return decode(data, bits)
 
-    monkeypatch.setattr(recounts, "decode", deadly)
+    monkeypatch.setattr(recrops, "decode", deadly)
     for _ in range(films.ATTEMPTS):
         with nullcontext() if fault is ValueError else pytest.raises(Dies):
-            camera.count_again()  # each time by a process that knows of no other
-    camera.count_again()
-    camera.count_again()
+            camera.recrop()  # each time by a process that knows of no other
+    camera.recrop()
+    camera.recrop()
     assert len(tried) == films.ATTEMPTS
     assert _counts(camera, first["field"]) == (0, 0, first["cells"])
     assert _counts(camera, second["field"])[0::2] == (second["cells"], 0)
@@ -300,10 +300,10 @@ def test_attempts_that_were_not_the_fields_fault_are_forgotten(
             session.execute(text("SELECT 1 / 0"))  # as a deadlock, which the database ends
         take_turn(session, project)
 
-    monkeypatch.setattr(recounts.events, "take_turn", elsewhere)
-    camera.count_again()
-    camera.count_again()
-    assert camera.count_again() > 0
+    monkeypatch.setattr(recrops.events, "take_turn", elsewhere)
+    camera.recrop()
+    camera.recrop()
+    assert camera.recrop() > 0
     with database.session() as session:
         assert session.get_one(CameraField, first["field"]).attempts == 0
 
@@ -325,7 +325,7 @@ def test_a_cell_that_came_to_lean_on_another_before_the_deletion_had_its_turn_is
 
     monkeypatch.setattr(fields.events, "take_turn", slowly)
     assert camera.admin.delete(camera.path(f"/fields/{first['field']}")).status_code == 204
-    assert (_asked(camera), camera.count_again()) == (1, 1)
+    assert (_asked(camera), camera.recrop()) == (1, 1)
     assert _counts(camera, second["field"]) == (second["cells"], 0, 0)
 
 
@@ -344,7 +344,7 @@ def test_a_field_that_comes_while_the_one_that_counts_goes_is_kept(
 
     monkeypatch.setattr(intake, "seen_again", vanishing)
     (second,) = camera.send("F-1", pictures[1:])
-    assert (_asked(camera), camera.count_again() > 0) == (1, True)
+    assert (_asked(camera), camera.recrop() > 0) == (1, True)
     assert _counts(camera, second["field"])[1:] == (0, 0)
 
 
@@ -364,7 +364,7 @@ def test_a_case_with_a_cell_that_counts_nowhere_is_not_signed(camera: Camera, fi
     refused = camera.reviewer.post(camera.path("/signatures"), json=given)
     assert refused.status_code == 409
     assert refused.json()["error"]["came"].startswith(f"{second['seen_again']} that count nowhere")
-    assert camera.count_again() == second["seen_again"]
+    assert camera.recrop() == second["seen_again"]
     label()
     assert camera.reviewer.post(camera.path("/signatures"), json=given).status_code == 201
 
@@ -381,12 +381,12 @@ def test_nothing_is_added_where_nothing_may_be(database: Database, camera: Camer
             session.add(Signature(**facts, role="first", reviewed_until=0, differential={}))
         else:
             session.get_one(Project, filled.id).archived_at = datetime.datetime.now(datetime.UTC)
-    assert camera.count_again() == 0
+    assert camera.recrop() == 0
     assert _counts(camera, second["field"]) == (second["cells"], 0, second["seen_again"])
     if shut == "archived":
         with database.session() as session:
             session.get_one(Project, filled.id).archived_at = None
-        assert camera.count_again() == second["seen_again"], "it is open again"
+        assert camera.recrop() == second["seen_again"], "it is open again"
 
 
 def _both_uncounted(camera: Camera, film: DrawnField) -> tuple[dict[str, Any], dict[str, Any]]:
