@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 import io
 import json
 import uuid
@@ -421,3 +422,36 @@ def test_types_that_change_while_a_case_is_signed_are_not_signed_unseen(
     assert laboratory.stored() == []
     monkeypatch.setattr(sign_route, "look_of_case", look)
     assert laboratory.sign(laboratory.one).status_code == 201
+
+
+def test_a_case_is_signed_while_others_are_at_work(
+    laboratory: Laboratory, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many reviewers something happens every second: a case that stays as it is can be signed all the same."""
+    look, case = sign_route.look_of_case, laboratory.case
+    state = laboratory.one.project_states.get(laboratory.project.id)
+    seen = []
+
+    def meanwhile(*given: Any) -> Any:
+        def somebody_else() -> None:
+            before = state.readings.snapshot("cell_type")
+            laboratory.project.add(tiny_bundle, 5, seed=11, case="24-1188")
+            seen.append((before, state.readings.snapshot("cell_type")))
+
+        contextvars.Context().run(somebody_else)
+        return look(*given)
+
+    monkeypatch.setattr(sign_route, "look_of_case", meanwhile)
+    signed = laboratory.sign(laboratory.one)
+    assert signed.status_code == 201, signed.text
+    ((before, after),) = seen
+    assert len(after.ids) == len(before.ids) + 5
+    assert after.says_as(before, case)
+    one = int(after.of_case(case).argmax())
+    for column in ("label", "predicted", "version"):
+        other = getattr(after, column).copy()
+        other[one] += 1
+        assert not dataclasses.replace(after, **{column: other}).says_as(before, case)
+    gone = after.case.copy()
+    gone[one] = -1
+    assert not dataclasses.replace(after, case=gone).says_as(before, case)

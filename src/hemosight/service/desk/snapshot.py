@@ -16,6 +16,10 @@ from hemosight.service.storage import class_facts
 from hemosight.space.embeddings import Vectors
 
 
+_SAID = ("ids", "profile", "status", "label", "version", "by", "predicted", "held_back", "asked", "outside")
+"""What of a row is counted and signed."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Columns, row by row; nothing in it changes any more.
@@ -106,6 +110,17 @@ class Snapshot:
     def counting(self, case: int | None) -> NDArray[np.bool_]:
         """As :meth:`of_case`, of the cells that count: all, unless some were drawn (:mod:`.counting_area`)."""
         return self.of_case(case) & ~self.outside
+
+    def says_as(self, other: Snapshot, case: int) -> bool:
+        """Whether a case's cells are there, labelled and read as in another snapshot.
+
+        How surely they are read may differ, and what was learnt meanwhile of other cases: while many label, the model
+        moves with every label, and what is counted hardly ever.
+        """
+        if list(self.spec.classes) != list(other.spec.classes):
+            return False
+        mine, others = self.of_case(case), other.of_case(case)
+        return all(np.array_equal(getattr(self, name)[mine], getattr(other, name)[others]) for name in _SAID)
 
     def panels_of(self, case: int | None) -> tuple[TeachingPanel, ...]:
         """The panels that taught the classifier of a case's scanner profile; of every profile where None."""
