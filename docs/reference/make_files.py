@@ -33,7 +33,8 @@ _DICOM = """\
 Photographs through a microscope (VL Microscopic Image Storage and its kin), by pydicom: single frames, and slides (VL
 Whole Slide Microscopy) whose tiles together are a picture of at most {megapixels} megapixels. `BitsStored` says which
 value is white, the ICC profile of the optical path how colours are meant. Refused by name: grey pictures, frames
-that no matrix joins, focus planes, files packed as a whole, lossless JPEG, JPEG-LS and HTJ2K.
+that no matrix joins, focus planes, files packed as a whole, lossless JPEG, JPEG-LS and HTJ2K. What a JPEG says of its
+colours (JFIF, Adobe, two of half the size) goes before `PhotometricInterpretation`.
 
 A DICOM names its patient inside: the review service keeps files as they came.
 
@@ -80,7 +81,8 @@ the picture is not black by it. Of samples above the range, up to {hot} (hot pix
 negative, NaN and infinite ones are refused.
 
 Colours follow the ICC profile of RGB pictures that carry one, by its curves and primaries and not by its name, CMYK is
-read without a profile, opacity lies on white, EXIF and TIFF orientation are applied, to PNG of 16 bits too.
+read without a profile, opacity lies on white (one that is 0 all over is none), EXIF and TIFF orientation are applied,
+to PNG of 16 bits too, and a size is that of the turned picture.
 
 ## What is refused, by name
 
@@ -98,7 +100,7 @@ read without a profile, opacity lies on white, EXIF and TIFF orientation are app
 - Less than {side} pixels on a side; more than {megapixels} megapixels of three times 8 bits, or as many bits of deeper
   samples; more than {bytes} MiB in one file; JPEGs in so many passes that decoding would take seconds.
 - Pipes, devices, sockets and folders called like pictures; damaged and truncated files, also where a library would read
-  on with black or with another depth.
+  on with black or with another depth. Of a JPEG that is whatever libjpeg complains of, but for zeros before its end.
 
 Each costs its own row and nothing else. `python benchmarks/odd_files.py 5000` draws 5,000 files (26 ways of storing,
 7 kinds of damage, 16 kinds of names), classifies them in one run and ends with a fault where one has no row, where a

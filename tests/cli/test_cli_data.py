@@ -103,7 +103,8 @@ def test_add_takes_a_layout_and_a_scale_for_each_source(tmp_path: Path):
     out = tmp_path / "c.csv"
     assert run("add", tmp_path / "in", "--scale", "lmu_aml=0.73", "--scale", "pbc=1", "--out", out).exit_code == 0
     assert dict(pl.read_csv(out).select("source", "scale").rows()) == {"pbc": 1.0, "lmu_aml": 0.73}
-    assert run("add", tmp_path / "in", "--as", "folder", "--out", out).exit_code == 0
+    done = run("add", tmp_path / "in", "--as", "folder", "--out", out)
+    assert (done.exit_code, "patients: 0" in done.stdout) == (0, True)
     assert set(Catalog.read(out).labels()) == {"ig", "blast"}
 
 

@@ -14,6 +14,7 @@ from test_decode import linear_profile
 from test_formats_read import RGB, pillow, tiff
 
 from hemosight.images.decode import decode
+from hemosight.images.thumbnails import thumbnail
 
 
 def called(name: str) -> bytes:
@@ -76,3 +77,13 @@ def test_a_png_of_16_bits_stands_upright_as_one_of_8(orientation: int, place: by
     read = decode(deep[:at] + chunk + deep[at:])
     assert np.array_equal(read, decode(shallow.getvalue()))
     assert np.array_equal(read, RGB) == (orientation == 1)
+
+
+def test_a_thumbnail_has_the_colours_that_are_read() -> None:
+    """Without EXIF too, where a JPEG is decoded no larger than needed."""
+    data = pillow(Image.fromarray(LINEAR), "JPEG", quality=100, subsampling=0, icc_profile=called("scanner"))
+    small = thumbnail(data)
+    assert small is not None
+    square = decode(data)[:, 8:-8]
+    shown = np.asarray(Image.open(io.BytesIO(small)).resize((square.shape[1], square.shape[0])))
+    assert np.abs(shown.astype(int) - square).mean() < 3

@@ -14,7 +14,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from hemosight.errors import UnreadableImage
 from hemosight.images import formats
@@ -328,6 +328,93 @@ def test_colours_are_those_of_the_profile(kind: str, cell: Pixels) -> None:
     assert np.abs(stored.astype(int) - cell).mean() > 20
     # A profile that is damaged, or sRGB's own, changes nothing.
     assert np.array_equal(decode(encoded(cell, "PNG", icc_profile=b"no profile")), cell)
+
+
+# --- how a picture lies ---
+
+
+def turned(kind: str, orientation: int, pixels: np.ndarray) -> bytes:
+    """A file that says how its picture is to be turned, by whatever its kind says that with."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    match kind:
+        case "TIFF":
+            buffer = io.BytesIO()
+            tags = [(274, "H", 1, orientation, True)]
+            tifffile.imwrite(buffer, pixels, photometric="rgb", extratags=tags, metadata=None)
+            return buffer.getvalue()
+        case "JPEG of print":
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).convert("CMYK").save(buffer, "JPEG", exif=exif)
+            return buffer.getvalue()
+        case "PNG of 16 bits":
+            whole = bytes(imagecodecs.png_encode(pixels.astype(np.uint16) * 257))
+            chunk = exif_chunk(encoded(pixels, exif=exif))
+            return whole[:33] + chunk + whole[33:]
+        case "PNG that says it at its end":
+            whole = encoded(pixels, exif=exif)
+            chunk = exif_chunk(whole)
+            whole = whole.replace(chunk, b"")
+            return whole[:-12] + chunk + whole[-12:]
+        case "PNG that says it in words":
+            words = PngImagePlugin.PngInfo()
+            words.add_itxt("XML:com.adobe.xmp", f'<x tiff:Orientation="{orientation}"/>')
+            return encoded(pixels, pnginfo=words)
+        case _:
+            return encoded(pixels, kind, exif=exif)
+
+
+def exif_chunk(png: bytes) -> bytes:
+    at = png.index(b"eXIf") - 4
+    return png[at : at + 12 + int.from_bytes(png[at : at + 4], "big")]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("JPEG", "JPEG of print", "TIFF", "WEBP", "PNG", "PNG of 16 bits"),
+        *("PNG that says it at its end", "PNG that says it in words"),
+    ],
+)
+def test_the_size_is_that_of_the_picture_as_it_is_shown(kind: str, orientation: int, cell: Pixels) -> None:
+    data = turned(kind, orientation, cell[:120, :200])
+    assert decode(data).shape == ((200, 120, 3) if orientation > 4 else (120, 200, 3))
+    assert measure(data) == image_size(data) == decode(data).shape[1::-1]
+
+
+# --- damage of a JPEG, whatever else its file says ---
+
+
+def with_exif(data: bytes) -> bytes:
+    """The same JPEG with a segment of EXIF that says nothing."""
+    return data[:2] + b"\xff\xe1\x00\x10Exif\0\0MM\0*\0\0\0\x08" + data[2:]
+
+
+def of_print(pixels: Pixels) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert("CMYK").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("change", [bytes, with_exif], ids=["plain", "exif"])
+@pytest.mark.parametrize("kind", ["common", "print"])
+def test_zeros_before_the_end_of_a_jpeg_are_no_damage_and_all_else_is(change, kind: str, cell: Pixels) -> None:
+    data = encoded(cell, "JPEG", quality=90) if kind == "common" else of_print(cell)
+    assert data.endswith(b"\xff\xd9")
+    for zeros in (1, 60):
+        assert np.array_equal(decode(change(data[:-2] + bytes(zeros) + data[-2:])), decode(change(data)))
+    scan = data.rindex(b"\xff\xda")
+    middle = (scan + len(data)) // 2
+    torn = {
+        "stray bytes": data[:-2] + b"junk" * 15 + data[-2:],
+        "cut off": data[:middle],
+        "cut off and ended": data[:middle] + data[-2:],
+        "a gap": data[: middle - 200] + data[middle:],
+    }
+    for what, spoilt in torn.items():
+        with pytest.raises(UnreadableImage, match="damaged or truncated JPEG"):
+            pytest.fail(f"{what}: {decode(change(spoilt)).shape}")
 
 
 # --- names of formats ---

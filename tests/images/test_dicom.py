@@ -178,6 +178,49 @@ def test_every_dicom_shows_the_cell(kind: Kind) -> None:
     assert formats.known(kind.data) == "DICOM"
 
 
+def without_jfif(data: bytes) -> bytes:
+    """A JPEG that does not say how its colours are stored."""
+    return data[:2] + data[20:] if data[6:10] == b"JFIF" else data
+
+
+def coarse(array: Array) -> bytes:
+    """A JPEG whose colours are stored at half the size, which only YCbCr's are."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "JPEG", quality=97, subsampling=2)
+    return buffer.getvalue()
+
+
+ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x01"
+"""A JPEG's segment that says that its colours are stored as YCbCr."""
+
+
+@pytest.mark.parametrize("stated", ["RGB", "YBR_FULL_422"])
+@pytest.mark.parametrize(
+    ("frame", "within"),
+    [
+        (jpeg(RGB), 8),
+        (coarse(RGB), 24),
+        (without_jfif(coarse(RGB)), 24),
+        (b"\xff\xd8" + ADOBE + without_jfif(jpeg(RGB))[2:], 8),
+        (jpeg(RGB, keep_rgb=True), 8),
+    ],
+    ids=["jfif", "half the size", "half the size alone", "adobe", "rgb"],
+)
+def test_a_jpeg_has_the_colours_that_it_says_whatever_is_stated(frame: bytes, within: int, stated: str) -> None:
+    read = decode(dicom([frame], stated, JPEGBaseline8Bit))
+    assert np.abs(read.astype(int) - RGB).max() <= within
+
+
+def test_a_jpeg_that_says_nothing_of_its_colours_has_those_that_are_stated() -> None:
+    data = jpeg(RGB, keep_rgb=True)
+    adobe = data.index(b"\xff\xee")
+    data = data[:adobe] + data[adobe + 16 :]
+    silent = data.replace(b"R\x11\0G\x11\0B\x11\0", b"\1\x11\0\2\x11\0\3\x11\0").replace(b"R\0G\0B\0", b"\1\0\2\0\3\0")
+    assert silent.count(b"\1\0\2\0\3\0") == 1
+    read = decode(dicom([silent], "RGB", JPEGBaseline8Bit))
+    assert np.abs(read.astype(int) - RGB).max() <= 8
+
+
 def test_the_profile_of_the_optical_path_counts() -> None:
     from test_decode import linear_profile
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -254,6 +255,35 @@ def test_pictures_of_eight_bits_are_those_of_pillow_bit_for_bit() -> None:
     ):
         data = pillow(Image.fromarray(noise), kind, **how)
         assert np.array_equal(decode(data), np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+
+
+def bitmap(array: Array) -> bytes:
+    """A BMP of version 5 and 32 bits, whose masks leave room for an opacity."""
+    height, width, _ = array.shape
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<IiiHHIIiiII", 124, width, height, 1, 32, 3, 4 * width * height, 2835, 2835, 0, 0)
+    head += masks + b"BGRs" + bytes(36) + bytes(12) + struct.pack("<4I", 4, 0, 0, 0)
+    body = array[::-1, :, [2, 1, 0, 3]].tobytes()
+    return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(body), 0, 0, 14 + len(head)) + head + body
+
+
+def test_an_opacity_of_nothing_at_all_is_one_that_nobody_wrote() -> None:
+    """Programs keep room for it: 32 bits a pixel, or a fourth sample, which are 0."""
+    unused = np.dstack([RGB, np.zeros_like(GREY)])
+    both = Image.fromarray(unused)
+    for data in (
+        bitmap(unused),
+        tiff(unused, extrasamples=["unassalpha"]),
+        tiff(unused, extrasamples=["assocalpha"]),
+        tiff(deep(unused, 16), extrasamples=["unassalpha"]),
+        pillow(both, "PNG"),
+        bytes(imagecodecs.png_encode(deep(unused, 16))),
+        pillow(both, "WEBP", lossless=True, exact=True),
+    ):
+        assert np.array_equal(decode(data), RGB)
+    partly = np.dstack([RGB, np.where(np.arange(WIDTH) < 9, 255, np.zeros_like(GREY)).astype(np.uint8)])
+    for data in (bitmap(partly), tiff(partly, extrasamples=["unassalpha"]), pillow(Image.fromarray(partly), "PNG")):
+        assert np.array_equal(decode(data)[:, 9:], np.full_like(RGB[:, 9:], 255)), "where some is opaque, 0 is clear"
 
 
 # --- planes and pages --------------------------------------------------------------------------------------------

@@ -82,8 +82,11 @@ def test_every_colour_mode_becomes_rgb(mode: str) -> None:
 
 
 def test_transparency_is_laid_on_white() -> None:
-    pixels = decode(_encoded(Image.new("RGBA", (20, 20), (0, 0, 0, 0)), "PNG"))
-    assert (pixels == 255).all()
+    picture = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    picture.paste((9, 9, 9, 255), (0, 0, 20, 5))
+    pixels = decode(_encoded(picture, "PNG"))
+    assert (pixels[:5] == 9).all()
+    assert (pixels[5:] == 255).all()
 
 
 @pytest.mark.parametrize("compression", [None, "zlib", "lzw"])

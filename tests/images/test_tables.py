@@ -32,12 +32,13 @@ def csv(rows: list[tuple[str, str]], sep: str = ",", head: str = "path,label") -
 
 
 def read(folder: Path, content: str | bytes, name: str = "t.csv") -> tuple[dict[str, str | None], list[str]]:
-    """Label of each file name, and what was said."""
+    """Label of each file name, and what was said but that it names no patients."""
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     said: list[str] = []
     catalog = sources.read(folder / name, say=said.append)
     assert catalog.table["width"].null_count() == 0, catalog.table["path"].to_list()
-    return {Path(path).name: label for path, label in catalog.table.select("path", "label").rows()}, said
+    told = [one for one in said if not one.startswith("no column of patients")]
+    return {Path(path).name: label for path, label in catalog.table.select("path", "label").rows()}, told
 
 
 EXPECTED = {Path(path).name: label for path, label in ROWS}
@@ -411,3 +412,31 @@ def test_what_a_model_read_is_no_label_with_columns_left_out(folder: Path, head:
 def test_what_separates_is_told_by_the_header(folder: Path, content: str) -> None:
     labels = read(folder, content)[0]
     assert [str(label).partition(";")[0].partition(",")[0] for label in labels.values()] == list(EXPECTED.values())
+
+
+def test_empty_columns_without_a_name_are_none(folder: Path) -> None:
+    rows = "".join(f"{path},,{label},,x\n" for path, label in ROWS)
+    assert read(folder, "path,,label,,notes\n" + rows)[0] == EXPECTED
+    numbered = "".join(f"{k},{path},,{label}\n" for k, (path, label) in enumerate(ROWS))
+    assert read(folder, ",path,,label\n" + numbered)[0] == EXPECTED, "the numbers of the rows"
+    with pytest.raises(BadTable, match="2 columns with values and no name"):
+        read(folder, f"path,,label,,notes\n{ROWS[0][0]},1,ig,2,x\n")
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["Patient No", "patient_number", "Patient Nr.", "Pat-ID", "donor_id", "Donor", "MRN", "Case number", "Subject No."],
+)
+def test_patients_go_by_many_names(folder: Path, head: str) -> None:
+    rows = "".join(f"{path},{label},p{k % 2}\n" for k, (path, label) in enumerate(ROWS))
+    (folder / "t.csv").write_text(f"path,label,{head}\n{rows}")
+    said: list[str] = []
+    assert sources.read(folder / "t.csv", say=said.append).table["patient"].to_list() == ["p0", "p1"] * 3
+    assert said == []
+
+
+def test_a_table_without_patients_says_so(folder: Path) -> None:
+    (folder / "t.csv").write_text("path,label,slide\n" + "".join(f"{path},{label},s\n" for path, label in ROWS))
+    said: list[str] = []
+    assert sources.read(folder / "t.csv", say=said.append).table["patient"].null_count() == len(ROWS)
+    assert said == ["no column of patients (patient, subject, donor, case) among path, label, slide: no cell has one"]

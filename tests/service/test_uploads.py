@@ -149,11 +149,11 @@ def test_what_is_no_crop_is_refused_alone(ada: Visitor, upload: str, drawn_smear
     )  # fmt: skip
     states = {item["name"]: (item["state"], item["reason"]) for item in items}
     assert states.pop("good.png") == ("added", None)
-    assert set(states) == {"note.txt", "empty.jpg", "slide.png", "many.jpg", "tiny.png"}  # leftovers are passed over
+    assert set(states) == {"note.txt", "empty.jpg", "slide.png", "many.jpg", "tiny.png", ".DS_Store", "Thumbs.db"}
     assert all(state == "refused" and reason for state, reason in states.values())
     assert "megapixels" in (states["slide.png"][1] or "")
     assert "passes" in (states["many.jpg"][1] or "")
-    assert ada.get(upload).json()["refused"] == 5
+    assert ada.get(upload).json()["refused"] == 7
 
 
 def test_a_damaged_crop_is_added_without_a_thumbnail(
@@ -344,7 +344,8 @@ def test_names_come_in_composed_and_as_they_were_written(ada: Visitor, project: 
     archive = zipped({stand_in.decode(): data[0]}).replace(stand_in, raw)
     upload = begin(ada, project, case="Mu\u0308ller")
     items = send(ada, upload, {"z.zip": archive, "u\u0308ber.jpg": data[1], "@eaDir/thumb.jpg": data[2]})
-    assert [item["name"] for item in items] == ["ohne flag/\u00dcbersicht.jpg", "\u00fcber.jpg"]
+    names = ["ohne flag/\u00dcbersicht.jpg", "\u00fcber.jpg", "@eaDir/thumb.jpg"]
+    assert [(item["file"], item["name"]) for item in items] == list(enumerate(names))
     for words in ("\u00fcber", "u\u0308ber", "M\u00fcller"):
         found = ada.get(f"{project}/images", params={"text": words}).json()["items"]
         assert len(found) == 2, words
@@ -381,6 +382,52 @@ def test_a_zip_of_many_entries_is_refused_before_its_directory_is_read(
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was read"))
     (item,) = send(bob, upload, {"many.zip": many})
     assert (item["state"], "more than 1,010 entries" in item["reason"]) == ("refused", True), item
+
+
+@pytest.mark.parametrize("name", ["Export/Trash/1.png", "Thumbs/1.png", "papierkorb\\1.png", ".hidden.png"])
+def test_what_is_called_as_litter_is_refused_and_says_so(
+    ada: Visitor, upload: str, drawn_smear: Path, name: str
+) -> None:
+    (good,) = crops(drawn_smear, 1).values()
+    (item,) = send(ada, upload, {name: good})
+    assert (item["state"], item["image"], "rename it" in item["reason"]) == ("refused", None, True)
+    # Of a zip, whose maker put it there, it is passed over; but not where nothing is left.
+    packed = zipped({name: good, "Cells/2.png": good})
+    assert [item["name"] for item in send(ada, upload, {"all.zip": packed})] == ["Cells/2.png"]
+    (item,) = send(ada, upload, {"none.zip": zipped({name: good, "Cells/": b""})})
+    assert (item["name"], item["state"], item["reason"]) == ("none.zip", "refused", "a zip without a file in it")
+
+
+def test_each_answer_says_which_file_it_is_of(ada: Visitor, upload: str, drawn_smear: Path) -> None:
+    first, second, third = crops(drawn_smear, 3).values()
+    long = "x" * 500 + ".png"
+    sent = {"a.zip": zipped({"1.png": first, "2.txt": b"words"}), long: second, "u\u0308.png": b"none", "b.png": third}
+    found = [(item["file"], item["name"], item["state"]) for item in send(ada, upload, sent)]
+    assert found == [
+        (0, "1.png", "added"), (0, "2.txt", "refused"), (1, long[-400:], "added"), (2, "\u00fc.png", "refused"),
+        (3, "b.png", "added"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "called"), [(9, "Deflate64"), (98, "PPMd"), (94, "method 94")])
+def test_a_zip_that_is_packed_otherwise_is_not_called_damaged(
+    ada: Visitor, upload: str, drawn_smear: Path, method: int, called: str
+) -> None:
+    (good,) = crops(drawn_smear, 1).values()
+    data = bytearray(zipped({"a.png": good}))
+    for mark, at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        place = data.index(mark) + at
+        data[place : place + 2] = struct.pack("<H", method)
+    (item,) = send(ada, upload, {"z.zip": bytes(data)})
+    assert item["state"] == "refused"
+    assert item["reason"].startswith(f"packed as {called}")
+    assert item["reason"].endswith("pack the zip with Deflate")
+
+
+def test_a_folder_of_a_zip_with_backslashes_is_no_empty_file(ada: Visitor, upload: str, drawn_smear: Path) -> None:
+    (good,) = crops(drawn_smear, 1).values()
+    items = send(ada, upload, {"old.zip": zipped({"S-1\\": b"", "S-1\\a.png": good})})
+    assert [(item["name"], item["state"]) for item in items] == [("S-1/a.png", "added")]
 
 
 def test_bits_of_an_upload_say_which_value_is_white(

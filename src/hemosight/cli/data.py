@@ -233,8 +233,7 @@ def _summarise(catalog: Catalog) -> None:
         if split.height:
             typer.echo(f"{called}: " + ", ".join(f"{name} {number:,}" for name, number in split.iter_rows()))
     patients = catalog.table.select("source", "patient").drop_nulls("patient").n_unique()
-    if patients:
-        typer.echo(f"patients: {patients:,}")
+    typer.echo(f"patients: {patients:,}")
     if catalog.attributes:
         annotated = catalog.table.filter(pl.any_horizontal(pl.selectors.starts_with("attribute.").is_not_null())).height
         typer.echo(f"attributes: {len(catalog.attributes)} of {annotated:,} cells")

@@ -21,14 +21,13 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from hemosight.errors import UnreadableImage
-from hemosight.images import dicom, formats, tiff
+from hemosight.images import dicom, formats, jpeg, tiff
 from hemosight.images.contrast import require_contrast
-from hemosight.images.limits import FILE_BYTES, SCAN_PIXELS, require_size, several, too_large
+from hemosight.images.limits import FILE_BYTES, MEGAPIXELS, require_size, several, too_large
 from hemosight.images.samples import to_uint8, white_of
 
 Pixels = NDArray[np.uint8]
@@ -38,6 +37,8 @@ _KEPT = 1 << 20
 """Bytes of a colour profile of which it is remembered what it does; cameras' and scanners' have some thousands."""
 _SAME = 2
 """Levels by which makers' tables of sRGB differ from its formula."""
+_PNG_WORDS = re.compile(rb"eXIf|Raw profile type|XML:com\.adobe\.xmp")
+"""Chunks of a PNG that may say how it lies."""
 
 # --- files --------------------------------------------------------------------------------------------------
 
@@ -131,16 +132,16 @@ def decode_coarsely(data: bytes, bits: int | None = None) -> tuple[Pixels, int]:
     if formats.known(data) == "JPEG":
         with contextlib.suppress(Exception):  # what is wrong with it, decoding it as a whole will say
             width, height = measure(data)
-            if _frame(data) is None and _is_common(data):
+            if jpeg.rare_kind(data) is None and jpeg.is_plain(data) and jpeg.is_common(data):
                 least: dict[str, Any] = {"min_width": -(-width // 2), "min_height": -(-height // 2)}
-                pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", min_factor=1, **least)
+                pixels = jpeg.decode(data, min_factor=1, **least)
                 require_contrast(pixels)
                 return pixels, 2
     return decode_cell(data, bits), 1
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels from the header alone, or None where there is no such header.
+    """Width and height in pixels of the picture as :func:`decode` gives it, upright; None where there is no header.
 
     Raises :class:`~hemosight.errors.UnreadableImage` for a picture so large that its header alone is a threat.
     """
@@ -153,7 +154,8 @@ def image_size(data: bytes) -> tuple[int, int] | None:
         if kind == "DICOM":
             return dicom.size(data)
         with _opened(data, kind) as image:
-            return image.size
+            width, height = image.size
+            return (height, width) if _is_on_its_side(image, data, kind) else (width, height)
     except UnreadableImage as fault:
         if fault.code == "image_too_large":
             raise
@@ -162,8 +164,19 @@ def image_size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
+def _is_on_its_side(image: Image.Image, data: bytes, kind: formats.Read) -> bool:
+    """Whether decoding turns a picture so that its width becomes its height."""
+    if kind == "PNG" and (_PNG_WORDS.search(data) is None or image.width * image.height > MEGAPIXELS * 1e6):
+        return False  # to look behind its pixels for a word of how it lies, Pillow decodes them
+    with contextlib.suppress(Exception):  # decoding it will say what is wrong
+        if kind == "JPEG" and jpeg.is_plain(data) and jpeg.is_common(data):
+            return False
+        return image.getexif().get(0x0112) in tiff.ON_THEIR_SIDE
+    return False
+
+
 def measure(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture that could be a crop, by its header alone; decoding it is bounded work.
+    """Width and height, upright, of a picture that could be a crop, by its header; decoding it is bounded work.
 
     Raises an :class:`~hemosight.errors.UnreadableImage` that says why it cannot be one.
     """
@@ -173,7 +186,7 @@ def measure(data: bytes) -> tuple[int, int]:
         raise UnreadableImage(reason=_why_no_size(data, kind))
     require_size(*size)
     if kind == "JPEG":
-        _require_few_passes(data, size[0] * size[1])
+        jpeg.require_few_passes(data, size[0] * size[1])
     return size
 
 
@@ -195,8 +208,8 @@ def _require_known(data: bytes) -> formats.Read:
 
 def _why_no_size(data: bytes, kind: formats.Read) -> str:
     """Why a picture of a known kind has no size: what it is, or damage."""
-    if kind == "JPEG" and (frame := _frame(data)) is not None:
-        return frame
+    if kind == "JPEG" and (rare := jpeg.rare_kind(data)) is not None:
+        return rare
     try:
         if kind == "TIFF":
             tiff.size(data)
@@ -230,45 +243,18 @@ def _opened(data: bytes, kind: formats.Read) -> Image.Image:
 
 
 def _jpeg(data: bytes) -> Pixels:
-    frame = _frame(data)
-    if frame is not None:
-        raise UnreadableImage(reason=frame)
-    if _is_common(data):
-        return simplejpeg.decode_jpeg(data, colorspace="RGB")
-    return _with_pillow(data, "JPEG")
-
-
-def _is_common(data: bytes) -> bool:
-    """Whether the quick decoder shows a JPEG as the careful one does: upright, without a profile, in common colours."""
-    if b"Exif\0\0" in data[:65536] or b"ICC_PROFILE\0" in data[:65536]:
-        return False
-    return simplejpeg.decode_jpeg_header(data)[2] in ("YCbCr", "Gray", "RGB")
-
-
-def _require_few_passes(data: bytes, pixels: int) -> None:
-    """31 bytes make a pass over the whole picture: a file of a megabyte could keep a core busy for hours."""
-    passes = data.count(b"\xff\xda")
-    if passes > 1 and passes * pixels > SCAN_PIXELS:
-        raise UnreadableImage(reason=f"a JPEG in {passes} passes, made to keep a program busy")
-
-
-def _frame(data: bytes) -> str | None:
-    """What kind of JPEG is not read: more than 8 bits, lossless; None for all others."""
-    place = 2
-    while place + 9 < len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if marker == 0xFF or 0xD0 <= marker <= 0xD8:  # padding, and markers without a length
-            place += 1 if marker == 0xFF else 2
-            continue
-        if marker == 0xF7:
-            return "JPEG-LS, which is not read"
-        if marker in (0xC3, 0xC7, 0xCB, 0xCF):
-            return "a lossless JPEG, which is not read"
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            depth = data[place + 4]
-            return None if depth == 8 else f"a JPEG of {depth} bits, which is not read"
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return None
+    rare = jpeg.rare_kind(data)
+    if rare is not None:
+        raise UnreadableImage(reason=rare)
+    if not jpeg.is_common(data):  # colours of print, of which Pillow reads on behind damage
+        jpeg.decode(data, "CMYK")
+        return _with_pillow(data, "JPEG")
+    rgb = jpeg.decode(data)
+    if jpeg.is_plain(data):
+        return rgb
+    with _opened(data, "JPEG") as image:
+        profile, orientation = image.info.get("icc_profile"), image.getexif().get(0x0112)
+    return _to_srgb(tiff.upright(rgb, orientation), profile)
 
 
 def _deep_png(data: bytes, bits: int | None) -> Pixels:
@@ -298,6 +284,8 @@ def _with_pillow(data: bytes, kind: formats.Read) -> Pixels:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
             upright = upright.convert("RGBA")
+            if upright.getchannel("A").getextrema()[1] == 0:  # kept for an opacity that nobody wrote
+                upright.putalpha(255)
             paper = Image.new("RGBA", upright.size, "white")
             upright = Image.alpha_composite(paper, upright)
         return _to_srgb(np.asarray(upright.convert("RGB")), profile)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hemosight.errors import UnreadableImage
+from hemosight.images import jpeg
 from hemosight.images.limits import MEGAPIXELS, require_size, several
 from hemosight.images.samples import to_uint8, white_of, white_of_bits
 
@@ -142,6 +143,11 @@ def _frame(whole: Any, index: int) -> NDArray[Any]:
                         reason=f"a DICOM of {whole.Columns} x {whole.Rows} pixels"
                         f" that holds {image.width} x {image.height}"
                     )
+        # What a JPEG says of its colours goes before what the DICOM says around it, which programs copy from elsewhere.
+        stated = str(whole.PhotometricInterpretation)
+        of_jpeg = packed[:3] == b"\xff\xd8\xff" and whole.BitsAllocated == 8 and whole.SamplesPerPixel == 3
+        if of_jpeg and (stated != "RGB" or jpeg.says_colours(packed)):
+            return jpeg.decode(packed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         array = pixel_array(whole, index=index)

@@ -7,6 +7,7 @@ import simplejpeg
 from PIL import Image
 
 from hemosight.errors import UnreadableImage
+from hemosight.images import jpeg
 from hemosight.images.decode import Pixels, decode
 
 SIDE = 160
@@ -38,10 +39,10 @@ def thumbnail(data: bytes, bits: int | None = None) -> bytes | None:
 
 def _decode(data: bytes, bits: int | None) -> Pixels:
     """A JPEG is decoded no larger than needed, which is most of the time saved; whatever is unusual, in full."""
-    if data[:3] == b"\xff\xd8\xff" and b"Exif\0\0" not in data[:65536]:
+    if data[:3] == b"\xff\xd8\xff" and jpeg.is_plain(data):
         try:
-            if simplejpeg.decode_jpeg_header(data)[2] in ("YCbCr", "Gray", "RGB"):
-                return simplejpeg.decode_jpeg(data, "RGB", fastdct=True, min_height=SIDE, min_width=SIDE)
+            if jpeg.is_common(data):
+                return jpeg.decode(data, fastdct=True, min_height=SIDE, min_width=SIDE)
         except Exception:
             return decode(data)  # which says what is wrong
     return decode(data, bits)

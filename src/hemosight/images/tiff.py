@@ -47,15 +47,19 @@ _STRUCTURE = frozenset(
     [*range(254, 260), 262, 266, 273, 274, *range(277, 280), 284, 317, *range(320, 326), 332, *range(338, 342), 347]
 )
 """Tags without which the samples mean something else; all others may be damaged."""
+ON_THEIR_SIDE = (5, 6, 7, 8)
+"""Orientations in which a picture's width is stored as its height."""
 _AXES = {"Z": "focus planes", "T": "points in time", "C": "channels", "S": "samples", "Q": "pages", "I": "pages"}
 _PRIMARIES: dict[tuple[int, ...], int] = {(255, 0, 0): 0, (0, 255, 0): 1, (0, 0, 255): 2}
 _NAMES = {"red": 0, "r": 0, "green": 1, "g": 1, "blue": 2, "b": 2}
 
 
 def size(data: bytes) -> tuple[int, int]:
-    """Width and height of the first page, by its tags alone."""
+    """Width and height of the first page as it is meant to be looked at, by its tags alone."""
     with _sound(), tifffile.TiffFile(io.BytesIO(data)) as file:
-        return _size(file.pages.first)
+        width, height = _size(file.pages.first)
+        lies = file.pages.first.tags.valueof(274) in ON_THEIR_SIDE
+        return (height, width) if lies else (width, height)
 
 
 def decode(data: bytes, bits: int | None = None) -> tuple[Samples, bytes | None]:
@@ -276,9 +280,9 @@ def cmyk_to_rgb(levels: Samples) -> Samples:
 
 
 def opacity(alpha: NDArray[Any], white: float, depth: int) -> Samples:
-    """Opacity in any depth -> uint8; the same everywhere, it is full, in whatever range it was written."""
+    """Opacity in any depth -> uint8; the same everywhere, 0 too, it is full, in whatever range it was written."""
     high = float(alpha.max())
-    if high > 0 and high == alpha.min():
+    if high == alpha.min():
         return np.full(alpha.shape, 255, np.uint8)
     return to_uint8(alpha, white if high <= white or alpha.dtype.kind == "f" else white_of_bits(depth))
 
@@ -295,7 +299,7 @@ def upright(rgb: Samples, orientation: Any) -> Samples:
     """The picture as it is meant to be looked at (tag Orientation, 1 to 8)."""
     if orientation not in (2, 3, 4, 5, 6, 7, 8):
         return rgb
-    if orientation >= 5:
+    if orientation in ON_THEIR_SIDE:
         rgb = rgb.transpose(1, 0, 2)
     # After a transposition: 5 as it is, 6 mirrored, 7 turned by 180, 8 upside down.
     rows = orientation in (3, 4, 7, 8)

@@ -4965,12 +4965,18 @@ export interface components {
          * FileOutcome
          * @description What became of one file.
          * @example {
+         *       "file": 0,
          *       "image": 17,
          *       "name": "S-0412/WBC_01.jpg",
          *       "state": "added"
          *     }
          */
         FileOutcome: {
+            /**
+             * File
+             * @description Which of the request's files it is or, of a zip, lay in, from 0.
+             */
+            file: number;
             /**
              * Image
              * @description Its number; that of the image already there, where it is known.

@@ -15,7 +15,7 @@ test("of a drop with a file that cannot be read the rest is taken, and it counts
     if (path.endsWith("/uploads")) return Promise.resolve({ data: { id: 3 } });
     if (path.endsWith("/known")) return Promise.resolve({ data: { known: {} } });
     sent.push(...body.files);
-    const items = body.files.map((name) => ({ name, image: 1, state: "added", reason: null }));
+    const items = body.files.map((name, file) => ({ file, name, image: 1, state: "added", reason: null }));
     return Promise.resolve({ data: { items } });
   }) as unknown as typeof api.POST);
   const page = render(<Uploads>desk</Uploads>);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
 import { ServiceFault } from "../api/client";
-import type { NewUpload } from "../api/schema";
+import type { FileOutcome, NewUpload } from "../api/schema";
 import { type Found, keyOf, mayHoldCrops, picked, sha256 } from "./gather";
 import { batches, Uploader, type UploadService } from "./uploader";
 
@@ -36,11 +36,11 @@ class Pretended implements UploadService {
     if (fault) throw fault;
     this.sent.push(batch.map(({ name }) => name));
     this.to.push(upload);
-    return batch.map(({ name }) =>
-      name.includes("broken")
-        ? { name, image: null, state: "refused" as const, reason: "not an image" }
-        : { name, image: 1, state: "added" as const, reason: null },
-    );
+    return batch.flatMap(({ name }, file) => this.answer(name).map((one) => ({ ...one, file })));
+  }
+  answer(name: string): Omit<FileOutcome, "file">[] {
+    if (name.includes("broken")) return [{ name, image: null, state: "refused", reason: "not an image" }];
+    return [{ name, image: 1, state: "added", reason: null }];
   }
   async cancel(upload: number) {
     this.cancelled.push(upload);
@@ -97,6 +97,41 @@ describe("an upload", () => {
     expect(uploader.snapshot()).toMatchObject({
       running: false,
       counts: { added: 1, known: 1, refused: 1, waiting: 0 },
+    });
+  });
+
+  test("never calls added what was refused under another name, or of what nothing came out", async () => {
+    const raw = "Mu\u0308ller/1.jpg";
+    const refused = (name: string, reason: string) => [{ name, image: null, state: "refused" as const, reason }];
+    const kept = (name: string) => ({ name, image: 1, state: "added" as const, reason: null });
+    class Answering extends Pretended {
+      override answer(name: string) {
+        if (name === raw) return refused(raw.normalize("NFC"), "damaged");
+        if (name === "torn.zip") return refused(name, "a damaged zip");
+        if (name === "bad.zip") return [...refused("a.jpg", "empty"), ...refused("b.jpg", "empty")];
+        if (name === "one.zip") return refused("c.jpg", "empty");
+        if (name === "good.zip") return [kept("d.jpg"), ...refused("e.jpg", "empty")];
+        return name === "nothing" ? [] : [kept(name)];
+      }
+    }
+    const uploader = make(new Answering());
+    await uploader.add(
+      [raw, "torn.zip", "bad.zip", "one.zip", "good.zip", "nothing", "f.jpg"].map((name) => named(name)),
+    );
+    const became = uploader.snapshot().files.map(({ name, state, reason }) => [name, state, reason]);
+    expect(Object.fromEntries(became.map(([name, ...rest]) => [name, rest]))).toEqual({
+      [raw]: ["refused", "damaged"],
+      "torn.zip": ["refused", "a damaged zip"],
+      "bad.zip": ["refused", "Nothing in it was taken."],
+      "a.jpg": ["refused", "empty"],
+      "b.jpg": ["refused", "empty"],
+      "one.zip": ["refused", "Nothing in it was taken."],
+      "c.jpg": ["refused", "empty"],
+      "good.zip": ["added", null],
+      "d.jpg": ["added", null],
+      "e.jpg": ["refused", "empty"],
+      nothing: ["refused", "Nothing in it was taken."],
+      "f.jpg": ["added", null],
     });
   });
 

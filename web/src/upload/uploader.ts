@@ -203,7 +203,7 @@ export class Uploader {
   /** Those of these files that the service has not; where it cannot be asked they are refused, and none is left. */
   private async unknown(some: Found[]): Promise<Found[]> {
     const digests = await Promise.all(
-      some.map(({ name, file }) => (name.toLowerCase().endsWith(".zip") ? null : sha256(file).catch(() => null))),
+      some.map(({ name, file }) => (isZip(name) ? null : sha256(file).catch(() => null))),
     );
     const asked = digests.filter((digest): digest is string => digest !== null);
     let known: Record<string, number>;
@@ -231,10 +231,7 @@ export class Uploader {
       const upload = this.uploads.get(key) ?? (await this.persist(() => this.service.begin(given)));
       this.uploads.set(key, upload);
       const answer = await this.persist(() => this.service.send(upload, batch));
-      this.mark(answer.map(({ name, state, reason }) => ({ name, case: given.case, state, reason })));
-      // Of a zip, the service names what lay inside; the zip itself has then arrived.
-      const silent = batch.filter((one) => this.state.files[this.index.get(keyOf(one))!]!.state === "sending");
-      this.mark(saying(silent, "added"));
+      this.mark(batch.flatMap((one, at) => became(one, answer, at)));
     } catch (fault) {
       this.mark(saying(batch, "refused", this.reasonOf(fault)));
     }
@@ -292,6 +289,19 @@ export class Uploader {
 function saying(found: Found[], state: FileState, reason: string | null = null): Sent[] {
   return found.map((one) => ({ name: one.name, case: one.case ?? null, state, reason }));
 }
+
+/** What became of a file, and of what lay in it: the service may call it otherwise, and of a zip names what is inside. */
+function became(one: Found, answer: FileOutcome[], at: number): Sent[] {
+  const answered = answer.filter(({ file }) => file === at);
+  const only = answered.length === 1 ? answered[0]! : null;
+  const itself = only && !(isZip(one.name) && !isZip(only.name));
+  if (itself) return saying([one], only.state, only.reason);
+  const inside = answered.map(({ name, state, reason }) => ({ name, case: one.case ?? null, state, reason }));
+  const arrived = answered.some(({ state }) => state !== "refused");
+  return [...inside, ...saying([one], arrived ? "added" : "refused", arrived ? null : "Nothing in it was taken.")];
+}
+
+const isZip = (name: string): boolean => name.toLowerCase().endsWith(".zip");
 
 /** Batches small enough that progress is seen and a lost one costs little; each of one upload. */
 export function batches(found: Found[]): Found[][] {

@@ -7,8 +7,8 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -37,10 +37,19 @@ class TextTable:
         Names as written, distinct.
     lines
         For each row, the line it stands in and its values, as many as columns.
+    sheet, others
+        Of a workbook of several sheets, the one that is read and those that are not.
     """
 
     columns: tuple[str, ...]
     lines: Sequence[tuple[int, Sequence[str]]]
+    sheet: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def of_sheet(self) -> str:
+        """Which sheet a fault is in, as a sentence ends; empty where there is one."""
+        return _of_sheet(self.sheet)
 
     def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
         """Line and values by column."""
@@ -78,22 +87,42 @@ def parse_cells(data: bytes, path: str | Path) -> TextTable:
     path = Path(path)
     try:
         if path.suffix.lower() in _SHEETS or data[:4] == b"PK\3\4":
-            return _cells(path, _sheet(data))
+            return _of_workbook(path, _sheets(data))
         return _cells(path, _csv(data))
     except (UnicodeError, csv.Error, ValueError) as error:
         raise _bad(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
 
 
-def _bad(path: Path, came: str) -> BadTable:
+def _bad(path: Path, came: str, mend: str = "Save it again as CSV (UTF-8), or as .xlsx.") -> BadTable:
     return BadTable(
-        expected="a table with a header (CSV in UTF-8 or UTF-16, Excel, Parquet)",
-        came=came,
-        path=path,
-        mend="Save it again as CSV (UTF-8), or as .xlsx.",
+        expected="a table with a header (CSV in UTF-8 or UTF-16, Excel, Parquet)", came=came, path=path, mend=mend
     )
 
 
-def _cells(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> TextTable:
+def _of_sheet(name: str) -> str:
+    return f" in the sheet {name!r}" if name else ""
+
+
+def _of_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[str]]]) -> TextTable:
+    """The one sheet whose header has a column of pictures; where none has, the first that holds anything."""
+    filled = {name: rows for name, rows in sheets.items() if any(value.strip() for row in rows for value in row)}
+    fitting = [name for name, rows in filled.items() if _names_pictures(rows)]
+    if len(fitting) > 1:
+        came = f"{len(fitting)} sheets that name pictures ({', '.join(map(repr, fitting))})"
+        raise _bad(path, came, "Put their rows into one sheet, or save each as a table of its own.")
+    name = next(iter(fitting or filled), "")
+    several = len(filled) > 1
+    read = _cells(path, list(enumerate(filled.get(name, ()), 1)), name if several else "")
+    return replace(read, others=tuple(other for other in filled if other != name) if fitting else ())
+
+
+def _names_pictures(rows: Sequence[Sequence[str]]) -> bool:
+    written = [(line, row) for line, row in enumerate(rows, 1) if any(value.strip() for value in row)]
+    header = [unguarded(name.strip()) for name in written[_header(written)][1]]
+    return any(column_of(kind, header) is not None for kind in ("path", "sha256"))
+
+
+def _cells(path: Path, lines: Sequence[tuple[int, Sequence[str]]], sheet: str = "") -> TextTable:
     written = [(line, row) for line, row in lines if any(value.strip() for value in row)]
     if not written:
         raise _bad(path, "nothing")
@@ -101,17 +130,21 @@ def _cells(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> TextTable:
     columns = [name.strip() for name in written[at][1]]
     while columns and not columns[-1]:
         columns.pop()
-    if len(set(columns)) < len(columns):
-        doubled = next(name for name in columns if columns.count(name) > 1)
-        raise _bad(path, f"the column {doubled!r} twice")
-    columns = [unguarded(name) for name in columns]
     body: list[tuple[int, Sequence[str]]] = []
     for line, row in written[at + 1 :]:
         if any(value.strip() for value in row[len(columns) :]):
-            raise _bad(path, f"{len(row)} values in line {line} under {len(columns)} columns")
-        row = [unguarded(value) for value in row]
+            raise _bad(path, f"{len(row)} values in line {line} under {len(columns)} columns{_of_sheet(sheet)}")
         body.append((line, [*row[: len(columns)], *[""] * (len(columns) - len(row))]))
-    return TextTable(tuple(columns), body)
+    # A column without a name is one that somebody emptied, or a program's numbers of the rows.
+    named = [place for place, name in enumerate(columns) if name or any(row[place].strip() for _, row in body)]
+    columns = [columns[place] for place in named]
+    if len(set(columns)) < len(columns):
+        doubled = next(name for name in columns if columns.count(name) > 1)
+        came = f"the column {doubled!r} twice" if doubled else f"{columns.count('')} columns with values and no name"
+        raise _bad(path, came + _of_sheet(sheet))
+    columns = [unguarded(name) for name in columns]
+    body = [(line, [unguarded(row[place]) for place in named]) for line, row in body]
+    return TextTable(tuple(columns), body, sheet)
 
 
 def _header(written: Sequence[tuple[int, Sequence[str]]]) -> int:
@@ -120,17 +153,17 @@ def _header(written: Sequence[tuple[int, Sequence[str]]]) -> int:
     return next(wide, 0)
 
 
-def _sheet(data: bytes) -> list[tuple[int, list[str]]]:
-    """The first sheet of a workbook, read by a process of its own (:mod:`hemosight.images.sources.sheet`)."""
+def _sheets(data: bytes) -> dict[str, list[list[str]]]:
+    """The sheets of a workbook by name, read by a process of its own (:mod:`hemosight.images.sources.sheet`)."""
     command = [sys.executable, "-I", sheet.__file__]
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=_SECONDS, check=True)
     except (subprocess.SubprocessError, OSError) as error:
         raise ValueError("a workbook that takes more memory or time to read than any table of labels") from error
-    rows = json.loads(done.stdout)
-    if isinstance(rows, str):
-        raise ValueError(rows)
-    return list(enumerate(rows, 1))
+    found = json.loads(done.stdout)
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
 
 
 def _csv(data: bytes) -> list[tuple[int, list[str]]]:

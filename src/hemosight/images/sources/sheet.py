@@ -1,4 +1,4 @@
-"""The first sheet of a workbook as JSON on standard output, read from standard input: a program of its own.
+"""The sheets of a workbook as JSON on standard output, read from standard input: a program of its own.
 
 A workbook of a few bytes may name a cell at the far end of a sheet, and what reads it asks for room for all before it:
 so it is read by a process that may take no more than :data:`MOST` bytes, and whose end is nobody else's.
@@ -20,8 +20,8 @@ def text(value: object) -> str:
 
 
 def main() -> int:
-    """Give the rows as lists of texts, or what is wrong as a text; 0 where either is said."""
-    from python_calamine import CalamineError, CalamineWorkbook
+    """Give the rows of each visible sheet by its name, or what is wrong as a text; 0 where either is said."""
+    from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
     try:
         import resource
@@ -31,8 +31,14 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read()))
-        rows = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False)
-        said: object = [[text(value) for value in row] for row in rows]
+        said: object = {
+            sheet.name: [
+                [text(value) for value in row]
+                for row in workbook.get_sheet_by_name(sheet.name).to_python(skip_empty_area=False)
+            ]
+            for sheet in workbook.sheets_metadata
+            if sheet.typ == SheetTypeEnum.WorkSheet and sheet.visible == SheetVisibleEnum.Visible
+        }
     except CalamineError as error:
         said = f"a damaged workbook ({error})"
     sys.stdout.write(json.dumps(said))

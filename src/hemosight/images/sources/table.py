@@ -44,6 +44,8 @@ def read(path: Path, progress: Progress | None = None, say: values.Say | None = 
     its files is there.
     """
     cells = read_tasks(path) if path.suffix.lower() == ".json" else read_cells(path)
+    if say is not None and cells.others:
+        say(f"of the workbook {cells.sheet!r} is read; other sheets, without paths: {some(list(cells.others), _SHOWN)}")
     if not cells.lines:
         raise BadTable(
             expected="a row for each picture", came="no row", path=path, mend="Write a line for each below the header."
@@ -83,7 +85,7 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
     if found["path"] is None:
         raise BadTable(
             expected="a column 'path' with a value in every row",
-            came=f"the columns {', '.join(cells.columns)}",
+            came=f"the columns {', '.join(cells.columns)}{cells.of_sheet}",
             path=path,
             mend="Name the column of the pictures' paths 'path'.",
         )
@@ -95,6 +97,8 @@ def _rows(cells: TextTable, path: Path, say: values.Say | None) -> list[Record]:
         kept |= dict.fromkeys(ids[:1], "sha256")
     if say is not None and found["label"] is None and "subtype" not in kept.values():
         say(f"no column of labels (label, class, cell type) among {', '.join(cells.columns)}: no cell has a label")
+    if say is not None and found["patient"] is None and path.suffix.lower() != ".json":
+        say(f"no column of patients (patient, subject, donor, case) among {', '.join(cells.columns)}: no cell has one")
     rows: list[Record] = []
     no_split, no_checksum, unknown, no_fold = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for line, one in cells.rows():

@@ -22,6 +22,8 @@ from hemosight.images.sources.columns import column_of
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of a file that was uploaded to it."""
 _SUFFIX = re.compile("|".join(rf"{re.escape(suffix)}(?:$|\?)" for suffix in sorted(SUFFIXES)))
+_ROUNDED = 2
+"""Pixels that a box of a whole image may miss on a side."""
 _OWN = frozenset(
     ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "sha256", "agreement", "completed_by")
 )
@@ -31,11 +33,11 @@ _OWN = frozenset(
 def read_tasks(path: Path) -> TextTable:
     """A label export as rows of path, label and sha256 (empty where it says none).
 
-    Raises :class:`~hemosight.errors.BadTable` for JSON of any other kind.
+    Raises :class:`~hemosight.errors.BadTable` for JSON of any other kind, and for boxes of cells in fields.
     """
     try:
         found = json.loads(read_bytes(path).decode("utf-8-sig"))
-        rows = list(_rows(found, path.parent))
+        rows = list(_rows(found, path))
     except (UnreadableImage, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise BadTable(
             expected="labels of FiftyOne (labels.json), Label Studio (JSON or JSON-MIN) or COCO",
@@ -46,14 +48,14 @@ def read_tasks(path: Path) -> TextTable:
     return TextTable(("path", "label", "sha256"), [(line, row) for line, row in enumerate(rows, 1)])
 
 
-def _rows(found: Any, folder: Path) -> Iterator[tuple[str, str, str]]:
+def _rows(found: Any, path: Path) -> Iterator[tuple[str, str, str]]:
     if isinstance(found, list):
         for task in found:
-            yield _task(task, folder)
+            yield _task(task, path.parent)
     elif "categories" in found and "images" in found:
-        yield from _coco(found)
+        yield from _coco(found, path)
     else:
-        yield from _fiftyone(found, folder)
+        yield from _fiftyone(found, path.parent)
 
 
 def _fiftyone(found: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str, str]]:
@@ -174,13 +176,33 @@ def local_path(place: str, folder: Path) -> str:
     return place
 
 
-def _coco(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _coco(found: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str, str]]:
     names = {one["id"]: str(one["name"]) for one in found["categories"]}
+    images = {image["id"]: image for image in found["images"]}
     labels: dict[Any, str] = {}
     for one in found["annotations"]:
         # Of a review, an annotation may be the model's own: only what a person said is a label.
         said = one["attributes"].get("label") if "label" in one.get("attributes", {}) else names[one["category_id"]]
-        if said is not None:
-            labels[one["image_id"]] = str(said) if labels.get(one["image_id"], str(said)) == str(said) else "?"
+        if said is None:
+            continue
+        image = images.get(one["image_id"], {})
+        if not _is_of_all(one.get("bbox"), image.get("width"), image.get("height")):
+            raise BadTable(
+                expected="labels of crops, each of one cell",
+                came=f"boxes of cells in fields ({one['bbox']} in {image.get('file_name', one['image_id'])})",
+                path=path,
+                mend="Cut the cells out first: `hemosight find` does (with `--boxes`, judged by known boxes).",
+            )
+        labels[one["image_id"]] = str(said) if labels.get(one["image_id"], str(said)) == str(said) else "?"
     for image in found["images"]:
         yield str(image["file_name"]), labels.get(image["id"], ""), ""
+
+
+def _is_of_all(box: Sequence[float] | None, width: float | None, height: float | None) -> bool:
+    """Whether a box (left, top, size) is the whole image, but for what rounding leaves; so is none, or an empty one."""
+    if not box or not (box[2] and box[3]):
+        return True
+    left, top, across, down = box
+    if max(left, top) > _ROUNDED:
+        return False
+    return all(at is None or side >= at - _ROUNDED for side, at in ((left + across, width), (top + down, height)))

@@ -19,10 +19,17 @@ from hemosight.images.finding.places import FieldPlace, FilmCell, by_name, in_pi
 from hemosight.images.limits import MEGAPIXELS
 from hemosight.images.thumbnails import thumbnail
 from hemosight.service.errors import NothingThere
-from hemosight.service.intake.uploads import UploadIntake, UploadOutcome, is_leftover, media_type, plain_name
+from hemosight.service.intake.uploads import (
+    LEFTOVER,
+    UploadIntake,
+    UploadOutcome,
+    is_leftover,
+    media_type,
+    plain_name,
+)
 from hemosight.service.operations.disk import require_room
 from hemosight.service.settings import Settings
-from hemosight.service.storage import audit, fields, films, uploads
+from hemosight.service.storage import audit, fields, films, images, uploads
 from hemosight.service.storage.audit import Actor
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.fields import NewCell, NewField
@@ -123,7 +130,7 @@ class FieldIntake:
         name = plain_name(name)
         with file:
             if is_leftover(name):
-                return FieldOutcome(name, reason="a hidden file, or one that a system leaves in folders")
+                return FieldOutcome(name, reason=LEFTOVER)
             data = file.read(self._settings.max_file_bytes * 4 + 1)
         if len(data) > self._settings.max_file_bytes * 4:
             return FieldOutcome(name, reason=f"more than {self._settings.max_file_bytes * 4 / 1e6:.0f} MB")
@@ -135,7 +142,7 @@ class FieldIntake:
                 data = bare(data, self._bits)  # a project that keeps no names keeps none of its fields either
                 width, height = measure(data)
             sha256 = hashlib.sha256(data).digest()
-            if (before := self._known(name, sha256)) is not None:
+            if (before := self._known(name, sha256, width, height)) is not None:
                 return before
             pixels = decode(data, self._bits)
             scale = self._scale_of(pixels)
@@ -200,12 +207,13 @@ class FieldIntake:
         again = seen_again(shown)
         return _Where(place, {at: there.cells[one.number][0] for (of, at), one in again.items() if of == own})
 
-    def _known(self, name: str, sha256: bytes) -> FieldOutcome | None:
+    def _known(self, name: str, sha256: bytes, width: int, height: int) -> FieldOutcome | None:
         """What is there of a field that came before: searched again it would bring back what people removed."""
         with self._place.database.session() as session:
             row = fields.known(session, self._place.project, sha256)
             if row is None:
                 return None
+            images.turn(session, sha256, width, height)
             same_place = (row.case_id, row.film) in films.of_two_films(session, [row])
             stands = [cell for cell in fields.cells(session, row.id) if cell.image_id is not None]
             return FieldOutcome(

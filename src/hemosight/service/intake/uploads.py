@@ -7,7 +7,7 @@ import io
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import IO, Literal
 
@@ -39,6 +39,10 @@ _BYTES = 32 << 20
 """Bytes stored in one transaction; more wait in memory for nothing."""
 _NAME = 400
 """Characters of a name that are kept, from its end."""
+LEFTOVER = "hidden, or called as what systems leave in folders (trash, thumbnails): rename it if it holds cells"
+"""Why a file is refused that nobody meant to send."""
+_PACKED = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd"}
+"""What zips are packed as that are sound and not read."""
 _SMALL = 1 << 20
 """Bytes that may be packed as tightly as they like."""
 _FOLDERS = 1000
@@ -56,12 +60,16 @@ _DICOM = "application/dicom"
 
 @dataclass(frozen=True)
 class UploadOutcome:
-    """What became of one file; ``image`` is None and ``reason`` says why where it was refused."""
+    """What became of one file; ``image`` is None and ``reason`` says why where it was refused.
+
+    ``file`` says which of the files given it is or lay in, from 0: its name as it is kept may be another.
+    """
 
     name: str
     state: Literal["added", "known", "refused"]
     image: int | None = None
     reason: str | None = None
+    file: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,8 @@ class UploadIntake:
         self._actor = actor
         self._project = project_id
         self._upload = upload_id
-        self._waiting: list[NewPicture | UploadOutcome] = []
+        self._waiting: list[tuple[int, NewPicture | UploadOutcome]] = []
+        self._taken = 0
         self._bytes = 0
         self._bits: int | None = None
         self._named = True
@@ -113,12 +122,13 @@ class UploadIntake:
         ``gone`` is asked at every picture: for whoever has left, no work goes on.
         """
         outcomes: list[UploadOutcome] = []
+        place, self._taken = self._taken, self._taken + 1
         with file:
             for found in _contents(name, file, self._settings):
                 if gone():
                     self._waiting.clear()
                     break
-                self._waiting.append(self._prepare(found))
+                self._waiting.append((place, self._prepare(found)))
                 self._bytes += len(found.data)
                 if len(self._waiting) >= TOGETHER or self._bytes >= _BYTES:
                     outcomes += self.finish()
@@ -130,8 +140,8 @@ class UploadIntake:
         if not waiting:
             return []
         require_room(self._settings)
-        pictures = [item for item in waiting if isinstance(item, NewPicture)]
-        refused = [item for item in waiting if isinstance(item, UploadOutcome)]
+        pictures = [item for _, item in waiting if isinstance(item, NewPicture)]
+        refused = [item for _, item in waiting if isinstance(item, UploadOutcome)]
         with self._database.session() as session:
             upload = self._open(session)
             before = uploads.size(session, upload.id)
@@ -152,9 +162,11 @@ class UploadIntake:
             if added:
                 events.tell(session, self._project, ImagesEvent(added=len(added), upload=upload.id))
         seen: set[bytes] = set()
-        return [
-            item if isinstance(item, UploadOutcome) else _upload_outcome(item, added, known, seen) for item in waiting
+        outcomes = [
+            (place, item if isinstance(item, UploadOutcome) else _upload_outcome(item, added, known, seen))
+            for place, item in waiting
         ]
+        return [replace(outcome, file=place) for place, outcome in outcomes]
 
     def _open(self, session: Session) -> Upload:
         upload = uploads.get(session, self._project, self._upload)
@@ -211,6 +223,8 @@ def plain_name(name: str) -> str:
 def _contents(name: str, file: IO[bytes], settings: Settings) -> Iterator[_File]:
     """The files that a sent file holds: itself, or a zip's entries."""
     if is_leftover(name):
+        if name:  # a form's field may be left empty
+            yield _File(name, b"", LEFTOVER)
         return
     head = file.read(4)
     file.seek(0)
@@ -242,7 +256,10 @@ def _unzipped(name: str, file: IO[bytes], settings: Settings) -> Iterator[_File]
         with zipfile.ZipFile(file) as archive:
             utf8 = all_utf8(archive.infolist())
             names = {info: entry_name(info, utf8=utf8) for info in archive.infolist() if not info.is_dir()}
-            entries = [info for info, called in names.items() if not is_leftover(called)]
+            entries = [info for info, called in names.items() if not (is_leftover(called) or _is_folder(info, called))]
+            if not entries:
+                yield _File(name, b"", "a zip without a file in it")
+                return
             total = sum(info.file_size for info in entries)
             if len(entries) > settings.max_zip_files:
                 yield _File(name, b"", f"a zip of {len(entries):,} files; at most {settings.max_zip_files:,} are taken")
@@ -256,8 +273,15 @@ def _unzipped(name: str, file: IO[bytes], settings: Settings) -> Iterator[_File]
                 return
             for info in entries:
                 yield _entry(archive, info, names[info], settings)
+    except NotImplementedError as error:
+        yield _File(name, b"", f"a zip that needs more than is read ({error}): pack it with Deflate")
     except Exception as error:  # a damaged directory raises anything from struct.error to OverflowError
         yield _File(name, b"", f"a damaged zip ({type(error).__name__})")
+
+
+def _is_folder(info: zipfile.ZipInfo, called: str) -> bool:
+    """Whether an entry is a folder by a name of Windows, as some programs write it."""
+    return called.endswith("\\") and info.file_size == 0
 
 
 def _overlaps(entries: list[zipfile.ZipInfo], end: int) -> bool:
@@ -284,6 +308,9 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, settings:
         with archive.open(info) as stream:
             # A header may lie about the size.
             data = stream.read(settings.max_file_bytes + 1)
+    except NotImplementedError:  # how zipfile says that an entry is sound and not for it
+        packed = _PACKED.get(info.compress_type, f"method {info.compress_type}")
+        return _File(name, b"", f"packed as {packed}, which is not read: pack the zip with Deflate")
     except Exception as error:  # of zipfile, and of the four decompressors behind it
         return _File(name, b"", f"damaged in its zip ({type(error).__name__})")
     return _File(name, data) if len(data) <= settings.max_file_bytes else _too_large(name, settings)

@@ -61,12 +61,15 @@ class FileOutcome(BaseModel):
     """What became of one file."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "S-0412/WBC_01.jpg", "state": "added", "image": 17, "reason": None}]}
+        json_schema_extra={
+            "examples": [{"name": "S-0412/WBC_01.jpg", "state": "added", "image": 17, "reason": None, "file": 0}]
+        }
     )
     name: str
     state: Literal["added", "known", "refused"]
     image: int | None = Field(description="Its number; that of the image already there, where it is known.")
     reason: str | None = Field(description="Why it was refused.")
+    file: int = Field(description="Which of the request's files it is or, of a zip, lay in, from 0.")
 
 
 class FileOutcomes(BaseModel):

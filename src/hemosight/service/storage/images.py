@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from hemosight.errors import UnreadableImage
+from hemosight.images.decode import image_size
 from hemosight.images.names import composed
 from hemosight.service.storage.tables import Case, CellEmbedding, Comment, Image, Picture, Project, Upload
 
@@ -107,9 +110,20 @@ def bits(session: Session, project_id: int, image_id: int) -> int | None:
 
 
 def picture(session: Session, sha256: bytes) -> tuple[bytes, str]:
-    """A file's bytes and its media type."""
-    row = session.execute(select(Picture.data, Picture.media_type).where(Picture.sha256 == sha256)).one()
-    return row[0], row[1]
+    """A file's bytes and its media type. A size of before, of how the picture lies in its file, is put right."""
+    query = select(Picture.data, Picture.media_type, Picture.width, Picture.height).where(Picture.sha256 == sha256)
+    data, kind, width, height = session.execute(query).one()
+    if width != height:
+        with contextlib.suppress(UnreadableImage):
+            if image_size(data) == (height, width):
+                turn(session, sha256, height, width)
+    return data, kind
+
+
+def turn(session: Session, sha256: bytes, width: int, height: int) -> None:
+    """Have a picture be so wide and high where it is stored the other way around, as a version before did."""
+    lying = (Picture.sha256 == sha256, Picture.width == height, Picture.height == width)
+    session.execute(update(Picture).where(*lying).values(width=width, height=height))
 
 
 def stored(session: Session, sha256: bytes) -> bytes | None:

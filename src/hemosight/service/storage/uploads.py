@@ -174,12 +174,19 @@ def take_intake(session: Session, project_id: int) -> None:
 def store(session: Session, pictures: Sequence[NewPicture]) -> None:
     """Store files, those that are known only once; call :func:`take_intake` before."""
     stored = insert(Picture)
+    given = stored.excluded
+    unmade = Picture.thumbnail.is_(None) & given.thumbnail.is_not(None)
     session.execute(
-        # Of another upload, whose bits were not given, there may be no thumbnail.
+        # Of another upload, whose bits were not given, there may be no thumbnail; a version before stored the size of
+        # a picture that lies on its side as it lies.
         stored.on_conflict_do_update(
             index_elements=[Picture.sha256],
-            set_={"thumbnail": stored.excluded.thumbnail},
-            where=Picture.thumbnail.is_(None) & stored.excluded.thumbnail.is_not(None),
+            set_={
+                "thumbnail": func.coalesce(Picture.thumbnail, given.thumbnail),
+                "width": given.width,
+                "height": given.height,
+            },
+            where=unmade | (Picture.width != given.width),
         ),
         [
             {
