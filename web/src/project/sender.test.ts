@@ -60,10 +60,10 @@ describe("the lost line", () => {
 });
 
 test("a label that the page trips over is told, waits no longer and holds up none that comes after it", async () => {
-  const told = vi.spyOn(console, "error").mockImplementation(() => {});
+  const logged = vi.spyOn(console, "error").mockImplementation(() => {});
   answers = [{ labels: null as never }];
   await store.label([1], "monocyte");
-  expect(told).toHaveBeenCalledOnce();
+  expect(logged).toHaveBeenCalledOnce();
   expect(store.snapshot().notes).toMatchObject([{ kind: "fault", text: expect.stringContaining("Reload") }]);
   await store.label([2], "lymphocyte");
   expect(labelled).toEqual([1, 2]);

@@ -41,12 +41,12 @@ export class Sender {
 
   /** Run when everything before has been answered. A fault of the page itself is told, and what comes after it runs. */
   enqueue(run: () => Promise<void>): Promise<void> {
-    const told = () =>
+    const ran = () =>
       run().catch((fault: unknown) => {
         console.error(fault);
         this.complain("Something on this page went wrong. Reload it to see what was saved.");
       });
-    this.queue = this.queue.then(told, told);
+    this.queue = this.queue.then(ran, ran);
     return this.queue;
   }
 

@@ -15,7 +15,6 @@ from hemosight.service.desk.panel_teaching import TeachingPanel
 from hemosight.service.storage import class_facts
 from hemosight.space.embeddings import Vectors
 
-
 _SAID = ("ids", "profile", "status", "label", "version", "by", "predicted", "held_back", "asked", "outside")
 """What of a row is counted and signed."""
 
@@ -119,8 +118,8 @@ class Snapshot:
         """
         if list(self.spec.classes) != list(other.spec.classes):
             return False
-        mine, others = self.of_case(case), other.of_case(case)
-        return all(np.array_equal(getattr(self, name)[mine], getattr(other, name)[others]) for name in _SAID)
+        own, theirs = self.of_case(case), other.of_case(case)
+        return all(np.array_equal(getattr(self, name)[own], getattr(other, name)[theirs]) for name in _SAID)
 
     def panels_of(self, case: int | None) -> tuple[TeachingPanel, ...]:
         """The panels that taught the classifier of a case's scanner profile; of every profile where None."""
