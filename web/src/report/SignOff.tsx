@@ -17,11 +17,11 @@ import { useFamiliarity } from "../foreign/familiarity";
 import { Amend, Withdraw } from "../signing/Amend";
 import { FaultLine } from "../ui/states";
 import { CheckList } from "./Checks";
-import { Otherwise, Ranges } from "./FactsShown";
 import { Given } from "./Given";
 import { Specimen } from "./Head";
 import { MakeCase } from "./MakeCase";
-import type { Facts } from "./signedFacts";
+import { Otherwise, Ranges } from "./SpecimenChanges";
+import type { SigningSpecimen } from "./signedFacts";
 import { type Showing, type Version, wantsSecond } from "./versions";
 
 interface Props {
@@ -127,7 +127,7 @@ interface Asked {
   /** Version of the report's remark and grades; null under a record, which has its own. */
   findings: number | null;
   /** Specimen and report settings; null under a record, which has its own. */
-  facts: Facts | null;
+  facts: SigningSpecimen | null;
   record: number | null;
 }
 
@@ -155,7 +155,7 @@ function Sign({
   const [password, setPassword] = useState("");
   const [asked, setAsked] = useState<Asked | null>(null);
   /** What was on the screen when signing was tried: where it was refused, the page says what is otherwise now. */
-  const [tried, setTried] = useState<Facts | null>(null);
+  const [tried, setTried] = useState<SigningSpecimen | null>(null);
   const queries = useQueryClient();
   /** Sign was pressed while the findings were being stored: pressing it leaves the remark's field, which stores it. */
   const [wanted, setWanted] = useState(false);

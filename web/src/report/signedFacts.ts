@@ -4,9 +4,9 @@ import type { SigningShown } from "../api/schema";
 import { when } from "../ui/time";
 
 /** As they were shown to a signer, and what they are known by. */
-export type Facts = Pick<SigningShown, "specimen" | "settings" | "facts">;
+export type SigningSpecimen = Pick<SigningShown, "specimen" | "settings" | "facts">;
 
-type Range = Facts["settings"]["ranges"][number];
+type Range = SigningSpecimen["settings"]["ranges"][number];
 
 const between = (low: number | null | undefined, high: number | null | undefined, unit: string) => {
   if (low == null && high == null) return [];
@@ -18,7 +18,7 @@ export const rangeWords = ({ low, high, absolute_low, absolute_high }: Range): s
   [...between(low, high, "%"), ...between(absolute_low, absolute_high, "× 10⁹/L")].join(", ");
 
 /** Each of them by what it is called; what is empty is left away. */
-function worded({ specimen, settings }: Facts): Map<string, string> {
+function worded({ specimen, settings }: SigningSpecimen): Map<string, string> {
   const said: [string, string | null][] = [
     ["Case", specimen.key],
     ["Accession", specimen.accession],
@@ -36,7 +36,10 @@ function worded({ specimen, settings }: Facts): Map<string, string> {
 }
 
 /** What is otherwise now: what it is called, as it was and as it is; `none` where there is nothing. */
-export function differences(before: Facts, now: Facts): { what: string; was: string; is: string }[] {
+export function differences(
+  before: SigningSpecimen,
+  now: SigningSpecimen,
+): { what: string; was: string; is: string }[] {
   const [one, other] = [worded(before), worded(now)];
   return [...new Set([...one.keys(), ...other.keys()])].flatMap((what) => {
     const [was, is] = [one.get(what) ?? "none", other.get(what) ?? "none"];

@@ -76,10 +76,10 @@ const UNREAD = "It could not be read.";
 const CANCELLED = "cancelled";
 
 /** What stands in the fields beside the pickers while files are dropped or chosen. */
-export type Said = Pick<UploadState, "caseKey" | "profile" | "bits">;
+export type UploadChoices = Pick<UploadState, "caseKey" | "profile" | "bits">;
 
 /** That, as an upload is begun with it. A scanner is that of a case. */
-export function uploadOf({ caseKey, profile, bits }: Said): Required<NewUpload> {
+export function uploadOf({ caseKey, profile, bits }: UploadChoices): Required<NewUpload> {
   const key = caseKey.trim().slice(0, LONGEST_CASE) || null;
   return { case: key, profile: key === null ? null : profile, bits };
 }
@@ -143,7 +143,7 @@ export class Uploader {
   readonly setBits = (bits: number | null): void => this.set({ bits });
 
   /** Send these as well, as what is said now has it, or was. Gives when there is nothing left to send. */
-  async add(found: Found[], said: Partial<Said> = {}): Promise<void> {
+  async add(found: Found[], said: Partial<UploadChoices> = {}): Promise<void> {
     const given = uploadOf({ ...this.state, ...said });
     await this.take(
       found.map(({ name, file }) => ({ name, file, ...given })),
@@ -152,7 +152,7 @@ export class Uploader {
   }
 
   /** Show these names among the files that are not taken: the browser could not read them. */
-  unread(names: string[], said: Partial<Said> = {}): void {
+  unread(names: string[], said: Partial<UploadChoices> = {}): void {
     const { case: key } = uploadOf({ ...this.state, ...said });
     this.mark(names.map((name) => ({ name, case: key, state: "refused", reason: UNREAD })));
   }

@@ -1,7 +1,7 @@
-import { differences, type Facts, rangeWords } from "./signedFacts";
+import { differences, rangeWords, type SigningSpecimen } from "./signedFacts";
 
 /** What of the specimen and the report's settings is otherwise than it was when signing was asked for. */
-export function Otherwise({ before, now }: { before: Facts; now: Facts }) {
+export function Otherwise({ before, now }: { before: SigningSpecimen; now: SigningSpecimen }) {
   const changed = differences(before, now);
   if (!changed.length) return null;
   return (
@@ -19,7 +19,7 @@ export function Otherwise({ before, now }: { before: Facts; now: Facts }) {
 }
 
 /** The reference ranges by which the report marks values, for whoever signs them. */
-export function Ranges({ settings }: { settings: Facts["settings"] }) {
+export function Ranges({ settings }: { settings: SigningSpecimen["settings"] }) {
   const { ranges } = settings;
   if (!ranges.length) return null;
   return (
