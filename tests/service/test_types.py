@@ -168,6 +168,14 @@ def test_a_set_with_a_type_that_nobody_used_reads_as_before(room: Room) -> None:
     assert not np.array_equal(before["probability"], taught["probability"])
 
 
+def test_a_finer_type_counts_as_the_type_above_it_unless_told_otherwise(room: Room) -> None:
+    """A kind of erythroblast in the hundred would make every share of a leukocyte too small."""
+    assert room.add("Orthochromatic", parent="erythroblast")["counts"] == "apart"
+    assert room.add("Toxic", parent="neutrophil")["counts"] == "in"
+    assert room.add("Basophilic", parent="erythroblast", counts="excluded")["counts"] == "excluded"
+    assert room.add("Hairy")["counts"] == "in"
+
+
 def test_a_finer_type_is_read_within_its_type_and_teaches_it(room: Room) -> None:
     room.add("Band neutrophil")
     own = room.of("neutrophil")

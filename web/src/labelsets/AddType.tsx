@@ -7,7 +7,7 @@ import { inUse, PLAIN } from "../columns/columns";
 import { useProjectContext, useProjectState } from "../project/context";
 import { inks, Letter } from "../ui/marks";
 import { FaultLine, Loading } from "../ui/states";
-import { COUNTINGS, type Counting, type TypeDraft, typeRequest } from "./types";
+import { COUNTINGS, type Counting, type TypeDraft, typeRequest, under } from "./types";
 import "./labelsets.scss";
 
 /** A new type of the label set on the desk: one that is offered, or the laboratory's own. */
@@ -130,7 +130,7 @@ export default function AddType({ close }: { close: () => void }) {
                 <Form.Select
                   size="sm"
                   value={draft.parent}
-                  onChange={(event) => setDraft({ ...draft, parent: event.target.value })}
+                  onChange={(event) => setDraft(under(draft, event.target.value, upper))}
                 >
                   <option value="">none of the others</option>
                   {upper.map((mark) => (

@@ -4,7 +4,7 @@ import { columnsOf, MARKS } from "../columns/made";
 import { binNames } from "../gallery/arrangement";
 import { meaning } from "../gallery/keys";
 import { base64, LEAVE, said, unsettled } from "./importing";
-import { edited, keyRefused, typeRequest } from "./types";
+import { edited, keyRefused, typeRequest, under } from "./types";
 
 const band = { ...MARKS[0]!, name: "band", title: "Band", key: "A", parent: "neutrophil" };
 const smudge = { ...MARKS[0]!, name: "smudge", title: "Smudge", key: "S", counts: "apart" as const };
@@ -83,4 +83,11 @@ test("unknown labels wait for a word each", () => {
   expect(unsettled(unknown, means)).toEqual([]);
   expect(said(means)).toEqual({ Segs: "neutrophil", junk: null });
   expect(atob(base64(new TextEncoder().encode("path,label").buffer as ArrayBuffer))).toBe("path,label");
+});
+
+test("a kind of a type counts as that type does, until somebody chooses otherwise", () => {
+  const draft = { title: "Orthochromatic", key: "O", counts: "in" as const, parent: "", colour: 0 };
+  const upper = [{ name: "erythroblast", counts: "apart" as const }];
+  expect(under(draft, "erythroblast", upper)).toEqual({ ...draft, parent: "erythroblast", counts: "apart" });
+  expect(under({ ...draft, counts: "excluded" }, "", upper).counts).toBe("excluded");
 });

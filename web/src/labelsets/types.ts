@@ -51,6 +51,11 @@ export function typeRequest(draft: TypeDraft, free: readonly { light: string; da
   };
 }
 
+/** The draft as a kind of another type, or of none: it counts as that type does until somebody chooses otherwise. */
+export function under(draft: TypeDraft, parent: string, upper: readonly { name: string; counts: Counting }[]) {
+  return { ...draft, parent, counts: upper.find(({ name }) => name === parent)?.counts ?? draft.counts };
+}
+
 /** A change of a label set in a sentence: what was done to which type, and what was so before. */
 export function edited({ action, subject }: Pick<TypeEdit, "action" | "subject">, title: (name: string) => string) {
   const type = title(String(subject.type ?? ""));

@@ -132,6 +132,8 @@ def _made(classes: Sequence[ClassRow], given: NewClass, label_set: str) -> dict[
     usual = proposed(name) if of_types else Counting.IN
     parent = given.parent if given.parent is not None else rule_of(name).parent if of_types else None
     there = set(class_facts.in_use(classes))
+    if of_types and usual is Counting.IN and parent in there:
+        usual = class_facts.rules(classes, label_set)[parent].counts  # a kind of erythroblast is no leukocyte
     return {
         "name": name,
         "title": given.title,
