@@ -55,7 +55,9 @@ def demo(
     elif show:
         webbrowser.open(outcome.report.resolve().as_uri())
     elif not check:
-        typer.echo("To review them in the browser: hemosight demo --desk")
+        # As it was called: in a checkout the program is on nobody's path.
+        program = sys.argv[0] if Path(sys.argv[0]).name == "hemosight" else "hemosight"
+        typer.echo(f"To review them in the browser: {shlex.quote(program)} demo --desk")
     if check and not outcome.passed:
         raise typer.Exit(BELOW_BOUND)
 
