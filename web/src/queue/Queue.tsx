@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useLayoutEffect, useState } from "react";
 import { Button, Form } from "react-bootstrap";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { address } from "../api/client";
@@ -63,7 +63,8 @@ function Walk() {
     },
     [columns.classes, give, read, step, store],
   );
-  useEffect(() => {
+  // As the cell is drawn, not after: a key that comes between would be the answer to the cell before.
+  useLayoutEffect(() => {
     window.addEventListener("keydown", keys);
     return () => window.removeEventListener("keydown", keys);
   }, [keys]);

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useLayoutEffect, useMemo, useState } from "react";
 import { Button, Form, ProgressBar } from "react-bootstrap";
 import { Link, useNavigate } from "react-router";
 import { address, api, body, ServiceFault } from "../api/client";
@@ -144,7 +144,8 @@ function Sought() {
     },
     [say, last],
   );
-  useEffect(() => {
+  // As the cell is drawn, not after: a key that comes between would be the answer to the cell before.
+  useLayoutEffect(() => {
     window.addEventListener("keydown", keys);
     return () => window.removeEventListener("keydown", keys);
   }, [keys]);
