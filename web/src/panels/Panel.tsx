@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useRef } from "react";
+import { useCallback, useLayoutEffect, useRef } from "react";
 import { Button } from "react-bootstrap";
 import { useParams } from "react-router";
 import { address, api, body, ServiceFault } from "../api/client";
@@ -97,7 +97,8 @@ function Reading({ panel }: { panel: PanelShown }) {
     },
     [now, mutate, isPending, panel.timed],
   );
-  useEffect(() => {
+  // As the cell is drawn, not after: a key that comes between would be the answer to the cell before.
+  useLayoutEffect(() => {
     const keys = (event: KeyboardEvent) => {
       if (elsewhere(event.target)) return;
       const command = meaning(event, classes);
