@@ -152,8 +152,9 @@ def _gather(service: State, seat: ProjectSeat, given: NewSignature, case: int, r
     types = state.readings.tally(CELL_TYPE, case, Level.TYPE)[1].after
     look = look_of_case(service.database, known)  # before the transaction: nobody else waits for it
     state.catch_up(since=time.monotonic())  # a request is told what was there when it came, which was a while ago
-    # Counts, checks and cells are of one moment.
-    if not state.readings.snapshot(CELL_TYPE).says_as(snapshot, case):
+    # Counts, checks and cells are of one moment, and how sure each reading is of the labels that the record names.
+    of_one_moment = now.taught_until == snapshot.taught_until
+    if not of_one_moment or not state.readings.snapshot(CELL_TYPE).says_as(snapshot, case):
         raise refusals.changed(
             "a case that nobody changes while it is signed", "cells that were labelled, read, moved or deleted"
         )
