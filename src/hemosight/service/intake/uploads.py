@@ -273,7 +273,7 @@ def _unzipped(name: str, file: IO[bytes], settings: Settings) -> Iterator[_File]
                 return
             for info in entries:
                 yield _entry(archive, info, names[info], settings)
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # a zip of a later version than zipfile knows, sound for all we can tell
         yield _File(name, b"", f"a zip that needs more than is read ({error}): pack it with Deflate")
     except Exception as error:  # a damaged directory raises anything from struct.error to OverflowError
         yield _File(name, b"", f"a damaged zip ({type(error).__name__})")
