@@ -440,3 +440,10 @@ def test_a_table_without_patients_says_so(folder: Path) -> None:
     said: list[str] = []
     assert sources.read(folder / "t.csv", say=said.append).table["patient"].null_count() == len(ROWS)
     assert said == ["no column of patients (patient, subject, donor, case) among path, label, slide: no cell has one"]
+
+
+def test_a_cases_number_goes_before_a_column_that_may_say_anything(folder: Path) -> None:
+    """Whether somebody gave blood is no name of a patient: all cells would be of two."""
+    rows = "".join(f"{path},{label},{'yes' if n % 2 else 'no'},24-{n}\n" for n, (path, label) in enumerate(ROWS))
+    (folder / "t.csv").write_text("path,label,donor,case_id\n" + rows)
+    assert sources.read(folder / "t.csv").table["patient"].to_list() == [f"24-{n}" for n in range(len(ROWS))]

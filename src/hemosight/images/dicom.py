@@ -146,7 +146,7 @@ def _frame(whole: Any, index: int) -> NDArray[Any]:
         # What a JPEG says of its colours goes before what the DICOM says around it, which programs copy from elsewhere.
         stated = str(whole.PhotometricInterpretation)
         of_jpeg = packed[:3] == b"\xff\xd8\xff" and whole.BitsAllocated == 8 and whole.SamplesPerPixel == 3
-        if of_jpeg and (stated != "RGB" or jpeg.says_colours(packed)):
+        if of_jpeg and jpeg.rare_kind(packed) is None and (stated != "RGB" or jpeg.says_colours(packed)):
             return jpeg.decode(packed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -12,6 +12,8 @@ from hemosight.errors import BadTable
 
 _PERSONS = ("patient", "pat", "subject", "participant", "donor", "mrn", "medicalrecord", "case")
 """Whom a cell may be said to be of. A specimen or slide is no person, since several may be of one."""
+_COMMONEST = ("patient", "patientid", "subject", "subjectid", "case", "caseid")
+"""Of several columns these go first: beside a case's number, `donor` may be a yes or no."""
 _NUMBERS = ("", "id", "no", "nr", "num", "number", "code", "key", "identifier")
 ALIASES: Mapping[str, Sequence[str]] = {
     "path": re.split(
@@ -24,7 +26,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
         "label class celltype category classname classlabel labelname celllabel cellclass celltypename type target "
         "labels annotation choice choices",
     ),
-    "patient": [f"{person}{what}" for person in _PERSONS for what in _NUMBERS],
+    "patient": [*_COMMONEST, *(f"{person}{what}" for person in _PERSONS for what in _NUMBERS)],
     "official_split": ["officialsplit", "split", "set", "subset", "partition"],
     "sha256": ["sha256", "contentid"],
 }

@@ -44,9 +44,14 @@ def choose(
 
 
 def misleading(snapshot: Snapshot, row: int) -> str | None:
-    """A wrong reading to plant: the most probable class that is neither the model's reading nor the cell's label."""
+    """A wrong reading to plant: the most probable class that is neither the model's reading nor the cell's label.
+
+    Any such class where probabilities are held back: the second likeliest would tell them.
+    """
     order = np.argsort(-snapshot.probabilities[row], kind="stable")
     wrong = [int(kind) for kind in order[1:] if kind != snapshot.label[row]]
+    if wrong and snapshot.held_back[row]:
+        return snapshot.spec.names[sorted(wrong)[int(snapshot.ids[row]) % len(wrong)]]
     return snapshot.spec.names[wrong[0]] if wrong else None
 
 
