@@ -8501,7 +8501,7 @@ export interface components {
         };
         /**
          * SettingsOfRecord
-         * @description What every report of a project says, as it was when the case was signed.
+         * @description What every report of a project says: as a record holds it, or would if a case were signed now.
          */
         SettingsOfRecord: {
             /** Address */
@@ -8963,7 +8963,7 @@ export interface components {
         };
         /**
          * SpecimenOfRecord
-         * @description The case and its specimen as they were when it was signed.
+         * @description A case and its specimen: as a record holds them, or would if it were signed now.
          */
         SpecimenOfRecord: {
             /** Accession */

@@ -135,7 +135,7 @@ def _of_draw(since: SinceDraw | None, rules: SigningRules) -> Iterator[Check]:
         mend = ": draw anew, or on in the order that was drawn" if gone else ""
         words = f"{_cells(gone)} drawn to be counted, in the case no more{mend}"
         yield Check("drawn_gone", rules.drawn_gone, gone > 0, gone, words)
-        words = f"{_cells(later)} come since the draw, counted nowhere"
+        words = f"{_cells(later)} added since the draw, counted nowhere"
         yield Check("drawn_later", rules.drawn_later, later > 0, later, words)
 
 

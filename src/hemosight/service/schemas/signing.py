@@ -36,7 +36,7 @@ class AmendmentShown(BaseModel):
 
 
 class SpecimenOfRecord(BaseModel):
-    """The case and its specimen as they were when it was signed."""
+    """A case and its specimen: as a record holds them, or would if it were signed now."""
 
     key: str
     accession: str
@@ -47,7 +47,7 @@ class SpecimenOfRecord(BaseModel):
 
 
 class SettingsOfRecord(BaseModel):
-    """What every report of a project says, as it was when the case was signed."""
+    """What every report of a project says: as a record holds it, or would if a case were signed now."""
 
     project: str
     laboratory: str
