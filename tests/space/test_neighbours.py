@@ -51,3 +51,30 @@ def test_fewer_references_than_asked_for() -> None:
     rows, distances = nearest(points, points, 10)
     assert rows.shape == distances.shape == (3, 3)
     assert nearest(points[:1], points[:1], 5, exclude_self=True)[0].shape == (1, 0)
+
+
+def test_the_least_of_groups_leave_the_same_neighbours() -> None:
+    rng = np.random.default_rng(4)
+    for count in (3200, 3211, 4000):
+        values = rng.normal(size=(9, count)).astype(np.float32)
+        values[0] = np.sort(values[0])  # all of the least in a few groups, or in one stride
+        values[1, ::200] -= 10
+        values[2] = np.round(values[2])  # many alike
+        columns = neighbours._least(values, 100)
+        assert columns.shape == (9, 100)
+        assert all(len(set(row)) == 100 for row in columns.tolist())
+        found = np.sort(np.take_along_axis(values, columns, axis=1), axis=1)
+        assert np.array_equal(found, np.sort(values, axis=1)[:, :100])
+
+
+def test_who_multiplies_is_asked_for_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(5).normal(size=(40, 5)).astype(np.float32)
+    monkeypatch.setattr(neighbours, "BLOCK", 4 * 40 * 7)
+    asked: list[int] = []
+
+    def product(queries: np.ndarray) -> np.ndarray:
+        asked.append(len(queries))
+        return queries @ points.T
+
+    assert np.array_equal(nearest(points, points, 6, product=product)[0], nearest(points, points, 6)[0])
+    assert asked == [7, 7, 7, 7, 7, 5]

@@ -288,9 +288,12 @@ def perplexity_weights(squared: NDArray[np.float64], perplexity: float) -> NDArr
     weights = np.ones_like(excess)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        weights = np.exp(-excess / scale * np.exp(middle))
-        weights /= weights.sum(axis=1, keepdims=True)
-        entropy = -(weights * np.log(np.maximum(weights, 1e-300))).sum(axis=1, keepdims=True)
+        narrow = np.exp(middle) / scale
+        weights = np.exp(-excess * narrow)
+        total = weights.sum(axis=1, keepdims=True)
+        weights /= total
+        # -sum w log w, where log w is -excess * narrow - log(total)
+        entropy = np.log(total) + narrow * np.einsum("qk,qk->q", weights, excess)[:, None]
         wide = entropy > np.log(perplexity)
         low, high = np.where(wide, middle, low), np.where(wide, high, middle)
     return weights
