@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,16 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
+from PIL import Image
 
 from hemosight.engine import backend_choice, backends
 from hemosight.engine import engine as engines
 from hemosight.engine.backend_choice import LEAST_COSINE, Candidate, Choice, least_cosine
-from hemosight.engine.backends import BATCH, NAMES, REFERENCE, OnnxRuntime
+from hemosight.engine.backends import BATCH, NAMES, REFERENCE, OnnxRuntime, OpenVino
 from hemosight.engine.bundle import Bundle
 from hemosight.engine.engine import Engine
 from hemosight.engine.network import Network
 from hemosight.errors import ExtraMissing, UnknownName
+from hemosight.images import shortcut
+from hemosight.images.decode import decode
 from hemosight.images.preprocess import Preprocessing
+from hemosight.images.shortcut import Part
+from hemosight.images.synthetic import CELL_TYPES, draw_cell
+from tests.conftest import tiny_encoder
 
 pytestmark = pytest.mark.slow  # OpenVINO loads for three seconds
 
@@ -48,6 +56,13 @@ def slow_measuring(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return done
 
 
+def encoded_png(jpeg: bytes) -> bytes:
+    """The same pixels as a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(decode(jpeg)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 # --- vectors ---
 
 
@@ -64,6 +79,64 @@ def test_every_backend_computes_the_references_vectors(
     assert vectors.dtype == np.float32
     assert vectors.shape == expected.shape
     assert not crops or least_cosine(expected, vectors) > 0.999
+
+
+def _parts(road: Preprocessing, count: int) -> list[Part]:
+    """Parts of drawn crops that are halved, and have fewer pixels than the encoder sees."""
+    rng = np.random.default_rng(1)
+    parts = []
+    for turn in range(count):
+        data = simplejpeg.encode_jpeg(draw_cell(CELL_TYPES[turn % 9], rng).pixels, quality=92)
+        part = shortcut.prepare(data, road, 1.0 - turn % 3 / 100)
+        assert isinstance(part, Part)
+        parts.append(part)
+    return parts
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_are_enlarged_on_their_way_through_the_network(name: str) -> None:
+    if name not in backends.available():
+        pytest.skip(f"{name} is not to be had here")
+    road = Preprocessing(crop=224, size=128)
+    encoder = tiny_encoder(side=road.size)
+    parts = _parts(road, BATCH)
+    expected = OnnxRuntime(encoder, 1).vectors(np.stack([part.square() for part in parts]))
+    vectors = backends.make(name, encoder, 1).vectors_of_parts(parts)
+    assert vectors.shape == expected.shape
+    assert least_cosine(expected, vectors) > 0.999
+
+
+def test_whole_batches_of_parts_go_through_that_network_and_others_do_not(tmp_path: Path) -> None:
+    if "openvino" not in backends.available():
+        pytest.skip("openvino is not to be had here")
+    road = Preprocessing(crop=224, size=128)
+    rng = np.random.default_rng(2)
+    jpegs = [simplejpeg.encode_jpeg(draw_cell(CELL_TYPES[turn % 9], rng).pixels) for turn in range(BATCH + 3)]
+    network = Network(tiny_encoder(side=road.size), road, 1, "openvino")
+    quick = network.embed_crops(jpegs).vectors
+    assert isinstance(network.backend, OpenVino)
+    assert set(network.backend.compiled) == {"parts", "few"}
+    careful = Network(network.data, road, 1).embed_crops(jpegs).vectors
+    assert least_cosine(careful, quick) > 0.99
+    points = list(network.points([*jpegs[: BATCH - 2], b"no picture", encoded_png(jpegs[0])]))
+    assert [point.vector is None for point in points].index(True) == BATCH - 2
+    assert points[0].vector is not None
+    assert points[-1].vector is not None
+    assert float(points[0].vector @ points[-1].vector) > 0.99, "the same cell as a PNG"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_products_with_what_is_known_are_numpys(name: str, tiny_onnx: bytes) -> None:
+    if name not in backends.available():
+        pytest.skip(f"{name} is not to be had here")
+    rng = np.random.default_rng(3)
+    known = rng.normal(size=(500, 96)).astype(np.float32)
+    product = backends.make(name, tiny_onnx, 2).product(known)
+    for queries in (known[:1], known[:40], known[:7]):
+        found = product(queries)
+        assert found.dtype == np.float32
+        assert np.allclose(found, queries @ known.T, atol=1e-4)
+        found *= 2  # whoever asked may write into it
 
 
 @pytest.mark.parametrize("name", NAMES)

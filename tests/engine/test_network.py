@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from hemosight.engine import network as network_module
 from hemosight.engine.network import BATCH, Network
 from hemosight.images.catalog import Catalog, content_id
 from hemosight.images.decode import decode
 from hemosight.images.preprocess import Preprocessing
+
+SIDE = 64
+"""Of the tiny encoder's input."""
 
 
 @pytest.fixture(scope="module")
@@ -143,4 +148,25 @@ def test_crops_with_pixels_to_spare_are_decoded_at_half_their_size(
     careful = network.embed_crops(crops, 0.5).vectors
     assert not np.array_equal(quick, careful), "the half was taken"
     assert (quick * careful).sum(axis=1).min() > 0.99
-    assert [Preprocessing(size=128).allows_half(scale) for scale in (1.0, 0.875, 0.5)] == [False, True, True]
+
+
+def test_small_pictures_are_prepared_by_one_thread_at_a_time(
+    network: Network, drawn_catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+    pause = 0.0
+
+    def preparing(self: Network, *crop: object) -> tuple[str, np.ndarray]:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(pause)
+        inside.pop()
+        return "a cell", np.zeros((SIDE, SIDE, 3), np.uint8)
+
+    monkeypatch.setattr(Network, "_prepare", preparing)
+    monkeypatch.setattr(network_module, "_PATIENCE", 0.5)
+    for pause in (0.0005, 0.05):
+        most.clear()
+        assert len(list(network.points([b"a cell"] * 4 * BATCH))) == 4 * BATCH
+        assert (max(most) > 1) == (pause > 0.01), "large ones do not wait"

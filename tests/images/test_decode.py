@@ -19,7 +19,7 @@ from PIL import Image, PngImagePlugin
 from hemosight.errors import UnreadableImage
 from hemosight.images import formats
 from hemosight.images.contrast import require_contrast
-from hemosight.images.decode import Pixels, decode, decode_cell, decode_coarsely, image_size, measure, read_bytes
+from hemosight.images.decode import Pixels, decode, decode_cell, image_size, measure, read_bytes
 from hemosight.images.limits import require_size
 from hemosight.images.synthetic import draw_slide
 
@@ -35,6 +35,16 @@ def encoded(pixels: np.ndarray, kind: str = "PNG", **how: object) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, kind, **how)
     return buffer.getvalue()
+
+
+# --- files ---
+
+
+def test_what_a_file_holds_is_read_whatever_it_says_of_its_size(tmp_path: Path) -> None:
+    large = os.urandom(300_000)
+    (tmp_path / "large").write_bytes(large)
+    assert read_bytes(tmp_path / "large") == large
+    assert len(read_bytes("/proc/cpuinfo")) > 1, "its size is said to be none"
 
 
 # --- formats by name ---
@@ -427,32 +437,3 @@ def test_a_picture_is_told_from_a_document() -> None:
     assert not formats.is_picture(".txt", b"some text")
     assert not formats.is_picture(".xlsx", b"PK\3\4")
     assert image_size(NAMES["GIF"]) is None
-
-
-@pytest.mark.parametrize(("height", "width"), [(360, 360), (201, 330)])
-def test_a_jpeg_at_half_its_size_shows_the_same(cell: Pixels, height: int, width: int) -> None:
-    data = encoded(cell[:height, :width], "JPEG", quality=90)
-    pixels, smaller = decode_coarsely(data)
-    assert smaller == 2
-    assert pixels.shape == (-(-height // 2), -(-width // 2), 3)
-    whole = decode(data)[: height // 2 * 2, : width // 2 * 2].astype(float)
-    means = whole.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
-    assert np.abs(pixels[: height // 2, : width // 2] - means).mean() < 2
-
-
-def test_what_is_no_common_jpeg_comes_at_its_own_size(cell: Pixels) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side
-    for data in (encoded(cell, "PNG"), encoded(cell, "JPEG", quality=90, exif=exif)):
-        pixels, smaller = decode_coarsely(data)
-        assert smaller == 1
-        assert np.array_equal(pixels, decode(data))
-
-
-def test_a_coarse_look_says_what_is_wrong_as_well(cell: Pixels) -> None:
-    for data in (b"", encoded(cell, "JPEG")[:2000], encoded(np.full((90, 90, 3), 9, np.uint8), "JPEG")):
-        with pytest.raises(UnreadableImage) as fault:
-            decode_coarsely(data)
-        with pytest.raises(type(fault.value)) as same:
-            decode_cell(data)
-        assert str(same.value) == str(fault.value)

@@ -72,7 +72,7 @@ class Engine:
     @cached_property
     def surveyor(self) -> Surveyor:
         """Looks around new cells, among the bundle's labelled ones."""
-        return Surveyor(self.bundle)
+        return Surveyor(self.bundle, self.network.backend.product(self.bundle.support.embeddings.vectors))
 
     # --- reading ---
 

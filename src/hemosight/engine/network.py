@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 from hemosight.engine import backend_choice, backends
 from hemosight.engine.backends import AUTO, BATCH, REFERENCE, Backend, OnnxRuntime
 from hemosight.errors import UnreadableImage
+from hemosight.images import shortcut
 from hemosight.images.catalog import Catalog, Progress, content_id
 from hemosight.images.contrast import require_contrast
-from hemosight.images.decode import Pixels, decode_cell, decode_coarsely, read_bytes
+from hemosight.images.decode import Pixels, decode_cell, read_bytes
 from hemosight.images.preprocess import Preprocessing
+from hemosight.images.shortcut import Part
 from hemosight.space.embeddings import Embeddings, EmbeddingSpace, Vectors
 
 Crop = str | Path | bytes | Pixels
@@ -35,6 +37,12 @@ Crop = str | Path | bytes | Pixels
 
 _AHEAD = 2
 """Batches that wait for a thread while every thread has one in hand."""
+_SPARE = 2
+"""Threads more than cores: one prepares the next batch while the others wait for the network."""
+_PATIENCE = 0.05
+"""Seconds that a thread waits for its turn to prepare a batch. Of two that prepare small pictures at once each waits
+for Python's lock at every call, and both take twice as long; large ones take long without that lock, and need not wait.
+"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class Network:
         self.threads = threads or cores()
         self._asked = backend
         self._lock = threading.RLock()
+        self._preparing = threading.Lock()
         self._made: dict[str, Backend] = {}
         self._chosen: str | None = None
         if backend not in (AUTO, REFERENCE):
@@ -181,8 +190,7 @@ class Network:
         source = zip(crops, repeat(scale) if isinstance(scale, float | int) else scale, depths, strict=False)
         backend = self.backend
         turn = threading.Semaphore(backend.streams)
-        # A thread more where batches wait for one another: it decodes the next one meanwhile.
-        threads = self.threads + (backend.streams < self.threads)
+        threads = self.threads + (_SPARE if self.threads > 1 else 0)
         # A few crops are shared out among the threads instead of going through one of them together.
         first = list(islice(source, self.threads * BATCH))
         size = min(BATCH, -(-len(first) // self.threads)) or BATCH
@@ -258,7 +266,7 @@ class Network:
 
     def _prepare(
         self, crop: Crop, scale: float, contrast: bool, bits: int | None
-    ) -> tuple[str | None, Pixels | UnreadableImage]:
+    ) -> tuple[str | None, Pixels | Part | UnreadableImage]:
         identity = None
         try:
             if isinstance(crop, np.ndarray):
@@ -267,9 +275,8 @@ class Network:
             data = crop if isinstance(crop, bytes) else read_bytes(crop)
             identity = content_id(data)
             deep = self.bits if bits is None else bits
-            if self._asked != REFERENCE and self.preprocessing.allows_half(scale):
-                pixels, smaller = decode_coarsely(data, deep)
-                return identity, self.preprocessing(pixels, scale * smaller)
+            if self._asked != REFERENCE:
+                return identity, shortcut.prepare(data, self.preprocessing, scale, deep)
             return identity, self.preprocessing(decode_cell(data, deep), scale)
         except UnreadableImage as fault:
             return identity, fault
@@ -277,10 +284,21 @@ class Network:
     def _read(
         self, batch: list[tuple[Crop, float, int | None]], contrast: bool, backend: Backend, turn: threading.Semaphore
     ) -> list[CropEmbedding]:
-        prepared = [self._prepare(crop, scale, contrast, bits) for crop, scale, bits in batch]
-        pixels = [one for _, one in prepared if not isinstance(one, UnreadableImage)]
-        with turn:
-            vectors = iter(backend.vectors(np.stack(pixels)) if pixels else ())
+        alone = self._preparing.acquire(timeout=_PATIENCE)
+        try:
+            prepared = [self._prepare(crop, scale, contrast, bits) for crop, scale, bits in batch]
+        finally:
+            if alone:
+                self._preparing.release()
+        ready = [one for _, one in prepared if not isinstance(one, UnreadableImage)]
+        parts = [one for one in ready if isinstance(one, Part)]
+        if backend.enlarges and len(parts) == len(ready) == BATCH:
+            with turn:
+                vectors = iter(backend.vectors_of_parts(parts))
+        else:
+            pixels = [one.square() if isinstance(one, Part) else one for one in ready]
+            with turn:
+                vectors = iter(backend.vectors(np.stack(pixels)) if pixels else ())
         return [
             CropEmbedding(identity, None, one)
             if isinstance(one, UnreadableImage)

@@ -11,7 +11,7 @@ from hemosight.engine.bundle import Bundle
 from hemosight.space import novelty
 from hemosight.space.embeddings import Vectors
 from hemosight.space.landscape import Positions
-from hemosight.space.neighbours import nearest, squared_norms
+from hemosight.space.neighbours import Product, nearest, squared_norms
 from hemosight.space.one_thread import one_thread
 
 NEIGHBOURS = 20
@@ -45,19 +45,23 @@ class Surveyor:
     ----------
     bundle
         Whose labelled cells are the known ones.
+    product
+        Multiplies vectors with those of the known cells (:meth:`hemosight.engine.backends.Backend.product`); plain
+        numpy where None.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, product: Product | None = None) -> None:
         self._bundle = bundle
         self._reference = bundle.support.embeddings.vectors
         self._norms = squared_norms(self._reference)
+        self._product = product
 
     def look(self, vectors: Vectors) -> Surroundings:
         """What lies around these cells (cells x dimensions)."""
         landscape = self._bundle.landscape
         k = max(NEIGHBOURS, novelty.NEIGHBOURS, 0 if landscape is None else landscape.looks_at)
         with one_thread():  # others read meanwhile
-            found = rows, distances = nearest(vectors, self._reference, k, norms=self._norms)
+            found = rows, distances = nearest(vectors, self._reference, k, norms=self._norms, product=self._product)
             places = None if landscape is None else landscape.place(vectors, found)
             novelties = self._bundle.novelty.score(vectors, found)
         return Surroundings(novelties, rows[:, :NEIGHBOURS], distances[:, :NEIGHBOURS], places)

@@ -37,6 +37,8 @@ _KEPT = 1 << 20
 """Bytes of a colour profile of which it is remembered what it does; cameras' and scanners' have some thousands."""
 _SAME = 2
 """Levels by which makers' tables of sRGB differ from its formula."""
+_SOME = 1 << 16
+"""Bytes that are asked for of a file that says it holds fewer, as those that a system makes up when asked do."""
 _PNG_WORDS = re.compile(rb"eXIf|Raw profile type|XML:com\.adobe\.xmp")
 """Chunks of a PNG that may say how it lies."""
 
@@ -57,7 +59,9 @@ def read_bytes(path: str | Path) -> bytes:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise _missing(f"{_kind(found.st_mode)}, not a file: {path}")
-            data = file.read(FILE_BYTES + 1) if found.st_size <= FILE_BYTES else None
+            # What is asked for is set aside at once: not as much as a file may hold, for one that holds little.
+            some = min(FILE_BYTES, max(found.st_size, _SOME))
+            data = file.read(some + 1) if found.st_size <= FILE_BYTES else None
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
@@ -121,23 +125,6 @@ def decode_cell(data: bytes, bits: int | None = None) -> Pixels:
     pixels = decode(data, bits)
     require_contrast(pixels)
     return pixels
-
-
-def decode_coarsely(data: bytes, bits: int | None = None) -> tuple[Pixels, int]:
-    """:func:`decode_cell` at half the size where the file is a JPEG of the common kind, and how many times smaller.
-
-    A JPEG is stored as frequencies of blocks of 8 x 8 pixels; leaving out the higher half of them is the better part of
-    an antialiasing filter, and takes half the time. Other files come at their own size, 1 time smaller.
-    """
-    if formats.known(data) == "JPEG":
-        with contextlib.suppress(Exception):  # what is wrong with it, decoding it as a whole will say
-            width, height = measure(data)
-            if jpeg.rare_kind(data) is None and jpeg.is_plain(data) and jpeg.is_common(data):
-                least: dict[str, Any] = {"min_width": -(-width // 2), "min_height": -(-height // 2)}
-                pixels = jpeg.decode(data, min_factor=1, **least)
-                require_contrast(pixels)
-                return pixels, 2
-    return decode_cell(data, bits), 1
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:

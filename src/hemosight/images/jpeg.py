@@ -47,7 +47,13 @@ def decode(data: bytes, colours: str = "RGB", **least: Any) -> NDArray[np.uint8]
 
 def is_plain(data: bytes) -> bool:
     """Whether a file has neither a profile nor EXIF, which may say how it lies: its pixels are the picture."""
-    return b"Exif\0\0" not in data[:65536] and b"ICC_PROFILE\0" not in data[:65536]
+    return data.find(b"Exif\0\0", 0, 65536) < 0 and data.find(b"ICC_PROFILE\0", 0, 65536) < 0
+
+
+def shape(data: bytes) -> tuple[int, int]:
+    """Height and width in pixels as they are stored, not turned. Raises ValueError for a damaged header."""
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    return height, width
 
 
 def is_common(data: bytes) -> bool:

@@ -63,14 +63,6 @@ class Preprocessing:
         values = asdict(self)
         return {name: value for name, value in values.items() if name not in _LATER or value != _LATER[name]}
 
-    def allows_half(self, scale: float) -> bool:
-        """Whether pictures of this scale may be decoded at half their size: the square still has pixels to spare.
-
-        An embedding then keeps a cosine of 0.99 and more to that of the whole picture (0.9966 is the least of 64 crops
-        of Munich, whose scale is 0.73). At the reference scale it does not (0.96), and half would not do.
-        """
-        return self.crop >= 2 * scale * self.size
-
     def middle(self, pixels: Pixels) -> tuple[float, float]:
         """The point (y, x) of a decoded picture, in its own pixels, that becomes the middle of the square."""
         height, width, _ = pixels.shape

@@ -1,0 +1,117 @@
+"""What reading at speed costs: the shortcut of pixels, and what computes on this machine, against the reference.
+
+    python benchmarks/shortcut.py --data "$HEMOSIGHT_DATA"           # needs the [fast] extra for the second table
+
+Two tables. How near the embeddings are that the shortcut's squares give (least and mean cosine, in single precision) to
+those of the road, for crops of every laboratory at several pixel scales: decoded whole, and halved where the scale
+allows it. Then what a reader says of the cells held out of every laboratory, which learnt from the others' reference
+embeddings: macro-F1 over the types that are there and expected calibration error, with the reference and with the
+backend that was measured to be the quickest here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.engine.backends import AUTO, REFERENCE
+from hemosight.engine.bundle import Bundle, load
+from hemosight.engine.network import Network
+from hemosight.images import formats, shortcut
+from hemosight.images.catalog import Catalog
+from hemosight.images.decode import decode, read_bytes
+from hemosight.images.laboratory_splits import hold_out_by_source
+from hemosight.images.shortcut import Part
+from hemosight.images.sources import read
+from hemosight.scoring import metrics
+from hemosight.space import classifiers
+
+SCALES = (0.73, 0.85, 0.95, 1.0, 1.02, 1.1, 1.3, 1.6)
+
+
+def near(network: Network, crops: list[bytes], scale: float) -> dict[str, NDArray[np.float32]]:
+    """Cosines between the embeddings of the road's squares and the shortcut's, whole and halved."""
+    road = network.preprocessing
+    expected = network.vectors(np.stack([road(decode(crop), scale) for crop in crops]))
+    ways: dict[str, list[tuple[int, NDArray[np.uint8]]]] = {"whole": [], "halved": []}
+    for row, crop in enumerate(crops):
+        pixels = decode(crop)
+        height, width, _ = pixels.shape
+        if shortcut.window(road, height, width, scale) is None:
+            continue  # which takes the road
+        ways["whole"].append((row, shortcut.at_once(pixels, road, scale)))
+        halved = shortcut.halved(crop, road, scale)
+        if halved is not None:
+            ways["halved"].append((row, halved.square() if isinstance(halved, Part) else halved))
+    found = {}
+    for name, squares in ways.items():
+        if squares:
+            rows, pixels = zip(*squares, strict=True)
+            found[name] = np.einsum("ij,ij->i", network.vectors(np.stack(pixels)), expected[list(rows)])
+    return found
+
+
+def read_by(bundle: Bundle, backend: str, catalog: Catalog) -> tuple[str, NDArray[np.float32], list[str]]:
+    """The backend's name, the embeddings of a catalog's readable cells, and their ids."""
+    network = Network(bundle.encoder, bundle.preprocessing, backend=backend)
+    if backend == AUTO:
+        network.choose(anew=True)
+    embedded, _ = network.embed(catalog)
+    return network.backend.name, embedded.vectors, list(embedded.ids)
+
+
+def main(
+    data: Annotated[Path, typer.Option("--data", help="Folder of the laboratories' crops.")],
+    crops: Annotated[int, typer.Option("--crops", min=1, help="Crops of each laboratory in the first table.")] = 120,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle; the built-in one.")] = None,
+) -> None:
+    """Measure and print."""
+    ours = load(bundle)
+    catalog = read(data).readable()
+    sources = np.array(catalog.table["source"].to_list(), np.str_)
+    network = Network(ours.encoder, ours.preprocessing, backend=REFERENCE)
+    print("| laboratory | scale | whole: least, mean | halved: least, mean |\n|---|---|---|---|")
+    for source in np.unique(sources):
+        rows = np.random.default_rng(1).permutation(np.flatnonzero(sources == source)).tolist()
+        chosen = [read_bytes(catalog.paths[row]) for row in rows[:crops]]
+        chosen = [crop for crop in chosen if formats.known(crop) == "JPEG"]
+        for scale in SCALES:
+            found = near(network, chosen, scale)
+            cells = [
+                f"{found[name].min():.4f}, {found[name].mean():.4f}" if name in found else "-"
+                for name in ("whole", "halved")
+            ]
+            print(f"| {source} | {scale} | {cells[0]} | {cells[1]} |", flush=True)
+
+    held = np.zeros(len(catalog), bool)
+    held[hold_out_by_source(catalog).held] = True
+    row_of = {cell: row for row, cell in reversed(list(enumerate(catalog.ids)))}
+    labels = np.array([label or "" for label in catalog.labels(CELL_TYPE)])
+    types = ours.classifiers[CELL_TYPE].classes
+    reader = None
+    print("\n| laboratory | held-out cells | backend | macro-F1 | calibration error |\n|---|---|---|---|---|")
+    for backend in (REFERENCE, AUTO):
+        name, vectors, ids = read_by(ours, backend, catalog)
+        rows = np.array([row_of[cell] for cell in ids])
+        known = np.isin(labels[rows], types)
+        rows, vectors = rows[known], vectors[known]
+        if reader is None:
+            reader = classifiers.fit(vectors[~held[rows]], labels[rows][~held[rows]])
+        for source in np.unique(sources):
+            asked = held[rows] & (sources[rows] == source)
+            said = reader.probabilities(vectors[asked])
+            names = np.array(reader.classes)[said.argmax(axis=1)]
+            judged = metrics.scores(labels[rows][asked], names, confidence=said.max(axis=1), bootstraps=0)
+            print(
+                f"| {source} | {asked.sum()} | {name} | {judged.macro_f1.value:.4f} | {judged.calibration_error:.4f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    typer.run(main)
