@@ -82,7 +82,8 @@ class CellEmbedding(Table):
     """What the encoder made of an image (table ``embeddings``): immutable, one for each image and bundle.
 
     ``vector`` is little-endian float32, null where the image is unreadable; ``status`` is ``ok`` or says why not.
-    ``scale`` is the factor that its pixels were read at; null where it does not matter, and in rows before 0029.
+    ``scale`` is the factor that its pixels were read at; null where it does not matter, and in rows before 0029 until
+    an amendment tells it from what was signed.
     """
 
     __tablename__ = "embeddings"
