@@ -2655,7 +2655,7 @@ export interface components {
             parent?: string | null;
             /**
              * Per 100
-             * @description For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded.
+             * @description For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded, and of platelets: crops of white cells say nothing of how many there are. Some old records have it of these.
              */
             per_100?: number | null;
             /** Reviewed */

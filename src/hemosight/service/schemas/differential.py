@@ -47,7 +47,8 @@ class ApartRow(BaseModel):
     title: str | None = Field(default=None, description="As it was called then; null in old records.")
     per_100: float | None = Field(
         default=None,
-        description="For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded.",
+        description="For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded, "
+        "and of platelets: crops of white cells say nothing of how many there are. Some old records have it of these.",
     )
     parent: str | None = Field(default=None, description="The type above it, where it is a finer one.")
 
