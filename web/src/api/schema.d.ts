@@ -9559,7 +9559,10 @@ export interface components {
          *     }
          */
         UploadShown: {
-            /** Cancelled */
+            /**
+             * Cancelled
+             * @description It takes no more files: somebody cancelled it, or deleted its case.
+             */
             cancelled: boolean;
             /**
              * Created At

@@ -11,6 +11,7 @@ from hemosight.service.storage.tables.base import Moment, Table, now, ref, row_i
 class Upload(Table):
     """One act of adding files, however many requests it takes. ``removed`` counts what a cancellation took back.
 
+    Once ``cancelled_at`` is set it takes no more files: somebody cancelled it, or deleted its case.
     ``bits`` hold the values of its deep samples, where the files do not say.
     """
 
