@@ -124,6 +124,10 @@ export default function Report() {
     () => columns.data?.label.some((code, row) => code !== NONE && columns.data.case[row] === chosen) ?? false,
     [columns.data, chosen],
   );
+  const outside = useMemo(
+    () => (chosen === null ? (columns.data?.outside.reduce((sum, one) => sum + one, 0) ?? 0) : 0),
+    [chosen, columns.data?.outside],
+  );
   const figure = useMemo(() => rows && sharesFigure(rows, marks, dark), [rows, marks, dark]);
 
   // Who takes data away is noted, so it is asked for first; the file then streams to the disk.
@@ -224,6 +228,7 @@ export default function Report() {
               counting={data.counting ?? null}
               gone={data.drawn_cells_gone}
               later={data.cells_since_draw}
+              outside={record ? 0 : outside}
               choices={data.counting_choices}
               ofCase={chosen}
               may={may && !record && signing.data !== undefined && !signing.data.locked}
