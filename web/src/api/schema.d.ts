@@ -4196,6 +4196,11 @@ export interface components {
          * @description Labels that look wrong, the most doubtful first.
          */
         Doubts: {
+            /**
+             * Doubted
+             * @description Labels that look wrong, also those that `limit` leaves away.
+             */
+            doubted: number;
             /** Items */
             items: components["schemas"]["DoubtShown"][];
             /**
