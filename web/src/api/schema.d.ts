@@ -6783,7 +6783,7 @@ export interface components {
             digest?: string | null;
             /**
              * Facts
-             * @description `facts` of the case's signing that the signer saw: its specimen and the settings of its report. Others by now are refused, and so is null where the case has a specimen or the report has reference ranges. A second signature needs none.
+             * @description `facts` of the case's signing that the signer saw: its specimen, scanner profile and the settings of its report. Others by now are refused, and so is null where the case has a specimen or the report has reference ranges. A second signature needs none.
              */
             facts?: string | null;
             /**
@@ -7427,7 +7427,7 @@ export interface components {
         };
         /**
          * ProfileOfRecord
-         * @description A scanner profile as it was when a case of it was signed.
+         * @description A scanner profile: as a record holds it, or would if a case of it were signed now.
          */
         ProfileOfRecord: {
             /** Id */
@@ -8925,7 +8925,7 @@ export interface components {
             confirm: "none" | "initials" | "password";
             /**
              * Facts
-             * @description Of `specimen` and `settings`: equal where they are. Send it to sign what was seen.
+             * @description Of `specimen`, `profile` and `settings`: equal where they are. Send it to sign what was seen.
              */
             facts: string;
             /**
@@ -8933,6 +8933,8 @@ export interface components {
              * @description Whether its cells take no label: it is signed, and nobody amends it.
              */
             locked: boolean;
+            /** @description The scanner profile that it is read by, as it is now. */
+            profile: components["schemas"]["ProfileOfRecord"];
             /**
              * Second Wanted
              * @description Whether the newest record still waits for a second signature.

@@ -230,9 +230,9 @@ class NewSignature(Shape):
     )
     facts: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         None,
-        description="`facts` of the case's signing that the signer saw: its specimen and the settings of its report. "
-        "Others by now are refused, and so is null where the case has a specimen or the report has reference ranges. A "
-        "second signature needs none.",
+        description="`facts` of the case's signing that the signer saw: its specimen, scanner profile and the settings "
+        "of its report. Others by now are refused, and so is null where the case has a specimen or the report has "
+        "reference ranges. A second signature needs none.",
     )
     countersigns: Number | None = Field(
         None,
