@@ -42,6 +42,14 @@ def test_erythroblasts_and_platelets_stand_beside_the_leukocytes() -> None:
     assert found.erythroblasts_per_100 == 50
 
 
+def test_platelets_have_no_number_for_100_leukocytes() -> None:
+    """They lie in crops of white cells by chance: no report of a case says such a number either."""
+    rules = {"clump": TypeRule("platelet", Counting.APART)}
+    found = differential(["neutrophil"] * 8 + ["platelet", "giant_platelet", "clump", "smudge"], rules=rules)
+    assert set(found.apart) == {"platelet", "giant_platelet", "clump", "smudge"}
+    assert {name: found.per_100(name) for name in found.apart if found.per_100(name)} == {"smudge": 12.5}
+
+
 def test_finer_types_are_listed_or_counted_with_their_own_and_smudges_stand_apart() -> None:
     cells = ["segmented_neutrophil"] * 3 + ["band_neutrophil", "neutrophil", "monocyte", "giant_platelet", "smudge"]
     fine = differential(cells)

@@ -83,6 +83,18 @@ def test_a_probability_that_was_seen_elsewhere_is_not_told_while_the_cell_is_hel
     assert told()[0], "it is kept, and told again"
 
 
+def test_who_asks_for_labels_that_are_not_there_yet_has_no_project_loaded(desk: Desk) -> None:
+    desk.label({image: desk.project.truth[image] for image in desk.home[:2]})
+    states = desk.visitor.project_states
+    states.drop(desk.project.id)
+    before = len(states)
+    newest = desk.get("/labels")["items"][-1]
+    assert (newest["probability"] is not None, len(states)) == (True, before + 1), "what is held back is looked up"
+    states.drop(desk.project.id)
+    assert desk.get("/labels", after=newest["id"])["items"] == []
+    assert len(states) == before
+
+
 def test_a_foreign_case_is_not_opened_by_moving_a_few_of_its_cells_beside_a_familiar_one(desk: Desk) -> None:
     made = desk.visitor.post(f"{desk.path}/cases", json={"key": "small", "note": ""})
     assert made.status_code == 201, made.text

@@ -96,10 +96,14 @@ def test_doubts_are_of_the_case_that_is_asked_for(desk: Desk, tiny_bundle: Bundl
     desk.label({image: ("platelet" if image == slip else truth[image], 0) for image in [*desk.project.images, *cells]})
     case = desk.get("/cases")["items"][0]["id"]
     found = desk.get("/doubts", case=case)
-    assert found["labelled"] == len(cells)
+    assert (found["labelled"], found["doubted"]) == (len(cells), len(found["items"]))
     assert (slip, case) in [(one["image"], one["case"]) for one in found["items"]]
     assert {one["case"] for one in found["items"]} == {case}
     assert slip not in [one["image"] for one in desk.get("/doubts", case=0)["items"]]
+    everywhere = desk.get("/doubts")["doubted"]
+    few = desk.get("/doubts", limit=1)
+    assert everywhere > 1
+    assert (len(few["items"]), few["doubted"]) == (1, everywhere), "how many there are, however few are shown"
 
 
 def test_comments_are_listed_filtered_and_dealt_with(desk: Desk, tiny_bundle: Bundle) -> None:

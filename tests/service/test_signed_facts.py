@@ -44,7 +44,9 @@ def test_a_specimen_that_was_changed_behind_the_question_is_not_signed(
     enter(desk, **{name: other})
     refused = desk.sign("home", facts=asked["facts"])
     assert refused.status_code == 409, refused.text
-    assert "the specimen and the report's settings that you looked at" in refused.json()["error"]["expected"]
+    assert (
+        "the specimen, scanner profile and report's settings that you looked at" in refused.json()["error"]["expected"]
+    )
     now = signing(desk)
     assert now["specimen"] != asked["specimen"], "the page says what is otherwise"
     signed = desk.sign("home", facts=now["facts"])
@@ -65,6 +67,21 @@ def test_reference_ranges_that_were_changed_behind_the_question_are_not_signed(d
     assert signed.status_code == 201, signed.text
     report = desk.get(f"/signatures/{signed.json()['id']}")["report"]
     assert {name: report[name] for name in now["settings"]} == signing(desk)["settings"]
+
+
+def test_a_case_that_was_put_to_another_scanner_behind_the_question_is_not_signed(desk: Desk) -> None:
+    """Of the same scale, so that nothing is read again and the counts are those that were seen."""
+    asked, counts = signing(desk), desk.get("/differential", case=desk.cases["home"])["digest"]
+    other = desk.visitor.post(f"{desk.path}/profiles", json={"name": "Scanner of the other house"}).json()
+    path = f"{desk.path}/cases/{desk.cases['home']}/profile"
+    assert desk.visitor.put(path, json={"profile": other["id"]}).status_code == 200
+    refused = desk.sign("home", facts=asked["facts"], digest=counts)
+    assert refused.status_code == 409, refused.text
+    now = signing(desk)
+    assert (asked["profile"]["name"], now["profile"]["name"]) == ("Scanner 1", "Scanner of the other house")
+    signed = desk.sign("home", facts=now["facts"], digest=counts)
+    assert signed.status_code == 201, signed.text
+    assert desk.get(f"/signatures/{signed.json()['id']}")["profile"] == now["profile"]
 
 
 def test_who_says_nothing_of_them_signs_a_case_without_a_specimen_alone(desk: Desk) -> None:

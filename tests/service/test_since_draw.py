@@ -9,6 +9,7 @@ import pytest
 from scanners import Desk, two_scanners
 
 from hemosight.engine.bundle import Bundle
+from hemosight.service.storage import cases
 from hemosight.service.storage.counting import DrawnCells
 from hemosight.service.storage.database import Database
 
@@ -91,16 +92,32 @@ def test_a_laboratory_that_lets_them_go_says_so_in_its_report(module_database: D
     assert "since then 1 drawn cell is gone" in message(desk, signed.json()["id"])
 
 
-def test_older_cells_that_were_moved_into_the_case_came_since() -> None:
+def test_older_cells_that_came_in_place_of_others_are_told(desk: Desk, tiny_bundle: Bundle) -> None:
+    older = desk.home[:4]
+    move(desk, older, None)
+    desk.project.add(tiny_bundle, 300, seed=7, case="home")
+    before = draw(desk)
+    assert before["counting"]["counted_leukocytes"] == 100
+    with desk.project.database.session() as session:
+        stored = cases.get(session, desk.project.id, desk.cases["home"]).counting
+    move(desk, (stored or {})["passed_over"][:4], None)
+    move(desk, older, desk.cases["home"])
+    now = counts(desk)
+    assert (now["drawn_cells_gone"], now["cells_since_draw"]) == (0, 4), "as many went as came"
+    assert checks(desk)["drawn_later"] == ("warn", True, 4)
+    assert desk.sign("home", digest=before["digest"]).status_code == 409, "nobody saw that they came"
+
+
+def test_what_came_since_is_whatever_the_draw_did_not_know() -> None:
     made = {"method": "random", "target_leukocytes": 100, "seed": 1, "counted_leukocytes": 3, "counted_cells": 3}
     made |= {"eligible_cells": 4, "cells_in_unfair_fields": 0, "user": 1, "name": "ada", "reason": ""}
-    made |= {"at": datetime.datetime.now(datetime.UTC), "images": [11, 13, 14], "cells_of_case": 4, "newest_cell": 14}
+    made |= {"at": datetime.datetime.now(datetime.UTC), "images": [11, 13, 14], "passed_over": [12]}
     drawn = DrawnCells.model_validate(made)  # of 11, 12, 13, 14
     assert drawn.since([11, 12, 13, 14]) == (0, 0)
     assert drawn.since([2, 3, 11, 12, 13, 14]) == (0, 2)
     assert drawn.since([11, 12, 14, 20]) == (1, 1)
     assert drawn.since([11, 13, 14]) == (0, 0), "a cell that was not drawn left"
-    assert drawn.since([11, 13, 14, 20]) == (0, 1), "and another came"
-    old = DrawnCells.model_validate({**made, "cells_of_case": None, "newest_cell": None})
+    assert drawn.since([2, 11, 13, 14]) == (0, 1), "and an older one came"
+    old = DrawnCells.model_validate({**made, "passed_over": None})
     assert old.since([11, 12, 20]) == (2, 0), "of an older draw nobody knows what came"
-    assert "cells_of_case" not in drawn.draw.model_dump()
+    assert "passed_over" not in drawn.draw.model_dump()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pypdfium2
 import pytest
 from gate import Visitor, add_user, app_on, browser
 from projects import Filled, fill
@@ -316,6 +317,19 @@ def test_a_rule_on_a_finer_type_holds_at_either_level_and_one_on_its_type_counts
     signed = room.reviewer.post(f"{room.path}/signatures", json=body).json()
     assert signed["second_wanted"]
     assert "band_neutrophil" not in {row["label"] for row in signed["differential"]["rows"]}
+
+
+def test_a_preliminary_report_has_the_checks_of_who_signs_at_whatever_level_it_tells_types(room: Room) -> None:
+    room.add("Band neutrophil")
+    room.label(dict.fromkeys(room.of("neutrophil"), "band_neutrophil"))
+    rule = {"measure": "type", "label": "band_neutrophil", "at_least": 0.05, "level": "second"}
+    assert room.admin.put(f"{room.path}/signing-rules", json={"rules": [rule]}).status_code == 200
+    assert room.admin.patch(f"{room.path}/label-sets/{room.set}", json={"level": "type"}).status_code == 200
+    (asked,) = (one for one in room.get(f"/cases/{room.case}/signing")["checks"] if one["name"] == "rule")
+    answer = room.viewer.post(f"{room.path}/cases/{room.case}/preliminary-report")
+    assert answer.status_code == 200, answer.text
+    pages = (page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(answer.content))
+    assert asked["says"] in " ".join(" ".join(pages).split())
 
 
 # --- renaming, merging, retiring ------------------------------------------------------------------------------

@@ -474,6 +474,8 @@ def test_an_upload_into_a_case_that_is_deleted_meanwhile_takes_no_more_files(
     (case,) = ada.get(f"{project}/cases").json()["items"]
     assert ada.delete(f"{project}/cases/{case['id']}").status_code in (200, 204)
     for late in (files, {"note.txt": b"no picture"}):
-        assert ada.post(f"{upload}/files", files=form(late)).status_code == 409
+        refused = ada.post(f"{upload}/files", files=form(late))
+        assert refused.status_code == 409
+        assert "or whose case was deleted" in refused.json()["error"]["came"], "nobody cancelled it"
     with database.session() as session:
         assert len(session.scalars(select(Image.id)).all()) == 1, "the one that was there before"

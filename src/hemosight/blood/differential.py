@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hemosight.blood.counting import APART, Counting, TypeRule, rule_of
 from hemosight.blood.intervals import wilson
 from hemosight.blood.palette import ordered
-from hemosight.blood.vocabulary import CELL_TYPE, Level
+from hemosight.blood.vocabulary import CELL_TYPE, Level, parent_of
 
 __all__ = ["APART", "Differential", "Share", "differential"]
 
@@ -53,8 +53,10 @@ class Differential:
     def per_100(self, name: str) -> float | None:
         """Cells of a type that stands apart, its finer ones with it, for every 100 leukocytes.
 
-        None where there are none of either.
+        None where there are none of either, and of platelets: crops of white cells say nothing of how many there are.
         """
+        if "platelet" in (name, parent_of(name), self.parents.get(name)):
+            return None
         own = [cells for one, cells in self.apart.items() if name in (one, self.parents.get(one))]
         return 100 * sum(own) / self.total if own and self.total else None
 

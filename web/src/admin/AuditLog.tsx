@@ -137,7 +137,7 @@ interface Names {
 function useNames(project: number | undefined): Names {
   const users = useUsers(project === undefined).data;
   const member = useMemberNames(project);
-  const projects = useProjects().data?.items;
+  const projects = useProjects().data;
   const cases = useCases(project ?? 0, project !== undefined).data;
   return {
     user: (id, otherwise) => users?.find((one) => one.id === id)?.display ?? member(id, otherwise),

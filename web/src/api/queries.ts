@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { api, body, keepCsrf } from "./client";
-import type { CaseShown, Cases, SessionShown } from "./schema";
+import type { SessionShown } from "./schema";
 
 export const names = {
   session: ["session"] as const,
@@ -23,6 +23,19 @@ export const names = {
   typeHistory: (project: number, set: number) => ["projects", project, "label-sets", set, "history"] as const,
 };
 
+/** All entries of a list that the service gives in pages. */
+export async function every<T>(
+  page: (place: { after: number; limit: number }) => Promise<{ items: T[]; next?: number | null }>,
+): Promise<T[]> {
+  const all: T[] = [];
+  for (let after: number | null = 0; after !== null; ) {
+    const found: { items: T[]; next?: number | null } = await page({ after, limit: 500 });
+    all.push(...found.items);
+    after = found.next ?? null;
+  }
+  return all;
+}
+
 export async function readSession(): Promise<SessionShown> {
   const session = await body(api.GET("/session"));
   keepCsrf(session.csrf);
@@ -35,12 +48,15 @@ export const useSession = () => useQuery({ queryKey: names.session, queryFn: rea
 export const useUsers = (enabled = true) =>
   useQuery({
     queryKey: names.users,
-    queryFn: async ({ signal }) => (await body(api.GET("/users", { signal }))).items,
+    queryFn: ({ signal }) => every((query) => body(api.GET("/users", { params: { query }, signal }))),
     enabled,
   });
 
 export const useProjects = () =>
-  useQuery({ queryKey: names.projects, queryFn: ({ signal }) => body(api.GET("/projects", { signal })) });
+  useQuery({
+    queryKey: names.projects,
+    queryFn: ({ signal }) => every((query) => body(api.GET("/projects", { params: { query }, signal }))),
+  });
 
 export const useProject = (project: number) =>
   useQuery({
@@ -52,16 +68,8 @@ export const useProject = (project: number) =>
 export const useCases = (project: number, enabled = true) =>
   useQuery({
     queryKey: names.cases(project),
-    queryFn: async ({ signal }) => {
-      const cases: CaseShown[] = [];
-      for (let after: number | null = 0; after !== null; ) {
-        const params = { path: { project }, query: { after, limit: 500 } };
-        const page: Cases = await body(api.GET("/projects/{project}/cases", { params, signal }));
-        cases.push(...page.items);
-        after = page.next;
-      }
-      return cases;
-    },
+    queryFn: ({ signal }) =>
+      every((query) => body(api.GET("/projects/{project}/cases", { params: { path: { project }, query }, signal }))),
     enabled,
     placeholderData: (before) => before,
   });

@@ -2655,7 +2655,7 @@ export interface components {
             parent?: string | null;
             /**
              * Per 100
-             * @description For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded.
+             * @description For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded, and of platelets: crops of white cells say nothing of how many there are. Some old records have it of these.
              */
             per_100?: number | null;
             /** Reviewed */
@@ -4196,6 +4196,11 @@ export interface components {
          * @description Labels that look wrong, the most doubtful first.
          */
         Doubts: {
+            /**
+             * Doubted
+             * @description Labels that look wrong, also those that `limit` leaves away.
+             */
+            doubted: number;
             /** Items */
             items: components["schemas"]["DoubtShown"][];
             /**
@@ -6778,7 +6783,7 @@ export interface components {
             digest?: string | null;
             /**
              * Facts
-             * @description `facts` of the case's signing that the signer saw: its specimen and the settings of its report. Others by now are refused, and so is null where the case has a specimen or the report has reference ranges. A second signature needs none.
+             * @description `facts` of the case's signing that the signer saw: its specimen, scanner profile and the settings of its report. Others by now are refused, and so is null where the case has a specimen or the report has reference ranges. A second signature needs none.
              */
             facts?: string | null;
             /**
@@ -7422,7 +7427,7 @@ export interface components {
         };
         /**
          * ProfileOfRecord
-         * @description A scanner profile as it was when a case of it was signed.
+         * @description A scanner profile: as a record holds it, or would if a case of it were signed now.
          */
         ProfileOfRecord: {
             /** Id */
@@ -8920,7 +8925,7 @@ export interface components {
             confirm: "none" | "initials" | "password";
             /**
              * Facts
-             * @description Of `specimen` and `settings`: equal where they are. Send it to sign what was seen.
+             * @description Of `specimen`, `profile` and `settings`: equal where they are. Send it to sign what was seen.
              */
             facts: string;
             /**
@@ -8928,6 +8933,8 @@ export interface components {
              * @description Whether its cells take no label: it is signed, and nobody amends it.
              */
             locked: boolean;
+            /** @description The scanner profile that it is read by, as it is now. */
+            profile: components["schemas"]["ProfileOfRecord"];
             /**
              * Second Wanted
              * @description Whether the newest record still waits for a second signature.
@@ -9559,7 +9566,10 @@ export interface components {
          *     }
          */
         UploadShown: {
-            /** Cancelled */
+            /**
+             * Cancelled
+             * @description It takes no more files: somebody cancelled it, or deleted its case.
+             */
             cancelled: boolean;
             /**
              * Created At

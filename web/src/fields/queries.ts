@@ -2,7 +2,8 @@
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body } from "../api/client";
-import type { FieldDetail, FieldShown, Fields } from "../api/schema";
+import { every } from "../api/queries";
+import type { FieldDetail } from "../api/schema";
 import { useProjectContext } from "../project/context";
 import { useFollowed } from "../project/follows";
 import type { Place } from "./words";
@@ -33,18 +34,11 @@ export function useFieldList(inHand: number | null) {
   const images = useFollowed("fields");
   return useQuery({
     queryKey: [...key(project.id), "of", inHand, images],
-    queryFn: async ({ signal }) => {
-      const fields: FieldShown[] = [];
-      for (let after: number | null = 0; after !== null; ) {
-        const query = { case: inHand ?? undefined, after, limit: 500 };
-        const page: Fields = await body(
-          api.GET("/projects/{project}/fields", { params: { path: { project: project.id }, query }, signal }),
-        );
-        fields.push(...page.items);
-        after = page.next ?? null;
-      }
-      return fields;
-    },
+    queryFn: ({ signal }) =>
+      every((page) => {
+        const params = { path: { project: project.id }, query: { ...page, case: inHand ?? undefined } };
+        return body(api.GET("/projects/{project}/fields", { params, signal }));
+      }),
     placeholderData: (before) => before,
   });
 }

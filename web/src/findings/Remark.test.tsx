@@ -45,6 +45,7 @@ const SIGNING = {
   ...{ checks: [], confirm: "none", locked: false, amendment: null, facts: "f1" },
   specimen: { key: "24-1", accession: "", collected_at: null, received_at: null, wbc: null, note: "" },
   settings: { project: "Films", laboratory: "", address: "", zone: "UTC", ranges: [] },
+  profile: { id: 1, name: "Scanner 1", scale: 1, scale_from: "default" },
 } as unknown as SigningShown;
 
 /** The form and the signatures, as the report has them. */

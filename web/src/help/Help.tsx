@@ -87,7 +87,7 @@ export default function Help() {
 
 /** The letters of the types: of a project, as its laboratory has set them, or of the model in use. */
 function Types() {
-  const projects = useProjects().data?.items ?? [];
+  const projects = useProjects().data ?? [];
   const [chosen, setChosen] = useState<number | null>(null);
   const last = lastProject();
   const open = projects.find(({ id }) => id === (chosen ?? last)) ?? (projects.length === 1 ? projects[0] : undefined);

@@ -4,7 +4,7 @@ import { Button, Form } from "react-bootstrap";
 import { Link, useLocation } from "react-router";
 import { api, body } from "../api/client";
 import { save } from "../api/download";
-import { useLabelSets } from "../api/queries";
+import { every, useLabelSets } from "../api/queries";
 import type { ClassShown as Mark, TeachingCellShown } from "../api/schema";
 import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
@@ -25,18 +25,11 @@ export default function Library() {
   const { hash } = useLocation();
   const found = useQuery({
     queryKey: [...rootOf(project.id), chosen, "all", changes],
-    queryFn: async ({ signal }) => {
-      const items: TeachingCellShown[] = [];
-      for (let after: number | null = 0; after !== null; ) {
-        const params = { path: { project: project.id }, query: { label_set: chosen, after, limit: 500 } };
-        const page: { items: TeachingCellShown[]; next: number | null } = await body(
-          api.GET("/projects/{project}/teaching", { params, signal }),
-        );
-        items.push(...page.items);
-        after = page.next;
-      }
-      return items;
-    },
+    queryFn: ({ signal }) =>
+      every((page) => {
+        const params = { path: { project: project.id }, query: { ...page, label_set: chosen } };
+        return body(api.GET("/projects/{project}/teaching", { params, signal }));
+      }),
     placeholderData: (before) => before,
   });
   const take = useMutation({

@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Form } from "react-bootstrap";
 import { Link } from "react-router";
@@ -9,13 +9,15 @@ import type { CommentChange } from "../api/schema";
 import { nameOf } from "../cases/inHand";
 import { thumbnail } from "../gallery/Crop";
 import { useProjectContext, useProjectState } from "../project/context";
-import { useFollowed } from "../project/follows";
+import { useStaled } from "../project/staled";
 import { Picture } from "../ui/Picture";
 import { Failure, FaultLine } from "../ui/states";
 import { ago, when } from "../ui/time";
 import { useShow } from "./show";
 
 type Which = "open" | "resolved" | "all";
+/** Comments that are asked for at a time; older ones when they are wanted. */
+const TOGETHER = 200;
 /** In place of a person's number: whoever looks. */
 const OWN = "own";
 
@@ -24,7 +26,6 @@ export function Comments() {
   const { project } = useProjectContext();
   const inHand = useProjectState((state) => state.case);
   const cases = useProjectState((state) => state.columns.cases);
-  const changes = useFollowed("comments");
   const members = useMembers(project.id);
   const session = useSession();
   const who = useMemberNames(project.id);
@@ -45,17 +46,21 @@ export function Comments() {
     concerns: whose === OWN ? session.data?.user?.id : undefined,
     assigned: whose && whose !== OWN ? Number(whose) : undefined,
   };
-  const found = useQuery({
-    queryKey: [...root, query, changes],
-    queryFn: ({ signal }) =>
-      body(
-        api.GET("/projects/{project}/comments", {
-          params: { path: { project: project.id }, query: { ...query, limit: 200 } },
-          signal,
-        }),
-      ),
+  const key = [...root, query];
+  const found = useInfiniteQuery({
+    queryKey: key,
+    queryFn: ({ pageParam, signal }) => {
+      const params = { path: { project: project.id }, query: { ...query, after: pageParam, limit: TOGETHER } };
+      return body(api.GET("/projects/{project}/comments", { params, signal }));
+    },
+    initialPageParam: 0,
+    getNextPageParam: (page) => page.next,
     placeholderData: (before) => before,
+    // Events ask anew for what is shown alone.
+    staleTime: 0,
   });
+  useStaled("comments", key, true); // in place, so that the older ones that were asked for stay
+  const listed = found.data?.pages.flatMap(({ items }) => items);
   const mark = useMutation({
     mutationFn: ({ id, ...given }: { id: number } & CommentChange) =>
       body(
@@ -79,7 +84,8 @@ export function Comments() {
   return (
     <section aria-labelledby="comments">
       <h2 id="comments">
-        Comments <span className="quiet">{found.data?.items.length ?? ""}</span>
+        Comments{" "}
+        <span className="quiet">{listed && `${listed.length}${found.hasNextPage ? ", and older ones" : ""}`}</span>
       </h2>
       <div className="look-filter">
         <Form.Select
@@ -135,11 +141,11 @@ export function Comments() {
       </div>
       <FaultLine fault={take.error} />
       {found.isError && <Failure fault={found.error} retry={() => found.refetch()} />}
-      {found.data && !found.data.items.length && (
+      {listed?.length === 0 && (
         <p className="quiet">No comment fits. A comment is written beneath a cell, beside the table under “History”.</p>
       )}
       <ul className="look-list">
-        {found.data?.items.map((one) => (
+        {listed?.map((one) => (
           <li key={one.id} data-comment={one.id} className={one.resolved ? "quiet" : ""}>
             <Link {...show(one.image, one.case)} title="Show this cell on the table">
               <Picture
@@ -196,6 +202,11 @@ export function Comments() {
           </li>
         ))}
       </ul>
+      {found.hasNextPage && (
+        <button type="button" className="bin-act" disabled={found.isFetching} onClick={() => found.fetchNextPage()}>
+          Older comments
+        </button>
+      )}
       <FaultLine fault={mark.error} />
     </section>
   );

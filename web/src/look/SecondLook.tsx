@@ -79,11 +79,15 @@ function Doubts() {
   const may = project.role !== "viewer" && !project.archived;
   const locked = lockedCases(columns);
   const mark = (name: string) => columns.classes.find((one) => one.name === name);
-  const { items, labelled } = found.data;
+  const { items, doubted, labelled } = found.data;
+  const listed = items.length.toLocaleString("en");
   return (
     <section aria-labelledby="doubts">
       <h2 id="doubts">
-        Labels that look wrong <span className="quiet">{items.length}</span>
+        Labels that look wrong{" "}
+        <span className="quiet">
+          {doubted > items.length ? `${listed} of ${doubted.toLocaleString("en")}` : listed}
+        </span>
       </h2>
       <p className="quiet">
         Each labelled cell is read by a model that learnt all labels but its own. Where it reads another type, one of

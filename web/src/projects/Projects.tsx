@@ -14,7 +14,7 @@ export default function Projects() {
   const [archived, setArchived] = useState(false);
   if (projects.isPending) return <Loading what="Looking up your projects" />;
   if (projects.isError) return <Failure fault={projects.error} retry={() => projects.refetch()} />;
-  const all = projects.data.items;
+  const all = projects.data;
   const shown = all.filter((project) => archived || !project.archived);
   return (
     <div className="sheet">

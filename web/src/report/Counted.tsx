@@ -6,7 +6,7 @@ import type { CellDraw, CountingChoice, NewCounting } from "../api/schema";
 import { useFieldList } from "../fields/queries";
 import { useProjectContext } from "../project/context";
 import { FaultLine } from "../ui/states";
-import { choiceWords, drawnWords, inFields, SIZES } from "./counting";
+import { choiceWords, drawnWords, inFields, SIZES, undrawnWords } from "./counting";
 
 interface Props {
   /** How the cells that count were drawn; null where all count. */
@@ -14,6 +14,8 @@ interface Props {
   /** Drawn cells that are in the case no more, and cells that came since. */
   gone: number;
   later: number;
+  /** Cells of all cases that count nowhere since others were drawn; 0 in one case, which says it by its draw. */
+  outside: number;
   /** Every choice of them so far, the last of which stands. */
   choices: CountingChoice[];
   ofCase: number | null;
@@ -23,13 +25,14 @@ interface Props {
 }
 
 /** Which cells of a case count: all, or a hundred and more leukocytes that nobody picked. */
-export function Counted({ counting, gone, later, choices, ofCase, may, labelled }: Props) {
+export function Counted({ counting, gone, later, outside, choices, ofCase, may, labelled }: Props) {
   const [asking, setAsking] = useState(false);
-  if (!counting && !choices.length && !(may && ofCase)) return null;
+  if (!counting && !choices.length && !outside && !(may && ofCase)) return null;
+  const all = outside ? undrawnWords(outside) : "Every cell of the case counts.";
   return (
     <section className="report-counted" aria-label="Which cells are counted">
       <p className="small quiet">
-        {counting ? drawnWords(counting, gone, later) : "Every cell of the case counts."}{" "}
+        {counting ? drawnWords(counting, gone, later) : all}{" "}
         {may && ofCase && !asking && (
           <button type="button" className="bin-act" onClick={() => setAsking(true)}>
             {counting ? "draw anew…" : "count 100, 200 or 400…"}

@@ -41,7 +41,8 @@ const SPECIMEN = { key: "24-3", accession: "", collected_at: null, received_at: 
 const SETTINGS = { project: "Films", laboratory: "", address: "", zone: "UTC", ranges: [] };
 const SIGNING = {
   ...{ checks: [], confirm: "none", locked: false, amendment: null, version: null },
-  ...{ specimen: SPECIMEN, settings: SETTINGS, facts: "f1" },
+  ...{ specimen: SPECIMEN, profile: { id: 1, name: "Scanner 1", scale: 1, scale_from: "default" } },
+  ...{ settings: SETTINGS, facts: "f1" },
 };
 const FIRST = {
   ...{ id: 11, case: 3, version: 1, role: "first", user: 2, name: "Bela", initials: "", at: "2026-03-01T09:00:00Z" },

@@ -13,7 +13,6 @@ import { fetchColumns } from "../columns/fetch";
 import { FindingsForm } from "../findings/FindingsForm";
 import { Signed } from "../findings/Signed";
 import { useFamiliarity } from "../foreign/familiarity";
-import { scannerWords } from "../profiles/profiles";
 import { useProjectContext, useProjectState } from "../project/context";
 import { useFollowed } from "../project/follows";
 import { useSigning } from "../signing/queries";
@@ -29,6 +28,7 @@ import { Old } from "./Old";
 import { Reclassified } from "./Reclassified";
 import { Send } from "./Send";
 import { SignOff } from "./SignOff";
+import { profileWords } from "./signedFacts";
 import { Table } from "./Table";
 import { cellsOf, headline, type Showing, shownFirst, versions } from "./versions";
 import "./report.scss";
@@ -124,6 +124,10 @@ export default function Report() {
     () => columns.data?.label.some((code, row) => code !== NONE && columns.data.case[row] === chosen) ?? false,
     [columns.data, chosen],
   );
+  const outside = useMemo(
+    () => (chosen === null ? (columns.data?.outside.reduce((sum, one) => sum + one, 0) ?? 0) : 0),
+    [chosen, columns.data?.outside],
+  );
   const figure = useMemo(() => rows && sharesFigure(rows, marks, dark), [rows, marks, dark]);
 
   // Who takes data away is noted, so it is asked for first; the file then streams to the disk.
@@ -150,6 +154,7 @@ export default function Report() {
   const said = headline(all, showing, signing.data);
   // Of the answer whose `facts` are signed: what is on the page is what is signed.
   const specimen = record ? stored.data?.specimen : signing.data?.specimen;
+  const profile = record ? stored.data?.profile : signing.data?.profile;
   const checks = record ? record.checks : chosen ? signing.data?.checks : null;
 
   return (
@@ -178,11 +183,7 @@ export default function Report() {
             <p className="report-signed report-changed">{nameOf(chosen, cases)}, to look at: only a case is signed.</p>
           )}
           {specimen && <Specimen specimen={specimen} />}
-          {record && stored.data?.profile && (
-            <p className="quiet">
-              {scannerWords(stored.data.profile.name)}, pixel scale {stored.data.profile.scale.toFixed(2)}
-            </p>
-          )}
+          {profile && <p className="quiet">{profileWords(profile)}</p>}
           <Head differential={data} ofCase={chosen} />
           <Old
             of={[
@@ -224,6 +225,7 @@ export default function Report() {
               counting={data.counting ?? null}
               gone={data.drawn_cells_gone}
               later={data.cells_since_draw}
+              outside={record ? 0 : outside}
               choices={data.counting_choices}
               ofCase={chosen}
               may={may && !record && signing.data !== undefined && !signing.data.locked}

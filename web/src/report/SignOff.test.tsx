@@ -21,10 +21,12 @@ const FINDINGS = { version: 3, remark: "", grades: {}, platelets: null, cells: [
 const COUNTS = { total: 100, digest: "d1", level: "type" } as unknown as DifferentialShown;
 const SETTINGS = { project: "Films", laboratory: "North", address: "", zone: "UTC", ranges: [] };
 
-const signingWith = (facts: string, wbc: number | null) =>
+const PROFILE = { id: 1, name: "Aperio, room 3", scale: 1, scale_from: "measured" };
+
+const signingWith = (facts: string, wbc: number | null, profile = PROFILE) =>
   ({
     ...{ checks: [], confirm: "none", locked: false, amendment: null, settings: SETTINGS, facts },
-    specimen: { key: "24-1", accession: "H26-1", collected_at: null, received_at: null, wbc, note: "" },
+    ...{ profile, specimen: { key: "24-1", accession: "H26-1", collected_at: null, received_at: null, wbc, note: "" } },
   }) as unknown as SigningShown;
 
 /** What the service has, and what came to be signed. */
@@ -203,6 +205,22 @@ test("the specimen that was on the screen is signed, and no other that came in b
   await confirm();
   await waitFor(() => expect(facts).toEqual(["f6", "f60"]));
   await waitFor(() => expect(document.querySelector(".sign-otherwise")).toBeNull());
+});
+
+test("the scanner stands in the question, and which one it was where that was refused", async () => {
+  const client = new QueryClient();
+  const shown = render(page(client));
+  await there();
+  fireEvent.click(button());
+  const dialog = await screen.findByRole("dialog");
+  expect(dialog.textContent).toContain("Scanner: Aperio, room 3, pixel scale 1.00");
+  refusal = new Error("expected the scanner that you looked at");
+  shown.rerender(page(client, signingWith("f61", 6, { ...PROFILE, id: 2, name: "Aperio, room 4" })));
+  await confirm();
+  await screen.findByText("expected the scanner that you looked at");
+  expect(document.querySelector(".sign-otherwise")?.textContent).toContain(
+    "Scanner profile: Aperio, room 3, pixel scale 1.00 → Aperio, room 4, pixel scale 1.00",
+  );
 });
 
 test("reference ranges stand in the question, and what became of them where it was refused", async () => {

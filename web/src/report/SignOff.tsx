@@ -21,7 +21,7 @@ import { Given } from "./Given";
 import { Specimen } from "./Head";
 import { MakeCase } from "./MakeCase";
 import { Otherwise, Ranges } from "./SpecimenChanges";
-import type { SigningSpecimen } from "./signedFacts";
+import { profileWords, type SigningSpecimen } from "./signedFacts";
 import { type Showing, type Version, wantsSecond } from "./versions";
 
 interface Props {
@@ -126,7 +126,7 @@ interface Asked {
   counts: DifferentialShown;
   /** Version of the report's remark and grades; null under a record, which has its own. */
   findings: number | null;
-  /** Specimen and report settings; null under a record, which has its own. */
+  /** Specimen, scanner and report settings; null under a record, which has its own. */
   facts: SigningSpecimen | null;
   record: number | null;
 }
@@ -300,6 +300,7 @@ function Sign({
           {asked && (
             <Modal.Body>
               {asked.facts && <Specimen specimen={asked.facts.specimen} />}
+              {asked.facts && <p className="quiet small">{profileWords(asked.facts.profile)}</p>}
               <p>{asked.counts.total.toLocaleString("en")} leukocytes counted.</p>
               {asked.facts && <Ranges settings={asked.facts.settings} />}
               <CheckList checks={checks} />

@@ -1,6 +1,6 @@
 import { differences, rangeWords, type SigningSpecimen } from "./signedFacts";
 
-/** What of the specimen and the report's settings is otherwise than it was when signing was asked for. */
+/** What of the specimen, its scanner and the report's settings is otherwise than it was when signing was asked for. */
 export function Otherwise({ before, now }: { before: SigningSpecimen; now: SigningSpecimen }) {
   const changed = differences(before, now);
   if (!changed.length) return null;

@@ -19,6 +19,6 @@ test("a number for 100 leukocytes that holds finer types says so beside the type
   expect(said.slice(0, 3)).toEqual([
     "10 · 25.0 for 100 leukocytes, with its finer types",
     "15 · 15.0 for 100 leukocytes",
-    "4 · 4.0 for 100 leukocytes",
+    "4 · seen on these pictures; no count of platelets",
   ]);
 });

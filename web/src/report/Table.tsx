@@ -1,6 +1,6 @@
 import type { DifferentialShown, ClassShown as Mark } from "../api/schema";
 import { Letter } from "../ui/marks";
-import { change, interval, notReviewed, per100, percent } from "./differential";
+import { change, interval, notReviewed, ofPlatelets, per100, percent } from "./differential";
 
 /** Every type's count: by the model alone, by people, of cells not reviewed, and together with its share. */
 export function Table({ differential, marks }: { differential: DifferentialShown; marks: Map<string, Mark> }) {
@@ -92,6 +92,9 @@ export function Table({ differential, marks }: { differential: DifferentialShown
                   · {per100(differential, name)!.toFixed(1)} for 100 leukocytes
                   {Object.values(apart).some(({ parent }) => parent === name) && ", with its finer types"}
                 </span>
+              )}
+              {ofPlatelets(differential, name) && (
+                <span className="quiet"> · seen on these pictures; no count of platelets</span>
               )}
             </dd>
           </div>

@@ -34,6 +34,10 @@ export function drawnWords(draw: CellDraw, gone = 0, later = 0): string {
   return said.join("");
 }
 
+/** What counts of all cells of a project, where so many are of cases that cells were drawn of, and are not among those. */
+export const undrawnWords = (outside: number): string =>
+  `${count(outside)} ${outside === 1 ? "cell is" : "cells are"} counted nowhere here: of cases whose cells were drawn, those that were not.`;
+
 /** One choice of the cells that count: what, by whom, when, and why. */
 export function choiceWords(choice: CountingChoice): string {
   const { target_leukocytes, method, labelled_cells, name, at, reason } = choice;

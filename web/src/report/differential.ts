@@ -40,8 +40,16 @@ export function panelWords({ taught_by_panels, panel_titles }: DifferentialShown
   return named.length ? `the ${named.length === 1 ? "panel" : "panels"} ${named.join(", ")}` : "";
 }
 
-/** Cells of a type counted apart for every 100 leukocytes; old records say it of erythroblasts alone. */
-export function per100({ apart, erythroblasts_per_100 }: DifferentialShown, name: string): number | null {
+const PLATELET = "platelet";
+
+/** Whether a type that is counted apart is platelets, or a kind of them: crops of white cells do not say how many. */
+export const ofPlatelets = ({ apart }: DifferentialShown, name: string): boolean =>
+  name === PLATELET || apart[name]?.parent === PLATELET;
+
+/** Cells of a type counted apart for every 100 leukocytes; old records say it of erythroblasts alone, or of platelets. */
+export function per100(differential: DifferentialShown, name: string): number | null {
+  const { apart, erythroblasts_per_100 } = differential;
+  if (ofPlatelets(differential, name)) return null;
   return apart[name]?.per_100 ?? (name === "erythroblast" ? erythroblasts_per_100 : null);
 }
 

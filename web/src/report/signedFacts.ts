@@ -1,10 +1,11 @@
-/** What a record says besides counts and findings - the specimen, the report's settings -, in words to be compared. */
+/** What a record says besides counts and findings - the specimen, the scanner, the report's settings -, in words to be compared. */
 
 import type { SigningShown } from "../api/schema";
+import { scannerWords } from "../profiles/profiles";
 import { when } from "../ui/time";
 
 /** As they were shown to a signer, and what they are known by. */
-export type SigningSpecimen = Pick<SigningShown, "specimen" | "settings" | "facts">;
+export type SigningSpecimen = Pick<SigningShown, "specimen" | "profile" | "settings" | "facts">;
 
 type Range = SigningSpecimen["settings"]["ranges"][number];
 
@@ -17,8 +18,12 @@ const between = (low: number | null | undefined, high: number | null | undefined
 export const rangeWords = ({ low, high, absolute_low, absolute_high }: Range): string =>
   [...between(low, high, "%"), ...between(absolute_low, absolute_high, "× 10⁹/L")].join(", ");
 
+/** The scanner profile that a case is read by. */
+export const profileWords = ({ name, scale }: SigningSpecimen["profile"]): string =>
+  `${scannerWords(name)}, pixel scale ${scale.toFixed(2)}`;
+
 /** Each of them by what it is called; what is empty is left away. */
-function worded({ specimen, settings }: SigningSpecimen): Map<string, string> {
+function worded({ specimen, profile, settings }: SigningSpecimen): Map<string, string> {
   const said: [string, string | null][] = [
     ["Case", specimen.key],
     ["Accession", specimen.accession],
@@ -26,6 +31,7 @@ function worded({ specimen, settings }: SigningSpecimen): Map<string, string> {
     ["Received", specimen.received_at && when(specimen.received_at)],
     ["Leukocytes, 10⁹/L", specimen.wbc === null ? null : String(specimen.wbc)],
     ["Note", specimen.note],
+    ["Scanner profile", `${profile.name}, pixel scale ${profile.scale.toFixed(2)}`],
     ["Project", settings.project],
     ["Laboratory", settings.laboratory],
     ["Address", settings.address],

@@ -54,18 +54,20 @@ def profile(row: Profile) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SignedFacts:
-    """What a record says besides counts, cells and findings: the specimen, and what every report of the project says.
+    """What a record says besides counts, cells and findings.
 
-    Whoever signs says by ``digest`` which of it was on the screen.
+    The specimen, the scanner profile that it was read by, and what every report of the project says. Whoever signs says
+    by ``digest`` which of it was on the screen.
     """
 
     specimen: dict[str, Any]
+    profile: dict[str, Any]
     settings: dict[str, Any]
 
     @property
     def digest(self) -> str:
         """Equal where they are."""
-        return hashlib.sha256(canonical({"specimen": self.specimen, "settings": self.settings})).hexdigest()[:16]
+        return hashlib.sha256(canonical(vars(self))).hexdigest()[:16]
 
     @property
     def to_be_seen(self) -> bool:
@@ -75,10 +77,11 @@ class SignedFacts:
 
 
 def facts(session: Session, row: Case) -> SignedFacts:
-    """The specimen of a case that is of a project, and the settings of its report, as they are now."""
+    """The specimen of a case that is of a project, its scanner profile and the settings of its report, as of now."""
     project = projects.get(session, row.project_id)
     settings = report_settings.get(session, row.project_id).model_dump(mode="json", exclude={"blocks"})
-    return SignedFacts(specimen(row), {"project": project.name, **settings})
+    read_by = profile(profiles.of_case(session, row.project_id, row))
+    return SignedFacts(specimen(row), read_by, {"project": project.name, **settings})
 
 
 def report(project: Project, settings: ReportSettings, found: Findings, classes: Sequence[Any]) -> dict[str, Any]:

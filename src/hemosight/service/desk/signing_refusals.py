@@ -70,12 +70,12 @@ def unseen_findings() -> Refusal:
 
 
 def unseen_facts() -> Refusal:
-    """The signer did not say which specimen and report settings they saw."""
+    """The signer did not say which specimen, scanner profile and report settings they saw."""
     return Refusal(
         "in_the_way",
-        expected="`facts` of the case's signing as you looked at it: its specimen and the report's settings",
+        expected="`facts` of the case's signing as you looked at it: its specimen, scanner and the report's settings",
         came="none, and the case has a specimen or the report has reference ranges",
-        mend="Look at `specimen` and `settings` of the case's signing, then sign with its `facts`.",
+        mend="Look at `specimen`, `profile` and `settings` of the case's signing, then sign with its `facts`.",
     )
 
 

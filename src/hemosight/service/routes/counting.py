@@ -89,8 +89,7 @@ def _drawn(
         at=datetime.datetime.now(datetime.UTC),
         reason=given.reason,
         images=found.images,
-        cells_of_case=len(cells),
-        newest_cell=max(cells, default=0),
+        passed_over=sorted(set(cells).difference(found.images)),
     )
 
 

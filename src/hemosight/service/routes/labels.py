@@ -24,7 +24,7 @@ from hemosight.service.schemas.labels import (
 )
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import ProjectSeat, Reviewer, Viewer
-from hemosight.service.state import Service, State, Transaction
+from hemosight.service.state import Service, State
 from hemosight.service.storage import labels
 from hemosight.service.storage.labels import LabelOutcome, LabelRequest, SubmittedLabel
 from hemosight.service.storage.tables import LabelRecord
@@ -54,19 +54,25 @@ def undo(given: NewUndo, seat: Reviewer, service: Service, later: BackgroundTask
 
 
 @router.get("/projects/{project}/labels", operation_id="list_label_records")
-def records(seat: Viewer, service: Service, session: Transaction, after: After = 0, limit: Limit = 100) -> LabelRecords:
+def records(seat: Viewer, service: Service, after: After = 0, limit: Limit = 100) -> LabelRecords:
     """All label records of the project, in order."""
-    try:  # before the first query: the project needs a connection of its own, and who waits for one should hold none
-        held = held_back(service.project_states.get(seat.project))
-    except Refusal as refused:
-        if refused.code != "bundle_not_here":
-            raise
-        held = _untold
-    rows = labels.records_after(session, seat.project, after, limit)
+    with service.database.session() as session:
+        rows = labels.records_after(session, seat.project, after, limit)
+    # With no connection in hand: the project may need one of its own.
+    held = _untold if all(row.probability is None for row, _ in rows) else _held_back_here(service, seat.project)
     return LabelRecords(
         items=[shown(record, name, held(record.image_id, name)) for record, name in rows],
         next=cursor(rows, limit, lambda row: row[0].id),
     )
+
+
+def _held_back_here(service: State, project: int) -> Callable[[int, str], bool]:
+    try:
+        return held_back(service.project_states.get(project))
+    except Refusal as refused:
+        if refused.code != "bundle_not_here":
+            raise
+        return _untold
 
 
 def shown(record: LabelRecord, label_set: str, blank: bool) -> LabelRecordShown:
@@ -88,7 +94,7 @@ def shown(record: LabelRecord, label_set: str, blank: bool) -> LabelRecordShown:
 
 
 def _untold(_image: int, _label_set: str) -> bool:
-    """Of a project that another bundle reads nobody can tell what is held back: all is."""
+    """All is held back: of a project that another bundle reads nobody can tell; and where there is nothing to tell."""
     return True
 
 

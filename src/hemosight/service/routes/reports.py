@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from hemosight.blood.vocabulary import CELL_TYPE
+from hemosight.blood.vocabulary import CELL_TYPE, Level
 from hemosight.errors import HemoSightError
 from hemosight.images.decode import decode
 from hemosight.images.names import file_name
@@ -162,12 +162,12 @@ def take_preliminary_report(seat: Taker, service: Service, case: Id) -> Response
         standing = amendments.require_open(session, seat.project, case, "Take the report of the signed record.")
     state = service.project_states.get(seat.project)
     refuse_foreign(state, case, "give a report of it")
-    now, count = counted(state, CELL_TYPE, case)
-    snapshot = state.readings.snapshot(CELL_TYPE)
+    now = counted(state, CELL_TYPE, case)[0]
+    snapshot, finest = state.readings.tally(CELL_TYPE, case, Level.SUBTYPE)  # rules hold at any level, as for who signs
     with service.database.session() as session:
         row = cases.get(session, seat.project, case)
         rules = signing_rules.get(session, seat.project)
-        found = checks(count, of_cases(state).get(case), rules, int(snapshot.counting(case).sum()), now.since_draw)
+        found = checks(finest, of_cases(state).get(case), rules, int(snapshot.counting(case).sum()), now.since_draw)
         record = signed_record.record_of(session, row, snapshot, findings.get(session, row))
         amendment = None if standing is None else standing.amendment
         made = content(

@@ -52,6 +52,7 @@ def list_doubts(
     with service.database.session() as session:
         again = label_history.repeated(session, number, [one.image for one in found])
     # What somebody looked at again and left as it is comes last.
+    doubted = len(found)
     found = sorted(found, key=lambda one: one.image in again)[:limit]
     items = [
         DoubtShown(
@@ -67,7 +68,7 @@ def list_doubts(
         )
         for one in found
     ]
-    return Doubts(items=items, labelled=int(np.count_nonzero(wanted & (snapshot.label >= 0))))
+    return Doubts(items=items, doubted=doubted, labelled=int(np.count_nonzero(wanted & (snapshot.label >= 0))))
 
 
 def which_comments(

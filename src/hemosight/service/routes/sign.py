@@ -199,7 +199,9 @@ def _recheck(session: Session, seat: ProjectSeat, given: NewSignature, seen: _Se
     if given.facts is None and facts.to_be_seen:
         raise refusals.unseen_facts()
     if given.facts is not None and given.facts != facts.digest:
-        raise refusals.changed("the specimen and the report's settings that you looked at", "others: some were changed")
+        raise refusals.changed(
+            "the specimen, scanner profile and report's settings that you looked at", "others: some were changed"
+        )
     return _Held(row, types.id, said, before)
 
 

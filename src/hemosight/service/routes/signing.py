@@ -15,6 +15,7 @@ from hemosight.service.schemas.differential import CheckShown
 from hemosight.service.schemas.signing import (
     AmendmentShown,
     NewAmendment,
+    ProfileOfRecord,
     SettingsOfRecord,
     SigningShown,
     SpecimenOfRecord,
@@ -86,6 +87,7 @@ def get_signing(seat: Viewer, service: Service, case: Id) -> SigningShown:
         confirm=rules.confirm,
         checks=[CheckShown.model_validate(one) for one in found],
         specimen=SpecimenOfRecord.model_validate(facts.specimen),
+        profile=ProfileOfRecord.model_validate(facts.profile),
         settings=SettingsOfRecord.model_validate(facts.settings),
         facts=facts.digest,
     )

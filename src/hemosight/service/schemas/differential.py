@@ -47,7 +47,8 @@ class ApartRow(BaseModel):
     title: str | None = Field(default=None, description="As it was called then; null in old records.")
     per_100: float | None = Field(
         default=None,
-        description="For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded.",
+        description="For 100 leukocytes, as counted now, with its finer types that stand apart; null where excluded, "
+        "and of platelets: crops of white cells say nothing of how many there are. Some old records have it of these.",
     )
     parent: str | None = Field(default=None, description="The type above it, where it is a finer one.")
 
@@ -229,9 +230,9 @@ class NewSignature(Shape):
     )
     facts: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         None,
-        description="`facts` of the case's signing that the signer saw: its specimen and the settings of its report. "
-        "Others by now are refused, and so is null where the case has a specimen or the report has reference ranges. A "
-        "second signature needs none.",
+        description="`facts` of the case's signing that the signer saw: its specimen, scanner profile and the settings "
+        "of its report. Others by now are refused, and so is null where the case has a specimen or the report has "
+        "reference ranges. A second signature needs none.",
     )
     countersigns: Number | None = Field(
         None,

@@ -29,6 +29,7 @@ class Doubts(BaseModel):
     """Labels that look wrong, the most doubtful first."""
 
     items: list[DoubtShown]
+    doubted: int = Field(description="Labels that look wrong, also those that `limit` leaves away.")
     labelled: int = Field(description="Labelled cells among those that were asked for.")
     next: None = None
 

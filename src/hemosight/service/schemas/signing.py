@@ -46,6 +46,15 @@ class SpecimenOfRecord(BaseModel):
     note: str
 
 
+class ProfileOfRecord(BaseModel):
+    """A scanner profile: as a record holds it, or would if a case of it were signed now."""
+
+    id: int
+    name: str
+    scale: float = Field(description="Factor that brought the pixels to the reference scale.")
+    scale_from: str = Field(description="Where that was known from: `default`, `measured` or `person`.")
+
+
 class SettingsOfRecord(BaseModel):
     """What every report of a project says: as a record holds it, or would if a case were signed now."""
 
@@ -67,17 +76,11 @@ class SigningShown(BaseModel):
     confirm: Confirmation
     checks: list[CheckShown] = Field(description="As they are now; a signed record keeps its own.")
     specimen: SpecimenOfRecord = Field(description="As it is now; a signed record keeps its own.")
+    profile: ProfileOfRecord = Field(description="The scanner profile that it is read by, as it is now.")
     settings: SettingsOfRecord = Field(description="What the report would say, as it is now.")
-    facts: str = Field(description="Of `specimen` and `settings`: equal where they are. Send it to sign what was seen.")
-
-
-class ProfileOfRecord(BaseModel):
-    """A scanner profile as it was when a case of it was signed."""
-
-    id: int
-    name: str
-    scale: float = Field(description="Factor that brought the pixels to the reference scale.")
-    scale_from: str = Field(description="Where that was known from: `default`, `measured` or `person`.")
+    facts: str = Field(
+        description="Of `specimen`, `profile` and `settings`: equal where they are. Send it to sign what was seen."
+    )
 
 
 class TypeOfRecord(BaseModel):

@@ -91,7 +91,7 @@ class UploadShown(BaseModel):
     read: int = Field(description="Of these, those the model has read, the unreadable ones included.")
     refused: int = Field(description="Files that did not become images.")
     waiting: int
-    cancelled: bool
+    cancelled: bool = Field(description="It takes no more files: somebody cancelled it, or deleted its case.")
     removed: int = Field(0, description="Images that were taken back when it was cancelled.")
     created_at: datetime.datetime
 

@@ -51,11 +51,10 @@ class SinceDraw(NamedTuple):
 
 
 class DrawnCells(CellDraw):
-    """A draw with the cells that it gave, and how many the case had; of draws before that was kept nobody knows."""
+    """A draw with the cells that it gave, and those that it passed over; of draws before that was kept nobody knows."""
 
     images: list[int] = Field(description="In the order in which they were drawn.")
-    cells_of_case: int | None = Field(default=None, description="All cells of the case then, read or not.")
-    newest_cell: int | None = Field(default=None, description="The newest of them.")
+    passed_over: list[int] | None = Field(default=None, description="The other cells of the case then, read or not.")
 
     @property
     def draw(self) -> CellDraw:
@@ -64,13 +63,9 @@ class DrawnCells(CellDraw):
 
     def since(self, cells: Collection[int]) -> SinceDraw:
         """What became of the case, whose cells these are now."""
-        there = set(cells)
-        gone = len(set(self.images) - there)
-        if self.cells_of_case is None or self.newest_cell is None:
-            return SinceDraw(gone, 0)
-        newer = sum(image > self.newest_cell for image in there)
-        more = len(there) + gone - self.cells_of_case  # one that was moved here may be older than the draw
-        return SinceDraw(gone, max(newer, more, 0))
+        there, drawn = set(cells), set(self.images)
+        later = set() if self.passed_over is None else there.difference(drawn, self.passed_over)
+        return SinceDraw(len(drawn - there), len(later))
 
 
 class CountingChoice(BaseModel):

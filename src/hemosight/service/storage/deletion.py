@@ -145,7 +145,7 @@ def _of_project(session: Session, project: int, images: Sequence[int]) -> Sequen
 def _forget_uploads(session: Session, number: int) -> None:
     refused = select(Upload.id).where(Upload.case_id == number)
     session.execute(delete(RefusedFile).where(RefusedFile.upload_id.in_(refused)))
-    # What still goes on would bring its pictures in without the case.
+    # An upload goes on until it is cancelled, for all that is known: what came yet would have no case.
     gone = {"case_id": None, "cancelled_at": func.coalesce(Upload.cancelled_at, func.now())}
     session.execute(update(Upload).where(Upload.case_id == number).values(gone))
 

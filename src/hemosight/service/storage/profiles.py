@@ -18,7 +18,7 @@ from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.storage import amendments, cases, drift, events
 from hemosight.service.storage.database import pairs
 from hemosight.service.storage.live_events import ProfileEvent
-from hemosight.service.storage.tables import Case, CellEmbedding, Image, Profile
+from hemosight.service.storage.tables import Case, CellEmbedding, Image, Profile, Signature
 
 _SCALES = 0x48535343
 """First key of the advisory lock that who stores embeddings shares, and that who changes a scale has alone."""
@@ -138,10 +138,37 @@ def read_amended(session: Session, project: int, case: Case) -> list[int]:
     another bundle, or for the first time), and the scale may be what it was again. Call :func:`take_scales` before.
     """
     own = of_case(session, project, case)
+    _note_signed_scale(session, project, case.id)
     again = _forget(session, project, own.id, case.id, own.scale)
     if again:
         events.tell(session, project, ProfileEvent(profile=own.id, again=len(again)))
     return again
+
+
+def _note_signed_scale(session: Session, project: int, case: int) -> None:
+    """Note the scale of what was read before a case was signed first, where it was read before scales were kept.
+
+    It is the one of that first record: whatever changed the scale of a case that was not locked yet forgot what was
+    read of it. Of what was read later, or came into the case later, nobody knows it.
+    """
+    first = (
+        select(Signature.at, Signature.record)
+        .where(Signature.project_id == project, Signature.case_id == case)
+        .order_by(Signature.id)
+        .limit(1)
+    )
+    at, record = session.execute(first).one()
+    whole = select(Signature.id).where(Signature.project_id == project, Signature.case_id.is_(None)).limit(1)
+    if record is None or not record.get("profile") or session.scalar(whole) is not None:  # that locked cells as well
+        return
+    read = [cell["image"] for cell in record["cells"] if cell["status"] == "read"]
+    unknown = CellEmbedding.scale.is_(None) & (CellEmbedding.status == "ok") & (CellEmbedding.embedded_at < at)
+    session.execute(
+        update(CellEmbedding)
+        .where(CellEmbedding.image_id.in_(read), unknown)
+        .values(scale=record["profile"]["scale"])
+        .execution_options(synchronize_session=False)
+    )
 
 
 def merge(session: Session, row: Profile, into: Profile) -> list[int]:

@@ -97,12 +97,12 @@ def get(session: Session, project_id: int, upload_id: int) -> Upload | None:
 
 
 def require_open(upload: Upload) -> None:
-    """Raise :class:`~hemosight.service.errors.Refusal` where an upload was cancelled."""
+    """Raise :class:`~hemosight.service.errors.Refusal` where an upload was cancelled, or its case deleted."""
     if upload.cancelled_at is not None:
         raise Refusal(
             "in_the_way",
             expected="an upload that goes on",
-            came="one that was cancelled",
+            came="one that was cancelled, or whose case was deleted",
             mend="Begin another upload.",
         )
 

@@ -11,6 +11,7 @@ from hemosight.service.storage.tables.base import Moment, Table, now, ref, row_i
 class Upload(Table):
     """One act of adding files, however many requests it takes. ``removed`` counts what a cancellation took back.
 
+    Once ``cancelled_at`` is set it takes no more files: somebody cancelled it, or deleted its case.
     ``bits`` hold the values of its deep samples, where the files do not say.
     """
 
@@ -82,7 +83,8 @@ class CellEmbedding(Table):
     """What the encoder made of an image (table ``embeddings``): immutable, one for each image and bundle.
 
     ``vector`` is little-endian float32, null where the image is unreadable; ``status`` is ``ok`` or says why not.
-    ``scale`` is the factor that its pixels were read at; null where it does not matter, and in rows before 0029.
+    ``scale`` is the factor that its pixels were read at; null where it does not matter, and in rows before 0029 until
+    an amendment tells it from what was signed.
     """
 
     __tablename__ = "embeddings"
