@@ -7882,7 +7882,7 @@ export interface components {
             read: number;
             /**
              * Waiting
-             * @description Images of the project that are not read yet.
+             * @description Images of the project that are not read yet; above 2,000 about so many.
              */
             waiting: number;
         };
