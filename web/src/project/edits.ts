@@ -163,6 +163,7 @@ export class Edits {
     const inHand = this.holder.snapshot().case;
     if (given) this.underway.set(given, inHand);
     return this.sender.enqueue(async () => {
+      if (given) given.records = [];
       try {
         // Only what it changed is undone: cells that had the tag before keep it.
         for (const images of chunks(given ? edit.items.map(({ image }) => image) : edit.records)) {
@@ -217,7 +218,6 @@ export class Edits {
   redo(): Promise<void> {
     const edit = this.holder.snapshot().future.at(-1);
     if (!edit) return Promise.resolve();
-    edit.records = [];
     this.holder.set({
       future: this.holder.snapshot().future.slice(0, -1),
       past: [...this.holder.snapshot().past, edit],
@@ -237,6 +237,8 @@ export class Edits {
     const inHand = this.holder.snapshot().case;
     if (edit) this.underway.set(edit, inHand);
     return this.sender.enqueue(async () => {
+      // Of an edit that is made again. Not when the key is pressed: its first answer, and its undoing, may still wait.
+      if (edit) edit.records = [];
       try {
         for (const ask of asks()) {
           const answer = await this.sender.persist(ask);

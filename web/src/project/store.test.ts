@@ -385,6 +385,17 @@ describe("undo and redo", () => {
     expect([...seen]).toEqual([0]);
   });
 
+  test("of keys that are quicker than the answers takes back what stands, once", async () => {
+    void store.label([1], "monocyte");
+    void store.undo();
+    await store.redo();
+    expect(service.records.map((record) => record.label)).toEqual(["monocyte", null, "monocyte"]);
+    expect(store.snapshot().past.at(-1)!.records).toEqual([3]);
+    await store.undo();
+    expect(store.snapshot().conflicts).toEqual([]);
+    expect(labels()[0]).toBe(NONE);
+  });
+
   test("a new deed ends what could be redone", async () => {
     await store.label([1], "monocyte");
     await store.undo();
