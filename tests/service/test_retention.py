@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from gate import add_user, app_on, browser, program, told
 from projects import Filled, fill
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from hemosight.engine.bundle import Bundle
@@ -85,6 +85,19 @@ def test_what_is_old_and_unsigned_goes_and_leaves_a_trace(database: Database, fi
         noted = session.scalars(select(AuditRow).where(AuditRow.action.startswith("retention."))).all()
     assert [(row.action, len(row.subject["cells"])) for row in noted] == [("retention.case", 3), ("retention.image", 2)]
     assert expire(database, 90) == 0, "what is signed is asked for again, and stays"
+
+
+def test_names_of_refused_files_of_no_case_go_as_well(database: Database, filled: Filled) -> None:
+    cases = _age(database, filled, 100)
+    with database.session() as session:
+        for name, case, days in (("loose", None, 100), ("loose new", None, 1), ("signed", "signed", 100)):
+            upload = Upload(project_id=filled.id, case_id=None if case is None else cases[case])
+            session.add(upload)
+            session.flush()
+            session.add(RefusedFile(upload_id=upload.id, name=name, reason="no picture", at=func.now() - days * DAY))
+    expire(database, 90)
+    with database.session() as session:
+        assert set(session.scalars(select(RefusedFile.name))) == {"loose new", "signed"}
 
 
 @pytest.mark.parametrize("what", ["an upload", "a label"])

@@ -5,14 +5,23 @@ from __future__ import annotations
 import datetime
 
 import structlog
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hemosight.service.errors import Refusal
 from hemosight.service.storage import audit, deletion, events, fields, uploads
 from hemosight.service.storage.database import Database, one_of
-from hemosight.service.storage.tables import CameraField, Case, Image, LabelRecord, Project, TeachingCell
+from hemosight.service.storage.tables import (
+    CameraField,
+    Case,
+    Image,
+    LabelRecord,
+    Project,
+    RefusedFile,
+    TeachingCell,
+    Upload,
+)
 
 log = structlog.get_logger()
 _AT_ONCE = 200
@@ -65,6 +74,10 @@ def expire(database: Database, days: float) -> int:
         with database.session() as session:
             if number := fields.forget_loose(session, project, old_fields):
                 audit.note(session, None, "retention.field", {"days": days, "fields": number}, project)
+    with database.session() as session:
+        # What files of no case were called that became no cell may lead to a patient as well.
+        loose = select(Upload.id).where(Upload.id == RefusedFile.upload_id, Upload.case_id.is_(None))
+        session.execute(delete(RefusedFile).where(RefusedFile.at < before, loose.exists()))
     if gone:
         log.info("retention", cells=gone)
     return gone
