@@ -128,26 +128,23 @@ export class Edits {
 
   /** End the conflicts: keep the labels that stand, or give one's own again, knowing the others. */
   resolveConflicts(own: boolean): Promise<void> {
-    const { conflicts, labelSet } = this.holder.snapshot();
+    const { conflicts } = this.holder.snapshot();
     this.holder.set({ conflicts: [] });
-    const ours = conflicts.filter((one) => one.labelSet === labelSet);
-    if (!own || !ours.length) return Promise.resolve();
-    const items = ours.map(({ image, theirs, own }) => ({ image, before: theirs, after: own }));
-    // One request is of one kind: taking a label back goes by itself.
-    const runs = [items.filter(({ after }) => after !== null), items.filter(({ after }) => after === null)]
-      .filter((part) => part.length)
-      .map(
-        (part): LabelEdit => ({
-          kind: part[0]!.after === null ? "clear" : "set",
-          labelSet,
-          items: part,
-          records: [],
-        }),
-      );
+    if (!own || !conflicts.length) return Promise.resolve();
+    // One request is of one label set, whichever is on the screen by now, and of one kind: taking back goes by itself.
+    const parts = new Map<string, LabelEdit>();
+    for (const { image, labelSet, theirs, own } of conflicts) {
+      const kind = own === null ? "clear" : "set";
+      const part = parts.get(`${kind} ${labelSet}`) ?? { kind, labelSet, items: [], records: [] };
+      part.items.push({ image, before: theirs, after: own });
+      parts.set(`${kind} ${labelSet}`, part);
+    }
+    const runs = [...parts.values()];
     this.holder.set({ past: [...this.holder.snapshot().past, ...runs], future: [] });
     // What was shown in words is what was seen, whatever has arrived since.
-    const seen = new Map(ours.map(({ image, version }) => [image, version]));
-    return Promise.all(runs.map((edit) => this.perform(edit, seen))).then(() => {});
+    const seen = (edit: LabelEdit) =>
+      new Map(conflicts.filter((one) => one.labelSet === edit.labelSet).map(({ image, version }) => [image, version]));
+    return Promise.all(runs.map((edit) => this.perform(edit, seen(edit)))).then(() => {});
   }
 
   /** Put a tag on cells, or take it off. */
