@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +96,21 @@ def test_two_sheets_that_name_pictures_are_refused_by_name(tmp_path: Path) -> No
     with pytest.raises(BadTable, match=r"2 sheets that name pictures \('Cells', 'Case2'\).*one sheet"):
         read(tmp_path, [CELLS, second])
     assert read(tmp_path, [CELLS, second], hidden=["Case2"])[0] == ["ig", "blast"], "what is hidden is nobody's table"
+
+
+@pytest.mark.parametrize("sheets", [[CELLS, LEGEND], [LEGEND, CELLS]])
+def test_a_damaged_sheet_is_named_and_half_a_workbook_is_not_read(tmp_path: Path, sheets: list[Sheet]) -> None:
+    """It may hold the other half of the labels; what is hidden is nobody's table, damaged or not."""
+    read(tmp_path, sheets)
+    whole = (tmp_path / "t.xlsx").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        parts = {info.filename: archive.read(info) for info in archive.infolist()}
+    parts["xl/worksheets/sheet2.xml"] = parts["xl/worksheets/sheet2.xml"].partition(b"</row>")[0]
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(BadTable, match=f"whose sheet '{sheets[1][0]}' is damaged.*save it again"):
+        sources.read(tmp_path / "t.xlsx")
 
 
 def test_a_fault_names_its_sheet(tmp_path: Path) -> None:

@@ -93,6 +93,25 @@ def test_whoever_comes_back_misses_nothing(database: Database) -> None:
     run(scene())
 
 
+def test_whoever_comes_back_to_a_project_that_was_empty_misses_nothing(database: Database) -> None:
+    """Its first line said no place to resume from, so that the page came back as one that is new."""
+    project = a_project(database)
+
+    async def scene() -> None:
+        broker = EventBroker(database)
+        async with aclosing(broker.stream(project, None)) as stream:
+            first = (await anext(stream)).encode()
+        await asyncio.to_thread(tell, database, project, 1)
+        said = [line for line in first.decode().splitlines() if line.startswith("id: ")]
+        assert said == ["id: 0"]
+        async with aclosing(broker.stream(project, 0)) as stream:
+            assert (await anext(stream)).kind == "ping"
+            assert await hear(stream, 1) == [1]
+        broker.close(wait=True)
+
+    run(scene())
+
+
 def test_a_browser_that_falls_behind_reads_the_table(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "REMEMBERED", 3)
     project = a_project(database)
@@ -263,4 +282,4 @@ def test_a_browser_that_leaves_before_its_place_is_found_is_forgotten(
 
 def test_a_message_in_the_format_of_event_streams() -> None:
     assert Message(7, "images", {"added": 1}).encode() == b'id: 7\nevent: images\ndata: {"added":1}\n\n'
-    assert Message(0, "ping", {}).encode() == b"event: ping\ndata: {}\n\n"
+    assert Message(live.NOWHERE, "ping", {}).encode() == b"event: ping\ndata: {}\n\n"

@@ -9,12 +9,16 @@ import pytest
 from fastapi import FastAPI
 from gate import PASSWORD, Visitor, add_user, app_on, browser, program
 from sqlalchemy import select, update
+from starlette.requests import Request
 
 from hemosight.engine.bundle import Bundle
 from hemosight.service.accounts import make_administrator
+from hemosight.service.errors import Refusal
 from hemosight.service.security import passwords
+from hemosight.service.security.permissions import still_there, viewer
 from hemosight.service.security.secrets import kept
 from hemosight.service.security.throttle import Rule
+from hemosight.service.state import state
 from hemosight.service.storage import sign_ins
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import ApiToken, FirstRun, LoginAttempt, SignedIn, User
@@ -129,6 +133,25 @@ def test_a_session_ends_when_idle_and_in_any_case(app: FastAPI, database: Databa
     assert visitor.get("/projects").status_code == 401
     visitor.sign_in("amina")
     _age(database, SignedIn, expires_at=8 * 24 * HOUR)
+    assert visitor.get("/projects").status_code == 401
+
+
+@pytest.mark.attack(
+    who="whoever comes to a desk that its reviewer has left",
+    what="finds the page open and signed in, days later",
+    held="a line of events that stays open is no request: the session idles, and the line ends with it",
+)
+def test_an_open_line_of_events_does_not_keep_a_session(app: FastAPI, database: Database) -> None:
+    visitor = browser(app, "amina")
+    project = visitor.post("/projects", json={"name": "Slides"}).json()["id"]
+    cookie = f"hemosight={visitor.cookies['hemosight']}".encode()
+    request = Request({"type": "http", "method": "GET", "headers": [(b"cookie", cookie)], "app": app, "client": None})
+    _age(database, SignedIn, seen_at=11 * HOUR)
+    still_there(request)
+    assert viewer(request, state(request), project).role == "admin"
+    _age(database, SignedIn, seen_at=2 * HOUR)
+    with pytest.raises(Refusal, match="signed in"):
+        viewer(request, state(request), project)
     assert visitor.get("/projects").status_code == 401
 
 

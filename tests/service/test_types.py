@@ -13,13 +13,17 @@ import pypdfium2
 import pytest
 from gate import Visitor, add_user, app_on, browser
 from projects import Filled, fill
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from hemosight.blood.counting import OFFERED
 from hemosight.engine.bundle import Bundle
 from hemosight.service.bundle_registry import BundleRegistry
+from hemosight.service.desk import label_import
 from hemosight.service.desk.columns import unpack
+from hemosight.service.desk.label_import import ImportPlan
+from hemosight.service.storage import labels
 from hemosight.service.storage.database import Database
+from hemosight.service.storage.labels import SubmittedLabel
 from hemosight.service.storage.tables import AuditRow, CurrentLabelRow, Image, KnownBundle, Member, Signature
 
 pytestmark = pytest.mark.service
@@ -513,6 +517,29 @@ def test_a_table_is_understood_before_anything_is_written(room: Room) -> None:
         f"{room.path}/labels/undo", json={"request": str(uuid.uuid4()), "labels": done.json()["undo"]}
     )
     assert len(undone.json()["labels"]) == 5
+
+
+def test_while_a_table_is_understood_others_label(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a million cells it takes seconds; what somebody says meanwhile is not written over unseen."""
+    images = room.get("/images", limit=3)["items"]
+    understood = label_import.plan
+
+    def meanwhile(*given: Any, **more: Any) -> ImportPlan:
+        found = understood(*given, **more)
+        with room.project.database.session() as session:
+            session.execute(text("SET LOCAL lock_timeout = '3s'"))
+            said = [SubmittedLabel(images[0]["id"], "basophil", 0)]
+            labels.submit(session, room.project.request(), "cell_type", said, "set")
+        return found
+
+    monkeypatch.setattr(label_import, "plan", meanwhile)
+    table = "path,label\n" + "".join(f"{one['name']},blast\n" for one in images)
+    refused = _import(room, table, check=False, overwrite=True)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_the_way"), refused.text
+    monkeypatch.undo()
+    said = [one["label"] for one in room.get("/images", limit=3)["items"]]
+    assert said == ["basophil", None, None], "nothing of the table was written"
+    assert _import(room, table, check=False, overwrite=True).json()["labels"] == {"blast": 3}
 
 
 def test_the_same_name_with_the_content_of_another_picture_is_another_cell(room: Room) -> None:

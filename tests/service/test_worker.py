@@ -16,7 +16,7 @@ import numpy as np
 import procrastinate
 import pytest
 from crops import crops
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from hemosight.engine.bundle import Bundle
 from hemosight.engine.engine import Engine
@@ -24,7 +24,7 @@ from hemosight.engine.readings import OK
 from hemosight.service.bundle_registry import BundleRegistry
 from hemosight.service.intake.uploads import UploadIntake
 from hemosight.service.settings import defaults
-from hemosight.service.storage import events, uploads, workers
+from hemosight.service.storage import deletion, events, uploads, workers
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.tables import CellEmbedding, EmbeddingAttempt, Image, Picture, Project
 from hemosight.service.work import jobs
@@ -312,6 +312,31 @@ def test_images_without_a_job_get_one(database: Database, bundle: int, project: 
     with database.session() as session:
         assert jobs.sweep(session, bundle) == 5
         assert jobs.of_project(session, project) == jobs.Waiting(5, 0, 0)
+
+
+def test_what_is_left_to_read_is_asked_of_the_queue(
+    database: Database, bundle: int, project: int, drawn_smear: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers ask after every job, with the project's turn held: going through a million cells would hold up labels."""
+    images = upload(database, project, crops(drawn_smear, 6))
+    asked: list[str] = []
+
+    def left(of: int = bundle) -> int:
+        with database.session() as session:
+            return jobs.unread(session, project, of)
+
+    assert (left(), left(bundle + 1)) == (6, 0)
+    with database.session() as session:
+        session.execute(
+            text("INSERT INTO embeddings (image_id, bundle_id, status) VALUES (:image, :bundle, 'damaged')"),
+            {"image": images[0], "bundle": bundle},
+        )
+        deletion.delete_cells(session, project, images[1:2])
+    assert left() == 4, "what is read, or was deleted, waits no more"
+    monkeypatch.setattr(jobs, "LONG", 5)
+    event.listen(database.engine, "before_cursor_execute", lambda *of: asked.append(of[2]))
+    assert left() == 6, "of a long queue what it holds"
+    assert not any("embeddings" in query for query in asked)
 
 
 def test_a_worker_reads_what_is_uploaded_while_it_idles_and_says_so(

@@ -6,7 +6,8 @@ packed: Chinese, Japanese, Russian, Greek, Turkish, Baltic, western or central E
 One program packed an archive: where every name in it is valid UTF-8, as names in a code page hardly ever all are, it is
 UTF-8, down to a single e acute whose two bytes would be a Chinese character too. Else each name is judged alone: one
 that makes words in several of them, or in none, is not guessed: a wrong word would stay, an escaped one is seen. So
-most accents of Windows' code pages are not told apart: one byte is e grave in Paris and c caron in Prague.
+most accents of Windows' code pages are not told apart: one byte is e grave in Paris and c caron in Prague. Code pages
+that no Windows packs in (860 of Portugal, 863 of Quebec: both have 850) are not tried: names in 850 would be lost.
 """
 
 from __future__ import annotations
@@ -101,6 +102,13 @@ _RARE = frozenset("\u0192\u00ff\u0178\u0152\u0153\u0160\u0161\u017d\u017e\u00aa\
 _RUSSIAN = frozenset(
     map(chr, (*range(0x410, 0x450), 0x401, 0x451, 0x404, 0x454, 0x406, 0x456, 0x407, 0x457, 0x490, 0x491))
 )
+_BALTIC = (
+    frozenset("\u0105\u010d\u0119\u0117\u012f\u0161\u0173\u016b\u017e"),
+    frozenset("\u0101\u010d\u0113\u0123\u012b\u0137\u013c\u0146\u0161\u016b\u017e"),
+    frozenset("\u00f5\u00e4\u00f6\u00fc\u0161\u017e"),
+)
+_SOFT = frozenset("\u0123\u0137\u013c\u0146")
+"""Letters of Latvian in which hardly a name ends."""
 _VOWELS = frozenset("\u0430\u0435\u0451\u0438\u043e\u0443\u044b\u044d\u044e\u044f\u0456\u0457\u0454")
 _GREEK_VOWELS = frozenset("\u03b1\u03b5\u03b7\u03b9\u03bf\u03c5\u03c9")
 _GREEK_ENDS = _GREEK_VOWELS | frozenset("\u03bd\u03c1\u03be\u03c8\u03c3\u03c2")
@@ -150,6 +158,13 @@ def _latin(text: str, rare: frozenset[str] = _RARE) -> bool:
 
 def _central(text: str) -> bool:
     return _latin(text, frozenset())
+
+
+def _baltic(text: str) -> bool:
+    """Whether all words are of Latin letters as Lithuanian, Latvian or Estonian has them, all of one of these."""
+    beyond = set(_beyond_ascii(text.lower()))
+    soft_end = any(word[-1].lower() in _SOFT for word in _WORD.findall(text))
+    return _central(text) and not soft_end and any(beyond <= letters for letters in _BALTIC)
 
 
 def _cyrillic(text: str) -> bool:
@@ -217,6 +232,7 @@ _ENCODINGS: dict[str, Callable[[str], bool]] = {
     "cp1252": _latin,
     "cp852": _central,
     "cp857": _central,
+    "cp775": _baltic,
     "cp1250": _central,
     "cp1254": _central,
     "cp1257": _central,

@@ -28,6 +28,8 @@ REMEMBERED = 500
 """Events of a project that are kept in memory while somebody looks at it."""
 PING = 15.0
 """Seconds of silence after which a line is shown to live, and its right to be here is asked again."""
+NOWHERE = -1
+"""In place of an event's id: what has no place in the stream to resume from. 0 is one: before a project's first."""
 _PAUSE = 2.0
 """Seconds before a lost connection is tried again."""
 _WAKE = 0.5
@@ -44,12 +46,12 @@ class Message:
 
     @classmethod
     def of(cls, id: int, event: PingEvent | MissedEvent) -> Message:
-        """What is sent without being stored; ``id`` is 0 where there is no place in the stream to resume from."""
+        """What is sent without being stored; ``id`` may be :data:`NOWHERE`."""
         return cls(id, event.kind, event.model_dump(mode="json"))
 
     def encode(self) -> bytes:
         """The message in the text/event-stream format."""
-        number = f"id: {self.id}\n" if self.id else ""
+        number = f"id: {self.id}\n" if self.id != NOWHERE else ""
         body = json.dumps(self.data, separators=(",", ":"))
         return f"{number}event: {self.kind}\ndata: {body}\n\n".encode()
 
@@ -153,7 +155,7 @@ class EventBroker:
                     asked = now
                     if allowed is not None and not await allowed():
                         return
-                    yield Message.of(0, PingEvent())
+                    yield Message.of(NOWHERE, PingEvent())
                 with suppress(TimeoutError):
                     await asyncio.wait_for(subscriber.event.wait(), max(0.01, asked + ping - now))
         finally:

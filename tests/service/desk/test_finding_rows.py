@@ -47,3 +47,21 @@ def test_names_of_many_parts_are_kept_once() -> None:
         assert tracemalloc.get_traced_memory()[1] < 30e6
     finally:
         tracemalloc.stop()
+
+
+def test_cells_that_no_row_names_are_not_kept() -> None:
+    """A project may have a million; a table names a few of them."""
+    cells = (KnownImage(number, f"case/film {number % 7}/{number}.png", f"{number:064}") for number in range(50_000))
+    table = TextTable(("path", "sha256", "label"), [(2, ["9.png", "", "blast"]), (3, ["", f"{8:064}", "blast"])])
+    tracemalloc.start()
+    try:
+        found = plan(table, cells, CLASSES, {}, file="labels.csv")
+        assert (found.labels, found.versions) == ({9: "blast", 8: "blast"}, {9: 0, 8: 0})
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["film/1.PNG", "film\\1.png", "film/1.png/", "film/1.png/.", "./1.png"])
+def test_a_cell_is_found_however_its_name_is_written(name: str) -> None:
+    assert _meant(["film/2.png", name], "/export/film/1.png") == name

@@ -815,7 +815,7 @@ export interface paths {
          * @description Everything that happens in the project, as it is committed, whichever process did it.
          *
          *     A line that drops is taken up again with `Last-Event-ID`, which browsers send by themselves: nothing is missed.
-         *     The right to look is asked again every 15 seconds.
+         *     The right to look is asked again every 15 seconds; an open line alone does not keep a session from idling.
          */
         get: operations["listen"];
         put?: never;
@@ -7887,7 +7887,7 @@ export interface components {
             read: number;
             /**
              * Waiting
-             * @description Images of the project that are not read yet.
+             * @description Images of the project that are not read yet; above 2,000 about so many.
              */
             waiting: number;
         };

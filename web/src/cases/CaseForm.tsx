@@ -18,18 +18,48 @@ function local(moment: string | null): string {
 
 const moment = (field: string) => (field ? new Date(field.replace(" ", "T")).toISOString() : null);
 
+/** A case as the form's fields have it. */
+const fieldsOf = (one: CaseShown) => ({
+  key: one.key,
+  accession: one.accession,
+  collected: local(one.collected_at),
+  received: local(one.received_at),
+  wbc: one.wbc === null ? "" : String(one.wbc),
+  note: one.note,
+  assigned: one.assigned_to === null ? "" : String(one.assigned_to),
+});
+
+/**
+ * What somebody changed in the form. The rest is not sent: another person may have changed it meanwhile, a moment has
+ * seconds that the form does not show, and a signed case can be given to another reviewer though its specimen is locked.
+ */
+export function changed(given: CaseShown, fields: ReturnType<typeof fieldsOf>): CaseChange {
+  const { key, accession, collected, received, wbc, note, assigned } = fields;
+  const was = fieldsOf(given);
+  return {
+    ...(key !== was.key && { key }),
+    ...(accession !== was.accession && { accession }),
+    ...(collected !== was.collected && { collected_at: moment(collected) }),
+    ...(received !== was.received && { received_at: moment(received) }),
+    ...(wbc !== was.wbc && { wbc: wbc ? Number(wbc) : null }),
+    ...(note !== was.note && { note }),
+    ...(assigned !== was.assigned && { assigned_to: assigned ? Number(assigned) : null }),
+  };
+}
+
 /** A case's specimen, who is to review it, and its end. */
 export function CaseForm({ given, close }: { given: CaseShown; close: () => void }) {
   const { project } = useProjectContext();
   const members = useMembers(project.id);
   const path = { project: project.id, case: given.id };
-  const [key, setKey] = useState(given.key);
-  const [accession, setAccession] = useState(given.accession);
-  const [collected, setCollected] = useState(local(given.collected_at));
-  const [received, setReceived] = useState(local(given.received_at));
-  const [wbc, setWbc] = useState(given.wbc === null ? "" : String(given.wbc));
-  const [note, setNote] = useState(given.note);
-  const [assigned, setAssigned] = useState(given.assigned_to === null ? "" : String(given.assigned_to));
+  const was = fieldsOf(given);
+  const [key, setKey] = useState(was.key);
+  const [accession, setAccession] = useState(was.accession);
+  const [collected, setCollected] = useState(was.collected);
+  const [received, setReceived] = useState(was.received);
+  const [wbc, setWbc] = useState(was.wbc);
+  const [note, setNote] = useState(was.note);
+  const [assigned, setAssigned] = useState(was.assigned);
   const [sure, setSure] = useState(false);
   const change = useMutation({
     mutationFn: (changes: CaseChange) =>
@@ -44,15 +74,9 @@ export function CaseForm({ given, close }: { given: CaseShown; close: () => void
   const { choose } = useProfileActions();
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    change.mutate({
-      key,
-      accession,
-      collected_at: moment(collected),
-      received_at: moment(received),
-      wbc: wbc ? Number(wbc) : null,
-      note,
-      assigned_to: assigned ? Number(assigned) : null,
-    });
+    const changes = changed(given, { key, accession, collected, received, wbc, note, assigned });
+    if (Object.keys(changes).length) change.mutate(changes);
+    else close();
   };
   const field = (id: string, label: string, value: string, set: (value: string) => void, more = {}) => (
     <Form.Group controlId={`case-${id}`}>

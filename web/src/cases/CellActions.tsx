@@ -8,6 +8,19 @@ import { nameOf } from "./inHand";
 
 const cells = (count: number) => (count === 1 ? "1 cell" : `${count.toLocaleString("en")} cells`);
 
+/** Cells that the service moves or deletes in one request. */
+const AT_ONCE = 10_000;
+
+/** Does it for as many cells as it takes, one request after the other; gives how many it was done to. */
+async function inParts(
+  images: readonly number[],
+  act: (some: number[]) => Promise<{ cells: number }>,
+): Promise<number> {
+  let done = 0;
+  for (let at = 0; at < images.length; at += AT_ONCE) done += (await act(images.slice(at, at + AT_ONCE))).cells;
+  return done;
+}
+
 interface Props {
   images: readonly number[];
   close: () => void;
@@ -28,14 +41,13 @@ export function MoveCells({ images, close }: Props) {
       const target =
         known ??
         (await body(api.POST("/projects/{project}/cases", { params: { path }, body: { key: name, note: "" } })));
-      return body(
-        api.POST("/projects/{project}/images/move", {
-          params: { path },
-          body: { images: [...images], case: target.id },
-        }),
+      return inParts(images, (some) =>
+        body(
+          api.POST("/projects/{project}/images/move", { params: { path }, body: { images: some, case: target.id } }),
+        ),
       );
     },
-    onSuccess: ({ cells: moved }) => {
+    onSuccess: (moved) => {
       store.select([]);
       store.notify({ kind: "done", text: `${cells(moved)} moved to case ${key.trim()}`, images: [], undo: false });
       close();
@@ -92,13 +104,15 @@ export function DeleteCells({ images, close }: Props) {
   const id = useId();
   const remove = useMutation({
     mutationFn: () =>
-      body(
-        api.POST("/projects/{project}/images/delete", {
-          params: { path: { project: project.id } },
-          body: { images: [...images] },
-        }),
+      inParts(images, (some) =>
+        body(
+          api.POST("/projects/{project}/images/delete", {
+            params: { path: { project: project.id } },
+            body: { images: some },
+          }),
+        ),
       ),
-    onSuccess: ({ cells: gone }) => {
+    onSuccess: (gone) => {
       store.select([]);
       store.notify({ kind: "done", text: `${cells(gone)} deleted`, images: [], undo: false });
       close();
@@ -114,7 +128,7 @@ export function DeleteCells({ images, close }: Props) {
       <Modal.Body>
         <p>
           They go from the table, the counts and what the model has learnt, and cannot be brought back. The audit trail
-          keeps their names, and the labels that people gave.
+          keeps their numbers and checksums, not their names; the labels that people gave stay in the records.
         </p>
         <FaultLine fault={remove.error} />
       </Modal.Body>

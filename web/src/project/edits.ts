@@ -128,26 +128,23 @@ export class Edits {
 
   /** End the conflicts: keep the labels that stand, or give one's own again, knowing the others. */
   resolveConflicts(own: boolean): Promise<void> {
-    const { conflicts, labelSet } = this.holder.snapshot();
+    const { conflicts } = this.holder.snapshot();
     this.holder.set({ conflicts: [] });
-    const ours = conflicts.filter((one) => one.labelSet === labelSet);
-    if (!own || !ours.length) return Promise.resolve();
-    const items = ours.map(({ image, theirs, own }) => ({ image, before: theirs, after: own }));
-    // One request is of one kind: taking a label back goes by itself.
-    const runs = [items.filter(({ after }) => after !== null), items.filter(({ after }) => after === null)]
-      .filter((part) => part.length)
-      .map(
-        (part): LabelEdit => ({
-          kind: part[0]!.after === null ? "clear" : "set",
-          labelSet,
-          items: part,
-          records: [],
-        }),
-      );
+    if (!own || !conflicts.length) return Promise.resolve();
+    // One request is of one label set, whichever is on the screen by now, and of one kind: taking back goes by itself.
+    const parts = new Map<string, LabelEdit>();
+    for (const { image, labelSet, theirs, own } of conflicts) {
+      const kind = own === null ? "clear" : "set";
+      const part = parts.get(`${kind} ${labelSet}`) ?? { kind, labelSet, items: [], records: [] };
+      part.items.push({ image, before: theirs, after: own });
+      parts.set(`${kind} ${labelSet}`, part);
+    }
+    const runs = [...parts.values()];
     this.holder.set({ past: [...this.holder.snapshot().past, ...runs], future: [] });
     // What was shown in words is what was seen, whatever has arrived since.
-    const seen = new Map(ours.map(({ image, version }) => [image, version]));
-    return Promise.all(runs.map((edit) => this.perform(edit, seen))).then(() => {});
+    const seen = (edit: LabelEdit) =>
+      new Map(conflicts.filter((one) => one.labelSet === edit.labelSet).map(({ image, version }) => [image, version]));
+    return Promise.all(runs.map((edit) => this.perform(edit, seen(edit)))).then(() => {});
   }
 
   /** Put a tag on cells, or take it off. */
@@ -163,6 +160,7 @@ export class Edits {
     const inHand = this.holder.snapshot().case;
     if (given) this.underway.set(given, inHand);
     return this.sender.enqueue(async () => {
+      if (given) given.records = [];
       try {
         // Only what it changed is undone: cells that had the tag before keep it.
         for (const images of chunks(given ? edit.items.map(({ image }) => image) : edit.records)) {
@@ -217,7 +215,6 @@ export class Edits {
   redo(): Promise<void> {
     const edit = this.holder.snapshot().future.at(-1);
     if (!edit) return Promise.resolve();
-    edit.records = [];
     this.holder.set({
       future: this.holder.snapshot().future.slice(0, -1),
       past: [...this.holder.snapshot().past, edit],
@@ -237,6 +234,8 @@ export class Edits {
     const inHand = this.holder.snapshot().case;
     if (edit) this.underway.set(edit, inHand);
     return this.sender.enqueue(async () => {
+      // Of an edit that is made again. Not when the key is pressed: its first answer, and its undoing, may still wait.
+      if (edit) edit.records = [];
       try {
         for (const ask of asks()) {
           const answer = await this.sender.persist(ask);

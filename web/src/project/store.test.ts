@@ -318,6 +318,20 @@ test("agreeing takes the model's reading for cells that nobody labelled", async 
   expect(labels()).toEqual([0, 2, 1]);
 });
 
+test("a conflict of a label set that was left is ended in that label set", async () => {
+  service.records.push({ image: 1, label: "lymphocyte", version: 1, before: null });
+  await store.label([1], "monocyte");
+  expect(store.snapshot().conflicts).toMatchObject([{ image: 1, labelSet: "cell_type" }]);
+  await store.useLabelSet("vacuoles");
+  await store.resolveConflicts(true);
+  expect(service.requests.at(-1)).toMatchObject({
+    label_set: "cell_type",
+    kind: "set",
+    items: [{ image: 1, label: "monocyte", version: 1 }],
+  });
+  expect(store.snapshot().conflicts).toEqual([]);
+});
+
 describe("undo and redo", () => {
   test("walk back and forth", async () => {
     await store.label([1], "monocyte");
@@ -383,6 +397,17 @@ describe("undo and redo", () => {
     await store.undo();
     expect(service.records.at(-1)).toMatchObject({ image: 1, label: null });
     expect([...seen]).toEqual([0]);
+  });
+
+  test("of keys that are quicker than the answers takes back what stands, once", async () => {
+    void store.label([1], "monocyte");
+    void store.undo();
+    await store.redo();
+    expect(service.records.map((record) => record.label)).toEqual(["monocyte", null, "monocyte"]);
+    expect(store.snapshot().past.at(-1)!.records).toEqual([3]);
+    await store.undo();
+    expect(store.snapshot().conflicts).toEqual([]);
+    expect(labels()[0]).toBe(NONE);
   });
 
   test("a new deed ends what could be redone", async () => {

@@ -100,6 +100,23 @@ describe("an upload", () => {
     });
   });
 
+  test("begins anew where its upload was ended since, by whoever deleted the case", async () => {
+    const service = new Pretended();
+    const uploader = make(service);
+    uploader.setCase("24-1093");
+    await uploader.add([named("a.png")]);
+    const ended = () => new ServiceFault(409, { code: "in_the_way", message: "Expected an upload that goes on." });
+    service.faults = [ended()];
+    await uploader.add([named("b.png")]);
+    expect(service.to).toEqual([0, 1]);
+    expect(uploader.snapshot().counts).toMatchObject({ added: 2, refused: 0 });
+    service.faults = [ended(), ended()];
+    await uploader.add([named("c.png")]);
+    expect(uploader.snapshot().files.at(-1)).toMatchObject({ name: "c.png", state: "refused" });
+    await uploader.add([named("c.png")]);
+    expect(uploader.snapshot().files.at(-1)).toMatchObject({ name: "c.png", state: "added" });
+  });
+
   test("never calls added what was refused under another name, or of what nothing came out", async () => {
     const raw = "Mu\u0308ller/1.jpg";
     const refused = (name: string, reason: string) => [{ name, image: null, state: "refused" as const, reason }];

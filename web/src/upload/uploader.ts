@@ -74,6 +74,8 @@ const BATCH_BYTES = 8e6;
 const ASKED = 64;
 const UNREAD = "It could not be read.";
 const CANCELLED = "cancelled";
+/** Code of the refusal of files for an upload that was ended. */
+const ENDED = "in_the_way";
 
 /** What stands in the fields beside the pickers while files are dropped or chosen. */
 export type UploadChoices = Pick<UploadState, "caseKey" | "profile" | "bits">;
@@ -227,15 +229,27 @@ export class Uploader {
     const given = uploadOfFile(first);
     this.mark(saying(batch, "sending"));
     try {
-      const key = uploadKey(first);
-      const upload = this.uploads.get(key) ?? (await this.persist(() => this.service.begin(given)));
-      this.uploads.set(key, upload);
-      const answer = await this.persist(() => this.service.send(upload, batch));
+      const answer = await this.sent(uploadKey(first), given, batch);
       this.mark(batch.flatMap((one, at) => became(one, answer, at)));
     } catch (fault) {
       this.mark(saying(batch, "refused", this.reasonOf(fault)));
     }
     await this.done(batch);
+  }
+
+  private async sent(key: string, given: Required<NewUpload>, batch: Found[]): Promise<FileOutcome[]> {
+    const before = this.uploads.get(key);
+    const upload = before ?? (await this.persist(() => this.service.begin(given)));
+    this.uploads.set(key, upload);
+    try {
+      return await this.persist(() => this.service.send(upload, batch));
+    } catch (fault) {
+      if (this.stopped || !(fault instanceof ServiceFault) || fault.fault.code !== ENDED) throw fault;
+      // It was ended since: its case was deleted, say. What comes now is for a case of that key all the same.
+      this.uploads.delete(key);
+      if (before === undefined) throw fault;
+      return await this.sent(key, given, batch);
+    }
   }
 
   private reasonOf(fault: unknown): string {

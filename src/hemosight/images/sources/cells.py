@@ -87,7 +87,7 @@ def parse_cells(data: bytes, path: str | Path) -> TextTable:
     path = Path(path)
     try:
         if path.suffix.lower() in _SHEETS or data[:4] == b"PK\3\4":
-            return _of_workbook(path, _sheets(data))
+            return _of_workbook(path, _sheets(path, data))
         return _cells(path, _csv(data))
     except (UnicodeError, csv.Error, ValueError) as error:
         raise _bad(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
@@ -153,7 +153,7 @@ def _header(written: Sequence[tuple[int, Sequence[str]]]) -> int:
     return next(wide, 0)
 
 
-def _sheets(data: bytes) -> dict[str, list[list[str]]]:
+def _sheets(path: Path, data: bytes) -> dict[str, list[list[str]]]:
     """The sheets of a workbook by name, read by a process of its own (:mod:`hemosight.images.sources.sheet`)."""
     command = [sys.executable, "-I", sheet.__file__]
     try:
@@ -163,6 +163,11 @@ def _sheets(data: bytes) -> dict[str, list[list[str]]]:
     found = json.loads(done.stdout)
     if isinstance(found, str):
         raise ValueError(found)
+    if isinstance(found, list):
+        name, fault = found
+        why = f" ({fault})" if " " in fault else ""  # some are the name of a tag alone
+        mend = "Open the workbook and save it again; or, where that sheet holds no labels, delete it."
+        raise _bad(path, f"a workbook whose sheet {name!r} is damaged{why}", mend)
     return found
 
 

@@ -20,7 +20,11 @@ def text(value: object) -> str:
 
 
 def main() -> int:
-    """Give the rows of each visible sheet by its name, or what is wrong as a text; 0 where either is said."""
+    """Give the rows of each visible sheet by its name, or what is wrong: a text, or name and fault of a damaged sheet.
+
+    0 where any of these is said. One damaged sheet ends the reading: whether it names pictures too nobody can say, and
+    half of a table is not taken for all of it.
+    """
     from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
     try:
@@ -31,14 +35,17 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read()))
-        said: object = {
-            sheet.name: [
-                [text(value) for value in row]
-                for row in workbook.get_sheet_by_name(sheet.name).to_python(skip_empty_area=False)
-            ]
-            for sheet in workbook.sheets_metadata
-            if sheet.typ == SheetTypeEnum.WorkSheet and sheet.visible == SheetVisibleEnum.Visible
-        }
+        sheets: dict[str, list[list[str]]] = {}
+        said: object = sheets
+        for sheet in workbook.sheets_metadata:
+            if sheet.typ != SheetTypeEnum.WorkSheet or sheet.visible != SheetVisibleEnum.Visible:
+                continue
+            try:
+                rows = workbook.get_sheet_by_name(sheet.name).to_python(skip_empty_area=False)
+            except CalamineError as error:
+                said = [sheet.name, str(error)]
+                break
+            sheets[sheet.name] = [[text(value) for value in row] for row in rows]
     except CalamineError as error:
         said = f"a damaged workbook ({error})"
     sys.stdout.write(json.dumps(said))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,8 +73,9 @@ class ImportPlan:
     ----------
     rows
         Rows with a label.
-    labels
-        Image -> its label, of those that would be written; None is never among them.
+    labels, versions
+        Image -> its label, of those that would be written; None is never among them. And the version of the label that
+        stood when the table was understood, 0 where none did.
     same
         Cells that have that label already.
     blank
@@ -88,6 +89,7 @@ class ImportPlan:
 
     rows: int = 0
     labels: dict[int, str] = field(default_factory=dict)
+    versions: dict[int, int] = field(default_factory=dict)
     same: int = 0
     blank: int = 0
     unknown: dict[str, list[Row]] = field(default_factory=dict)
@@ -104,7 +106,7 @@ class ImportPlan:
 
 def plan(
     table: TextTable,
-    cells: Sequence[KnownImage],
+    cells: Iterable[KnownImage],
     classes: Sequence[ClassRow],
     means: Mapping[str, str | None],
     *,
@@ -116,7 +118,7 @@ def plan(
     Parameters
     ----------
     cells
-        Those that may be labelled.
+        Those that may be labelled; of a million, those alone are kept that a row may be of.
     means
         What a person said of unknown labels: a class, ``?``, or None to leave their rows out.
     file
@@ -128,7 +130,10 @@ def plan(
     """
     paths, ids, said = _columns(table, file)
     meant = _meanings(classes) | {_same(name): value for name, value in means.items()}
-    find = _Finder(cells)
+    rows = [values for _, values in table.rows()]
+    names = {_tail(values[paths]) for values in rows} if paths else set()
+    contents = {values[ids].strip().lower() for values in rows} if ids else set()
+    find = _Finder(cells, names, contents - {""})
     found = ImportPlan()
     of_cell: dict[int, dict[str, Row]] = defaultdict(dict)
     for line, values in table.rows():
@@ -149,11 +154,10 @@ def plan(
             found.unmatched.append(row)
         else:
             of_cell[cell.image].setdefault(name, row)
-    known = {cell.image: cell for cell in cells}
-    for image, names in of_cell.items():
-        cell, (name, row) = known[image], next(iter(names.items()))
-        if len(names) > 1:
-            found.clashing += names.values()
+    for image, said_of in of_cell.items():
+        cell, (name, row) = find.cells[image], next(iter(said_of.items()))
+        if len(said_of) > 1:
+            found.clashing += said_of.values()
         elif cell.label == name:
             found.same += 1
         elif cell.locked:
@@ -161,7 +165,7 @@ def plan(
         elif cell.label is not None and not overwrite:
             found.kept.append(row)
         else:
-            found.labels[image] = name
+            found.labels[image], found.versions[image] = name, cell.version
     return found
 
 
@@ -224,13 +228,20 @@ def _same(text: str) -> str:
 class _Finder:
     """Finds a row's cell: by its content, else by its path, the end of it or its file name, where one cell fits.
 
-    Ends of up to :data:`_DEEP` parts are looked up; of the few that agree so far, the longest common end decides.
+    Ends of up to :data:`_DEEP` parts are looked up; of the few that agree so far, the longest common end decides. Only
+    cells are kept that are called as some row's file is (``names``) or have the content of one.
     """
 
-    def __init__(self, cells: Sequence[KnownImage]) -> None:
-        self._by_content = {cell.sha256: cell for cell in cells if cell.sha256}
+    def __init__(self, cells: Iterable[KnownImage], names: Collection[str], contents: Collection[str]) -> None:
+        self.cells: dict[int, KnownImage] = {}
+        self._by_content: dict[str, KnownImage] = {}
         self._by_end: dict[str, list[KnownImage]] = defaultdict(list)
         for cell in cells:
+            if cell.sha256 in contents:
+                self._by_content[cell.sha256] = self.cells[cell.image] = cell
+            if _tail(cell.name) not in names:
+                continue
+            self.cells[cell.image] = cell
             parts = _parts(cell.name)
             for depth in range(1, min(len(parts), _DEEP) + 1):
                 self._by_end["/".join(parts[-depth:])].append(cell)
@@ -267,5 +278,14 @@ def _agreeing(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _parts(path: str) -> list[str]:
-    given = composed(path.strip().removeprefix("file://").replace("\\", "/")).casefold()
-    return [part for part in Path(given).parts if part not in ("/", ".")]
+    return [part for part in Path(_plain(path)).parts if part not in ("/", ".")]
+
+
+def _tail(path: str) -> str:
+    """The last of the parts; told without taking the path apart, since every cell is asked."""
+    last = _plain(path).rpartition("/")[2]
+    return last if last not in ("", ".") else (_parts(path) or [""])[-1]
+
+
+def _plain(path: str) -> str:
+    return composed(path.strip().removeprefix("file://").replace("\\", "/")).casefold()

@@ -226,12 +226,6 @@ class ProjectReadings:
             found.append(SeenPrediction(names[now.predicted[row]], shown))
         return found, now.taught_until
 
-    def all_predictions(self, label_set: str) -> tuple[dict[int, SeenPrediction], int]:
-        """What every image is read as now, and the newest label record that the classifier had learnt."""
-        images = self.snapshot(label_set).ids.tolist()
-        found, taught_until = self.seen_predictions(label_set, images)
-        return dict(zip(images, found, strict=True)), taught_until
-
     def of_image(self, image: int) -> dict[str, ImageReading]:
         """What every label set says of an image."""
         self._project.catch_up()

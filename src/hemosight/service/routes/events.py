@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from hemosight.errors import HemoSightError
 from hemosight.service.errors import Refusal
 from hemosight.service.schemas.events import REFERENCE
-from hemosight.service.security.permissions import BIGGEST, Viewer, viewer
+from hemosight.service.security.permissions import BIGGEST, Viewer, still_there, viewer
 from hemosight.service.state import Service
 
 router = APIRouter(prefix="/projects/{project}", tags=["events"])
@@ -43,7 +43,7 @@ async def listen(
     """Everything that happens in the project, as it is committed, whichever process did it.
 
     A line that drops is taken up again with `Last-Event-ID`, which browsers send by themselves: nothing is missed.
-    The right to look is asked again every 15 seconds.
+    The right to look is asked again every 15 seconds; an open line alone does not keep a session from idling.
     """
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         after = min(int(last_event_id), BIGGEST)
@@ -58,6 +58,7 @@ async def listen(
         )
 
     async def allowed() -> bool:
+        still_there(request)
         try:
             await run_in_threadpool(viewer, request, service, seat.project)
         except HemoSightError:

@@ -120,7 +120,8 @@ def by_cookie(request: Request, session: Session, service: State) -> Seat:
 def _browser(request: Request, session: Session, service: State) -> tuple[Row, User]:
     secret = sessions.secret_of(request, service.settings)
     if secret is not None:
-        found = sign_ins.browser(session, kept(secret), sessions.idle(service.settings))
+        used = not getattr(request.state, "listening", False)
+        found = sign_ins.browser(session, kept(secret), sessions.idle(service.settings), used=used)
         # Where names and passwords no longer sign in, those who came in by them are out.
         if found is not None and (found[0].by_provider or service.settings.local_accounts):
             return found
@@ -131,6 +132,11 @@ def _browser(request: Request, session: Session, service: State) -> tuple[Row, U
 
 def _person(user: User) -> Person:
     return Person(user.id, user.name, user.display, user.is_admin)
+
+
+def still_there(request: Request) -> None:
+    """From here on this request asks by itself: a page that nobody touches does not keep its session from idling."""
+    request.state.listening = True
 
 
 # --- dependencies -----------------------------------------------------------------------------------------
@@ -224,7 +230,9 @@ def _at_project(least: Role, *, reading: bool = False) -> Callable[..., ProjectS
 
 
 viewer = _at_project("viewer")
-"""What :data:`Viewer` asks; for who has to ask again later, such as a stream of events."""
+"""What :data:`Viewer` asks; for who has to ask again later, such as a stream of events: it says so first
+(:func:`still_there`).
+"""
 SignedIn = Annotated[Seat, Depends(signed_in)]
 """Dependency: anybody with an account."""
 InPerson = Annotated[Seat, Depends(in_person)]

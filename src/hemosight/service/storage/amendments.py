@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from hemosight.service.errors import Refusal
 from hemosight.service.storage import events
+from hemosight.service.storage.database import one_of
 from hemosight.service.storage.live_events import CaseEvent
 from hemosight.service.storage.tables import Amendment, Case, Signature, User
 
@@ -88,7 +89,7 @@ def _open(session: Session, signatures: Collection[int]) -> dict[int, OpenAmendm
     if not signatures:
         return {}
     query = select(Amendment, User.display).join(User, User.id == Amendment.user_id)
-    query = query.where(Amendment.signature_id.in_(signatures)).order_by(Amendment.id)
+    query = query.where(one_of(Amendment.signature_id, signatures)).order_by(Amendment.id)
     newest = {row.signature_id: (row, name) for row, name in session.execute(query)}
     return {
         signature: OpenAmendment(row.reason, row.user_id, name, row.at)

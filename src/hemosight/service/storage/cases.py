@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.storage import amendments, events, original_names, projects
-from hemosight.service.storage.database import pairs
+from hemosight.service.storage.database import one_of, pairs
 from hemosight.service.storage.live_events import CaseEvent, ImagesEvent
 from hemosight.service.storage.tables import CameraField, Case, FieldCell, Image, Signature, User
 
@@ -104,7 +104,7 @@ def require_unsigned(session: Session, project: int, case: int) -> None:
 
 def require_unsigned_cells(session: Session, project: int, images: Sequence[int]) -> None:
     """Raise :class:`~hemosight.service.errors.Refusal` where any of the cells is part of a signed record."""
-    query = select(Image.case_id).where(Image.project_id == project, Image.id.in_(images)).distinct()
+    query = select(Image.case_id).where(Image.project_id == project, one_of(Image.id, images)).distinct()
     for case in session.scalars(query).all():
         if case is not None:
             require_unsigned(session, project, case)
@@ -114,7 +114,7 @@ def require_unsigned_cells(session: Session, project: int, images: Sequence[int]
     )
     if whole is None:
         return
-    query = select(Image.id).where(Image.id.in_(images), Image.uploaded_at < whole).limit(1)
+    query = select(Image.id).where(one_of(Image.id, images), Image.uploaded_at < whole).limit(1)
     if session.scalar(query) is not None:
         raise Refusal(
             "in_the_way",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -20,9 +20,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, Select, create_engine, event
+from sqlalchemy import ARRAY, ColumnElement, Engine, Select, any_, bindparam, create_engine, event
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hemosight.service.errors import ServiceFault
@@ -39,6 +39,14 @@ V = TypeVar("V")
 def pairs(session: Session, query: Select[K, V]) -> dict[K, V]:
     """What a query of two columns finds, the first -> the second."""
     return dict(session.execute(query).all())
+
+
+def one_of(column: InstrumentedAttribute[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """The condition that a column has one of these values, however many they are.
+
+    They go as one parameter: ``column.in_`` sends one for each, and a query takes 65,535 of them at most.
+    """
+    return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
 
 
 class Database:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, Update, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from hemosight.errors import UnreadableImage
@@ -20,6 +20,7 @@ from hemosight.images.bare import bare
 from hemosight.images.decode import measure
 from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.storage import cases, events, original_names, saved_views, tags, teaching, uploads
+from hemosight.service.storage.database import one_of
 from hemosight.service.storage.live_events import CaseEvent, ImagesEvent, ProjectDeletedEvent
 from hemosight.service.storage.tables import (
     CameraField,
@@ -40,6 +41,8 @@ from hemosight.service.storage.tables import (
 )
 
 log = structlog.get_logger()
+_OF_CELLS = (CellEmbedding, CellTag, EmbeddingAttempt, CurrentLabelRow, FieldCell)
+"""Tables whose rows go with their image."""
 
 
 def delete_cells(session: Session, project: int, images: Sequence[int]) -> list[dict[str, Any]]:
@@ -100,7 +103,7 @@ def expire_case(session: Session, row: Case) -> tuple[list[dict[str, Any]], list
     original_names.forget(session, project, "case", [number])
     original_names.forget(session, project, "image", kept)
     _bare_files(session, kept)
-    session.execute(update(Image).where(Image.id.in_(kept)).values(name=func.concat("teaching-", Image.id)))
+    session.execute(update(Image).where(one_of(Image.id, kept)).values(name=func.concat("teaching-", Image.id)))
     row.key = expired_key(number)
     row.note = row.accession = ""
     row.findings = {}
@@ -115,7 +118,7 @@ def expire_case(session: Session, row: Case) -> tuple[list[dict[str, Any]], list
 def _bare_files(session: Session, images: Sequence[int]) -> None:
     """Replace the files of images by their pixels alone: a scanner may have written into them whose cells they are."""
     query = select(Image, Picture, Upload.bits).join(Picture, Picture.sha256 == Image.sha256)
-    query = query.outerjoin(Upload, Upload.id == Image.upload_id).where(Image.id.in_(images))
+    query = query.outerjoin(Upload, Upload.id == Image.upload_id).where(one_of(Image.id, images))
     for image, picture, bits in session.execute(query).all():
         try:
             data = bare(picture.data, bits)
@@ -139,7 +142,7 @@ def expired_key(case: int) -> str:
 
 
 def _of_project(session: Session, project: int, images: Sequence[int]) -> Sequence[int]:
-    return session.scalars(select(Image.id).where(Image.project_id == project, Image.id.in_(images))).all()
+    return session.scalars(select(Image.id).where(Image.project_id == project, one_of(Image.id, images))).all()
 
 
 def _forget_uploads(session: Session, number: int) -> None:
@@ -160,12 +163,11 @@ def delete_project(session: Session, row: Project) -> int:
             came="one that holds signed records",
             mend="Put it into the archive instead, where it can only be looked at.",
         )
-    images = session.scalars(select(Image.id).where(Image.project_id == row.id)).all()
     teaching.forget_all(session, row.id)
     tags.forget_all(session, row.id)
     saved_views.forget_all(session, row.id)
-    gone = _delete(session, row.id, images)
     forget_fields(session, CameraField.project_id == row.id)
+    gone = _delete_all(session, row.id)
     session.execute(
         delete(RefusedFile).where(RefusedFile.upload_id.in_(select(Upload.id).where(Upload.project_id == row.id)))
     )
@@ -176,7 +178,7 @@ def delete_project(session: Session, row: Project) -> int:
     row.deleted_at = func.now()
     session.flush()
     events.tell(session, row.id, ProjectDeletedEvent())
-    return len(gone)
+    return gone
 
 
 def forget_fields(session: Session, which: ColumnElement[bool]) -> None:
@@ -195,7 +197,7 @@ def forget_fields(session: Session, which: ColumnElement[bool]) -> None:
 
 def _delete(session: Session, project: int, images: Sequence[int]) -> list[dict[str, Any]]:
     query = select(Image.id, Image.case_id, func.encode(Image.sha256, "hex")).where(
-        Image.project_id == project, Image.id.in_(images)
+        Image.project_id == project, one_of(Image.id, images)
     )
     # No name: it may lead to a patient, and the audit trail is kept. Who has the file finds it by its checksum.
     gone = [
@@ -203,13 +205,26 @@ def _delete(session: Session, project: int, images: Sequence[int]) -> list[dict[
         for image, case, sha256 in session.execute(query.order_by(Image.id).with_for_update(of=Image))
     ]
     ids = [cell["image"] for cell in gone]
-    session.execute(
-        update(Image)
-        .where(Image.id.in_(ids))
-        .values(project_id=None, case_id=None, upload_id=None, sha256=None, name="", deleted_at=func.now())
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(_bared(one_of(Image.id, ids)))
     original_names.forget(session, project, "image", ids)
-    for table in (CellEmbedding, CellTag, EmbeddingAttempt, CurrentLabelRow, FieldCell):
-        session.execute(delete(table).where(table.image_id.in_(ids)).execution_options(synchronize_session=False))
+    for table in _OF_CELLS:
+        session.execute(delete(table).where(one_of(table.image_id, ids)).execution_options(synchronize_session=False))
     return gone
+
+
+def _delete_all(session: Session, project: int) -> int:
+    """Delete every cell of a project; gives how many. None is fetched: there may be a million."""
+    own = select(Image.id).where(Image.project_id == project)
+    held = own.order_by(Image.id).with_for_update(of=Image).subquery()
+    count = session.scalar(select(func.count()).select_from(held)) or 0
+    for table in _OF_CELLS:
+        session.execute(delete(table).where(table.image_id.in_(own)).execution_options(synchronize_session=False))
+    session.execute(_bared(Image.project_id == project))
+    return count
+
+
+def _bared(which: ColumnElement[bool]) -> Update:
+    """Leave of images the rows that labels and the audit trail name."""
+    gone = {"project_id": None, "case_id": None, "upload_id": None, "sha256": None, "name": ""}
+    query = update(Image).where(which).values(**gone, deleted_at=func.now())
+    return query.execution_options(synchronize_session=False)

@@ -105,17 +105,6 @@ def _bytes(vector: Vectors) -> bytes:
     return np.ascontiguousarray(vector, "<f4").tobytes()
 
 
-def waiting(session: Session, project_id: int, bundle_id: int) -> int:
-    """How many images of a project have no embedding."""
-    query = (
-        select(func.count())
-        .select_from(Image)
-        .outerjoin(CellEmbedding, (CellEmbedding.image_id == Image.id) & (CellEmbedding.bundle_id == bundle_id))
-        .where(Image.project_id == project_id, CellEmbedding.image_id.is_(None))
-    )
-    return session.scalar(query) or 0
-
-
 def begin_attempt(session: Session, image_id: int, bundle_id: int) -> int:
     """Note that embedding an image begins. Returns how often it has begun without an end, this time counted."""
     row = insert(EmbeddingAttempt).values(image_id=image_id, bundle_id=bundle_id)

@@ -18,6 +18,7 @@ from hemosight.images.finding.cells import FOUND
 from hemosight.images.finding.places import FieldPlace
 from hemosight.service.errors import NothingThere, Refusal
 from hemosight.service.storage import cases, deletion, events, profiles, uploads
+from hemosight.service.storage.database import one_of
 from hemosight.service.storage.tables import CameraField, Case, FieldCell, Picture, Upload
 from hemosight.service.storage.uploads import NewPicture
 
@@ -336,7 +337,7 @@ def forget_loose(session: Session, project: int, fields: Sequence[int]) -> int:
     events.take_turn(session, project)
     stands = select(FieldCell.id).where(FieldCell.field_id == CameraField.id, FieldCell.image_id.is_not(None))
     rows = session.scalars(
-        select(CameraField.id).where(CameraField.id.in_(fields), CameraField.case_id.is_(None), ~stands.exists())
+        select(CameraField.id).where(one_of(CameraField.id, fields), CameraField.case_id.is_(None), ~stands.exists())
     ).all()
-    deletion.forget_fields(session, CameraField.id.in_(rows))
+    deletion.forget_fields(session, one_of(CameraField.id, rows))
     return len(rows)

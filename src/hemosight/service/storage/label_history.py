@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hemosight.service.storage.database import one_of
 from hemosight.service.storage.tables import LabelRecord
 
 
@@ -52,7 +53,7 @@ def of_images(session: Session, facts: Sequence[LabelRecord]) -> dict[tuple[int,
 def repeated(session: Session, label_set: int, images: Sequence[int]) -> set[int]:
     """Images whose label was given again as it stood: somebody looked at them a second time and left it."""
     query = select(LabelRecord.image_id, LabelRecord.label).order_by(LabelRecord.id)
-    query = query.where(LabelRecord.label_set_id == label_set, LabelRecord.image_id.in_(images))
+    query = query.where(LabelRecord.label_set_id == label_set, one_of(LabelRecord.image_id, images))
     last: dict[int, tuple[str | None, str | None]] = {}
     for image, label in session.execute(query):
         last[image] = (last[image][1] if image in last else None, label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from hemosight.service.errors import NothingThere, already_there
 from hemosight.service.storage.tables import AuditRow, CurrentLabelRow, Image, LabelSet, User
+
+_AT_ONCE = 5000
 
 
 def listed(session: Session, project: int) -> Sequence[LabelSet]:
@@ -85,8 +87,11 @@ def history(session: Session, row: LabelSet) -> list[tuple[AuditRow, str | None]
     return [(edit, name) for edit, name in session.execute(query)]
 
 
-def cells(session: Session, project: int, label_set: int, case: int | None) -> Sequence[Any]:
-    """Images of a project or a case with the label that stands: id, name, sha256, case_id, label, version."""
+def cells(session: Session, project: int, label_set: int, case: int | None) -> Iterator[Any]:
+    """Images of a project or a case with the label that stands: id, name, sha256, case_id, label, version.
+
+    They come a part at a time: there may be a million.
+    """
     query = (
         select(
             Image.id,
@@ -104,4 +109,4 @@ def cells(session: Session, project: int, label_set: int, case: int | None) -> S
     )
     if case is not None:
         query = query.where(Image.case_id == case)
-    return session.execute(query).all()
+    yield from session.execute(query.execution_options(yield_per=_AT_ONCE))

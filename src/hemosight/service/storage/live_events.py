@@ -49,7 +49,7 @@ class ReadingsEvent(_Event):
 
     kind: Literal["readings"] = "readings"
     read: int = Field(description="How many with this event.")
-    waiting: int = Field(description="Images of the project that are not read yet.")
+    waiting: int = Field(description="Images of the project that are not read yet; above 2,000 about so many.")
     images: list[int] = []
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from hemosight.service.errors import Refusal
 from hemosight.service.storage import events
+from hemosight.service.storage.database import one_of
 from hemosight.service.storage.tables import Case, Image, OriginalName, Project
 
 Names = Literal["kept", "mapped", "dropped"]
@@ -98,7 +99,7 @@ def _keep(session: Session, project: int, kind: Kind, names: Mapping[int, str]) 
 def forget(session: Session, project: int, kind: Kind, numbers: Sequence[int]) -> None:
     """Forget what cells or cases were called: they are deleted."""
     query = delete(OriginalName).where(OriginalName.project_id == project, OriginalName.kind == kind)
-    session.execute(query.where(OriginalName.number.in_(numbers)))
+    session.execute(query.where(one_of(OriginalName.number, numbers)))
 
 
 def listed(session: Session, project: int) -> Sequence[tuple[str, int, str]]:

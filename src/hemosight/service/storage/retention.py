@@ -5,14 +5,23 @@ from __future__ import annotations
 import datetime
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hemosight.service.errors import Refusal
-from hemosight.service.storage import audit, deletion, fields
-from hemosight.service.storage.database import Database
-from hemosight.service.storage.tables import CameraField, Case, Image, LabelRecord, Project, TeachingCell
+from hemosight.service.storage import audit, deletion, events, fields, uploads
+from hemosight.service.storage.database import Database, one_of
+from hemosight.service.storage.tables import (
+    CameraField,
+    Case,
+    Image,
+    LabelRecord,
+    Project,
+    RefusedFile,
+    TeachingCell,
+    Upload,
+)
 
 log = structlog.get_logger()
 _AT_ONCE = 200
@@ -24,7 +33,8 @@ def expire(database: Database, days: float) -> int:
 
     Uploads and labels count as something that happened. A case that somebody signed stays, whatever its age: its
     record names its cells. Teaching cells stay as well, and their case with them, without key, specimen and names. Each
-    case goes in a transaction of its own.
+    case goes in a transaction of its own, and whether it is old is asked again where nobody can add to it any more: it
+    may have had to wait for an upload or a label.
     """
     before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
     gone = 0
@@ -33,8 +43,10 @@ def expire(database: Database, days: float) -> int:
     for project, number in old:
         try:
             with database.session() as session:
+                uploads.take_intake(session, project)  # before the turn, as whoever adds cells does
+                events.take_turn(session, project)
                 row = session.get(Case, number)
-                if row is None or (project, number) not in _old_cases(session, before):
+                if row is None or not _old_cases(session, before, number):
                     continue
                 cells, kept = deletion.expire_case(session, row)
                 noted = {"case": number, "days": days, "cells": cells} | ({"teaching": kept} if kept else {})
@@ -48,7 +60,12 @@ def expire(database: Database, days: float) -> int:
         for start in range(0, len(images), _AT_ONCE):
             try:
                 with database.session() as session:
-                    cells = deletion.delete_cells(session, project, images[start : start + _AT_ONCE])
+                    events.take_turn(session, project)
+                    wanted = one_of(Image.id, images[start : start + _AT_ONCE])
+                    still = session.scalars(select(Image.id).where(wanted, *_loose(before))).all()
+                    if not still:
+                        continue
+                    cells = deletion.delete_cells(session, project, still)
                     audit.note(session, None, "retention.image", {"days": days, "cells": cells}, project)
                     gone += len(cells)
             except Refusal:
@@ -57,12 +74,17 @@ def expire(database: Database, days: float) -> int:
         with database.session() as session:
             if number := fields.forget_loose(session, project, old_fields):
                 audit.note(session, None, "retention.field", {"days": days, "fields": number}, project)
+    with database.session() as session:
+        # What files of no case were called that became no cell may lead to a patient as well.
+        loose = select(Upload.id).where(Upload.id == RefusedFile.upload_id, Upload.case_id.is_(None))
+        session.execute(delete(RefusedFile).where(RefusedFile.at < before, loose.exists()))
     if gone:
         log.info("retention", cells=gone)
     return gone
 
 
-def _old_cases(session: Session, before: datetime.datetime) -> list[tuple[int, int]]:
+def _old_cases(session: Session, before: datetime.datetime, case: int | None = None) -> list[tuple[int, int]]:
+    """Project and number of every case that is old, or of one case where it is."""
     uploaded = select(Image.id).where(Image.case_id == Case.id, Image.uploaded_at >= before)
     taken = select(CameraField.id).where(CameraField.case_id == Case.id, CameraField.uploaded_at >= before)
     labelled = (
@@ -77,16 +99,21 @@ def _old_cases(session: Session, before: datetime.datetime) -> list[tuple[int, i
     query = select(Case.project_id, Case.id).join(Project, Project.id == Case.project_id).where(~left)
     query = query.where(Project.deleted_at.is_(None), Case.created_at < before, ~uploaded.exists(), ~labelled.exists())
     query = query.where(~taken.exists())
+    if case is not None:
+        query = query.where(Case.id == case)
     return [(project, case) for project, case in session.execute(query.order_by(Case.id))]
 
 
-def _old_cells(database: Database, before: datetime.datetime) -> dict[int, list[int]]:
+def _loose(before: datetime.datetime) -> list[ColumnElement[bool]]:
+    """Of an image: it is of no case, and old."""
     labelled = select(LabelRecord.id).where(LabelRecord.image_id == Image.id, LabelRecord.at >= before)
     library = select(TeachingCell.id).where(TeachingCell.image_id == Image.id)
-    query = select(Image.project_id, func.array_agg(Image.id)).where(
-        Image.project_id.is_not(None), Image.case_id.is_(None), Image.uploaded_at < before
-    )
-    query = query.where(~labelled.exists(), ~library.exists())
+    own = [Image.project_id.is_not(None), Image.case_id.is_(None), Image.uploaded_at < before]
+    return [*own, ~labelled.exists(), ~library.exists()]
+
+
+def _old_cells(database: Database, before: datetime.datetime) -> dict[int, list[int]]:
+    query = select(Image.project_id, func.array_agg(Image.id)).where(*_loose(before))
     with database.session() as session:
         found = session.execute(query.group_by(Image.project_id))
         return {project: sorted(images) for project, images in found if project is not None}

@@ -40,8 +40,13 @@ def start(session: Session, user_id: int, id_hash: bytes, csrf: str, lasts: date
     return row
 
 
-def browser(session: Session, id_hash: bytes, idle: datetime.timedelta) -> tuple[SignedIn, User] | None:
-    """The session under this hash and its person, unless it has expired, idled, or the person is inactive."""
+def browser(
+    session: Session, id_hash: bytes, idle: datetime.timedelta, *, used: bool = True
+) -> tuple[SignedIn, User] | None:
+    """The session under this hash and its person, unless it has expired, idled, or the person is inactive.
+
+    Whoever looks without its being ``used`` leaves it as idle as it is.
+    """
     moment = now()
     query = (
         select(SignedIn, User)
@@ -52,7 +57,7 @@ def browser(session: Session, id_hash: bytes, idle: datetime.timedelta) -> tuple
     if found is None:
         return None
     row, user = found
-    if moment - row.seen_at > _SEEN_EVERY:
+    if used and moment - row.seen_at > _SEEN_EVERY:
         # Another request may be doing the same: whoever comes second need not wait for it.
         fresh = select(SignedIn.id_hash).where(SignedIn.id_hash == id_hash).with_for_update(skip_locked=True)
         session.execute(update(SignedIn).where(SignedIn.id_hash.in_(fresh)).values(seen_at=moment))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.palette import UNSURE
 from hemosight.service.errors import NothingThere, Refusal, already_there
 from hemosight.service.storage import class_facts, events
-from hemosight.service.storage.database import pairs
+from hemosight.service.storage.database import one_of, pairs
 from hemosight.service.storage.live_events import TeachingEvent
 from hemosight.service.storage.tables import Case, CurrentLabelRow, Image, LabelSet, TeachingCell, User
 
@@ -169,7 +169,7 @@ def remove(session: Session, row: TeachingCell) -> None:
 
 def among(session: Session, images: Sequence[int]) -> dict[int, str]:
     """Which of these cells are in the library, and of which type."""
-    query = select(TeachingCell.image_id, TeachingCell.label).where(TeachingCell.image_id.in_(images))
+    query = select(TeachingCell.image_id, TeachingCell.label).where(one_of(TeachingCell.image_id, images))
     return pairs(session, query.order_by(TeachingCell.id))
 
 

@@ -24,6 +24,8 @@ RECROP = "hemosight.count"
 there are."""
 CHUNK = 32
 """Images of a job: few enough that a lost one is soon done again, enough that the queue costs nothing."""
+LONG = 2000
+"""Images in a queue that are looked up one by one."""
 INTERACTIVE = 10
 """Priority of what somebody waits for."""
 BULK = 0
@@ -141,6 +143,34 @@ def of_project(session: Session, project_id: int) -> Waiting:
     )
     counts = dict(rows.all())
     return Waiting(counts.get("todo", 0), counts.get("doing", 0), counts.get("failed", 0))
+
+
+def unread(session: Session, project_id: int, bundle_id: int) -> int:
+    """Images of a project in a bundle's queue that have no embedding; of a queue above :data:`LONG` all that are in it.
+
+    Looked up one by one, and only where they are few: to go through a project of a million cells takes a third of a
+    second, and workers ask after every job, while whoever labels waits for them.
+    """
+    facts = {"task": TASK, "project": project_id, "bundle": bundle_id}
+    queued = session.scalar(
+        text("""
+            SELECT sum(jsonb_array_length(args->'images'))::int FROM procrastinate_jobs WHERE task_name = :task
+                AND (args->>'project')::bigint = :project AND (args->>'bundle')::bigint = :bundle
+        """),
+        facts,
+    )
+    if queued is None or queued > LONG:
+        return queued or 0
+    query = text("""
+        WITH queued AS (
+            SELECT DISTINCT jsonb_array_elements_text(args->'images')::bigint AS id FROM procrastinate_jobs
+            WHERE task_name = :task
+                AND (args->>'project')::bigint = :project AND (args->>'bundle')::bigint = :bundle
+        )
+        SELECT count(*) FROM queued JOIN images AS image ON image.id = queued.id AND image.project_id = :project
+        WHERE NOT EXISTS (SELECT FROM embeddings WHERE image_id = image.id AND bundle_id = :bundle)
+    """)
+    return session.scalar(query, facts) or 0
 
 
 async def retry_stalled(connector: procrastinate.PsycopgConnector) -> int:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from hemosight.blood.palette import UNSURE
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.storage import amendments, class_facts, exported, labels, signatures
-from hemosight.service.storage.database import Database, pairs
+from hemosight.service.storage.database import Database, one_of, pairs
 from hemosight.service.storage.tables import Case, LabelRecord, Project
 
 FILE = "signed-cells.json"
@@ -35,7 +35,7 @@ def write(database: Database, project: int, folder: Path) -> int:
         row = labels.label_set_of(session, project, CELL_TYPE)
         classes = class_facts.shown(row.classes, CELL_TYPE)
         fit, notes = _cases(session, project)
-        agreed, at_once = _agreed(session, row.id, [cell for _, record in fit for cell in record["cells"]])
+        agreed, at_once = agreed_cells(session, row.id, [cell for _, record in fit for cell in record["cells"]])
     cells: list[dict[str, Any]] = []
     pictures = folder / "cells"
     pictures.mkdir(parents=True)
@@ -91,12 +91,14 @@ def _cases(session: Session, project: int) -> tuple[list[tuple[str, dict[str, An
     return fit, [f"signed, and {why}: {', '.join(sorted(names))}; left out" for why, names in out.items() if names]
 
 
-def _agreed(session: Session, label_set: int, cells: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+def agreed_cells(session: Session, label_set: int, cells: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """Content ids of cells whose label was given by agreeing with the reading, and of those in one step with others."""
     versions = {cell["version"]: cell["sha256"] for cell in cells if cell["version"]}
-    query = select(LabelRecord.id, LabelRecord.request).where(LabelRecord.id.in_(versions), LabelRecord.kind == "agree")
+    query = select(LabelRecord.id, LabelRecord.request).where(
+        one_of(LabelRecord.id, versions), LabelRecord.kind == "agree"
+    )
     found = pairs(session, query.where(LabelRecord.label_set_id == label_set))
-    sizes = select(LabelRecord.request, func.count()).where(LabelRecord.request.in_(set(found.values())))
+    sizes = select(LabelRecord.request, func.count()).where(one_of(LabelRecord.request, set(found.values())))
     size = pairs(session, sizes.group_by(LabelRecord.request))
     agreed = sorted(versions[number] for number in found)
     return agreed, sorted(versions[number] for number, request in found.items() if size[request] > 1)

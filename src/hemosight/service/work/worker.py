@@ -23,7 +23,7 @@ from hemosight.service.storage import embeddings, events
 from hemosight.service.storage.database import Database
 from hemosight.service.storage.embeddings import StoredEmbedding, Unembedded
 from hemosight.service.storage.live_events import ReadingsEvent
-from hemosight.service.work import scales
+from hemosight.service.work import jobs, scales
 from hemosight.service.work.heartbeat import Heartbeat
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class EmbeddingWorker:
             new = embeddings.add(session, project_id, self._bundle, self.name, read)
             embeddings.end_attempts(session, self._bundle, [row.id for row in read])
             if new:
-                waiting = embeddings.waiting(session, project_id, self._bundle)
+                waiting = jobs.unread(session, project_id, self._bundle)
                 events.tell(session, project_id, ReadingsEvent(read=len(new), waiting=waiting, images=new))
             else:
                 waiting = 1
