@@ -310,12 +310,14 @@ def settle(around: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray
     between = squares[:, :, None] + squares[:, None] - 2 * (spots @ spots.transpose(0, 2, 1))
     logs = np.log(1 + np.maximum(between, 0))
     costs = (logs @ weights.astype(np.float32)[:, :, None])[:, :, 0]
-    places = around[np.arange(len(around)), costs.argmin(axis=1)]
+    across, down = (np.ascontiguousarray(around[:, :, axis]) for axis in (0, 1))  # long rows are added up the quickest
+    best = costs.argmin(axis=1)[:, None]
+    x, y = np.take_along_axis(across, best, axis=1), np.take_along_axis(down, best, axis=1)
     for _ in range(_STEPS):
-        away = around - places[:, None]
-        pull = weights / (1.0 + np.einsum("qkd,qkd->qk", away, away))
-        places = np.einsum("qk,qkd->qd", pull, around) / pull.sum(axis=1, keepdims=True)
-    return places
+        pull = weights / (1.0 + (across - x) ** 2 + (down - y) ** 2)
+        total = pull.sum(axis=1)
+        x, y = ((np.einsum("qk,qk->q", pull, along) / total)[:, None] for along in (across, down))
+    return np.concatenate([x, y], axis=1)
 
 
 def _labelled(labels: Sequence[str | None]) -> NDArray[np.int64]:
