@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -18,7 +18,9 @@ from hemosight.engine.bundle import Bundle
 from hemosight.engine.bundle import load as load_bundle
 from hemosight.engine.engine import Engine
 from hemosight.engine.network import Network
-from hemosight.images.decode import Pixels, decode, read_bytes
+from hemosight.images import shortcut
+from hemosight.images.decode import Pixels, decode, decode_cell, read_bytes
+from hemosight.images.preprocess import Preprocessing
 from hemosight.images.splits import few_shot
 from hemosight.lab.benchmark.baseline import BaselinePipeline
 from hemosight.lab.benchmark.timing import Stage
@@ -52,7 +54,11 @@ def stages(
         Stage(
             "decode and prepare",
             "crops",
-            {_threads(n): partial(_prepare, e.network, crops, n) for n, e in engines.items()},
+            {
+                f"{name}, {_threads(n)}": partial(_prepare, prepare, crops, n)
+                for name, prepare in _roads(engine.network.preprocessing).items()
+                for n in engines
+            },
         ),
         # No more than the largest batch: short rounds in turn say more on a noisy machine than few long ones.
         Stage(
@@ -133,12 +139,17 @@ def _load_engine(path: Path | None) -> int:
     return 1
 
 
-def _prepare(network: Network, crops: Sequence[Path], threads: int) -> int:
-    def prepared(crop: Path) -> Pixels:
-        return network.preprocessing(decode(read_bytes(crop)))
+def _roads(preprocessing: Preprocessing) -> dict[str, Callable[[bytes], object]]:
+    """How a file's bytes become what the network takes: with the reference, and with the other backends."""
+    return {
+        "whole": lambda data: preprocessing(decode_cell(data)),
+        "shortcut": lambda data: shortcut.prepare(data, preprocessing),
+    }
 
+
+def _prepare(prepare: Callable[[bytes], object], crops: Sequence[Path], threads: int) -> int:
     with ThreadPoolExecutor(threads) as pool:
-        return sum(1 for _ in pool.map(prepared, crops))
+        return sum(1 for _ in pool.map(lambda crop: prepare(read_bytes(crop)), crops))
 
 
 def _embed(network: Network, pixels: Pixels, batch: int) -> int:
