@@ -42,6 +42,7 @@ ErrorCode = Literal[
     "export_failed",
     "desk_closed",
     "not_enough_space",
+    "not_writable",
     "unsafe_archive",
     "checksum_mismatch",
     # labels, bundles, encoders
@@ -211,7 +212,7 @@ class NotEnoughSpace(HemoSightError):
 
 
 class BadFile(HemoSightError):
-    """A file that is damaged, incomplete, of another format, not the one that was promised, or unsafe to unpack."""
+    """A file that is damaged, incomplete, of another format, not the one promised, unsafe, or not to be written."""
 
     code = "bad_bundle"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_file
 from hemosight.cli.progress import bars
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def classify(
     from hemosight.engine import readings
     from hemosight.images import pixel_scale
 
-    if out is not None:
-        readings.check_format(out)
+    check_file(out, readings.FORMATS)
     found = survey_of(paths)
     crops = found.images
     engine = engines.load(bundle, backend=backend)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hemosight.cli.outputs import check_file, check_folder
 from hemosight.cli.progress import bars
 from hemosight.cli.typed import typed
 
@@ -37,6 +38,7 @@ def embed(
     from hemosight.engine import engine as engines
     from hemosight.images import sources
 
+    check_file(out, (".safetensors",))
     engine = engines.load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
         catalog = sources.read(data, bits=bits, progress=reading, say=say)
@@ -107,6 +109,7 @@ def pack(
 
     if turns not in (1, 2, 4):
         raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
+    _check_bundle_place(out)
     unseen = _left_out(left_out or [])
     import numpy as np
 
@@ -183,6 +186,24 @@ def pack(
     _report(bundle.manifest.figures, out)
 
 
+def _check_bundle_place(out: Path) -> None:
+    """Whether a bundle can be written at ``out``: one file, or a folder that is new or holds a bundle alone."""
+    from hemosight.engine.bundle import SUFFIX
+    from hemosight.errors import BadFile
+
+    if out.suffix == SUFFIX:
+        check_file(out)
+        return
+    check_folder(out)
+    if out.is_dir() and any(out.iterdir()) and not (out / "manifest.json").is_file():
+        raise BadFile(
+            code="not_writable",
+            expected=f"a new folder for the bundle, one that holds a bundle, or a file whose name ends in {SUFFIX}",
+            came=f"a folder with other files in it: {out}",
+            mend="Name another with --out: a bundle's files would lie among them.",
+        )
+
+
 def _left_out(given: list[str]) -> dict[str, Path]:
     """``SOURCE=RUN`` as source -> run folder."""
     runs: dict[str, Path] = {}
@@ -211,6 +232,7 @@ def landscape(
     from hemosight.images import sources
     from hemosight.lab import packing
 
+    _check_bundle_place(out)
     packed = load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
         held, labels = None, []
@@ -252,6 +274,8 @@ def measure(
     from hemosight.lab import packing
     from hemosight.lab.studies.study_data import gather
 
+    if out is not None:
+        _check_bundle_place(out)
     packed = load(bundle)
     if refit:
         packed = packed.refitted(command=" ".join(typed(["hemosight", *sys.argv[1:]])))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hemosight.cli.classify import SOME_UNREADABLE, survey_of
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.progress import bars
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def find(
             came="--no-crops with --read",
             mend="Leave --no-crops away.",
         )
+    check_folder(out)
     found = survey_of(paths)
     root = Path(os.path.commonpath([path.parent.absolute() for path in found.images]))
     searched: list[Searched] = []

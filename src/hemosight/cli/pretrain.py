@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.typed import typed
 
 INTERRUPTED = 130
@@ -48,6 +49,7 @@ def pretrain(
     from hemosight.images.sources import read
     from hemosight.images.splits import hold_out as split
 
+    check_folder(out)
     keep_memory()
     config = resolve(recipe, parse_settings(settings or []))
     catalog = read(data)

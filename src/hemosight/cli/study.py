@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_file
 from hemosight.cli.progress import bars
 from hemosight.cli.study_command import (
     BundlePath,
@@ -254,6 +255,7 @@ def plan(
     from hemosight.images import sources
     from hemosight.scoring import planner
 
+    check_file(out)
     engine = engines.load(bundle)
     with bars("labels", "embedding") as (say, (reading, embedding)):
         support = engine.bundle.support

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.pretrain import INTERRUPTED, keep_memory, parse_settings
 from hemosight.cli.typed import typed
 
@@ -56,6 +57,7 @@ def train(
     from hemosight.images.laboratory_splits import hold_out_by_source
     from hemosight.images.sources import read
 
+    check_folder(out)
     keep_memory()
     values: dict[str, Any] = {}
     for key, text in parse_settings(settings or []).items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.progress import bars
 from hemosight.cli.typed import typed
 
@@ -46,6 +47,7 @@ def drift(
     from hemosight.lab.validation import drift as drifts
     from hemosight.lab.validation.cells import gather, too_few_cases
 
+    check_folder(out)
     with bars("fetching", "measuring", "reading", "looking") as (say, (fetching, measuring, reading, looking)):
         source = validation_cells.Source(cells, address, token)
         with source.open(say=say, fetching=fetching, measuring=measuring) as (catalog, origin):
@@ -84,6 +86,7 @@ def compare_bundles(
     from hemosight.lab.validation import two_bundles
     from hemosight.lab.validation.cells import gather
 
+    check_folder(out)
     engines = load(old, backend=REFERENCE), load(new, backend=REFERENCE)
     with bars("fetching", "measuring", "by the old", "by the new") as (say, (fetching, measuring, first, second)):
         source = validation_cells.Source(cells, address, token)
