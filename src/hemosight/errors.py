@@ -129,13 +129,13 @@ class UnreadableImage(HemoSightError):
 
 
 class PathMissing(HemoSightError):
-    """A path given by the user does not exist; ``cwd`` is where relative paths start."""
+    """A path given by the user does not exist; ``what`` should be there, ``cwd`` is where relative paths start."""
 
     code = "path_missing"
 
-    def __init__(self, *, path: object, cwd: object) -> None:
+    def __init__(self, *, path: object, cwd: object, what: str = "a file or folder of cell crops") -> None:
         super().__init__(
-            expected="a file or folder of cell crops",
+            expected=what,
             came=f"no such path: {path}",
             mend=f"Check the spelling; relative paths start at {cwd}.",
         )
