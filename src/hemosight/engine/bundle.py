@@ -322,7 +322,7 @@ def _files(path: Path) -> dict[str, bytes]:
     if path.is_dir():
         return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
     if not path.is_file():
-        raise PathMissing(path=path, cwd=Path.cwd())
+        raise PathMissing(path=path, cwd=Path.cwd(), what="a HemoSight bundle (a folder or a .hemosight file)")
     try:
         with zipfile.ZipFile(path) as archive:
             return {name: archive.read(name) for name in archive.namelist()}
