@@ -53,3 +53,10 @@ def test_a_table_whose_pictures_are_elsewhere_names_itself_and_where_its_paths_s
     said = failed("data", "add", "labels.csv")
     assert "expected the pictures that labels.csv names" in said
     assert f"relative paths start at {tmp_path}." in said
+
+
+def test_a_laboratory_that_is_not_there_cannot_be_left_out(crops: Path, tmp_path: Path, failed: Failed) -> None:
+    pytest.importorskip("torch")
+    said = failed("train", "--data", crops, "--out", tmp_path / "run", "--without", "kropps")
+    assert "expected a laboratory to leave out to be one of crops; found 'kropps'" in said
+    assert not (tmp_path / "run").exists()

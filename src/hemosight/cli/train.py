@@ -53,7 +53,7 @@ def train(
     import polars as pl
     from pydantic import ValidationError
 
-    from hemosight.errors import BadSetting
+    from hemosight.errors import BadSetting, UnknownName
     from hemosight.images.laboratory_splits import hold_out_by_source
     from hemosight.images.sources import read
 
@@ -81,6 +81,10 @@ def train(
             mend=f"Give options as --set key=value; the keys: {', '.join(SupervisedConfig.model_fields)}.",
         ) from error
     catalog = read(data)
+    sources = sorted(set(catalog.table["source"].drop_nulls().to_list()))
+    for name in without or []:
+        if name not in sources:  # a misspelt one would stay, and its figures would be no stranger's
+            raise UnknownName(kind="a laboratory to leave out", choices=", ".join(sources), name=name)
     if hold_out:
         catalog = catalog.take(hold_out_by_source(catalog, hold_out, hold_out_seed).rest)
     catalog = catalog.where(~pl.col("source").fill_null("").is_in(without or []))
