@@ -60,3 +60,11 @@ def test_a_laboratory_that_is_not_there_cannot_be_left_out(crops: Path, tmp_path
     said = failed("train", "--data", crops, "--out", tmp_path / "run", "--without", "kropps")
     assert "expected a laboratory to leave out to be one of crops; found 'kropps'" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_embeddings_of_nothing_are_no_result(crops: Path, tmp_path: Path, failed: Failed) -> None:
+    for file in crops.rglob("*.png"):
+        file.write_text("no picture")
+    said = failed("embed", "--data", crops, "--out", tmp_path / "points.safetensors")
+    assert f"found none of 4 in {crops}. `hemosight data check {crops}` says why" in said
+    assert not (tmp_path / "points.safetensors").exists()

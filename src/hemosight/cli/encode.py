@@ -36,6 +36,7 @@ def embed(
 ) -> None:
     """Turn crops into points of the landscape; unreadable ones are named and left out."""
     from hemosight.engine import engine as engines
+    from hemosight.errors import TooFewCells
     from hemosight.images import sources
 
     check_file(out, (".safetensors",))
@@ -45,8 +46,14 @@ def embed(
         embedded, left_out = engine.network.embed(catalog, embedding)
         for path, fault in left_out.items():
             say(f"left out: {path}: {fault}")
+    if not len(embedded):
+        raise TooFewCells(
+            expected="pictures of cells that can be read",
+            came=f"none of {len(catalog):,} in {data}",
+            mend=f"`hemosight data check {data}` says why; a catalog holds paths of the machine that made it.",
+        )
     embedded.save(out)
-    typer.echo(f"{len(embedded):,} cells -> {out}")
+    typer.echo(f"{len(embedded):,} cells -> {out}" + (f", {len(left_out):,} left out" if left_out else ""))
 
 
 def pack(
