@@ -14,6 +14,8 @@ from hemosight.cli.progress import bars
 from hemosight.cli.typed import typed
 
 if TYPE_CHECKING:
+    from hemosight.cli.validation_cells import Say
+    from hemosight.lab.validation.cells import ValidationCells
     from hemosight.lab.validation.protocol import Protocol
 
 FLAGGED = 4
@@ -53,6 +55,7 @@ def drift(
         with source.open(say=say, fetching=fetching, measuring=measuring) as (catalog, origin):
             found = gather(catalog, load(bundle, backend=REFERENCE), _protocol(least, learnt=True), progress=reading)
             came = catalog.table["patient"].drop_nulls().unique(maintain_order=True).to_list()
+            _tell_left_out(say, found)
             rows = drifts.measured(found, [case for case in came if case in set(found.cases)], looking)
     charts = drifts.charted(rows, baseline)
     if not charts:
@@ -95,8 +98,12 @@ def compare_bundles(
                 gather(catalog, engine, _protocol(max(least, 4), learnt=False), progress=progress)
                 for engine, progress in zip(engines, (first, second), strict=True)
             ]
+            names = [f"{engine.bundle.manifest.name} {engine.bundle.manifest.version}" for engine in engines]
+            for name, engine, its in zip(names, engines, read, strict=True):
+                _tell_left_out(say, its, f"{name}: ")
+                if missing := sorted(set(its.table["truth"].to_list()) - set(engine.classes())):
+                    say(f"{name} has no class for {', '.join(missing)}: it reads each of these cells wrong")
     found = two_bundles.compare(read[0], read[1])
-    names = [f"{engine.bundle.manifest.name} {engine.bundle.manifest.version}" for engine in engines]
     written = two_bundles.write(out, found, (names[0], names[1]), _facts(origin.words))
     typer.echo(f"{found.cells:,} cells of {found.cases} cases, {found.changed:,} read otherwise")
     for row in found.by_type.iter_rows(named=True):
@@ -106,6 +113,14 @@ def compare_bundles(
     if found.worse:
         typer.secho(f"read worse for certain: {', '.join(found.worse)}", fg=typer.colors.RED)
         raise typer.Exit(FLAGGED)
+
+
+def _tell_left_out(say: Say, cells: ValidationCells, whose: str = "") -> None:
+    """Name what was given and does not count: one line for each reason."""
+    from hemosight.lab.validation.cells import reasons
+
+    for line in reasons(cells.cases_left_out, cells.left_out):
+        say(f"{whose}left out: {line}")
 
 
 def _protocol(least: int, *, learnt: bool) -> Protocol:
