@@ -40,6 +40,7 @@ def pretrain(
     """
     try:
         from hemosight.training.display import Display
+        from hemosight.training.distributed import choose_device
         from hemosight.training.pretrain import pretrain as train
         from hemosight.training.recipes import resolve
     except ImportError as error:
@@ -51,6 +52,8 @@ def pretrain(
 
     check_folder(out)
     keep_memory()
+    if device is not None:
+        choose_device(device)  # refused before crops are prepared, not after
     config = resolve(recipe, parse_settings(settings or []))
     catalog = read(data)
     held = None

@@ -44,6 +44,7 @@ def train(
     """
     try:
         from hemosight.training.display import Display
+        from hemosight.training.distributed import choose_device
         from hemosight.training.supervised import train_supervised
         from hemosight.training.supervised_config import SupervisedConfig
     except ImportError as error:
@@ -59,6 +60,8 @@ def train(
 
     check_folder(out)
     keep_memory()
+    if device is not None:
+        choose_device(device)  # refused before crops are prepared, not after
     values: dict[str, Any] = {}
     for key, text in parse_settings(settings or []).items():
         try:
