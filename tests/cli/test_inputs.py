@@ -68,3 +68,11 @@ def test_embeddings_of_nothing_are_no_result(crops: Path, tmp_path: Path, failed
     said = failed("embed", "--data", crops, "--out", tmp_path / "points.safetensors")
     assert f"found none of 4 in {crops}. `hemosight data check {crops}` says why" in said
     assert not (tmp_path / "points.safetensors").exists()
+
+
+def test_a_classifier_that_is_none_is_refused_before_the_encoder_is_exported(
+    crops: Path, tmp_path: Path, failed: Failed
+) -> None:
+    for option in ("--classifier", "--attributes"):
+        said = failed("pack", "--data", crops, "--out", tmp_path / "x.hemosight", option, "forest")
+        assert "expected classifier to be one of discriminant, " in said

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hemosight.cli.outputs import check_file, check_folder
+from hemosight.cli.outputs import check_bundle, check_file
 from hemosight.cli.progress import bars
 from hemosight.cli.typed import typed
 
@@ -111,12 +111,16 @@ def pack(
     ] = None,
 ) -> None:
     """Export an encoder, embed labelled crops, and pack both with the figures measured on the held-out part."""
-    from hemosight.errors import ExtraMissing
+    from hemosight.errors import ExtraMissing, UnknownName
     from hemosight.lab import packing
+    from hemosight.space.classifiers import FITTERS
 
     if turns not in (1, 2, 4):
         raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
-    _check_bundle_place(out)
+    check_bundle(out)
+    for reader in (classifier, attributes):
+        if reader not in FITTERS:  # not after the encoder was exported
+            raise UnknownName(kind="classifier", choices=", ".join(FITTERS), name=reader)
     unseen = _left_out(left_out or [])
     import numpy as np
 
@@ -193,24 +197,6 @@ def pack(
     _report(bundle.manifest.figures, out)
 
 
-def _check_bundle_place(out: Path) -> None:
-    """Whether a bundle can be written at ``out``: one file, or a folder that is new or holds a bundle alone."""
-    from hemosight.engine.bundle import SUFFIX
-    from hemosight.errors import BadFile
-
-    if out.suffix == SUFFIX:
-        check_file(out)
-        return
-    check_folder(out)
-    if out.is_dir() and any(out.iterdir()) and not (out / "manifest.json").is_file():
-        raise BadFile(
-            code="not_writable",
-            expected=f"a new folder for the bundle, one that holds a bundle, or a file whose name ends in {SUFFIX}",
-            came=f"a folder with other files in it: {out}",
-            mend="Name another with --out: a bundle's files would lie among them.",
-        )
-
-
 def _left_out(given: list[str]) -> dict[str, Path]:
     """``SOURCE=RUN`` as source -> run folder."""
     runs: dict[str, Path] = {}
@@ -239,7 +225,7 @@ def landscape(
     from hemosight.images import sources
     from hemosight.lab import packing
 
-    _check_bundle_place(out)
+    check_bundle(out)
     packed = load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
         held, labels = None, []
@@ -282,7 +268,7 @@ def measure(
     from hemosight.lab.studies.study_data import gather
 
     if out is not None:
-        _check_bundle_place(out)
+        check_bundle(out)
     packed = load(bundle)
     if refit:
         packed = packed.refitted(command=" ".join(typed(["hemosight", *sys.argv[1:]])))

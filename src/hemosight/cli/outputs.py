@@ -39,6 +39,26 @@ def check_folder(out: Path) -> None:
     _check_above(out)
 
 
+def check_bundle(out: Path) -> None:
+    """Whether a bundle can be written at ``out``: one file, or a folder that is new or holds a bundle.
+
+    Raises :class:`~hemosight.errors.BadFile` where not.
+    """
+    from hemosight.engine.bundle import SUFFIX
+
+    if out.suffix == SUFFIX:
+        check_file(out)
+        return
+    check_folder(out)
+    if out.is_dir() and any(out.iterdir()) and not (out / "manifest.json").is_file():
+        raise BadFile(
+            code="not_writable",
+            expected=f"a new folder for the bundle, one that holds a bundle, or a file whose name ends in {SUFFIX}",
+            came=f"a folder with other files in it: {out}",
+            mend="Name another with --out: a bundle's files would lie among them.",
+        )
+
+
 def _check_above(folder: Path) -> None:
     """Whether the nearest folder that is there can be written into."""
     there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), Path("/"))

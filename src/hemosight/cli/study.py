@@ -279,6 +279,10 @@ def plan(
         f"{made.target:.3f} needs {number(made.more)} more (95% interval {number(made.low)} to {number(made.high)}); "
         f"within reach in {made.chance:.0%} of forecasts"
     )
+    if made.reachable and not made.more:
+        typer.echo("no more are needed, by this forecast; what each type reads now:")
+        show(made.by_class)
+        return
     typer.echo(
         f"the next {made.more if made.reachable else made.farthest:,.0f} labels, shared out where they help most:"
     )
