@@ -42,6 +42,7 @@ ErrorCode = Literal[
     "export_failed",
     "desk_closed",
     "not_enough_space",
+    "not_writable",
     "unsafe_archive",
     "checksum_mismatch",
     # labels, bundles, encoders
@@ -128,13 +129,13 @@ class UnreadableImage(HemoSightError):
 
 
 class PathMissing(HemoSightError):
-    """A path given by the user does not exist; ``cwd`` is where relative paths start."""
+    """A path given by the user does not exist; ``what`` should be there, ``cwd`` is where relative paths start."""
 
     code = "path_missing"
 
-    def __init__(self, *, path: object, cwd: object) -> None:
+    def __init__(self, *, path: object, cwd: object, what: str = "a file or folder of cell crops") -> None:
         super().__init__(
-            expected="a file or folder of cell crops",
+            expected=what,
             came=f"no such path: {path}",
             mend=f"Check the spelling; relative paths start at {cwd}.",
         )
@@ -211,7 +212,7 @@ class NotEnoughSpace(HemoSightError):
 
 
 class BadFile(HemoSightError):
-    """A file that is damaged, incomplete, of another format, not the one that was promised, or unsafe to unpack."""
+    """A file that is damaged, incomplete, of another format, not the one promised, unsafe, or not to be written."""
 
     code = "bad_bundle"
 

@@ -19,6 +19,8 @@ from typer.testing import CliRunner, Result
 
 from hemosight.cli import app, main
 from hemosight.engine.bundle import Bundle
+from hemosight.engine.engine import Engine
+from hemosight.images import pixel_scale
 from hemosight.images.catalog import Catalog
 from hemosight.images.decode import decode
 from hemosight.space.familiarity import Familiarity
@@ -154,6 +156,28 @@ def test_support_replaces_the_labels(
     assert table.columns == ["path", "label", "probability", "with_lobes", "without", "novelty", "status"]
     expected = ["with_lobes" if Path(path).parent.name == "neutrophil" else "without" for path in table["path"]]
     assert np.mean([a == b for a, b in zip(table["label"], expected, strict=True)]) > 0.8
+
+
+def test_crops_that_are_support_cells_are_told(classify: Classify, drawn_smear: Path) -> None:
+    """Reading cells by their own labels looks like perfection."""
+    labels = drawn_smear / "labels.csv"
+    itself = classify("--support", labels, "--scale", 1, *sorted(drawn_smear.rglob("*.jpg"))[:5])
+    assert "5 of these crops are labelled cells of --support" in itself.stderr
+    assert "labelled cells of --support" not in classify("--scale", 1, *sorted(drawn_smear.rglob("*.jpg"))[:5]).stderr
+
+
+def test_what_cannot_be_answered_is_refused_before_crops_are_measured(
+    classify: Classify, drawn_smear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "stream", lambda *_, **__: pytest.fail("read"))
+    with monkeypatch.context() as unmeasured:
+        unmeasured.setattr(pixel_scale, "measure_each", lambda *_: pytest.fail("measured"))
+        refused = str(classify("--label-set", "colour", drawn_smear).exception)
+    assert "label set to be one of" in refused
+    rows = pl.read_csv(drawn_smear / "labels.csv").select(path=str(drawn_smear) + "/" + pl.col("path"), label="label")
+    rows.with_columns(label=pl.col("label").replace({"blast": "status"})).write_csv(tmp_path / "labels.csv")
+    named = classify("--support", tmp_path / "labels.csv", drawn_smear)
+    assert "found a class 'status' in the labels. Rename the class." in str(named.exception)
 
 
 def test_another_label_set(classify: Classify, drawn_smear: Path, tmp_path: Path) -> None:

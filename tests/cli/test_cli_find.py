@@ -109,6 +109,29 @@ def test_a_field_of_the_longest_name_costs_no_other(fields: Path, tmp_path: Path
     assert all((tmp_path / "out" / crop).is_file() for crop in crops)
 
 
+def test_a_second_search_leaves_nothing_of_the_first_and_nothing_else_goes(
+    fields: Path, tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    bundle, out = tiny_bundle.save(tmp_path / "tiny.hemosight"), tmp_path / "out"
+    assert run("find", fields, "--out", out, "--mpp", 0.0974, "--read", "--bundle", bundle).exit_code == 0
+    own = out / "crops" / "mine.png"
+    own.touch()
+    assert run("find", fields / "field_0.png", "--out", out, "--mpp", 0.0974).exit_code == 0
+    named = {out / row["crop"] for row in table(out / "cells.csv")}
+    assert len(named) == 1
+    assert set((out / "crops").iterdir()) == named | {own}, "crops of fields that were searched before are gone"
+    assert not (out / "readings.csv").exists(), "they would be of other crops"
+
+
+def test_known_boxes_are_read_before_the_search(fields: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "labels.csv"
+    wrong.write_text("path,label\na.png,blast\n")
+    for boxes, said in ((wrong, "no 'image'"), (tmp_path / "none.csv", "no such path")):
+        result = run("find", fields, "--out", tmp_path / "out", "--boxes", boxes)
+        assert said in str(result.exception)
+        assert not (tmp_path / "out").exists()
+
+
 def test_reading_needs_crops(fields: Path, tmp_path: Path) -> None:
     result = run("find", fields, "--out", tmp_path / "out", "--read", "--no-crops")
     assert result.exit_code == 1

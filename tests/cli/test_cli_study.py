@@ -56,6 +56,11 @@ def test_attributes(packed: Path, tmp_path: Path) -> None:
     assert "nucleus_shape" in _run("attributes", "--bundle", str(packed), "--out", str(tmp_path))
 
 
+def test_a_strategy_that_is_none_is_answered_with_all_there_are(packed: Path, tmp_path: Path) -> None:
+    done = RUN.invoke(app, ["study", "active", "--bundle", str(packed), "--out", str(tmp_path), "--strategy", "best"])
+    assert "diversity, cold margin; found 'best'" in str(done.exception)
+
+
 @pytest.mark.slow
 def test_active(packed: Path, tmp_path: Path) -> None:
     words = ["--strategy", "random", "--strategy", "margin", "--batch", "6", "--first", "2"]
@@ -129,6 +134,9 @@ def test_suspects(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
 def test_plan(packed: Path, drawn_smear: Path, tmp_path: Path) -> None:
     words = ("--bundle", str(packed), "--labels", str(drawn_smear / "labels.csv"), "--out", str(tmp_path / "plan.json"))
     assert "72 labels read" in _run("plan", "--target", "0.9", *words)
+    enough = _run("plan", "--target", "0.05", *words[:4])
+    assert "no more are needed" in enough
+    assert "the next 0 labels" not in enough
     facts = json.loads((tmp_path / "plan.json").read_text())
     beyond = _run("plan", "--target", "0.999", *words[:4])
     assert "over 648 more" in beyond

@@ -158,6 +158,48 @@ def test_validate_is_refused_before_anything_is_written(
     assert not out.exists()
 
 
+def test_cases_that_do_not_count_are_told_with_the_reason(
+    command: Command, bundle: Path, smear: Catalog, tmp_path: Path
+) -> None:
+    """A folder whose classes are the laboratory's own words has no cell of a type: 'no case' would help nobody."""
+    file = cases(smear, 3, tmp_path / "cells.csv")
+    Catalog(pl.read_csv(file).with_columns(label=pl.lit("unsere ") + pl.col("label"))).write(tmp_path / "own.csv")
+    for words in (["drift", tmp_path / "own.csv"], ["compare-bundles", tmp_path / "own.csv", "--new", bundle]):
+        found = command(*words, "--bundle" if words[0] == "drift" else "--old", bundle, "--out", tmp_path / "out")
+        assert "72 cells of a type that the protocol does not ask for" in str(found.exception)
+        assert "labels that are none of neutrophil, " in str(found.exception)
+        assert ": unsere basophil, unsere blast, " in str(found.exception)
+    few = command("drift", file, "--bundle", bundle, "--least", 30, "--out", tmp_path / "out")
+    assert "found 0; left out: 3 cases with fewer than 30 cells" in str(few.exception)
+
+
+def test_a_bundle_of_other_names_is_not_called_worse(
+    command: Command, bundle: Path, tiny_bundle: Bundle, smear: Catalog, tmp_path: Path
+) -> None:
+    support = tiny_bundle.support
+
+    def named(name: str, new: dict[str, str]) -> Path:
+        labels = tuple(new.get(str(label), str(label)) for label in support.labels[CELL_TYPE])
+        return Bundle.pack(
+            name=name,
+            version="1",
+            encoder=tiny_bundle.encoder,
+            backbone="one convolution",
+            encoder_provenance={},
+            preprocessing=tiny_bundle.preprocessing,
+            support=SupportSet(support.embeddings, {CELL_TYPE: labels}, support.sources),
+            sources=[{"name": "drawn", "title": "Drawn cells", "licence": "Apache-2.0", "cells": len(support)}],
+            commands=["pytest"],
+        ).save(tmp_path / f"{name}.hemosight")
+
+    types = {str(label) for label in support.labels[CELL_TYPE]}
+    words = ["compare-bundles", cases(smear, 4, tmp_path / "cells.csv"), "--old", bundle, "--out", tmp_path / "out"]
+    other = command(*words, "--new", named("unsere", {label: f"unsere {label}" for label in types}))
+    assert "found unsere 1, which reads unsere basophil" in str(other.exception)
+    some = command(*words, "--new", named("halb", {"blast": "Blasten"}))
+    assert "halb 1 has no class for blast: it reads each of these cells wrong" in some.output
+
+
 class _Project(BaseHTTPRequestHandler):
     """Four signed cases of 18 cells: one cell of the first has no label, and two thirds of the last have none."""
 

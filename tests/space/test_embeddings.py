@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from hemosight.errors import BadTable, EncoderMismatch
+from hemosight.errors import BadFile, BadTable, EncoderMismatch, PathMissing
 from hemosight.space.embeddings import Embeddings, EmbeddingSpace, quantise, widen
 
 HERE, ELSEWHERE = EmbeddingSpace("e" * 64, "p" * 16), EmbeddingSpace("f" * 64, "p" * 16)
@@ -25,6 +26,17 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     assert loaded.ids == saved.ids
     assert loaded.space == HERE
     assert np.array_equal(loaded.vectors, saved.vectors)
+
+
+def test_a_file_that_holds_no_embeddings_is_refused_by_its_name(tmp_path: Path) -> None:
+    table, tensors = tmp_path / "labels.csv", tmp_path / "encoder.safetensors"
+    table.write_text("path,label\na.png,blast\n")
+    save_file({"weight": np.zeros((2, 2), np.float32)}, tensors)
+    for file in (table, tensors):
+        with pytest.raises(BadFile, match=f"embeddings that `hemosight embed` wrote.*found another file: {file}"):
+            Embeddings.load(file)
+    with pytest.raises(PathMissing, match="expected embeddings that `hemosight embed` wrote"):
+        Embeddings.load(tmp_path / "none.safetensors")
 
 
 def test_rows_are_found_by_id() -> None:

@@ -11,7 +11,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from hemosight.errors import UnknownName, WeightsMissing
+from hemosight.errors import RunConflict, UnknownName, WeightsMissing
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.synthetic import draw_cell
 from hemosight.training import backbones
@@ -120,7 +120,14 @@ def test_faults_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     save_file({"network.other": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(WeightsMissing, match="other tensors"):
         create(SMALL, weights=str(tmp_path / "other.safetensors"))
-    with pytest.raises(WeightsMissing, match=r"encoder\.json"):
+    with pytest.raises(RunConflict, match=r"found no encoder\.json in .*Name the folder that was --out"):
+        load(tmp_path)
+    (tmp_path / "checkpoint.pt").touch()
+    with pytest.raises(RunConflict, match=r"a run that has not ended in .*--resume\.$"):
+        load(tmp_path)
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "encoder.json").touch()
+    with pytest.raises(RunConflict, match=r"name its best one so far: .*best\.$"):
         load(tmp_path)
 
     def unreachable(*_: object, **__: object) -> None:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_runs import small, tiny_without_norm
 
+from hemosight.errors import BadSetting
 from hemosight.images.catalog import Catalog
 from hemosight.training.distributed import Processes, choose_device
 from hemosight.training.pretrain import pretrain
@@ -74,3 +75,9 @@ def test_alone_everything_is_as_it_came() -> None:
     assert alone.any(True, torch.device("cpu"))
     assert alone.agree(0.25, torch.device("cpu")) == 0.25
     assert choose_device("meta").type == "meta"
+
+
+@pytest.mark.parametrize("name", ["graphics", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_in_words(name: str) -> None:
+    with pytest.raises(BadSetting, match=f"expected a torch device that this machine has.*found '{name}'"):
+        choose_device(name)

@@ -21,6 +21,7 @@ from hemosight.images import sources, splits
 from hemosight.images.catalog import Catalog
 from hemosight.training import augment, backbones, pixel_cache
 from hemosight.training import pretraining_task as running
+from hemosight.training.display import Display
 from hemosight.training.learner import ContrastiveNetwork
 from hemosight.training.pretrain import TrainingResult, pretrain
 from hemosight.training.recipes import PretrainConfig, resolve
@@ -315,15 +316,18 @@ def test_a_loss_that_is_no_number_stops_the_run(drawn_catalog: Catalog, tmp_path
         train(drawn_catalog, small(lr=1e30, warmup=0), tmp_path / "run", cache)
 
 
-def test_unreadable_files_are_left_out(drawn_catalog: Catalog, tmp_path: Path) -> None:
+def test_unreadable_files_are_left_out(drawn_catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = drawn_catalog.paths[0].read_bytes()
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(picture[: len(picture) // 2])  # a whole header
     text = tmp_path / "text.png"
     text.write_text("no picture")
     catalog = Catalog.concat([drawn_catalog, Catalog.scan([{"path": str(damaged)}, {"path": str(text)}])])
+    said: list[str] = []
+    monkeypatch.setattr(Display, "say", lambda _, text: said.append(text))
     train(catalog, small(epochs=1), tmp_path / "run", tmp_path / "pixels")
     assert pl.read_parquet(tmp_path / "run" / "split.parquet").height == len(drawn_catalog)
+    assert any(line.startswith(f"left out: {damaged}: expected ") for line in said), "by its path, as a person knows it"
 
 
 # --- real cells ---

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tiny_runs import Stopper, TinyNetwork
 from torch import Tensor, nn
 
-from hemosight.errors import BadSetting, RunConflict, TooFewLabels
+from hemosight.errors import BadSetting, RunConflict, TooFewCells, TooFewLabels
 from hemosight.images.catalog import Catalog
 from hemosight.training import backbones, supervised
 from hemosight.training.baseline_task import Classifier
@@ -157,6 +157,24 @@ def test_one_type_alone_teaches_nothing(drawn_catalog: Catalog, cache: Path, tmp
     blasts = drawn_catalog.where(pl.col("label") == "blast")
     with pytest.raises(TooFewLabels, match="blast"):
         train_supervised(blasts, config(), tmp_path, cache=cache)
+
+
+def test_two_laboratories_need_a_type_that_both_have_and_unreadable_files_are_named(
+    drawn_catalog: Catalog, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(drawn_catalog.paths[0].read_bytes()[:-200])  # its header says enough to be in a catalog
+    bad = Catalog.scan([{"path": str(damaged), "label": "blast"}])
+    both = Catalog.concat([drawn_catalog, bad]).table
+    half = pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("here")).otherwise(pl.lit("there"))
+    own = both.with_columns(source=half, label=pl.lit("own ") + pl.col("label"))
+    said: list[str] = []
+    monkeypatch.setattr(Display, "say", lambda _, text: said.append(text))
+    with pytest.raises(
+        TooFewCells, match=r"here does, of the type neutrophil; found 0\. .*scanner_type=TYPE.*own blast"
+    ):
+        train_supervised(Catalog(own), config(), tmp_path / "run", cache=cache)
+    assert any(line.startswith(f"left out: {damaged}: expected ") for line in said), said
 
 
 def test_a_student_learns_what_its_teacher_says_of_a_view_and_its_turns(

@@ -16,6 +16,7 @@ from hemosight.cli import (
     encode,
     export,
     find,
+    outputs,
     pretrain,
     reproduce,
     scale,
@@ -79,6 +80,12 @@ def main() -> None:
     """Run the command line; a fault HemoSight can explain is one message and exit code 2."""
     try:
         app()
+    except OSError as refused:
+        error = outputs.explained(refused)
+        if error is None:
+            raise
+        sys.stderr.write(f"hemosight: {error}\n")
+        raise SystemExit(2) from None
     except HemoSightError as error:
         sys.stderr.write(f"hemosight: {error}\n")
         raise SystemExit(2) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_file
 from hemosight.cli.progress import bars
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def benchmark(
 
     from hemosight.lab import benchmark as benchmarks
 
+    check_file(out)
     with TemporaryDirectory() as folder, bars("drawing crops", "measuring") as (_, (drawing, measuring)):
         if images is None:
             found, origin = benchmarks.draw(Path(folder), crops, drawing), "drawn crops"

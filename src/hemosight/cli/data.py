@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_file
 from hemosight.cli.progress import bars
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def add(
         return
     if out.suffix not in (".parquet", ".csv"):
         raise typer.BadParameter("must end in .parquet or .csv", param_hint="--out")
-    if out.exists() and out.samefile(path):
+    check_file(out)
+    if out.exists() and path.exists() and out.samefile(path):
         raise typer.BadParameter("would overwrite the table it is made from", param_hint="--out")
     factors = _scales(scale or [])
     with bars("reading") as (say, (progress,)):
@@ -151,6 +153,8 @@ def check(
     from hemosight.images import sources
     from hemosight.images.duplicates import check as check_catalog
 
+    if report != Path("-"):
+        check_file(report)
     with bars("reading", "decoding", "comparing") as (say, (reading, decoding, comparing)):
         catalog = sources.read(path, kind, folders=folders, progress=reading, say=say)
         found = check_catalog(catalog, decoding, comparing, bits=bits)

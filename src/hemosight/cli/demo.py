@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.progress import bars
 
 BELOW_BOUND = 1
@@ -46,6 +47,7 @@ def demo(
     from hemosight.demo import open_desk, run_demo
     from hemosight.engine import engine as engines
 
+    check_folder(out)
     engine = engines.load(bundle)
     command = shlex.join(["hemosight", *sys.argv[1:]])
     outcome = run_demo(images, out, check, engine, Console(), bars=bars, command=command)

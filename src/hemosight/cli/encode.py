@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hemosight.cli.outputs import check_bundle, check_file
 from hemosight.cli.progress import bars
 from hemosight.cli.typed import typed
 
@@ -35,16 +36,24 @@ def embed(
 ) -> None:
     """Turn crops into points of the landscape; unreadable ones are named and left out."""
     from hemosight.engine import engine as engines
+    from hemosight.errors import TooFewCells
     from hemosight.images import sources
 
+    check_file(out, (".safetensors",))
     engine = engines.load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
         catalog = sources.read(data, bits=bits, progress=reading, say=say)
         embedded, left_out = engine.network.embed(catalog, embedding)
         for path, fault in left_out.items():
             say(f"left out: {path}: {fault}")
+    if not len(embedded):
+        raise TooFewCells(
+            expected="pictures of cells that can be read",
+            came=f"none of {len(catalog):,} in {data}",
+            mend=f"`hemosight data check {data}` says why; a catalog holds paths of the machine that made it.",
+        )
     embedded.save(out)
-    typer.echo(f"{len(embedded):,} cells -> {out}")
+    typer.echo(f"{len(embedded):,} cells -> {out}" + (f", {len(left_out):,} left out" if left_out else ""))
 
 
 def pack(
@@ -102,11 +111,16 @@ def pack(
     ] = None,
 ) -> None:
     """Export an encoder, embed labelled crops, and pack both with the figures measured on the held-out part."""
-    from hemosight.errors import ExtraMissing
+    from hemosight.errors import ExtraMissing, UnknownName
     from hemosight.lab import packing
+    from hemosight.space.classifiers import FITTERS
 
     if turns not in (1, 2, 4):
         raise typer.BadParameter(f"{turns} is none of 1, 2 and 4", param_hint="--turns")
+    check_bundle(out)
+    for reader in (classifier, attributes):
+        if reader not in FITTERS:  # not after the encoder was exported
+            raise UnknownName(kind="classifier", choices=", ".join(FITTERS), name=reader)
     unseen = _left_out(left_out or [])
     import numpy as np
 
@@ -211,6 +225,7 @@ def landscape(
     from hemosight.images import sources
     from hemosight.lab import packing
 
+    check_bundle(out)
     packed = load(bundle)
     with bars("reading", "embedding") as (say, (reading, embedding)):
         held, labels = None, []
@@ -252,6 +267,8 @@ def measure(
     from hemosight.lab import packing
     from hemosight.lab.studies.study_data import gather
 
+    if out is not None:
+        check_bundle(out)
     packed = load(bundle)
     if refit:
         packed = packed.refitted(command=" ".join(typed(["hemosight", *sys.argv[1:]])))

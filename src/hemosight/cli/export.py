@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hemosight.cli.fetching import exported
+from hemosight.cli.outputs import check_file
 from hemosight.cli.progress import bars
 from hemosight.errors import RequestFailed
 
@@ -42,6 +43,7 @@ def export(
     """
     import httpx
 
+    check_file(out)
     wanted = {"format": to, "case": case, "label_set": label_set, "bom": bom}
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     part = out.with_name(f".{out.name}.part")

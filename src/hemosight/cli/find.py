@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hemosight.cli.classify import SOME_UNREADABLE, survey_of
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.progress import bars
 
 if TYPE_CHECKING:
     from hemosight.images.finding.fields import Scale, Searched
     from hemosight.images.finding.tables import Tables
+    from hemosight.scoring.boxes import Box
 
 
 def find(
@@ -65,6 +67,7 @@ def find(
     from hemosight.images.finding import places as placing
     from hemosight.images.finding.tables import Tables
     from hemosight.images.names import to_text
+    from hemosight.scoring import boxes as scoring
 
     if read and not crops:
         raise BadSetting(
@@ -73,6 +76,8 @@ def find(
             came="--no-crops with --read",
             mend="Leave --no-crops away.",
         )
+    check_folder(out)
+    judged_by = None if boxes is None else scoring.read(boxes)
     found = survey_of(paths)
     root = Path(os.path.commonpath([path.parent.absolute() for path in found.images]))
     searched: list[Searched] = []
@@ -101,8 +106,8 @@ def find(
     if read:
         _read(tables.crops, bundle, out / "readings.csv")
     _say(searched, tables)
-    if boxes is not None:
-        _judge(boxes, searched, root, partly)
+    if judged_by is not None:
+        _judge(judged_by, searched, root, partly)
     if any(one.status != fields.OK for one in searched) or found.pictures or found.closed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -150,13 +155,12 @@ def _say(searched: list[Searched], tables: Tables) -> None:
         )
 
 
-def _judge(boxes: Path, searched: list[Searched], root: Path, partly: bool) -> None:
+def _judge(known: dict[str, list[Box]], searched: list[Searched], root: Path, partly: bool) -> None:
     """The figures of a run against known boxes."""
     import os
 
     from hemosight.scoring import boxes as scoring
 
-    known = scoring.read(boxes)
     given = {
         Path(os.path.relpath(one.path, root)).as_posix(): [
             (cell.x, cell.y, cell.x + cell.width, cell.y + cell.height) for cell in one.cells

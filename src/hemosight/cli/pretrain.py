@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.typed import typed
 
 INTERRUPTED = 130
@@ -39,6 +40,7 @@ def pretrain(
     """
     try:
         from hemosight.training.display import Display
+        from hemosight.training.distributed import choose_device
         from hemosight.training.pretrain import pretrain as train
         from hemosight.training.recipes import resolve
     except ImportError as error:
@@ -48,7 +50,10 @@ def pretrain(
     from hemosight.images.sources import read
     from hemosight.images.splits import hold_out as split
 
+    check_folder(out)
     keep_memory()
+    if device is not None:
+        choose_device(device)  # refused before crops are prepared, not after
     config = resolve(recipe, parse_settings(settings or []))
     catalog = read(data)
     held = None

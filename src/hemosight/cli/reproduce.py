@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.progress import bars
 from hemosight.cli.train_baseline import TrainBaseline, sizes_of
 from hemosight.cli.typed import typed
@@ -59,6 +60,7 @@ def reproduce(
     from hemosight.lab.studies.study_data import gather
     from hemosight.space.landscape import METHODS
 
+    check_folder(out)
     if layout not in METHODS:
         raise UnknownName(kind="the map", choices=", ".join(METHODS), name=layout)
     train = sizes_of(train_baseline)

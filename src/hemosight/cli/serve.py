@@ -149,7 +149,7 @@ def check_backup(
     from hemosight.service.operations.backups import check
 
     if not file.is_file():
-        raise PathMissing(path=file, cwd=Path.cwd())
+        raise PathMissing(path=file, cwd=Path.cwd(), what="a backup of the service")
     report = check(file)
     typer.echo(json.dumps(asdict(report), indent=2))
     if report.fault is not None:

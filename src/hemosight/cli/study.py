@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_file
 from hemosight.cli.progress import bars
 from hemosight.cli.study_command import (
     BundlePath,
@@ -254,6 +255,7 @@ def plan(
     from hemosight.images import sources
     from hemosight.scoring import planner
 
+    check_file(out)
     engine = engines.load(bundle)
     with bars("labels", "embedding") as (say, (reading, embedding)):
         support = engine.bundle.support
@@ -277,6 +279,10 @@ def plan(
         f"{made.target:.3f} needs {number(made.more)} more (95% interval {number(made.low)} to {number(made.high)}); "
         f"within reach in {made.chance:.0%} of forecasts"
     )
+    if made.reachable and not made.more:
+        typer.echo("no more are needed, by this forecast; what each type reads now:")
+        show(made.by_class)
+        return
     typer.echo(
         f"the next {made.more if made.reachable else made.farthest:,.0f} labels, shared out where they help most:"
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.progress import bars
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def run_study(
     from hemosight.lab.studies import study_data
     from hemosight.lab.studies.steps import Steps
 
+    check_folder(out)
     kept = out / "steps"
     with bars("reading", "embedding", "studying") as (say, (reading, embedding, studying)):
         if data is None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.pretrain import INTERRUPTED, keep_memory, parse_settings
 from hemosight.cli.typed import typed
 
@@ -43,6 +44,7 @@ def train(
     """
     try:
         from hemosight.training.display import Display
+        from hemosight.training.distributed import choose_device
         from hemosight.training.supervised import train_supervised
         from hemosight.training.supervised_config import SupervisedConfig
     except ImportError as error:
@@ -52,11 +54,14 @@ def train(
     import polars as pl
     from pydantic import ValidationError
 
-    from hemosight.errors import BadSetting
+    from hemosight.errors import BadSetting, UnknownName
     from hemosight.images.laboratory_splits import hold_out_by_source
     from hemosight.images.sources import read
 
+    check_folder(out)
     keep_memory()
+    if device is not None:
+        choose_device(device)  # refused before crops are prepared, not after
     values: dict[str, Any] = {}
     for key, text in parse_settings(settings or []).items():
         try:
@@ -79,6 +84,10 @@ def train(
             mend=f"Give options as --set key=value; the keys: {', '.join(SupervisedConfig.model_fields)}.",
         ) from error
     catalog = read(data)
+    sources = sorted(set(catalog.table["source"].drop_nulls().to_list()))
+    for name in without or []:
+        if name not in sources:  # a misspelt one would stay, and its figures would be no stranger's
+            raise UnknownName(kind="a laboratory to leave out", choices=", ".join(sources), name=name)
     if hold_out:
         catalog = catalog.take(hold_out_by_source(catalog, hold_out, hold_out_seed).rest)
     catalog = catalog.where(~pl.col("source").fill_null("").is_in(without or []))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.progress import bars
 from hemosight.cli.typed import typed
 
@@ -66,6 +67,7 @@ def validate(
     from hemosight.lab.validation import dossier
     from hemosight.lab.validation import protocol as protocols
 
+    check_folder(out)
     asked, digest = protocols.read(protocol)
     engine = load(bundle, threads, REFERENCE)  # what is validated does not depend on the machine's arithmetic
     with bars("fetching", "measuring", "reading", "again") as (say, (fetching, measuring, reading, again)):

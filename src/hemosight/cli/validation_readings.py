@@ -102,7 +102,7 @@ def rows_of_cells(file: Path, catalog: Catalog, columns: tuple[str, ...]) -> lis
     from hemosight.images.sources.cells import read_cells
 
     if not file.is_file():
-        raise PathMissing(path=file, cwd=Path.cwd())
+        raise PathMissing(path=file, cwd=Path.cwd(), what="a table of readings or labels (CSV)")
     table = read_cells(file)
     if not set(columns) <= set(table.columns) or not {"sha256", "path"} & set(table.columns):
         raise bad(file, f"columns {', '.join(columns)}, and sha256 or path", ", ".join(table.columns) or "none")

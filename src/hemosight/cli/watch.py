@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hemosight.cli.outputs import check_folder
 from hemosight.cli.progress import bars
 from hemosight.cli.typed import typed
 
 if TYPE_CHECKING:
+    from hemosight.cli.validation_cells import Say
+    from hemosight.lab.validation.cells import ValidationCells
     from hemosight.lab.validation.protocol import Protocol
 
 FLAGGED = 4
@@ -46,11 +49,13 @@ def drift(
     from hemosight.lab.validation import drift as drifts
     from hemosight.lab.validation.cells import gather, too_few_cases
 
+    check_folder(out)
     with bars("fetching", "measuring", "reading", "looking") as (say, (fetching, measuring, reading, looking)):
         source = validation_cells.Source(cells, address, token)
         with source.open(say=say, fetching=fetching, measuring=measuring) as (catalog, origin):
             found = gather(catalog, load(bundle, backend=REFERENCE), _protocol(least, learnt=True), progress=reading)
             came = catalog.table["patient"].drop_nulls().unique(maintain_order=True).to_list()
+            _tell_left_out(say, found)
             rows = drifts.measured(found, [case for case in came if case in set(found.cases)], looking)
     charts = drifts.charted(rows, baseline)
     if not charts:
@@ -84,6 +89,7 @@ def compare_bundles(
     from hemosight.lab.validation import two_bundles
     from hemosight.lab.validation.cells import gather
 
+    check_folder(out)
     engines = load(old, backend=REFERENCE), load(new, backend=REFERENCE)
     with bars("fetching", "measuring", "by the old", "by the new") as (say, (fetching, measuring, first, second)):
         source = validation_cells.Source(cells, address, token)
@@ -92,8 +98,12 @@ def compare_bundles(
                 gather(catalog, engine, _protocol(max(least, 4), learnt=False), progress=progress)
                 for engine, progress in zip(engines, (first, second), strict=True)
             ]
+            names = [f"{engine.bundle.manifest.name} {engine.bundle.manifest.version}" for engine in engines]
+            for name, engine, its in zip(names, engines, read, strict=True):
+                _tell_left_out(say, its, f"{name}: ")
+                if missing := sorted(set(its.table["truth"].to_list()) - set(engine.classes())):
+                    say(f"{name} has no class for {', '.join(missing)}: it reads each of these cells wrong")
     found = two_bundles.compare(read[0], read[1])
-    names = [f"{engine.bundle.manifest.name} {engine.bundle.manifest.version}" for engine in engines]
     written = two_bundles.write(out, found, (names[0], names[1]), _facts(origin.words))
     typer.echo(f"{found.cells:,} cells of {found.cases} cases, {found.changed:,} read otherwise")
     for row in found.by_type.iter_rows(named=True):
@@ -103,6 +113,14 @@ def compare_bundles(
     if found.worse:
         typer.secho(f"read worse for certain: {', '.join(found.worse)}", fg=typer.colors.RED)
         raise typer.Exit(FLAGGED)
+
+
+def _tell_left_out(say: Say, cells: ValidationCells, whose: str = "") -> None:
+    """Name what was given and does not count: one line for each reason."""
+    from hemosight.lab.validation.cells import reasons
+
+    for line in reasons(cells.cases_left_out, cells.left_out):
+        say(f"{whose}left out: {line}")
 
 
 def _protocol(least: int, *, learnt: bool) -> Protocol:

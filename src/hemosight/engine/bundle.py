@@ -306,7 +306,11 @@ def load(path: str | Path | None = None) -> Bundle:
     except KeyError as error:
         raise _bad(f"no {error.args[0]}", path) from error
     except (ValueError, ValidationError, TypeError, SafetensorError, pl.exceptions.PolarsError) as error:
-        raise _bad(f"an unreadable part ({str(error).splitlines()[0]})", path) from error
+        why = str(error).splitlines()[0]
+        if isinstance(error, ValidationError):  # pydantic's own first line only counts
+            first = error.errors()[0]
+            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise _bad(f"an unreadable part ({why})", path) from error
     return Bundle(manifest, encoder, support, readers, landscape, spread)
 
 
@@ -314,7 +318,7 @@ def _bad(reason: str, path: Path) -> BadFile:
     return BadFile(
         expected=f"a HemoSight bundle (a folder or a .hemosight file) of format {FORMAT}",
         came=f"{reason} in {path}",
-        mend="Pack it again (`hemosight pack`) or use the bundle that comes with HemoSight.",
+        mend="Pack it again (`hemosight pack`), update HemoSight where the bundle is newer, or use its own.",
     )
 
 
@@ -322,7 +326,7 @@ def _files(path: Path) -> dict[str, bytes]:
     if path.is_dir():
         return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
     if not path.is_file():
-        raise PathMissing(path=path, cwd=Path.cwd())
+        raise PathMissing(path=path, cwd=Path.cwd(), what="a HemoSight bundle (a folder or a .hemosight file)")
     try:
         with zipfile.ZipFile(path) as archive:
             return {name: archive.read(name) for name in archive.namelist()}

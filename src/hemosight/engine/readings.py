@@ -101,7 +101,7 @@ FEWEST = 3
 """Unfamiliar cells below which nothing is said of a folder: single ones are single cells."""
 
 _FIXED = ("path", "label", "probability", "novelty", "status")
-_FORMATS = (".csv", ".parquet", ".json")
+FORMATS = (".csv", ".parquet", ".json")
 
 
 def table(readings: Sequence[Reading], classes: Sequence[str], *, suspicion: bool = False) -> pl.DataFrame:
@@ -138,8 +138,8 @@ def table(readings: Sequence[Reading], classes: Sequence[str], *, suspicion: boo
 
 def check_format(file: Path) -> None:
     """Raise :class:`~hemosight.errors.UnknownName` unless the suffix is .csv, .parquet or .json."""
-    if file.suffix.lower() not in _FORMATS:
-        raise UnknownName(kind="the output's suffix", choices=", ".join(_FORMATS), name=file.suffix)
+    if file.suffix.lower() not in FORMATS:
+        raise UnknownName(kind="the output's suffix", choices=", ".join(FORMATS), name=file.suffix)
 
 
 def write(rows: pl.DataFrame, file: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hemosight.blood.intervals import wilson
-from hemosight.errors import BadTable
+from hemosight.errors import BadTable, PathMissing
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
@@ -136,8 +136,11 @@ def _centred(found: Box, known: Box) -> bool:
 def read(path: Path) -> dict[str, list[Box]]:
     """White cells' boxes of each image from a table image, kind (``wbc`` or another; optional), xmin, ymin, xmax, ymax.
 
-    An image with boxes of other kinds only has none. Raises :class:`~hemosight.errors.BadTable`.
+    An image with boxes of other kinds only has none. Raises :class:`~hemosight.errors.BadTable`, and
+    :class:`~hemosight.errors.PathMissing` where there is no such file.
     """
+    if not path.is_file():
+        raise PathMissing(path=path, cwd=Path.cwd(), what="a table of boxes (CSV)")
     boxes: defaultdict[str, list[Box]] = defaultdict(list)
     mend = "Write one row a box: image,kind,xmin,ymin,xmax,ymax."
     with path.open(newline="", encoding="utf-8-sig") as file:

@@ -241,7 +241,7 @@ def load(file: Path | None = None, **given: Any) -> Settings:
     kind = Settings
     if file is not None:
         if not file.is_file():
-            raise PathMissing(path=file, cwd=Path.cwd())
+            raise PathMissing(path=file, cwd=Path.cwd(), what="a file of settings")
         kind = _with_file(file)
     try:
         return kind(**{name: value for name, value in given.items() if value is not None})

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from hemosight.errors import BadTable, EncoderMismatch
+from hemosight.errors import BadFile, BadTable, EncoderMismatch, PathMissing
 
 Vectors = NDArray[np.float32]
 """One row a cell: float32, cells x dimensions."""
@@ -87,11 +87,22 @@ class Embeddings:
 
     @classmethod
     def load(cls, file: str | Path) -> Embeddings:
-        """Read what :meth:`save` wrote."""
-        with safe_open(file, framework="numpy") as tensors:
-            facts = tensors.metadata()
-            vectors = tensors.get_tensor("vectors")
-        return cls(tuple(json.loads(facts["ids"])), vectors, EmbeddingSpace(facts["encoder"], facts["preprocessing"]))
+        """Read what :meth:`save` wrote.
+
+        Raises :class:`~hemosight.errors.PathMissing`, and :class:`~hemosight.errors.BadFile` where it is another file.
+        """
+        what = "embeddings that `hemosight embed` wrote (.safetensors)"
+        if not Path(file).is_file():
+            raise PathMissing(path=file, cwd=Path.cwd(), what=what)
+        try:
+            with safe_open(file, framework="numpy") as tensors:
+                facts = tensors.metadata() or {}
+                vectors = tensors.get_tensor("vectors")
+            ids, space = json.loads(facts["ids"]), EmbeddingSpace(facts["encoder"], facts["preprocessing"])
+        except (SafetensorError, KeyError, ValueError) as error:
+            mend = "Name the file that `hemosight embed` wrote of these cells, or leave it away to embed them now."
+            raise BadFile(expected=what, came=f"another file: {file}", mend=mend) from error
+        return cls(tuple(ids), vectors, space)
 
 
 # --- a quarter of the room --------------------------------------------------------------------------------

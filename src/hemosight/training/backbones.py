@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
-from hemosight.errors import ExtraMissing, UnknownName, WeightsMissing
+from hemosight.errors import ExtraMissing, RunConflict, UnknownName, WeightsMissing
 from hemosight.images.preprocess import Preprocessing
 from hemosight.training import bundled
 from hemosight.training.readout import Levels, Readout, describe, levels_of
@@ -147,9 +147,20 @@ def load(folder: str | Path) -> tuple[Encoder, EncoderFile]:
     try:
         facts = json.loads((folder / "encoder.json").read_text())
     except OSError as error:
-        raise WeightsMissing(weights="trained", backbone=str(folder), reason="no encoder.json there") from error
+        raise _unfinished(folder) from error
     encoder = create(facts["backbone"], weights=str(folder / "encoder.safetensors")).eval()
     return encoder, EncoderFile(facts["backbone"], Preprocessing(**facts["preprocessing"]), facts["provenance"])
+
+
+def _unfinished(folder: Path) -> RunConflict:
+    """The fault of a folder that no run has ended in."""
+    came, mend = "no encoder.json", "Name the folder that was --out of `hemosight pretrain` or `hemosight train`."
+    if (folder / "checkpoint.pt").exists():
+        came, mend = "a run that has not ended", "Finish it: the same command with --resume."
+        if (folder / "best" / "encoder.json").exists():
+            mend = f"Finish it (the same command with --resume), or name its best one so far: {folder / 'best'}."
+    expected = "the folder of a finished training run, with encoder.json in it"
+    return RunConflict(code="run_missing", expected=expected, came=f"{came} in {folder}", mend=mend)
 
 
 # --- weights ----------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed
 
+from hemosight.errors import BadSetting
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -91,9 +93,21 @@ def processes(environment: Mapping[str, str] | None = None) -> Iterator[Processe
 
 
 def choose_device(name: str | None = None, local_rank: int = 0) -> torch.device:
-    """The device that was asked for, or the best there is: CUDA, Apple's, the processor."""
+    """The device that was asked for, or the best there is: CUDA, Apple's, the processor.
+
+    Raises :class:`~hemosight.errors.BadSetting` where the one that was asked for is none, or is not there.
+    """
     if name is not None:
-        return torch.device(name)
+        try:
+            device = torch.device(name)
+            torch.empty(1, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise BadSetting(
+                expected="a torch device that this machine has, such as cpu, cuda or mps",
+                came=f"{name!r} ({str(error).splitlines()[0]})",
+                mend="Name another with --device, or leave it away: the best one is taken.",
+            ) from error
+        return device
     if torch.cuda.is_available():
         return torch.device("cuda", local_rank)
     if torch.backends.mps.is_available():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemosight.blood.vocabulary import FINE_TYPE, NOT_COUNTED
-from hemosight.errors import TooFewLabels
+from hemosight.errors import TooFewCells, TooFewLabels
 from hemosight.images.catalog import Catalog
 from hemosight.training import pixel_cache
 from hemosight.training.display import Display
@@ -58,6 +58,9 @@ class LabelledCells:
             cache,
             on_progress=lambda done, total: display.show("pixels", done, total),
         )
+        paths = dict(catalog.table.select("id", "path").iter_rows())
+        for name, reason in pixels.unreadable.items():
+            display.say(f"left out: {paths[name]}: {reason}")
         cells = np.flatnonzero((pixels.rows >= 0) & np.array([label is not None for label in labels]))
         types, codes = np.unique(np.array([str(label) for label in labels], np.str_)[cells], return_inverse=True)
         if len(types) < 2:
@@ -102,7 +105,15 @@ class LabelledCells:
                 for code in range(len(self.laboratories))
             ]
         )
-        return Scanners.fit(self.pixels[self.cells[rows]], self.masks[rows], self.whose[rows], self.laboratories)
+        try:
+            return Scanners.fit(self.pixels[self.cells[rows]], self.masks[rows], self.whose[rows], self.laboratories)
+        except TooFewCells as fault:
+            raise TooFewCells(
+                expected=f"{fault.expected}, of the type {config.scanner_type}",
+                came=fault.came,
+                mend="Name a type that every laboratory has (--set scanner_type=TYPE; there are "
+                f"{', '.join(self.types)}), or leave the laboratory out (--without).",
+            ) from fault
 
 
 def training_labels(catalog: Catalog) -> list[str | None]:

@@ -100,8 +100,9 @@ def prepare(
     if processes.first:
         processes.wait()
     if processes.first:
+        paths = dict(catalog.table.select("id", "path").iter_rows())
         for name, reason in pixels.unreadable.items():
-            display.say(f"left out {name[:12]}: {reason}")
+            display.say(f"left out: {paths[name]}: {reason}")
     usable = np.nonzero(pixels.rows >= 0)[0]
     catalog, pixels = catalog.take(usable), PixelCache(pixels.pixels, pixels.rows[usable])
     train, validation = _carve(catalog, config)

@@ -35,8 +35,14 @@ def test_cells_are_embedded_once(
     assert np.array_equal(first.vectors, second.vectors)
     assert first.hash == second.hash
     (file,) = tmp_path.iterdir()
-    from_file = gather(drawn, embeddings=file)
+    said: list[str] = []
+    from_file = gather(drawn, embeddings=file, say=said.append)
     assert from_file.hash == first.hash
+    assert not said
+    some = tmp_path / "some.safetensors"
+    first.embeddings.take(np.arange(70)).save(some)
+    assert len(gather(drawn, embeddings=some, say=said.append)) == 70
+    assert said == [f"2 labelled cells have no point in {some}: they take no part"]
 
 
 def test_only_new_cells_are_embedded(drawn_smear: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:

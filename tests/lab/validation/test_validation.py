@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_counted_by_its_reason(slides: Catalog, tiny_engine
     found = gather(Catalog(unlabelled), tiny_engine, protocol())
     assert len(found) == len(slides) - 2
     assert sum(found.left_out.values()) == 2
-    with pytest.raises(TooFewCells, match="3 with fewer than 500 cells"):
+    with pytest.raises(TooFewCells, match="3 cases with fewer than 500 cells"):
         gather(slides, tiny_engine, protocol(cells={"least": 500}))
 
 
@@ -133,7 +133,7 @@ def test_a_case_of_which_few_cells_were_labelled_is_no_differential(slides: Cata
     found = gather(given, tiny_engine, protocol())
     assert found.reviewed.rows() == [("Case 0", 27, 26), ("Case 1", 27, 27), ("Case 2", 27, 27)]
     assert found.left_out == {cells_module.UNLABELLED: 1, cells_module.WITHOUT_A_TYPE: 3}
-    with pytest.raises(TooFewCells, match="1 of which people labelled less than 97% of the cells"):
+    with pytest.raises(TooFewCells, match="1 case of which people labelled less than 97% of the cells"):
         gather(given, tiny_engine, protocol(cells={"least": 9, "least_reviewed": 0.97}))
     # The same cells in place of a whole case: left out by 0.9, and taken where the protocol asks for nothing.
     with pytest.raises(TooFewCells, match="less than 90%"):

@@ -51,6 +51,7 @@ class Tables:
         self._crops = crops
         self._given = places
         folder.mkdir(parents=True, exist_ok=True)
+        _forget(folder)
         self._files: list[IO[str]] = []
         self._cells = self._begin("cells.csv", CELL_COLUMNS)
         self._fields = self._begin("fields.csv", FIELD_COLUMNS)
@@ -191,6 +192,23 @@ def _reasons(searched: Searched, cell: FoundCell) -> Sequence[str] | None:
     if searched.fairness is not None:
         return searched.fairness.reasons
     return next((tile.reasons for tile in searched.tiles if tile.holds(*cell.middle)), None)
+
+
+def _forget(folder: Path) -> None:
+    """Take away what an earlier search left in the folder: crops that its table names, its readings and its tiles.
+
+    A crop of a field that is searched no more would otherwise go to the review desk with the others. Whatever no table
+    of a search names stays.
+    """
+    table = folder / "cells.csv"
+    if not table.is_file():
+        return
+    for row in _rows(table):
+        crop = Path(row.get("crop") or "")
+        if crop.parts[:1] == ("crops",) and ".." not in crop.parts:
+            (folder / crop).unlink(missing_ok=True)
+    for name in ("readings.csv", "tiles.csv"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _rows(table: Path) -> list[dict[str, str]]:

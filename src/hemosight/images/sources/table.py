@@ -57,7 +57,7 @@ def read(path: Path, progress: Progress | None = None, say: values.Say | None = 
     _below([row for row in rows if row.get("sha256") is None], path.parent)
     values.settle(rows, say)
     if rows and not any(_there(row) for row in rows):
-        raise PathMissing(path=rows[0]["path"], cwd=path.parent)
+        raise PathMissing(path=rows[0]["path"], cwd=path.parent.resolve(), what=f"the pictures that {path} names")
     rows = _once(rows, path, say)
     if not any(_there(row) for row in rows):
         raise BadTable(
@@ -292,7 +292,7 @@ def _of_content(rows: list[Record], table: Path, progress: Progress | None, say:
     tell(f"{len(said):,} left out, because no picture here has the content (sha256) of the row: {some(said, _SHOWN)}")
     if len(left_out) == len(rows):
         if not any(_there(row) for row in left_out):
-            raise PathMissing(path=left_out[0]["path"], cwd=table.parent)
+            raise PathMissing(path=left_out[0]["path"], cwd=table.parent.resolve(), what=f"pictures of {table}")
         raise BadTable(
             expected="pictures with the content (sha256) that the rows state",
             came=f"none ({said[0]})",

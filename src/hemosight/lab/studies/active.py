@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from hemosight.blood.vocabulary import CELL_TYPE
-from hemosight.errors import TooFewLabels
+from hemosight.errors import TooFewLabels, UnknownName
 from hemosight.images.splits import Rows, Split, few_shot
 from hemosight.lab.studies.steps import Steps
 from hemosight.lab.studies.study_data import StudyData
@@ -83,6 +83,9 @@ def active(
     labels = material.labels(label_set)
     rest, held_out = (rows[labels[rows] != ""] for rows in (material.split.rest, material.split.held))
 
+    for name in strategies:
+        if name not in NAMES:
+            raise UnknownName(kind="strategy", choices=", ".join(NAMES), name=name)
     parts = material.folds(folds, seed, rest)
 
     @cache

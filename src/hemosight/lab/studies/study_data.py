@@ -157,7 +157,11 @@ def gather(
             raise BadTable(expected="a bundle or embeddings", came="neither", path=data, mend="Give one of the two.")
         network = Network(bundle.encoder, bundle.preprocessing)
         placed = placed_by(network, undisputed(catalog.readable()), cache=cache, progress=embedding)
-    return _joined(catalog, placed, hold_out_by_source(catalog, fraction, seed), str(data))
+    joined = _joined(catalog, placed, hold_out_by_source(catalog, fraction, seed), str(data))
+    missing = len(undisputed(catalog.readable())) - len(joined)
+    if missing and embeddings is not None and say is not None:
+        say(f"{missing:,} labelled cells have no point in {embeddings}: they take no part")
+    return joined
 
 
 def bundled(bundle: Bundle) -> StudyData:

@@ -100,10 +100,17 @@ def too_few_cases(least: int, came: str) -> TooFewCells:
     """What is said where fewer than ``least`` cases fit a protocol; ``came`` tells how many do, and why no more."""
     return TooFewCells(
         code="nothing_to_validate",
-        expected=f"at least {least} cases that fit the protocol",
+        expected=f"at least {least} cases that fit what is asked",
         came=came,
-        mend="Give more cases, or write another protocol (before looking at its results).",
+        mend="Give more cases, or ask for less: --least, or another protocol (written before looking at its results).",
     )
+
+
+def reasons(cases: Mapping[str, Sequence[str]], cells: Mapping[str, int]) -> list[str]:
+    """What does not count, a line for each reason: cases by the reason with their names, cells with how many."""
+    counted = [(len(names), "case", why) for why, names in cases.items()]
+    counted += [(number, "cell", why) for why, number in cells.items()]
+    return [f"{number:,} {what}{'' if number == 1 else 's'} {why}" for number, what, why in counted]
 
 
 def gather(
@@ -126,12 +133,22 @@ def gather(
         left_out["not readable"] = left_out.get("not readable", 0) + len(points) - len(seen)
     cells = wanted.take(seen)
     if cells.table["patient"].n_unique() < FEWEST_CASES:
-        why = "; ".join(f"{len(names)} {reason}" for reason, names in cases_left_out.items()) or "no case at all"
-        came = f"{cells.table['patient'].n_unique()}; left out: {why}"
+        why = reasons(cases_left_out, left_out)
+        other = sorted(set(catalog.table["label"].drop_nulls().to_list()) - set(protocol.cells.types))
+        why += [f"labels that are none of {', '.join(protocol.cells.types)}: {', '.join(other[:9])}"] if other else []
+        came = f"{cells.table['patient'].n_unique()}; left out: {'; '.join(why) or 'nothing'}"
         raise too_few_cases(FEWEST_CASES, came)
     vectors = np.stack([vector for point in points if (vector := point.vector) is not None])
     rows = engine.read(Embeddings(tuple(cells.ids), vectors, engine.bundle.space))
     classes = engine.classes()
+    types = sorted(set(cells.table["label"].to_list()))
+    if not set(classes) & set(types):  # every reading would be wrong by its name alone
+        raise TooFewCells(
+            code="nothing_to_validate",
+            expected=f"a bundle that reads types of these cells ({', '.join(types)})",
+            came=f"{engine.bundle.manifest.name} {engine.bundle.manifest.version}, which reads {', '.join(classes)}",
+            mend="Pack it from labels of the same names.",
+        )
     table = pl.DataFrame(
         {
             "id": cells.ids,

@@ -177,7 +177,7 @@ def read(path: str | Path) -> tuple[Protocol, str]:
     """
     file = Path(path)
     if not file.is_file():
-        raise PathMissing(path=file, cwd=Path.cwd())
+        raise PathMissing(path=file, cwd=Path.cwd(), what="a protocol (TOML)")
     data = file.read_bytes()
     try:
         given = Protocol.model_validate(tomllib.loads(data.decode("utf-8")))

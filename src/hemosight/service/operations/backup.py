@@ -56,7 +56,7 @@ def restore(database: Database, file: Path, at_worst: AtWorst = lambda _: None) 
     not empty and where pg_restore fails.
     """
     if not file.is_file():
-        raise PathMissing(path=file, cwd=Path.cwd())
+        raise PathMissing(path=file, cwd=Path.cwd(), what="a backup of the service")
     with database.engine.connect() as connection:
         if inspect(connection).get_table_names():
             raise ServiceFault(
