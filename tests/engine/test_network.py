@@ -164,8 +164,8 @@ def test_small_pictures_are_prepared_by_one_thread_at_a_time(
         inside.pop()
         return "a cell", np.zeros((SIDE, SIDE, 3), np.uint8)
 
-    monkeypatch.setattr(Network, "_prepare", preparing)
-    monkeypatch.setattr(network_module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(Network, "prepare", preparing)
+    monkeypatch.setattr(network_module, "PATIENCE", 0.5)
     for pause in (0.0005, 0.05):
         most.clear()
         assert len(list(network.points([b"a cell"] * 4 * BATCH))) == 4 * BATCH

@@ -53,18 +53,18 @@ def test_fewer_references_than_asked_for() -> None:
     assert nearest(points[:1], points[:1], 5, exclude_self=True)[0].shape == (1, 0)
 
 
-def test_the_least_of_groups_leave_the_same_neighbours() -> None:
+@pytest.mark.parametrize("count", [3200, 3211, 4000])
+def test_the_least_of_groups_leave_the_same_neighbours(count: int) -> None:
     rng = np.random.default_rng(4)
-    for count in (3200, 3211, 4000):
-        values = rng.normal(size=(9, count)).astype(np.float32)
-        values[0] = np.sort(values[0])  # all of the least in a few groups, or in one stride
-        values[1, ::200] -= 10
-        values[2] = np.round(values[2])  # many alike
-        columns = neighbours._least(values, 100)
-        assert columns.shape == (9, 100)
-        assert all(len(set(row)) == 100 for row in columns.tolist())
-        found = np.sort(np.take_along_axis(values, columns, axis=1), axis=1)
-        assert np.array_equal(found, np.sort(values, axis=1)[:, :100])
+    products = rng.normal(size=(9, count)).astype(np.float32)
+    products[0] = np.sort(products[0])  # all of the nearest in a few groups, or in one stride
+    products[1, ::200] += 10
+    products[2] = np.round(products[2])  # many alike
+    reference = np.zeros((count, 2), np.float32)
+    rows, _ = nearest(np.zeros((9, 2), np.float32), reference, 100, product=lambda _: products.copy())
+    assert all(len(set(row)) == 100 for row in rows.tolist())
+    found = np.take_along_axis(products, rows, axis=1)
+    assert np.array_equal(found, np.sort(products, axis=1)[:, ::-1][:, :100])
 
 
 def test_who_multiplies_is_asked_for_every_block(monkeypatch: pytest.MonkeyPatch) -> None:

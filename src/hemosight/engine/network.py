@@ -39,7 +39,7 @@ _AHEAD = 2
 """Batches that wait for a thread while every thread has one in hand."""
 _SPARE = 2
 """Threads more than cores: one prepares the next batch while the others wait for the network."""
-_PATIENCE = 0.05
+PATIENCE = 0.05
 """Seconds that a thread waits for its turn to prepare a batch. Of two that prepare small pictures at once each waits
 for Python's lock at every call, and both take twice as long; large ones take long without that lock, and need not wait.
 """
@@ -264,9 +264,14 @@ class Network:
             return _checked(crop)
         return decode_cell(crop if isinstance(crop, bytes) else read_bytes(crop), self.bits)
 
-    def _prepare(
+    def prepare(
         self, crop: Crop, scale: float, contrast: bool, bits: int | None
     ) -> tuple[str | None, Pixels | Part | UnreadableImage]:
+        """A crop's content id, and what the network takes of it or why it cannot be read.
+
+        Parameters as for :meth:`points`. Decoded pixels, and all crops where the reference reads, take the road
+        (:class:`~hemosight.images.preprocess.Preprocessing`), others :mod:`the shortcut <hemosight.images.shortcut>`.
+        """
         identity = None
         try:
             if isinstance(crop, np.ndarray):
@@ -284,9 +289,9 @@ class Network:
     def _read(
         self, batch: list[tuple[Crop, float, int | None]], contrast: bool, backend: Backend, turn: threading.Semaphore
     ) -> list[CropEmbedding]:
-        alone = self._preparing.acquire(timeout=_PATIENCE)
+        alone = self._preparing.acquire(timeout=PATIENCE)
         try:
-            prepared = [self._prepare(crop, scale, contrast, bits) for crop, scale, bits in batch]
+            prepared = [self.prepare(crop, scale, contrast, bits) for crop, scale, bits in batch]
         finally:
             if alone:
                 self._preparing.release()
