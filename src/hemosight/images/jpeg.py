@@ -53,7 +53,7 @@ def is_plain(data: bytes) -> bool:
 def shape(data: bytes) -> tuple[int, int]:
     """Height and width in pixels as they are stored, not turned. Raises ValueError for a damaged header."""
     height, width, *_ = simplejpeg.decode_jpeg_header(data)
-    return height, width
+    return int(height), int(width)
 
 
 def is_common(data: bytes) -> bool:
