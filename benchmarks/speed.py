@@ -143,7 +143,7 @@ def section(facts: dict[str, Any]) -> str:
 def main(
     images: Annotated[Path | None, typer.Option("--images", help="Folder of crops; else drawn ones.")] = None,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle to read with; the built-in one.")] = None,
-    crops: Annotated[int, typer.Option("--crops", min=1, help="How many crops a round reads.")] = 200,
+    crops: Annotated[int, typer.Option("--crops", min=1, help="How many crops a round reads.")] = 800,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Rounds of each row.")] = 5,
     only: Annotated[list[str] | None, typer.Option("--only", help="reading, teaching, placing; all.")] = None,
     processor: Annotated[
