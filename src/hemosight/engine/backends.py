@@ -169,7 +169,8 @@ class OpenVino:
         parts = []
         for start in range(0, max(len(pixels), 1), BATCH):
             batch = pixels[start : start + BATCH]
-            parts.append(self._infer("whole" if len(batch) == BATCH else "few", batch))
+            name = "whole" if len(batch) == BATCH else "few"
+            parts.append(_infer(name, self._request(name), batch))
         return np.concatenate(parts)
 
     def vectors_of_parts(self, parts: Sequence[Part]) -> Vectors:
@@ -181,7 +182,7 @@ class OpenVino:
             room[:height, :width] = part.pixels
         rows, columns = (np.stack(weights)[:, None] for weights in zip(*(part.filters for part in parts), strict=True))
         gains = np.stack([part.gains for part in parts])[:, :, None, None]
-        return self._infer("parts", pixels, rows, columns, gains)
+        return _infer("parts", self._request("parts"), pixels, rows, columns, gains)
 
     def product(self, known: Vectors) -> Product:
         """As :meth:`Backend.product`: of a few dozen queries in half the time that numpy takes."""
@@ -192,15 +193,9 @@ class OpenVino:
         network = self._core.compile_model(model, "CPU", single)
 
         def multiply(vectors: Vectors) -> NDArray[np.float32]:
-            return np.array(network.create_infer_request().infer({0: vectors})[0], np.float32)
+            return _infer("product", network.create_infer_request(), np.ascontiguousarray(vectors))
 
         return multiply
-
-    def _infer(self, name: str, *inputs: NDArray[Any]) -> Vectors:
-        with nullcontext() if name in _met else _ALONE:
-            found = self._request(name).infer(dict(enumerate(inputs)), share_inputs=True)[0]
-            _met.add(name)
-        return np.array(found, np.float32)
 
     def _request(self, name: str) -> Any:
         """The calling thread's own request: two threads must not share one."""
@@ -221,6 +216,14 @@ class OpenVino:
             shape[0] = BATCH
             model.reshape({model.inputs[0]: shape})
         return self._core.compile_model(_enlarging(model) if name == "parts" else model, "CPU", self._config)
+
+
+def _infer(name: str, request: Any, *inputs: NDArray[Any]) -> NDArray[np.float32]:
+    """What a request gives for these inputs; the first of each network alone (:data:`_met`)."""
+    with nullcontext() if name in _met else _ALONE:
+        found = request.infer(dict(enumerate(inputs)), share_inputs=True)[0]
+        _met.add(name)
+    return np.array(found, np.float32)
 
 
 def _enlarging(model: Any) -> Any:
