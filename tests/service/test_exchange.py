@@ -67,6 +67,7 @@ def rows(pictures: dict[int, bytes]) -> pl.DataFrame:
             "label": labels,
             "labelled_by": ["ada" if label else None for label in labels],
             "labelled_at": pl.Series([WHEN if label else None for label in labels], dtype=pl.Datetime("us", "UTC")),
+            "label_kind": ["set" if label else None for label in labels],
             "tags": pl.Series([None] * len(names), dtype=pl.String),
             "label_set": ["cell_type"] * len(names),
             "bundle": ["tiny 0.0.1"] * len(names),

@@ -39,7 +39,7 @@ def test_every_action_of_the_audit_trail_has_words() -> None:
     worded = set(re.findall(r'^  "([a-z_]+\.[a-z_]+)": "', page, re.MULTILINE))
     sources = "\n".join(path.read_text() for path in sorted((ROOT / "src/hemosight/service").rglob("*.py")))
     noted = set(re.findall(r'audit\.note\(\s*session,\s*[\w.]+,\s*"([a-z_]+\.[a-z_]+)"', sources))
-    noted |= {f"label.{kind}" for kind in ("set", "agree", "undo", "clear")}
+    noted |= {f"label.{kind}" for kind in ("set", "agree", "group", "undo", "clear")}
     assert len(noted) > 40
     assert noted <= worded
 

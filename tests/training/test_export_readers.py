@@ -40,6 +40,7 @@ def rows() -> pl.DataFrame:
             "label": labels,
             "labelled_by": ["ada"] * 5,
             "labelled_at": [when] * 5,
+            "label_kind": ["set"] * 5,
             "label_set": ["cell_type"] * 5,
             "bundle": ["tiny 1"] * 5,
         }

@@ -212,17 +212,19 @@ def _agreed(
     """Content ids of cells whose label was given by agreeing with the reading, and of those in one step with others.
 
     ``given`` are the cells of signed records; None for a record of before cells were kept in them: then nobody knows.
-    Labels of one step were stored at one moment by one person.
+    Labels of one step were stored at one moment by one person; those of an accepted group are among both.
     """
     from hemosight.blood.vocabulary import CELL_TYPE
 
-    records = [one for one in _pages(client, f"{base}/labels", limit=_PAGE) if one["kind"] == "agree"]
+    records = [one for one in _pages(client, f"{base}/labels", limit=_PAGE) if one["kind"] in ("agree", "group")]
     steps = {one["id"]: (one["user"], one["at"]) for one in records if one["label_set"] == CELL_TYPE}
     if None in given:
         return None, frozenset()
     size = Counter(steps.values())
-    agreed = {cell["sha256"]: size[steps[cell["version"]]] for cell in given if cell and cell["version"] in steps}
-    return frozenset(agreed), frozenset(cell for cell, cells in agreed.items() if cells > 1)
+    grouped = {one["id"] for one in records if one["kind"] == "group"}
+    agreed = {cell["sha256"]: cell["version"] for cell in given if cell and cell["version"] in steps}
+    at_once = {cell for cell, one in agreed.items() if one in grouped or size[steps[one]] > 1}
+    return frozenset(agreed), frozenset(at_once)
 
 
 def _pages(client: httpx.Client, place: str, **query: Any) -> Iterator[dict[str, Any]]:

@@ -1042,6 +1042,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Groups
+         * @description Groups of the project whose samples were drawn, with answers and bounds, whatever became of them.
+         */
+        get: operations["list_groups"];
+        put?: never;
+        /**
+         * Draw Group
+         * @description Draw a random sample of a group: cells that have a label, or are not there, are left out of both.
+         *
+         *     The service chooses the seed. What was drawn stays: a person answers or gives up one sample before the next.
+         */
+        post: operations["draw_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/groups/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Order Group
+         * @description Lay cells in order of likeness to the middle of them all, so that a border can be drawn. Nothing is kept.
+         */
+        post: operations["order_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/groups/{group}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Group
+         * @description A group, its sample and the answers up to now: enough to go on after a reload.
+         */
+        get: operations["get_group"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/groups/{group}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Group
+         * @description Give the group its label, once every cell of the sample is answered. Accepting again changes nothing.
+         *
+         *     Cells of the sample keep what they were called. Cells that somebody labelled meanwhile are left alone.
+         */
+        post: operations["accept_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/groups/{group}/give-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give Up Group
+         * @description End a sample without labelling the group. The answers stay labels of their cells; that it was drawn is kept.
+         */
+        post: operations["give_up_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/images": {
         parameters: {
             query?: never;
@@ -5270,6 +5378,161 @@ export interface components {
             target: number;
         };
         /**
+         * GroupCells
+         * @description Cells that somebody thinks of as a group.
+         * @example {
+         *       "images": [
+         *         17,
+         *         18,
+         *         21
+         *       ]
+         *     }
+         */
+        GroupCells: {
+            /** Images */
+            images: number[];
+            /**
+             * Label Set
+             * @default cell_type
+             */
+            label_set: string;
+        };
+        /**
+         * GroupOrder
+         * @description The cells of a group in order.
+         * @example {
+         *       "images": [
+         *         18,
+         *         17
+         *       ],
+         *       "left_out": 1
+         *     }
+         */
+        GroupOrder: {
+            /**
+             * Images
+             * @description What is most like the group's middle first.
+             */
+            images: number[];
+            /**
+             * Left Out
+             * @description Cells that have a label, were not read, are not asked, or are not there.
+             */
+            left_out: number;
+        };
+        /**
+         * GroupShown
+         * @description A group, its sample, the answers, and what they warrant.
+         * @example {
+         *       "at": "2026-03-02T09:12:44Z",
+         *       "best": [
+         *         0.954,
+         *         0.926
+         *       ],
+         *       "cells": 420,
+         *       "given_up_before": 0,
+         *       "id": 4,
+         *       "label": "neutrophil",
+         *       "label_set": "cell_type",
+         *       "right": 1,
+         *       "sample": [
+         *         {
+         *           "answer": "neutrophil",
+         *           "image": 17
+         *         },
+         *         {
+         *           "image": 21
+         *         }
+         *       ],
+         *       "seed": 2881903417,
+         *       "undo": [],
+         *       "user": 3
+         *     }
+         */
+        GroupShown: {
+            /** Accepted */
+            accepted: boolean | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Best
+             * @description While it is open: the bound where none, one, two ... cells of the sample are not called as the group is, the first eleven; so that nobody answers on where it cannot be what they want.
+             */
+            best: number[];
+            /**
+             * Bound
+             * @description Once all are answered: with 95 % confidence at least this share of the labels that the group gets is right. Exact, of a finite group.
+             */
+            bound: number | null;
+            /**
+             * Cells
+             * @description Cells of the group as it was drawn from.
+             */
+            cells: number;
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Given Up Before
+             * @description Draws for this label that shared cells with it and were given up.
+             */
+            given_up_before: number;
+            /** Id */
+            id: number;
+            /** Label */
+            label: string;
+            /** Label Set */
+            label_set: string;
+            /**
+             * Labelled
+             * @description Cells outside the sample that got the label.
+             */
+            labelled: number | null;
+            /**
+             * Left
+             * @description Cells that somebody labelled meanwhile, or that are gone: left alone.
+             */
+            left: number | null;
+            /**
+             * Right
+             * @description Cells of the sample that were called as the group is.
+             */
+            right: number;
+            /**
+             * Sample
+             * @description In the order in which they are asked. Answer by labelling each.
+             */
+            sample: components["schemas"]["SampledCell"][];
+            /**
+             * Seed
+             * @description The sample is the cells with the least SHA-256 of `<seed> <image>`.
+             */
+            seed: number;
+            /**
+             * Undo
+             * @description Of the answer to accepting alone: send it, in parts, to undo it.
+             * @default []
+             */
+            undo: number[];
+            /**
+             * User
+             * @description Who drew the sample; nobody else answers it.
+             */
+            user: number;
+        };
+        /**
+         * Groups
+         * @description A page of groups, in the order in which they were drawn.
+         */
+        Groups: {
+            /** Items */
+            items: components["schemas"]["GroupShown"][];
+            /** Next */
+            next: number | null;
+        };
+        /**
          * ImageListed
          * @description An image, what the model says of it and what people said, in one label set.
          * @example {
@@ -5894,9 +6157,10 @@ export interface components {
             image: number;
             /**
              * Kind
+             * @description `group`: of a group that was accepted on a sample; nobody looked at this cell alone.
              * @enum {string}
              */
-            kind: "set" | "agree" | "undo" | "clear";
+            kind: "set" | "agree" | "group" | "undo" | "clear";
             /** Label */
             label: string | null;
             /** Label Set */
@@ -6414,6 +6678,39 @@ export interface components {
             x: number;
             /** Y */
             y: number;
+        };
+        /**
+         * NewGroup
+         * @description A group to draw a random sample of.
+         * @example {
+         *       "images": [
+         *         17,
+         *         18,
+         *         21
+         *       ],
+         *       "label": "neutrophil",
+         *       "sample": 2
+         *     }
+         */
+        NewGroup: {
+            /** Images */
+            images: number[];
+            /**
+             * Label
+             * @description What the cells are to be called: a class of the label set.
+             */
+            label: string;
+            /**
+             * Label Set
+             * @default cell_type
+             */
+            label_set: string;
+            /**
+             * Sample
+             * @description Cells to draw; all where the group has fewer. 59 right of 59: at least 95 % of any group are.
+             * @default 59
+             */
+            sample: number;
         };
         /**
          * NewLabel
@@ -8228,6 +8525,19 @@ export interface components {
             user: number | null;
         };
         /**
+         * SampledCell
+         * @description A cell of the sample, and what the person who drew it called it since.
+         */
+        SampledCell: {
+            /**
+             * Answer
+             * @description Null: not answered yet; `?`: unsure, which is not right.
+             */
+            answer: string | null;
+            /** Image */
+            image: number;
+        };
+        /**
          * ScaleMeasured
          * @description The width of red cells in some pictures, and the scale that follows.
          */
@@ -9892,6 +10202,10 @@ export type Findings = components['schemas']['Findings'];
 export type FindingsChange = components['schemas']['FindingsChange'];
 export type FirstAdmin = components['schemas']['FirstAdmin'];
 export type Forecast = components['schemas']['Forecast'];
+export type GroupCells = components['schemas']['GroupCells'];
+export type GroupOrder = components['schemas']['GroupOrder'];
+export type GroupShown = components['schemas']['GroupShown'];
+export type Groups = components['schemas']['Groups'];
 export type ImageListed = components['schemas']['ImageListed'];
 export type ImageShown = components['schemas']['ImageShown'];
 export type Images = components['schemas']['Images'];
@@ -9935,6 +10249,7 @@ export type NewDrawing = components['schemas']['NewDrawing'];
 export type NewDriftAnswer = components['schemas']['NewDriftAnswer'];
 export type NewExport = components['schemas']['NewExport'];
 export type NewFieldCell = components['schemas']['NewFieldCell'];
+export type NewGroup = components['schemas']['NewGroup'];
 export type NewLabel = components['schemas']['NewLabel'];
 export type NewLabelImport = components['schemas']['NewLabelImport'];
 export type NewLabelSet = components['schemas']['NewLabelSet'];
@@ -9998,6 +10313,7 @@ export type RowShown = components['schemas']['RowShown'];
 export type RowsShown = components['schemas']['RowsShown'];
 export type RuleFired = components['schemas']['RuleFired'];
 export type SaidShown = components['schemas']['SaidShown'];
+export type SampledCell = components['schemas']['SampledCell'];
 export type ScaleMeasured = components['schemas']['ScaleMeasured'];
 export type ScannerDriftShown = components['schemas']['ScannerDriftShown'];
 export type Score = components['schemas']['Score'];
@@ -12121,6 +12437,210 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    list_groups: {
+        parameters: {
+            query?: {
+                /** @description Only the one that the asker drew and has not ended, by label set. */
+                own?: boolean;
+                /** @description `next` of the page before; 0 for the first. */
+                after?: number;
+                /** @description Entries of a page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Groups"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    draw_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGroup"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    order_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupCells"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupOrder"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    get_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    accept_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupShown"];
+                };
+            };
+            /** @description Why not. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultAnswer"];
+                };
+            };
+        };
+    };
+    give_up_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group: number;
+                project: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupShown"];
+                };
             };
             /** @description Why not. */
             "4XX": {

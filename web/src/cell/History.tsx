@@ -7,7 +7,13 @@ import { useProjectContext, useProjectState } from "../project/context";
 import { FaultLine } from "../ui/states";
 import { ago, when } from "../ui/time";
 
-const VERBS = { set: "labelled", agree: "agreed:", undo: "undone, again", clear: "took the label back" };
+const VERBS = {
+  set: "labelled",
+  agree: "agreed:",
+  group: "accepted in a group:",
+  undo: "undone, again",
+  clear: "took the label back",
+};
 
 /** Labels and comments of the cell, and a field for a new comment. */
 export function History({ detail, mayComment }: { detail: ImageDetail; mayComment: boolean }) {

@@ -17,11 +17,14 @@ from hemosight.blood.palette import UNSURE
 from hemosight.images.names import file_name
 from hemosight.service.desk.archive_stream import stored
 
-LABELS = ("path", "label", "sha256", "case", "labelled_by", "labelled_at", "label_set")
+LABELS = ("path", "label", "sha256", "case", "labelled_by", "labelled_at", "label_set", "label_kind")
 
 
 def labels(rows: pl.DataFrame) -> pl.DataFrame:
-    """What people said, a row a labelled cell: path, label (``?`` for unsure), content id, case, who, when."""
+    """What people said, a row a labelled cell: path, label (``?`` for unsure), content id, case, who, when, how.
+
+    ``label_kind`` is ``group`` where a whole group was accepted on a sample and nobody looked at the cell alone.
+    """
     said = rows.filter(pl.col("label").is_not_null())
     when = pl.col("labelled_at").dt.strftime("%Y-%m-%dT%H:%M:%S%z")
     return said.rename({"name": "path"}).with_columns(when).select(LABELS)
@@ -75,7 +78,11 @@ def _task(row: dict[str, Any]) -> dict[str, Any]:
     }
     if row["label"] is not None:
         task["annotations"].append(
-            {"result": [_choice(row["label"])], "created_at": row["labelled_at"], "meta": {"by": row["labelled_by"]}}
+            {
+                "result": [_choice(row["label"])],
+                "created_at": row["labelled_at"],
+                "meta": {"by": row["labelled_by"], "kind": row["label_kind"]},
+            }
         )
     if row["predicted"] is not None:
         task["predictions"].append(

@@ -138,6 +138,9 @@ def table(
                 [row.labelled_at if ok else None for row, ok in zip(rows, there, strict=True)],
                 dtype=pl.Datetime("us", "UTC"),
             ),
+            "label_kind": pl.Series(
+                [row.label_kind if ok else None for row, ok in zip(rows, there, strict=True)], dtype=pl.String
+            ),
             "tags": pl.Series([tags_of.get(row.id) for row in rows], dtype=pl.String),
             "label_set": [snapshot.spec.name] * len(rows),
             "bundle": [bundle] * len(rows),

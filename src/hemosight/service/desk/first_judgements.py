@@ -35,7 +35,7 @@ class _Record(NamedTuple):
     undoes: int | None
     bundle_id: int
     alone: bool
-    """Whether its request labelled nothing else."""
+    """Whether it was labelled by itself (:func:`~hemosight.service.storage.judgements.alone`)."""
 
 
 def _once(name: str | None) -> str | None:
@@ -80,7 +80,7 @@ class FirstJudgements:
                     _once(row.predicted),
                     row.undoes,
                     row.bundle_id,
-                    sizes[row.request] == 1,
+                    judgements.alone(row, sizes),
                 )
                 for row in found
             ]

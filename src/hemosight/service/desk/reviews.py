@@ -18,7 +18,7 @@ from typing import Any, Literal
 from hemosight.blood.intervals import wilson
 from hemosight.blood.palette import UNSURE
 from hemosight.scoring.agreement import Agreement, agreement
-from hemosight.service.storage.judgements import standing
+from hemosight.service.storage.judgements import alone, standing
 from hemosight.service.storage.reviews import BlindReading, Decision
 
 Fate = Literal["stands", "confirmed", "overturned", "revised", "by_panel"]
@@ -117,7 +117,7 @@ def turns(records: Sequence[Any], decisions: Mapping[int, Decision]) -> list[Tur
             continue
         of_cell = given[row.image_id]
         if not of_cell or (of_cell[-1].user, of_cell[-1].label) != (row.user_id, row.label):
-            bulk = sizes[row.request] > 1
+            bulk = not alone(row, sizes)
             of_cell.append(Turn(row.image_id, row.user_id, row.label, row.at, row.predicted, bulk))
     return [
         _with_fate(turn, of_cell[place + 1 :], decisions.get(image))

@@ -142,7 +142,9 @@ class LabelRecordShown(BaseModel):
     label: str | None
     user: int
     at: datetime.datetime
-    kind: Literal["set", "agree", "undo", "clear"]
+    kind: Literal["set", "agree", "group", "undo", "clear"] = Field(
+        description="`group`: of a group that was accepted on a sample; nobody looked at this cell alone."
+    )
     undoes: int | None
     predicted: str | None
     probability: float | None = Field(

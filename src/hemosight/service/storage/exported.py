@@ -34,6 +34,7 @@ def rows(session: Session, project: int, bundle: int, label_set: int, case: int 
             func.coalesce(CellEmbedding.status, "waiting").label("status"),
             User.name.label("labelled_by"),
             LabelRecord.at.label("labelled_at"),
+            LabelRecord.kind.label("label_kind"),
         )
         .join(Picture, Picture.sha256 == Image.sha256)
         .outerjoin(Case, Case.id == Image.case_id)

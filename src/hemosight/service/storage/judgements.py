@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +37,7 @@ def judgements(session: Session, project: int, label_set: int, case: int | None 
         wanted = wanted.where(Image.case_id == case if case else Image.case_id.is_(None))
     images = set(session.scalars(wanted))
     counted = standing(row for row in rows if row.image_id in images)
-    return [
-        judgement(row, sizes[row.request] == 1, bundle) for row in rows if row.id in counted and row.label != UNSURE
-    ]
+    return [judgement(row, alone(row, sizes), bundle) for row in rows if row.id in counted and row.label != UNSURE]
 
 
 def records(session: Session, project: int, label_set: int, after: int = 0) -> Sequence[Any]:
@@ -49,6 +47,14 @@ def records(session: Session, project: int, label_set: int, after: int = 0) -> S
     query = select(*columns).order_by(LabelRecord.id)
     query = query.where(LabelRecord.project_id == project, LabelRecord.label_set_id == label_set)
     return session.execute(query.where(LabelRecord.id > after)).all()
+
+
+def alone(row: Any, sizes: Mapping[Any, int]) -> bool:
+    """Whether somebody looked at this cell to label it; ``sizes`` is how many labels each request wrote.
+
+    The last cell of an accepted group may be written by itself, and nobody looked at it either.
+    """
+    return sizes[row.request] == 1 and row.kind != "group"
 
 
 def judgement(row: Any, single: bool, bundle: int) -> Judgement:

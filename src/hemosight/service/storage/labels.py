@@ -96,15 +96,15 @@ def submit(
 ) -> LabelOutcome:
     """Store labels of the images whose version is still current; the others become conflicts.
 
-    ``kind`` is ``set``, ``agree`` or ``clear``. Raises :class:`~hemosight.service.errors.NothingThere` for an image
-    or a label set that the project does not have and :class:`~hemosight.service.errors.Refusal` for a label that is no
-    class of it, and for cell types of a signed case that nobody amends.
+    ``kind`` is ``set``, ``agree``, ``group`` or ``clear``. Raises :class:`~hemosight.service.errors.NothingThere` for
+    an image or a label set that the project does not have and :class:`~hemosight.service.errors.Refusal` for a label
+    that is no class of it, and for cell types of a signed case that nobody amends.
     """
     row = label_set_of(session, request.project, label_set)
     known = {*class_facts.in_use(row.classes), UNSURE, None}
     for item in items:
         if item.label not in known:
-            raise _unknown(row, item.label)
+            raise unknown(row, item.label)
     events.take_turn(session, request.project)
     found = _looked_up(session, request, row.id, [item.image for item in items])
     of_cases = {image: one.case_id for image, one in found.items()}
@@ -217,7 +217,8 @@ def current(session: Session, label_set: int, images: Sequence[int]) -> dict[int
     return {row.image_id: row for row in session.execute(query)}
 
 
-def _unknown(row: LabelSet, label: str | None) -> Refusal:
+def unknown(row: LabelSet, label: str | None) -> Refusal:
+    """What is said of a label that a label set does not have, or not any more."""
     mend = "Choose one of its classes, or add the class to the label set first."
     if (into := class_facts.merges(row.classes).get(label or "")) is not None:
         mend = f"It was merged into {into!r}: give that one."

@@ -17,6 +17,7 @@ from hemosight.blood.palette import UNSURE
 from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.storage import amendments, class_facts, exported, labels, signatures
 from hemosight.service.storage.database import Database, one_of, pairs
+from hemosight.service.storage.judgements import alone
 from hemosight.service.storage.tables import Case, LabelRecord, Project
 
 FILE = "signed-cells.json"
@@ -92,13 +93,16 @@ def _cases(session: Session, project: int) -> tuple[list[tuple[str, dict[str, An
 
 
 def agreed_cells(session: Session, label_set: int, cells: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """Content ids of cells whose label was given by agreeing with the reading, and of those in one step with others."""
+    """Content ids of cells whose label was given by agreeing with the reading, and of those in one step with others.
+
+    Accepted groups are among both: of most of their cells nobody said anything but yes to all.
+    """
     versions = {cell["version"]: cell["sha256"] for cell in cells if cell["version"]}
-    query = select(LabelRecord.id, LabelRecord.request).where(
-        one_of(LabelRecord.id, versions), LabelRecord.kind == "agree"
+    query = select(LabelRecord.id, LabelRecord.request, LabelRecord.kind).where(
+        one_of(LabelRecord.id, versions), LabelRecord.kind.in_(("agree", "group"))
     )
-    found = pairs(session, query.where(LabelRecord.label_set_id == label_set))
-    sizes = select(LabelRecord.request, func.count()).where(one_of(LabelRecord.request, set(found.values())))
+    found = session.execute(query.where(LabelRecord.label_set_id == label_set)).all()
+    sizes = select(LabelRecord.request, func.count()).where(one_of(LabelRecord.request, {row.request for row in found}))
     size = pairs(session, sizes.group_by(LabelRecord.request))
-    agreed = sorted(versions[number] for number in found)
-    return agreed, sorted(versions[number] for number, request in found.items() if size[request] > 1)
+    agreed = sorted(versions[row.id] for row in found)
+    return agreed, sorted(versions[row.id] for row in found if not alone(row, size))

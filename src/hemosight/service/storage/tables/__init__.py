@@ -13,6 +13,7 @@ from __future__ import annotations
 from hemosight.service.storage.tables.base import Moment, Table
 from hemosight.service.storage.tables.desk import CellTag, SavedView
 from hemosight.service.storage.tables.fields import CameraField, FieldCell
+from hemosight.service.storage.tables.groups import CellGroup
 from hemosight.service.storage.tables.images import (
     CellEmbedding,
     EmbeddingAttempt,
@@ -60,6 +61,7 @@ __all__ = [
     "CameraField",
     "Case",
     "CellEmbedding",
+    "CellGroup",
     "CellTag",
     "Comment",
     "CommentAssignment",

@@ -42,14 +42,15 @@ class LabelRecord(Table):
     """One statement of a person about an image (table ``labels``). Append only.
 
     ``label`` is null where a label was withdrawn, ``?`` where the person is unsure. ``taught_until`` is the newest
-    record that the classifier had learnt when the person saw ``predicted``. Within a project ids are in the order of
+    record that the classifier had learnt when the person saw ``predicted``. The kind ``group`` is the label of a whole
+    group that was accepted on a sample: nobody looked at this cell alone. Within a project ids are in the order of
     commits: whoever has seen record n has seen every record before it.
     """
 
     __tablename__ = "labels"
     __table_args__ = (
         UniqueConstraint("request", "image_id", "label_set_id"),
-        CheckConstraint("kind IN ('set', 'agree', 'undo', 'clear')", name="kind"),
+        CheckConstraint("kind IN ('set', 'agree', 'group', 'undo', 'clear')", name="kind"),
         Index(None, "project_id", "id"),
         Index(None, "image_id", "id"),
     )
