@@ -11,10 +11,12 @@ interface Props {
   arrangement: Arrangement;
   index: number;
   mayLabel: boolean;
+  /** Label cells as a group, on the word of a sample. */
+  onGroup: (images: number[], label: string) => void;
 }
 
 /** A bin's name, how many it holds, its key, and what can be done with all of it. */
-export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel }: Props) {
+export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel, onGroup }: Props) {
   const { store } = useProjectContext();
   const foreign = useFamiliarity()?.foreign ?? false;
   const columns = useProjectState((state) => state.columns);
@@ -72,6 +74,16 @@ export const BinHeader = memo(function BinHeader({ arrangement, index, mayLabel 
           >
             agree with {open.length === 1 ? "1" : `all ${open.length.toLocaleString("en")}`}
           </button>
+          {open.length > 1 && !foreign && (
+            <button
+              type="button"
+              className="bin-act"
+              title="Label them on the word of a random sample, and learn how many are right at the least"
+              onClick={() => onGroup(open, mark.name)}
+            >
+              as a group…
+            </button>
+          )}
         </>
       )}
     </header>

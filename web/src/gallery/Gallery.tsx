@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { DeleteCells, MoveCells } from "../cases/CellActions";
 import { CellPanel } from "../cell/CellPanel";
 import { lockedCases, rowOf } from "../columns/columns";
@@ -25,6 +25,7 @@ import { Types } from "./Types";
 import "./gallery.scss";
 
 const Compare = lazy(() => import("../cell/Compare"));
+const GroupDialog = lazy(() => import("../groups/GroupDialog"));
 const TagDialog = lazy(() => import("../tags/TagDialog"));
 
 /** The desk: types, the table of crops, the chosen cell. */
@@ -41,6 +42,7 @@ export default function Gallery() {
   const [heat, setHeat] = useState(false);
   const [keys, setKeys] = useState(false);
   const [asking, setAsking] = useState<{ what: "move" | "delete"; images: number[]; close: () => void } | null>(null);
+  const [grouping, setGrouping] = useState<{ images: readonly number[]; label?: string } | null>(null);
   const [tagging, setTagging] = useState<number[] | null>(null);
   const [lastTag, setLastTag] = useState<string | null>(null);
   const tags = useTags();
@@ -99,9 +101,12 @@ export default function Gallery() {
   };
   const acts = {
     tag: mayReview ? tag : null,
+    group: mayLabel && !foreign ? () => setGrouping({ images: inReach() }) : null,
     move: ask("move"),
     remove: project.role === "admin" ? ask("delete") : null,
   };
+  // The heads of bins are drawn anew only where something of theirs changes.
+  const onGroup = useCallback((images: number[], label: string) => setGrouping({ images, label }), []);
   /** Show a bin. Whoever comes by key goes on in it by key. */
   const jump = (code: number, byKey: boolean) => {
     table.current?.jump(code);
@@ -278,6 +283,7 @@ export default function Gallery() {
             mayLabel={mayLabel}
             onDrop={drop}
             onMenu={(_image, x, y) => setMenu({ x, y })}
+            onGroup={onGroup}
             covered={covered}
           />
           <div className="desk-foot" ref={foot}>
@@ -313,6 +319,11 @@ export default function Gallery() {
       {menu && <LabelMenu {...menu} close={() => setMenu(null)} label={label} agree={agree} {...acts} />}
       {asking && (asking.what === "move" ? <MoveCells {...asking} /> : <DeleteCells {...asking} />)}
       <KeyCard classes={columns.classes} show={keys} close={() => setKeys(false)} />
+      {grouping && (
+        <Suspense>
+          <GroupDialog {...grouping} close={() => setGrouping(null)} />
+        </Suspense>
+      )}
       {tagging && (
         <Suspense>
           <TagDialog images={tagging} used={setLastTag} close={() => setTagging(null)} />

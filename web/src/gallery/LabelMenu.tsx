@@ -11,6 +11,8 @@ interface Props {
   agree: () => void;
   /** Put tags on the cells; null for whoever may not. */
   tag: (() => void) | null;
+  /** Label the cells as a group; null where that is not to be. */
+  group: (() => void) | null;
   /** Put the cells into another case. */
   move: () => void;
   /** Delete the cells; null for whoever may not. */
@@ -18,7 +20,7 @@ interface Props {
 }
 
 /** The menu on a cell: every label, for those who would rather point than press. */
-export function LabelMenu({ x, y, close, label, agree, tag, move, remove }: Props) {
+export function LabelMenu({ x, y, close, label, agree, tag, group, move, remove }: Props) {
   const classes = inTree(inUse(useProjectState((state) => state.columns.classes)));
   const count = useProjectState((state) => state.selection.size);
   const menu = useRef<HTMLDivElement>(null);
@@ -48,7 +50,7 @@ export function LabelMenu({ x, y, close, label, agree, tag, move, remove }: Prop
   };
 
   const left = Math.min(x, window.innerWidth - 220);
-  const top = Math.max(8, Math.min(y, window.innerHeight - 40 - 30 * (classes.length + 7)));
+  const top = Math.max(8, Math.min(y, window.innerHeight - 40 - 30 * (classes.length + 8)));
   return (
     <div
       className="dropdown-menu show label-menu"
@@ -81,6 +83,11 @@ export function LabelMenu({ x, y, close, label, agree, tag, move, remove }: Prop
       <button type="button" role="menuitem" className="dropdown-item" onClick={act(() => label(null))}>
         Take the label back
       </button>
+      {group && count > 1 && (
+        <button type="button" role="menuitem" className="dropdown-item" onClick={act(group)}>
+          As a group…
+        </button>
+      )}
       <hr className="dropdown-divider" />
       {tag && (
         <button type="button" role="menuitem" className="dropdown-item" onClick={act(tag)}>
@@ -105,6 +112,7 @@ export function SelectionBar({
   agree,
   compare,
   tag,
+  group,
   move,
   remove,
 }: {
@@ -112,6 +120,7 @@ export function SelectionBar({
   agree: () => void;
   compare: () => void;
   tag: (() => void) | null;
+  group: (() => void) | null;
   move: () => void;
   remove: (() => void) | null;
 }) {
@@ -142,6 +151,11 @@ export function SelectionBar({
       <button type="button" className="bin-act" onClick={compare}>
         compare
       </button>
+      {group && (
+        <button type="button" className="bin-act" onClick={group}>
+          as a group…
+        </button>
+      )}
       {tag && (
         <button type="button" className="bin-act" onClick={tag}>
           tag…

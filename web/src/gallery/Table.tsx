@@ -36,13 +36,14 @@ interface Props {
   mayLabel: boolean;
   onDrop: (images: number[], code: number) => void;
   onMenu: (image: number, x: number, y: number) => void;
+  onGroup: (images: number[], label: string) => void;
   /** How much of the table's foot messages and buttons lie over, pixels. */
   covered: number;
   handle: Ref<TableHandle>;
 }
 
 /** The light table: all bins in one scroll, and only what is in sight as elements. */
-export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, handle }: Props) {
+export function Table({ arrangement, size, mayLabel, onDrop, onMenu, onGroup, covered, handle }: Props) {
   const { project, store } = useProjectContext();
   const columns = useProjectState((state) => state.columns);
   const selection = useProjectState((state) => state.selection);
@@ -234,7 +235,7 @@ export function Table({ arrangement, size, mayLabel, onDrop, onMenu, covered, ha
               data-drop={name.label === undefined ? undefined : bin.code}
               aria-label={`${name.title}, ${bin.rows.length} ${bin.rows.length === 1 ? "cell" : "cells"}`}
             >
-              <BinHeader arrangement={arrangement} index={index} mayLabel={mayLabel} />
+              <BinHeader arrangement={arrangement} index={index} mayLabel={mayLabel} onGroup={onGroup} />
               <div className="bin-cells" role="listbox" aria-multiselectable="true" aria-label={name.title}>
                 {stretch && Array.from({ length: stretch.to - stretch.from }, (_, k) => crop(index, stretch.from + k))}
                 {extra && crop(index, chosenSpot.at)}

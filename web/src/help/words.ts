@@ -81,6 +81,10 @@ export const WORDS: { title: string; words: [string, string][] }[] = [
         "tag",
         "a word of a laboratory's own on a cell, shared by the project; it says nothing of what the cell is, and no label hangs on it",
       ],
+      [
+        "accepted group",
+        "cells that got one label together, after a random sample of them was answered one by one; its bound says how many are right at the least",
+      ],
       ["view", "how the table is sorted, filtered and laid out, kept under a name; its owner's until it is shared"],
       ["doubt", "a label that a classifier contradicts which learnt every other label"],
       [

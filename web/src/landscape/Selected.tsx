@@ -1,4 +1,4 @@
-import { useMemo, useState } from "react";
+import { lazy, Suspense, useMemo, useState } from "react";
 import { Button, Dropdown } from "react-bootstrap";
 import { Link } from "react-router";
 import { address } from "../api/client";
@@ -7,6 +7,8 @@ import { useProjectContext } from "../project/context";
 import { SignedBanner } from "../signing/SignedBanner";
 import { inks, Letter } from "../ui/marks";
 import { Picture } from "../ui/Picture";
+
+const GroupDialog = lazy(() => import("../groups/GroupDialog"));
 
 /** Crops shown of each type; more are in the gallery, which has the same selection. */
 const SHOWN = 24;
@@ -21,6 +23,7 @@ interface Props {
 /** What the lasso caught: crops by type, two of them side by side, and what to do with all of them. */
 export function Selected({ columns, selection, onLabel, onClear }: Props) {
   const { project, store } = useProjectContext();
+  const [grouping, setGrouping] = useState(false);
   const [pair, setPair] = useState<number[]>([]);
   const groups = useMemo(() => groupsOf(columns, selection), [columns, selection]);
   const compared = pair.filter((id) => selection.has(id));
@@ -121,6 +124,16 @@ export function Selected({ columns, selection, onLabel, onClear }: Props) {
         <Link className="btn btn-sm btn-outline-primary" to={`/projects/${project.id}`}>
           Show in gallery
         </Link>
+        {selection.size > 1 && project.role !== "viewer" && !project.archived && (
+          <Button size="sm" variant="outline-primary" onClick={() => setGrouping(true)}>
+            As a group…
+          </Button>
+        )}
+        {grouping && (
+          <Suspense>
+            <GroupDialog images={[...selection]} close={() => setGrouping(false)} />
+          </Suspense>
+        )}
       </footer>
     </section>
   );
