@@ -59,6 +59,10 @@ class House:
             found += worker.read(self.project, images)
         return found
 
+    def settled(self, app: FastAPI) -> None:
+        """Wait until a version has learnt every label."""
+        assert app.state.project_states.get(self.project).settle("cell_type")
+
     def columns(self, who: Visitor) -> tuple[dict[str, Any], dict[str, Any]]:
         """What the page draws."""
         answer = who.get(f"{self.path}/columns")
@@ -134,6 +138,7 @@ def test_there_and_back(house: House) -> None:
     """Cells are read anew on the way there and not on the way back; labels and what was signed stay to the byte."""
     old = house.at(house.old)
     house.say(old, {house.images[0]: "basophil", house.images[1]: "monocyte", house.images[2]: "blast"})
+    house.settled(house.old)
     before = house.columns(old)
     case = old.get(f"{house.path}/cases").json()["items"][0]["id"]
     signed = old.post(f"{house.path}/signatures", json={"case": case, "role": "first", "note": "few cells"})
@@ -174,6 +179,7 @@ def test_there_and_back(house: House) -> None:
     back = old.post(f"{house.path}/bundle").json()
     assert (back["to_read"], back["new_sets"], back["unread_sets"]) == (0, [], ["granularity"])
     assert house.work(house.old) == 0
+    house.settled(house.old)
     header, columns = house.columns(old)
     for name in ("predicted", "label", "novelty"):
         assert columns[name].tolist() == before[1][name].tolist(), name
