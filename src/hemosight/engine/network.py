@@ -35,7 +35,7 @@ from hemosight.space.embeddings import Embeddings, EmbeddingSpace, Vectors
 Crop = str | Path | bytes | Pixels
 """A cell crop: a path, a file's bytes, or decoded RGB (uint8, height x width x 3)."""
 
-_AHEAD = 2
+_AHEAD = 6
 """Batches that wait for a thread while every thread has one in hand."""
 _SPARE = 2
 """Threads more than cores: one prepares the next batch while the others wait for the network."""
