@@ -171,6 +171,12 @@ def tiny_onnx() -> bytes:
 
 
 @pytest.fixture(scope="session")
+def larger_onnx() -> bytes:
+    """As :func:`tiny_onnx`, of squares of 128 pixels."""
+    return tiny_encoder(side=128)
+
+
+@pytest.fixture(scope="session")
 def slide() -> bytes:
     """A PNG of 20,000 x 20,000 pixels: no crop of a cell, and a threat to whoever decodes it."""
     side = 20_000

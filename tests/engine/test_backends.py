@@ -26,7 +26,6 @@ from hemosight.images.decode import decode
 from hemosight.images.preprocess import Preprocessing
 from hemosight.images.shortcut import Part
 from hemosight.images.synthetic import CELL_TYPES, draw_cell
-from tests.conftest import tiny_encoder
 
 pytestmark = pytest.mark.slow  # OpenVINO loads for three seconds
 
@@ -94,25 +93,24 @@ def _parts(road: Preprocessing, count: int) -> list[Part]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parts_are_enlarged_on_their_way_through_the_network(name: str) -> None:
+def test_parts_are_enlarged_on_their_way_through_the_network(name: str, larger_onnx: bytes) -> None:
     if name not in backends.available():
         pytest.skip(f"{name} is not to be had here")
     road = Preprocessing(crop=224, size=128)
-    encoder = tiny_encoder(side=road.size)
     parts = _parts(road, BATCH)
-    expected = OnnxRuntime(encoder, 1).vectors(np.stack([part.square() for part in parts]))
-    vectors = backends.make(name, encoder, 1).vectors_of_parts(parts)
+    expected = OnnxRuntime(larger_onnx, 1).vectors(np.stack([part.square() for part in parts]))
+    vectors = backends.make(name, larger_onnx, 1).vectors_of_parts(parts)
     assert vectors.shape == expected.shape
     assert least_cosine(expected, vectors) > 0.999
 
 
-def test_whole_batches_of_parts_go_through_that_network_and_others_do_not(tmp_path: Path) -> None:
+def test_whole_batches_of_parts_go_through_that_network_and_others_do_not(larger_onnx: bytes) -> None:
     if "openvino" not in backends.available():
         pytest.skip("openvino is not to be had here")
     road = Preprocessing(crop=224, size=128)
     rng = np.random.default_rng(2)
     jpegs = [simplejpeg.encode_jpeg(draw_cell(CELL_TYPES[turn % 9], rng).pixels) for turn in range(BATCH + 3)]
-    network = Network(tiny_encoder(side=road.size), road, 1, "openvino")
+    network = Network(larger_onnx, road, 1, "openvino")
     quick = network.embed_crops(jpegs).vectors
     assert isinstance(network.backend, OpenVino)
     assert set(network.backend.compiled) == {"parts", "few"}
