@@ -80,7 +80,7 @@ def test_crops_are_taken_as_they_are_needed(network: Network, drawn_catalog: Cat
 
     stream = network.points(endless())
     next(stream)
-    assert taken <= 8 * BATCH
+    assert taken <= 12 * BATCH
     stream.close()
 
 

@@ -43,7 +43,7 @@ TAKEN = {
     "take_preliminary_report",
 }
 """What takes data away; whoever may look may, by a token for reading as well."""
-QUESTIONS = {"ask_known", *TAKEN}
+QUESTIONS = {"ask_known", "order_group", *TAKEN}
 """What is asked with a body, and changes nothing but the trail; a viewer may."""
 OWN = {"keep_view", "forget_view"}
 """What everybody keeps for themselves, a viewer too; to share it takes another role."""
