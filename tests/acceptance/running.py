@@ -47,6 +47,8 @@ def in_both_schemes(page: Page) -> Iterator[str]:
     """``dark``, in which a page was opened, then ``light``: it follows the system, and need not be loaded again."""
     yield "dark"
     page.emulate_media(color_scheme="light")
+    # A page hears of it when its next frame is drawn, and one that stands still on a busy machine may not draw any.
+    page.evaluate("new Promise(requestAnimationFrame)")
     page.locator("html[data-bs-theme=light]").wait_for()
     yield "light"
 

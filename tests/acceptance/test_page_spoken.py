@@ -199,6 +199,7 @@ def test_whoever_has_signed_is_told_where_they_are(desk: Desk) -> None:
     desk.open("/report", ".report-crops img", SIGNED)
     page.get_by_label(re.compile("^(Note|Why you sign)")).fill("Few cells.")
     sign = page.get_by_role("button", name=re.compile("^Sign as"))
+    expect(sign).to_be_enabled()  # it waits for the remark and grades, and a key on it before is lost
     sign.press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_have_accessible_name(f"Sign By ear, case {SIGNED}?")

@@ -39,8 +39,8 @@ VARIABLE = "HEMOSIGHT_BACKEND"
 """Environment variable that names a backend, or ``auto``."""
 _ALONE = threading.Lock()
 _met: set[str] = set()
-"""Which networks a process has read with. OpenVINO's binding makes statics at the first of either with and
-without Python's lock: two threads in there at once wait for each other for ever, so the first goes alone."""
+"""Which networks a process has computed with. OpenVINO's binding makes statics at the first of each, with and without
+Python's lock: two threads in there at once wait for each other for ever, so the first goes alone."""
 
 
 class Backend(Protocol):

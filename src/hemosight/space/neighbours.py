@@ -34,8 +34,8 @@ def nearest(
 
     ``exclude_self`` leaves reference row ``i`` out of query ``i``'s neighbours: the two arrays are then the same
     cells. ``norms`` are the reference's :func:`squared_norms`, and ``product`` multiplies queries with it, for who asks
-    often. Returns rows and distances, both
-    queries x k; fewer columns where the reference has fewer rows. Equal distances are ordered by row.
+    often. Returns rows and distances, both queries x k; fewer columns where the reference has fewer rows. Equal
+    distances are ordered by row.
     """
     k = min(k, len(reference) - int(exclude_self))
     rows = np.empty((len(queries), max(k, 0)), np.int64)
