@@ -31,8 +31,7 @@ from hemosight.images.preprocess import Preprocessing, grey_world_gains
 Box = tuple[float, float, float, float]
 """Left, upper, right and lower edge of a part of a picture, in its pixels."""
 LEAST_HALF = 0.85
-"""Side of the square in a picture of half the size, as a share of what the encoder sees, from which the half will do.
-At 0.81 (scale 1.1) the least cosine is 0.987."""
+"""Side of the square in a picture of half the size, as a share of what the encoder sees, from which half will do."""
 _WHOLE = Image.Resampling.BICUBIC
 """The road's filter."""
 _ENLARGE = Image.Resampling.LANCZOS
