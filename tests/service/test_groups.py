@@ -52,6 +52,10 @@ class Room:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def accept(self, group: dict[str, Any], person: str = "ada") -> Any:
+        """Accept with the bound that is shown, as the page does."""
+        return self.ask(f"/{group['id']}/accept", person, bound=self.get(group)["bound"] or 0)
+
     def say(self, items: dict[int, str | None], person: str = "ada", kind: str = "set") -> None:
         """Label cells in one request, as somebody who sees what stands."""
         stands = self.standing()
@@ -110,7 +114,7 @@ def test_a_group_is_labelled_with_the_bound_of_its_sample_and_the_trail_has_all_
     images = room.project.images[:20]
     group = room.draw(images, 6)
     assert room.ask("", "vi", images=images, label="neutrophil").status_code == 403
-    refused = room.ask(f"/{group['id']}/accept")
+    refused = room.accept(group)
     assert refused.status_code == 409
     assert "each of the 6 cells" in refused.text
     room.answer(group, at2="monocyte", at4="?")
@@ -128,7 +132,7 @@ def test_a_group_is_labelled_with_the_bound_of_its_sample_and_the_trail_has_all_
     assert shown["bound"] == pytest.approx(1 - (20 - least - 2) / 18)
     assert shown["best"][2] == shown["bound"] < shown["best"][0], "told before anything was answered"
     assert shown["best"] == group["best"]
-    made = room.ask(f"/{group['id']}/accept").json()
+    made = room.accept(group).json()
     assert (made["accepted"], made["labelled"], made["left"], made["right"]) == (True, 14, 0, 4)
     assert made["bound"] == shown["bound"]
     sample = [cell["image"] for cell in group["sample"]]
@@ -142,7 +146,7 @@ def test_a_group_is_labelled_with_the_bound_of_its_sample_and_the_trail_has_all_
     assert (outcome["label"], outcome["bound"], outcome["right"]) == ("neutrophil", made["bound"], 4)
     assert [min(made["undo"]), max(made["undo"])] == outcome["labels"]
     # Again, as a page does whose line broke: nothing is written.
-    assert room.ask(f"/{group['id']}/accept").json() == {**made, "undo": []}
+    assert room.accept(group).json() == {**made, "undo": []}
     assert room.ask(f"/{group['id']}/give-up").status_code == 409
     assert len(room.trail()) == 2
 
@@ -164,8 +168,8 @@ def test_a_sample_follows_from_the_seed_and_nobody_chooses_it(room: Room) -> Non
     assert room.ask(f"/{group['id']}/give-up").json()["accepted"] is False
     with room.project.database.session() as session, pytest.raises(IntegrityError, match="ends once"):
         session.execute(text("UPDATE cell_groups SET ended_at = NULL WHERE id = :id"), {"id": group["id"]})
-    assert room.draw(images[:9], 3)["given_up_before"] == 1
-    assert room.draw(images[:9], 3, "bo", label="blast")["given_up_before"] == 0, "of another label"
+    assert room.draw(images[:9], 3)["drawn_before"] == 1
+    assert room.draw(images[:9], 3, "bo", label="blast")["drawn_before"] == 0, "of another label"
     assert [action for action, _ in room.trail()] == ["group.draw", "group.drop", "group.draw", "group.draw"]
 
 
@@ -196,8 +200,8 @@ def test_only_what_the_person_who_drew_says_of_single_cells_is_an_answer(room: R
     assert [cell["answer"] for cell in shown["sample"]] == ["neutrophil", "blast", "monocyte", "neutrophil"]
     assert shown["right"] == 2, "a slip that was mended counts as it was mended"
     for what in ("accept", "give-up"):
-        assert room.ask(f"/{group['id']}/{what}", "bo").status_code == 409
-        assert room.ask(f"/{group['id']}/{what}", "vi").status_code == 403
+        assert room.ask(f"/{group['id']}/{what}", "bo", bound=0).status_code == 409
+        assert room.ask(f"/{group['id']}/{what}", "vi", bound=0).status_code == 403
 
 
 def test_who_labels_a_cell_meanwhile_is_not_overwritten_and_the_bound_knows(room: Room) -> None:
@@ -210,11 +214,53 @@ def test_who_labels_a_cell_meanwhile_is_not_overwritten_and_the_bound_knows(room
     room.say({rest[1]: "blast"}, "bo")
     room.say({rest[1]: None}, "bo", kind="clear")
     before = room.get(group)["bound"]
-    made = room.ask(f"/{group['id']}/accept").json()
+    made = room.accept(group).json()
     assert (made["labelled"], made["left"]) == (13, 2), "one that was taken back is left alone as well"
     assert {image: room.standing()[image][1] for image in rest[:2]} == {rest[0]: "blast", rest[1]: None}
     # All that may be wrong may be among those that are labelled.
     assert made["bound"] == before == pytest.approx(1 - (20 - at_least(5, 5, 20)) / 18)
+
+
+def test_nobody_accepts_a_lower_bound_than_they_saw(room: Room) -> None:
+    images = room.project.images
+    group = room.draw(images, 10)
+    room.answer(group, at0="blast")
+    seen = room.get(group)["bound"]
+    sample = {cell["image"] for cell in group["sample"]}
+    rest = [image for image in images if image not in sample]
+    for image in rest[:15]:
+        room.say({image: "neutrophil"}, "bo")
+    now = room.get(group)["bound"]
+    assert now < seen, "all that may be wrong may be among the few that are left"
+    before = room.standing()
+    refused = room.ask(f"/{group['id']}/accept", bound=seen)
+    assert refused.status_code == 409
+    assert f"{now:.4f}" in refused.text
+    assert room.standing() == before
+    assert room.accept(group).json()["labelled"] == len(rest) - 15
+
+
+def test_what_somebody_else_calls_a_sampled_cell_since_is_asked_again(room: Room) -> None:
+    group = room.draw(room.project.images[:10], 3)
+    room.answer(group)
+    cell = group["sample"][1]["image"]
+    room.say({cell: "blast"}, "bo")
+    shown = room.get(group)
+    assert [one["answer"] for one in shown["sample"]] == ["neutrophil", None, "neutrophil"]
+    assert shown["bound"] is None
+    assert room.accept(group).status_code == 409
+
+
+def test_every_earlier_draw_of_the_cells_is_told(room: Room) -> None:
+    images = room.project.images[:12]
+    first = room.draw(images, 4)
+    room.answer(first)
+    made = room.accept(first).json()
+    body = {"request": str(uuid.uuid4()), "labels": made["undo"]}
+    assert room.people["ada"].post(f"/projects/{room.project.id}/labels/undo", json=body).status_code == 200
+    second = room.draw(images, 4)
+    assert second["drawn_before"] == 1, "accepted and undone"
+    assert room.draw(images, 4, "bo")["drawn_before"] == 2, "one is open"
 
 
 def test_labels_and_accepting_at_once_lose_nothing(room: Room) -> None:
@@ -232,8 +278,12 @@ def test_labels_and_accepting_at_once_lose_nothing(room: Room) -> None:
             said.update({one["image"]: "blast" for one in answer["labels"]})
 
     made: list[Any] = []
+
+    def accept() -> None:
+        made.append(room.ask(f"/{group['id']}/accept", bound=0).json())  # whatever becomes of the bound meanwhile
+
     threads = [threading.Thread(target=others)]
-    threads += [threading.Thread(target=lambda: made.append(room.ask(f"/{group['id']}/accept").json())) for _ in "ab"]
+    threads += [threading.Thread(target=accept) for _ in "ab"]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -248,7 +298,7 @@ def test_a_group_is_no_first_judgement_and_its_labels_say_so(room: Room) -> None
     images = room.project.images[:5]
     group = room.draw(images, 4)
     room.answer(group)
-    made = room.ask(f"/{group['id']}/accept").json()
+    made = room.accept(group).json()
     (unseen,) = set(images) - {cell["image"] for cell in group["sample"]}
     with room.project.database.session() as session:
         row = labels.label_set_of(session, room.project.id, "cell_type")
@@ -290,7 +340,7 @@ def test_signed_labelled_and_foreign_cells_are_refused(room: Room, tiny_bundle: 
     case = room.people["ada"].get(f"/projects/{room.project.id}/cases").json()["items"][0]["id"]
     signed = room.people["bo"].post(f"/projects/{room.project.id}/signatures", json={"case": case, "note": "read"})
     assert signed.status_code == 201, signed.text
-    for answer in (room.ask(f"/{group['id']}/accept"), room.ask("", "bo", images=images[:10], label="neutrophil")):
+    for answer in (room.accept(group), room.ask("", "bo", images=images[:10], label="neutrophil")):
         assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "locked"
     other = two_scanners(room.project.database, tiny_bundle)

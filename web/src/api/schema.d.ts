@@ -1121,7 +1121,8 @@ export interface paths {
          * Accept Group
          * @description Give the group its label, once every cell of the sample is answered. Accepting again changes nothing.
          *
-         *     Cells of the sample keep what they were called. Cells that somebody labelled meanwhile are left alone.
+         *     Cells of the sample keep what they were called. Cells that somebody labelled meanwhile are left alone; where that
+         *     makes the bound lower than the one that was shown, nothing is labelled.
          */
         post: operations["accept_group"];
         delete?: never;
@@ -2698,6 +2699,20 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AcceptedBound
+         * @description What whoever accepts a group was told of it.
+         * @example {
+         *       "bound": 0.954
+         *     }
+         */
+        AcceptedBound: {
+            /**
+             * Bound
+             * @description `bound` of the group as it was shown. Where it is lower now: 409.
+             */
+            bound: number;
+        };
         /**
          * AccountChange
          * @description How a person wants to be called.
@@ -5430,7 +5445,7 @@ export interface components {
          *         0.926
          *       ],
          *       "cells": 420,
-         *       "given_up_before": 0,
+         *       "drawn_before": 0,
          *       "id": 4,
          *       "label": "neutrophil",
          *       "label_set": "cell_type",
@@ -5472,13 +5487,13 @@ export interface components {
              * @description Cells of the group as it was drawn from.
              */
             cells: number;
+            /**
+             * Drawn Before
+             * @description Earlier draws for this label that share cells with it, by anybody, whatever became of them.
+             */
+            drawn_before: number;
             /** Ended At */
             ended_at: string | null;
-            /**
-             * Given Up Before
-             * @description Draws for this label that shared cells with it and were given up.
-             */
-            given_up_before: number;
             /** Id */
             id: number;
             /** Label */
@@ -8531,7 +8546,7 @@ export interface components {
         SampledCell: {
             /**
              * Answer
-             * @description Null: not answered yet; `?`: unsure, which is not right.
+             * @description Null: not answered yet, or somebody called it otherwise since; `?`: unsure, which is not right.
              */
             answer: string | null;
             /** Image */
@@ -10110,6 +10125,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AcceptedBound = components['schemas']['AcceptedBound'];
 export type AccountChange = components['schemas']['AccountChange'];
 export type AgreementShown = components['schemas']['AgreementShown'];
 export type Alive = components['schemas']['Alive'];
@@ -12599,7 +12615,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptedBound"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {

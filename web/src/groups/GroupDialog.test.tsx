@@ -34,7 +34,7 @@ function drawn(sample: number[]): GroupShown {
     right: 0,
     bound: null,
     best: [0.951, 0.922],
-    given_up_before: 0,
+    drawn_before: 0,
     ended_at: null,
     accepted: null,
     labelled: null,
@@ -58,7 +58,8 @@ function answered(path: string, body: Record<string, unknown>): unknown {
     cell.answer = item!.label;
     return { labels: [{ image: item!.image, version: 90, label: item!.label }], conflicts: [], undo: [90] };
   }
-  if (path.endsWith("/accept"))
+  if (path.endsWith("/accept")) {
+    if ((body.bound as number) > warranted) throw new ServiceFault(409, { code: "in_the_way", message: "Lower now." });
     return {
       ...group,
       ended_at: "2026-03-02T09:20:00Z",
@@ -68,19 +69,24 @@ function answered(path: string, body: Record<string, unknown>): unknown {
       bound: 0.95,
       undo: [91],
     };
+  }
   return { labels: [], conflicts: [], undo: [] };
 }
+
+/** The bound as the service has it now. */
+let warranted: number;
 
 beforeEach(() => {
   group = null;
   posted = [];
   others = new Map();
   broken = false;
+  warranted = 0.95049;
   vi.spyOn(api, "GET").mockImplementation((async (path: string) => {
     if (!path.endsWith("{group}")) return { data: { items: group ? [group] : [], next: null } };
     const right = group!.sample.filter(({ answer }) => answer === group!.label).length;
     const all = group!.sample.every(({ answer }) => answer !== null);
-    return { data: structuredClone({ ...group, right, bound: all ? 0.95049 : null }) };
+    return { data: structuredClone({ ...group, right, bound: all ? warranted : null }) };
   }) as unknown as typeof api.GET);
   vi.spyOn(api, "POST").mockImplementation((async (path: string, { body }: { body: Record<string, unknown> }) => {
     if (broken) throw new ServiceFault(503, { code: "busy", message: "Not now." });
@@ -120,10 +126,25 @@ test("a border is drawn, the sample is answered by key, and the group is labelle
   expect(behind).not.toHaveBeenCalled(); // the table has the same keys for its own cells
   fireEvent.click(button("Label the group"));
   await waitFor(() => expect(shown()).toContain("4 cells labelled beside the sample"));
+  expect(posted.at(-1)!.body).toEqual({ bound: 0.95049 });
   fireEvent.click(button("Undo"));
   await waitFor(() => expect(shown()).toContain("Undone."));
   expect(posted.at(-1)!.body.labels).toEqual([91]);
   document.removeEventListener("keydown", behind);
+});
+
+test("where the bound is lower than what was shown, nothing is labelled and the new one is told", async () => {
+  group = drawn([3, 5]);
+  for (const cell of group.sample) cell.answer = group.label;
+  render(<GroupDialog images={IDS} label={first!.name} close={() => {}} />);
+  await waitFor(() => expect(shown()).toContain("at least 95.0%"));
+  warranted = 0.8;
+  fireEvent.click(button("Label the group"));
+  await waitFor(() => expect(shown()).toContain("at least 80.0%"));
+  expect(shown()).toContain("Lower now.");
+  fireEvent.click(button("Label the group"));
+  await waitFor(() => expect(shown()).toContain("4 cells labelled beside the sample"));
+  expect(posted.map(({ body }) => body)).toEqual([{ bound: 0.95049 }, { bound: 0.8 }]);
 });
 
 test("an open sample is gone on with, and an answer can be changed", async () => {

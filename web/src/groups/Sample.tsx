@@ -121,6 +121,16 @@ export function Sample({ group: given, asked, close }: Props) {
       .finally(() => setBusy(false));
   };
 
+  /** With the bound that is on the screen; where it is refused, what the group warrants now is asked for. */
+  const accept = () =>
+    end(
+      asked.accept(group.id, group.bound!).catch((refused: unknown) => {
+        setGroup((now) => ({ ...now, bound: null }));
+        throw refused;
+      }),
+      () => {},
+    );
+
   if (group.accepted)
     return (
       <section aria-label="Accepted group" role="status">
@@ -161,7 +171,7 @@ export function Sample({ group: given, asked, close }: Props) {
       <p className="quiet small">
         {group.sample.length} cells drawn at random, seed {group.seed} · {said.size - waiting} saved, {wrong} otherwise
         {group.best[wrong] !== undefined && `, so at best at least ${percent(group.best[wrong]!)}`}
-        {group.given_up_before > 0 && ` · samples of these cells given up before: ${group.given_up_before}`}
+        {group.drawn_before > 0 && ` · samples drawn of these cells before: ${group.drawn_before}`}
       </p>
       <FaultLine fault={fault} means="Not saved." />
       {conflict && (
@@ -185,7 +195,7 @@ export function Sample({ group: given, asked, close }: Props) {
           </p>
           <div className="group-acts">
             <Button onClick={() => give(group.label)}>
-              Yes <kbd className="key">Y</kbd>
+              Yes <kbd className="key">{types.some((type) => type.key === "Y") ? "Enter" : "Y"}</kbd>
             </Button>
             {[...types.filter((type) => type.name !== group.label), null].map((type) => (
               <button
@@ -209,7 +219,7 @@ export function Sample({ group: given, asked, close }: Props) {
       )}
       <p className="group-acts">
         {current === null && (
-          <Button disabled={busy || group.bound === null} onClick={() => end(asked.accept(group.id), () => {})}>
+          <Button disabled={busy || group.bound === null} onClick={accept}>
             Label the group as {mark?.title ?? group.label}
           </Button>
         )}

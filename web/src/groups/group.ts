@@ -76,7 +76,8 @@ export const groupsOf = (project: number, labelSet: string) => {
       return found.items.find((group) => group.label_set === labelSet) ?? null;
     },
     get: (group: number) => body(api.GET("/projects/{project}/groups/{group}", { params: one(group) })),
-    accept: (group: number) => body(api.POST("/projects/{project}/groups/{group}/accept", { params: one(group) })),
+    accept: (group: number, bound: number) =>
+      body(api.POST("/projects/{project}/groups/{group}/accept", { params: one(group), body: { bound } })),
     giveUp: (group: number) => body(api.POST("/projects/{project}/groups/{group}/give-up", { params: one(group) })),
     answer: (image: number, label: string, version: number): Promise<LabelAnswer> =>
       body(

@@ -14,7 +14,15 @@ from hemosight.blood.vocabulary import CELL_TYPE
 from hemosight.service.desk import groups as desk
 from hemosight.service.errors import Refusal
 from hemosight.service.routes.familiarity import refuse_bulk_agreement
-from hemosight.service.schemas.groups import GroupCells, GroupOrder, Groups, GroupShown, NewGroup, SampledCell
+from hemosight.service.schemas.groups import (
+    AcceptedBound,
+    GroupCells,
+    GroupOrder,
+    Groups,
+    GroupShown,
+    NewGroup,
+    SampledCell,
+)
 from hemosight.service.schemas.labels import MOST
 from hemosight.service.schemas.pages import After, Limit, cursor
 from hemosight.service.security.permissions import Id, ProjectSeat, Reviewer, Viewer
@@ -27,6 +35,8 @@ from hemosight.service.storage.tables import CellGroup
 router = APIRouter(prefix="/projects/{project}/groups", tags=["labels"])
 _BEST = 10
 """Wrong cells of a sample up to which it is told what the bound would be."""
+_ALIKE = 1e-9
+"""Bounds that differ by no more are the same, written otherwise."""
 
 
 @router.post("/order", operation_id="order_group")
@@ -67,7 +77,7 @@ def draw_group(seat: Reviewer, service: Service, given: NewGroup) -> GroupShown:
         )
         groups.add(session, group)
         noted = {"group": group.id, "label_set": row.name, "label": group.label, "seed": seed, "sample": group.sample}
-        noted |= {"cells": images, "given_up_before": group.given_up_before}
+        noted |= {"cells": images, "drawn_before": group.drawn_before}
         audit.note(session, seat, "group.draw", noted, seat.project)
         return _shown(session, group, row.name)
 
@@ -97,10 +107,13 @@ def get_group(seat: Viewer, session: Transaction, group: Id) -> GroupShown:
 
 
 @router.post("/{group}/accept", operation_id="accept_group")
-def accept_group(seat: Reviewer, service: Service, group: Id, later: BackgroundTasks) -> GroupShown:
+def accept_group(
+    seat: Reviewer, service: Service, group: Id, seen_bound: AcceptedBound, later: BackgroundTasks
+) -> GroupShown:
     """Give the group its label, once every cell of the sample is answered. Accepting again changes nothing.
 
-    Cells of the sample keep what they were called. Cells that somebody labelled meanwhile are left alone.
+    Cells of the sample keep what they were called. Cells that somebody labelled meanwhile are left alone; where that
+    makes the bound lower than the one that was shown, nothing is labelled.
     """
     state = service.project_states.get(seat.project)
     with service.database.session() as session:
@@ -121,6 +134,9 @@ def accept_group(seat: Reviewer, service: Service, group: Id, later: BackgroundT
         if len(answers) < len(row.sample):
             raise _unanswered(row, len(answers))
         cells = _to_label(session, row, [image for image in there if image not in answers])
+        facts = _warranted(row, answers, len(cells))
+        if facts["bound"] < seen_bound.bound - _ALIKE:
+            raise _lower(seen_bound.bound, facts["bound"])
         items = [SubmittedLabel(one.image, row.label, one.version, *read[one.image]) for one in cells]
         for start in range(0, len(items), MOST):
             request = LabelRequest(seat.project, seat.user.id, seat, uuid.uuid4(), state.bundle_id, taught_until)
@@ -128,7 +144,7 @@ def accept_group(seat: Reviewer, service: Service, group: Id, later: BackgroundT
                 label.version
                 for label in labels.submit(session, request, label_set, items[start : start + MOST], "group").labels
             ]
-        facts = _warranted(row, answers, len(cells)) | {"answers": [[i, answers[i]] for i in row.sample]}
+        facts |= {"answers": [[i, answers[i]] for i in row.sample]}
         facts |= {"labelled": len(cells), "left": len(row.images) - len(row.sample) - len(cells)}
         _end(
             session,
@@ -202,7 +218,7 @@ def _shown(session: Session, row: CellGroup, label_set: str) -> GroupShown:
         seed=row.seed,
         sample=[SampledCell(image=image, answer=answers.get(image)) for image in row.sample],
         best=[] if outcome else _best(row),
-        given_up_before=row.given_up_before,
+        drawn_before=row.drawn_before,
         ended_at=row.ended_at,
         accepted=outcome.get("accepted"),
         **{"labelled": None, "left": None, **facts},
@@ -226,6 +242,15 @@ def _unanswered(row: CellGroup, answered: int) -> Refusal:
         expected=f"an answer to each of the {len(row.sample)} cells of the sample, by whoever drew it, one by one",
         came=f"answers to {answered}",
         mend="Label the others, each by itself; `?` where you are unsure. Or give the sample up.",
+    )
+
+
+def _lower(seen: float, now: float) -> Refusal:
+    return Refusal(
+        "in_the_way",
+        expected=f"a group whose bound is still at least {seen:.4f}, as it was shown",
+        came=f"one of {now:.4f}, since cells of it were labelled or went meanwhile",
+        mend="Look at the group again, and accept it with the bound that it has now, or give it up.",
     )
 
 

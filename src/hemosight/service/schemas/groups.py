@@ -50,11 +50,20 @@ class NewGroup(Shape):
     )
 
 
+class AcceptedBound(Shape):
+    """What whoever accepts a group was told of it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"bound": 0.954}]})
+    bound: float = Field(ge=0, le=1, description="`bound` of the group as it was shown. Where it is lower now: 409.")
+
+
 class SampledCell(BaseModel):
     """A cell of the sample, and what the person who drew it called it since."""
 
     image: int
-    answer: str | None = Field(description="Null: not answered yet; `?`: unsure, which is not right.")
+    answer: str | None = Field(
+        description="Null: not answered yet, or somebody called it otherwise since; `?`: unsure, which is not right."
+    )
 
 
 class GroupShown(BaseModel):
@@ -75,7 +84,7 @@ class GroupShown(BaseModel):
                     "right": 1,
                     "bound": None,
                     "best": [0.954, 0.926],
-                    "given_up_before": 0,
+                    "drawn_before": 0,
                     "ended_at": None,
                     "accepted": None,
                     "labelled": None,
@@ -102,7 +111,9 @@ class GroupShown(BaseModel):
         description="While it is open: the bound where none, one, two ... cells of the sample are not called as the "
         "group is, the first eleven; so that nobody answers on where it cannot be what they want."
     )
-    given_up_before: int = Field(description="Draws for this label that shared cells with it and were given up.")
+    drawn_before: int = Field(
+        description="Earlier draws for this label that share cells with it, by anybody, whatever became of them."
+    )
     ended_at: datetime.datetime | None
     accepted: bool | None
     labelled: int | None = Field(description="Cells outside the sample that got the label.")

@@ -16,7 +16,7 @@ class CellGroup(Table):
 
     A trigger keeps what was drawn as it was drawn; only ``ended_at`` and ``outcome`` are written, once. ``until`` is
     the project's newest label record at that moment: cells that were labelled after it are left alone.
-    ``given_up_before`` is how many draws for this label that shared a cell with this one were given up. ``outcome`` =
+    ``drawn_before`` is how many earlier draws for this label share a cell with this one. ``outcome`` =
     {accepted, answers, right, bound, labelled, left}; the last five where it was accepted.
     """
 
@@ -43,6 +43,6 @@ class CellGroup(Table):
     sample: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     seed: Mapped[int] = mapped_column(BigInteger)
     until: Mapped[int] = mapped_column(BigInteger)
-    given_up_before: Mapped[int] = mapped_column(BigInteger)
+    drawn_before: Mapped[int] = mapped_column(BigInteger)
     ended_at: Mapped[Moment | None]
     outcome: Mapped[dict[str, Any] | None]

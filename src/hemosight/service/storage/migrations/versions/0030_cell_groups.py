@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("sample", sa.ARRAY(sa.BigInteger()), nullable=False),
         sa.Column("seed", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
-        sa.Column("given_up_before", sa.BigInteger(), nullable=False),
+        sa.Column("drawn_before", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", JSONB(), nullable=True),
         _ref("project_id", "projects", cascade=True),
